@@ -1,0 +1,40 @@
+"""Where Excise keeps its state: one folder, `EXCISE_HOME` (default `~/.excise`)."""
+
+import os
+from pathlib import Path
+
+from backend.errors import UserError
+
+
+def home() -> Path:
+    """The state folder, made if it is missing.
+
+    Raises UserError if it cannot be made or written."""
+    folder = Path(os.environ.get("EXCISE_HOME") or "~/.excise").expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The state folder {folder} cannot be made ({error.strerror}). "
+            "Set EXCISE_HOME to a folder that you may write."
+        ) from error
+    return folder
+
+
+def run_folder(run: str) -> Path:
+    """The folder of one run's artifacts (not made here)."""
+    return home() / "runs" / run
+
+
+def cache_folder() -> Path:
+    """Downloads and generated rows, safe to delete while nothing runs."""
+    folder = home() / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def upload_folder() -> Path:
+    """Files that users brought through the dashboard."""
+    folder = home() / "uploads"
+    folder.mkdir(exist_ok=True)
+    return folder
