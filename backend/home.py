@@ -27,9 +27,19 @@ def run_folder(run: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Downloads and generated rows, safe to delete while nothing runs."""
-    folder = home() / "cache"
-    folder.mkdir(exist_ok=True)
+    """Downloads and generated rows, safe to delete while nothing runs.
+
+    `EXCISE_CACHE` puts it elsewhere, so that several state folders share one.
+    Raises UserError if it cannot be made."""
+    named = os.environ.get("EXCISE_CACHE")
+    folder = Path(named).expanduser().absolute() if named else home() / "cache"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The cache folder {folder} cannot be made ({error.strerror}). "
+            "Set EXCISE_CACHE to a folder that you may write."
+        ) from error
     return folder
 
 
