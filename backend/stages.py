@@ -1,0 +1,385 @@
+"""What each stage of a run does.  `pipeline.run` drives them and tells the world."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import nn
+
+from backend import data, strategies, triggers
+from backend.components import pick
+from backend.data.rows import Dataset, Rows
+from backend.defender import Defender
+from backend.encoding import Encoded, Tick, encode
+from backend.errors import UserError
+from backend.evaluation import accuracy, measure, predict
+from backend.events import (
+    Artifact,
+    DataReady,
+    Head,
+    HeadScores,
+    Metric,
+    Metrics,
+    ModelName,
+    PruningStep,
+    Stage,
+    Warned,
+)
+from backend.heads.gating import HeadGrid
+from backend.heads.statistics import layer_weights
+from backend.heads.surgery import zeroed
+from backend.models import load_checkpoint, load_classifier
+from backend.pruning import prune
+from backend.reporting import Reporter
+from backend.spec import DefenseSpec, ModelSpec, RunSpec
+from backend.training import NO_REGULARISER, Regulariser, train
+from backend.triggers.poison import poison, resolve_target, triggered
+
+RECORD = "excise.json"
+"""Written into a stage's folder when the stage is done, so a folder that has it is whole."""
+
+MODEL_OF: dict[Stage, ModelName] = {
+    "poison": "poisoned",
+    "fine_tune": "fine_tuned",
+    "prune": "pruned",
+    "evaluate": "defended",
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """The rows of a run, tokenised.  `triggered_test` holds the non-target test rows, triggered."""
+
+    dataset: Dataset
+    poisoned_train: Encoded | None
+    train: Encoded
+    validation: Encoded
+    test: Encoded
+    triggered_test: Encoded | None
+    unchanged_rows: int
+    target_class: int | None
+
+
+class Stages:
+    """One run's stages over one folder; what they find is in `metrics` and `pruned_heads`."""
+
+    def __init__(self, spec: RunSpec, folder: Path, report: Reporter) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.report = report
+        self.metrics: dict[ModelName, Metrics] = {}
+        self.pruned_heads: list[Head] = []
+
+    def run(self) -> None:
+        """Every stage that the specification asks for, in order."""
+        self.report.begin("prepare")
+        self.material = self._prepare()
+        self.report.finish()
+        if self.spec.attack is not None:
+            self._stage("poison", "poisoned", self._poison)
+        if self.spec.defense is not None:
+            self._defend(self.spec.defense)
+
+    def _defend(self, defense: DefenseSpec) -> None:
+        if self.spec.attack is None:
+            self._measure_as_received()
+        tuned = self._stage("fine_tune", "fine_tuned", lambda place: self._fine_tune(place, defense))
+        threshold = _threshold(defense, tuned["val_acc"])
+        if threshold > tuned["val_acc"]:
+            self._warn(
+                f"τ = {threshold:.3f} lies above the fine-tuned model's own validation accuracy of "
+                f"{tuned['val_acc']:.3f}, so no pruning step can pass it. Choose a lower τ, or one relative "
+                "to the fine-tuned model."
+            )
+        scored = self._stage("score", "scored", lambda place: self._score(defense, threshold))
+        order = [(layer, head) for layer, head in scored["order"]]
+        pruned = self._stage("prune", "pruned", lambda place: self._prune(place, defense, threshold, order))
+        self.pruned_heads = [(layer, head) for layer, head in pruned["pruned_heads"]]
+        if defense.refine is not None:
+            self._stage("refine", "refined", lambda place: self._refine(place, defense))
+        self._stage("evaluate", "defended", lambda place: self._evaluate(place, defense))
+
+    def _stage(self, stage: Stage, name: str, work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """What `work` found, done now or read from the folder that it left earlier.
+
+        `work` fills a hidden folder, which is renamed to `name` once it is whole."""
+        place = self.folder / name
+        self.report.begin(stage)
+        reused = (place / RECORD).is_file()
+        if not reused:
+            hidden = self.folder / f".{name}-{os.getpid()}"
+            shutil.rmtree(hidden, ignore_errors=True)
+            hidden.mkdir()
+            try:
+                found = work(hidden)
+                (hidden / RECORD).write_text(json.dumps(found, indent=1), encoding="utf-8")
+                shutil.rmtree(place, ignore_errors=True)
+                hidden.rename(place)
+            finally:
+                shutil.rmtree(hidden, ignore_errors=True)
+        found = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        if stage in MODEL_OF:
+            self._tell(MODEL_OF[stage], Metrics.model_validate(found["metrics"]))
+            self.report.emit(Artifact, name=MODEL_OF[stage], path=name)
+        self.report.finish(reused)
+        return found
+
+    def _tell(self, model: ModelName, metrics: Metrics) -> None:
+        self.metrics[model] = metrics
+        self.report.emit(Metric, model=model, metrics=metrics)
+
+    def _warn(self, message: str) -> None:
+        self.report.emit(Warned, message=message)
+
+    def _prepare(self) -> Material:
+        spec = self.spec
+        dataset = data.load(spec.data)
+        for note in dataset.notes:
+            self._warn(note)
+        if spec.model.random_weights:
+            self._warn("The weights are random: this run shows what the work costs; its accuracies mean nothing.")
+        # A fresh head draws its tokenizer from the same place as the model, which is loaded for it.
+        _, tokenizer = load_classifier(spec.model, dataset.label_names, spec.seed)
+
+        def encoded(rows: Rows) -> Encoded:
+            return encode(tokenizer, rows, spec.data.max_length)
+
+        target = poisoned = triggered_rows = None
+        unchanged: list[int] = []
+        rows = {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")}
+        examples: list[tuple[str, str]] = []
+        if spec.trigger is not None:
+            target = resolve_target(spec.trigger.target_class, dataset.label_names)
+            rewrite = triggers.bind(spec.trigger, spec.seed, self.report.ticker("triggering rows", "rows"))
+            test_rows, unchanged = triggered(dataset.test, rewrite, target)
+            triggered_rows = encoded(test_rows)
+            rows["triggered"] = len(test_rows)
+            if spec.attack is not None:
+                added = poison(dataset.train, rewrite, target, spec.attack.poison_rate, spec.seed)
+                poisoned = encoded(added.rows)
+                rows["poisoned"] = len(added.added)
+                pairs = zip(added.sources, added.added.texts, strict=True)
+                examples = [(dataset.train.texts[i], text) for i, text in pairs][:6]
+        self.report.emit(
+            DataReady,
+            source=dataset.source,
+            rows=rows,
+            label_names=dataset.label_names,
+            target_class=target,
+            examples=examples,
+        )
+        return Material(
+            dataset=dataset,
+            poisoned_train=poisoned,
+            train=encoded(dataset.train),
+            validation=encoded(dataset.validation),
+            test=encoded(dataset.test),
+            triggered_test=triggered_rows,
+            unchanged_rows=len(unchanged),
+            target_class=target,
+        )
+
+    def _poison(self, place: Path) -> dict[str, Any]:
+        """The attacker: fine-tune the model on clean and poisoned rows."""
+        assert self.spec.attack is not None and self.material.poisoned_train is not None
+        model = self._load(self.spec.model, self.spec.seed)
+        train(
+            model,
+            self.material.poisoned_train,
+            self.spec.attack.training,
+            seed=self.spec.seed,
+            scratch=self._scratch("poison"),
+            tick=self.report.ticker("training on poisoned rows"),
+        )
+        self._save(model, place)
+        return {"metrics": self._measure(model).model_dump()}
+
+    def _victim(self) -> ModelSpec:
+        """What the defender downloads: the poisoned model if this run planted one."""
+        if self.spec.attack is None:
+            return self.spec.model
+        return ModelSpec(source="folder", name=str(self.folder / "poisoned"), head=self.spec.model.head)
+
+    def _measure_as_received(self) -> None:
+        """Numbers of a victim that comes with a classifier head, before the defender touches it."""
+        if self.spec.model.head == "keep" or self.spec.model.source == "run":
+            received = self.spec.model.model_copy(update={"head": "keep"})
+            try:
+                model = self._load(received, self.spec.seed)
+            except UserError:
+                if self.spec.model.head == "keep":
+                    raise
+                return  # An earlier run's head may tell other classes apart; a fresh one is asked for.
+            self._tell("poisoned", self._measure(model))
+
+    def _fine_tune(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
+        """The defender's first fine-tuning on clean rows: f_p."""
+        model = self._load(self._victim(), self.spec.seed + 1)
+        strategy = pick("strategy", strategies.COMPONENTS, defense.strategy)
+        train(
+            model,
+            self.material.train,
+            defense.fine_tune,
+            seed=self.spec.seed + 1,
+            scratch=self._scratch("fine_tune"),
+            regulariser=strategy.parse(defense.strategy.params).fine_tune_regulariser() or NO_REGULARISER,
+            tick=self.report.ticker("training on clean rows"),
+        )
+        self._save(model, place)
+        val_acc = accuracy(model, self.material.validation, self.report.check)
+        return {"metrics": self._measure(model).model_dump(), "val_acc": val_acc}
+
+    def _score(self, defense: DefenseSpec, threshold: float) -> dict[str, Any]:
+        strategy = pick("strategy", strategies.COMPONENTS, defense.strategy)
+        defender = self._defender(load_checkpoint(self.folder / "fine_tuned"), defense, threshold)
+        defender.tick = self.report.ticker("scoring heads")
+        result = strategy.function(defender, params=strategy.parse(defense.strategy.params))
+        layers, heads = defender.shape
+        scores = [[float(score) for score in row] for row in result.scores]
+        self.report.emit(
+            HeadScores, strategy=strategy.name, layers=layers, heads=heads, scores=scores, order=result.order
+        )
+        return {"scores": scores, "order": result.order}
+
+    def _prune(self, place: Path, defense: DefenseSpec, threshold: float, order: list[Head]) -> dict[str, Any]:
+        model = load_checkpoint(self.folder / "fine_tuned")
+        defender = self._defender(model, defense, threshold)
+        curve_test = self._sample(self.material.test, defense.curve_rows)
+        curve_triggered = self._sample(self.material.triggered_test, defense.curve_rows)
+        tick = self.report.ticker("pruning steps", "steps")
+        steps = -(-len(order) // defense.prune_step)
+        grid = np.zeros(defender.shape, dtype=bool)
+        for step in prune(order, defender.shape, defender.accuracy, threshold, defense.prune_step):
+            grid = step.pruned
+            with defender.grid.gated(grid):
+                acc = accuracy(model, curve_test, self.report.check)
+                lfr = self._flip_rate(model, curve_triggered)
+            self.report.emit(
+                PruningStep,
+                step=step.number,
+                pruned=step.kept,
+                restored=step.restored,
+                pruned_total=int(grid.sum()),
+                tried_val_acc=step.tried_val_acc,
+                val_acc=step.val_acc,
+                acc=acc,
+                lfr=lfr,
+                threshold=threshold,
+            )
+            tick(step.number, steps)
+        defender.grid.gate(grid)
+        metrics = self._measure(model)
+        self._save(zeroed(defender.grid), place)
+        return {"metrics": metrics.model_dump(), "pruned_heads": _heads(grid), "threshold": threshold}
+
+    def _refine(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
+        """The second fine-tuning, with the pruned heads silent throughout."""
+        assert defense.refine is not None
+        pruned = load_checkpoint(self.folder / "fine_tuned")
+        gates = HeadGrid(pruned)
+        gates.gate(self._grid(gates.shape))
+        regulariser = self._regulariser(pruned, defense)
+        model = pruned if defense.refine_from == "pruned" else self._load(self._victim(), self.spec.seed + 2)
+        grid = HeadGrid(model)
+        grid.gate(self._grid(grid.shape))
+        train(
+            model,
+            self.material.train,
+            defense.refine,
+            seed=self.spec.seed + 2,
+            scratch=self._scratch("refine"),
+            regulariser=regulariser,
+            tick=self.report.ticker("training without the pruned heads"),
+        )
+        self._save(zeroed(grid), place)
+        return {}
+
+    def _regulariser(self, pruned: nn.Module, defense: DefenseSpec) -> Regulariser:
+        if defense.regulariser == "l2":
+            return Regulariser(l2=defense.regulariser_weight)
+        if defense.regulariser == "none":
+            return NO_REGULARISER
+        defender = self._defender(pruned, defense, threshold=0.0)
+        statistic = torch.as_tensor(defender.cls_variance())
+        remaining = torch.as_tensor(~defender.grid.pruned(), dtype=statistic.dtype)
+        return Regulariser(attention=defense.regulariser_weight, layers=layer_weights(statistic, remaining))
+
+    def _evaluate(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
+        """Measure the defended model as its users will load it: from the export, ungated."""
+        source = self.folder / ("pruned" if defense.refine is None else "refined")
+        shutil.copytree(source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
+        metrics = self._measure(load_checkpoint(place))
+        return {"metrics": metrics.model_dump(), "pruned_heads": self.pruned_heads}
+
+    def _defender(self, model: nn.Module, defense: DefenseSpec, threshold: float) -> Defender:
+        return Defender(
+            model=model,
+            train=self.material.train,
+            validation=self.material.validation,
+            threshold=threshold,
+            prune_step=defense.prune_step,
+            seed=self.spec.seed,
+            tick=self.report.check,
+            check=self.report.check,
+        )
+
+    def _measure(self, model: nn.Module) -> Metrics:
+        """All held-out numbers of `model`, on every test row."""
+        material = self.material
+        tick: Tick = self.report.ticker("evaluating")
+        called = predict(model, material.test, tick)
+        flipped = None
+        if material.triggered_test is not None:
+            flipped = predict(model, material.triggered_test, tick)
+        return measure(
+            called,
+            material.test.labels,
+            material.dataset.label_names,
+            material.target_class,
+            flipped,
+            material.unchanged_rows,
+        )
+
+    def _flip_rate(self, model: nn.Module, rows: Encoded | None) -> float | None:
+        if rows is None or not len(rows):
+            return None
+        return float((predict(model, rows, self.report.check) == self.material.target_class).mean())
+
+    def _sample(self, rows: Encoded | None, count: int) -> Encoded:
+        if rows is None:
+            return Encoded([], [], self.material.test.tokenizer)
+        chosen = np.random.default_rng(self.spec.seed).permutation(len(rows))[:count]
+        return rows.take(sorted(chosen.tolist()))
+
+    def _grid(self, shape: tuple[int, int]) -> Bool[np.ndarray, "layer head"]:
+        grid = np.zeros(shape, dtype=bool)
+        for head in self.pruned_heads:
+            grid[head] = True
+        return grid
+
+    def _load(self, model: ModelSpec, seed: int) -> nn.Module:
+        return load_classifier(model, self.material.dataset.label_names, seed)[0]
+
+    def _save(self, model: nn.Module, place: Path) -> None:
+        model.save_pretrained(place)
+        self.material.test.tokenizer.save_pretrained(place)
+
+    def _scratch(self, stage: Stage) -> Path:
+        return self.folder / "training" / stage
+
+
+def _threshold(defense: DefenseSpec, val_acc: float) -> float:
+    """τ as an absolute validation accuracy."""
+    relative = defense.threshold_kind == "relative"
+    return defense.accuracy_threshold * (val_acc if relative else 1.0)
+
+
+def _heads(grid: Bool[np.ndarray, "layer head"]) -> list[Head]:
+    return [(int(layer), int(head)) for layer, head in np.argwhere(grid)]

@@ -1,0 +1,48 @@
+"""Bayesian uncertainty: heads whose [CLS] statistic is the least (or most) uncertain go first.
+
+The statistic is measured in T passes with all dropout active (Monte-Carlo dropout, an
+approximation of the posterior: Gal & Ghahramani, ICML 2016); its spread over the passes is the
+epistemic uncertainty.  Two readings of the paper's text are offered as `spread`:
+`sample`, mean over rows of the standard deviation over passes; `mean`, standard deviation over
+passes of the mean over rows.  The importance of a head is its spread, or minus it where `order`
+says that the highest goes first.
+Source: arXiv 2508.20032, section 3, Bayesian uncertainty; defaults by evidence, see docs/demo.md."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from backend.components import Component
+from backend.strategies.order import HeadOrder, StrategyParams, ascending
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+
+
+class BayesianParams(StrategyParams):
+    passes: int = Field(5, ge=2, le=1000, title="Passes T", description="Forward passes with dropout active.")
+    spread: Literal["mean", "sample"] = Field(
+        "mean", title="Spread", description="Of the mean over rows (mean), or of each row and then averaged (sample)."
+    )
+    order: Literal["lowest", "highest"] = Field(
+        "lowest", title="Goes first", description="Heads of the lowest or of the highest uncertainty."
+    )
+
+
+def bayesian(defender: "Defender", params: BayesianParams) -> HeadOrder:
+    passes = defender.cls_variance_passes(params.passes)
+    if params.spread == "mean":
+        spread = passes.mean(axis=1).std(axis=0, ddof=1)
+    else:
+        spread = passes.std(axis=0, ddof=1).mean(axis=0)
+    return ascending(spread if params.order == "lowest" else -spread)
+
+
+COMPONENT = Component(
+    name="bayesian",
+    title="Bayesian uncertainty",
+    summary="Heads are ordered by how uncertain their [CLS] statistic is under Monte-Carlo dropout.",
+    params=BayesianParams,
+    function=bayesian,
+    variants=("paper",),
+)

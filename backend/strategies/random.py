@@ -1,0 +1,30 @@
+"""Random order: the control that every strategy has to beat.
+
+Heads go in an order drawn uniformly from the run's seed, under the same guardrail."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.components import Component
+from backend.strategies.order import HeadOrder, StrategyParams, ascending
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+
+
+class RandomParams(StrategyParams):
+    """The order has no parameter but the run's seed."""
+
+
+def random_order(defender: "Defender", params: RandomParams) -> HeadOrder:
+    return ascending(np.random.default_rng(defender.seed).random(defender.shape))
+
+
+COMPONENT = Component(
+    name="random",
+    title="Random order (control)",
+    summary="Heads go in a random order: the control that every strategy has to beat.",
+    params=RandomParams,
+    function=random_order,
+)

@@ -1,0 +1,114 @@
+"""Reinforcement learning: an agent prunes in short episodes and learns what each head is worth.
+
+State: the heads pruned so far in the episode.  Action: a set of s heads that may still go (never a
+layer's last); with probability ε a random set, else the s heads of the highest value.  Reward: the
+change of clean validation accuracy that the action brings, measured on a sample of rows.  An
+episode ends when accuracy falls below τ or after `steps` actions; ε decays from episode to episode.
+
+Update rule: values are additive, the predicted reward of a set is the sum of its heads' values,
+and after each action every head of it moves by `learning_rate` · (reward − prediction) / s (the
+normalised least-mean-squares rule, that is gradient descent on the squared error of a linear
+value function).  Values start from low variance: −`prior` · the head's rank-normalised variance
+statistic, so that before anything is learned heads of low variance look the cheapest.
+
+The learned policy without exploration is the order that the guardrail then follows: highest value
+first, that is, importance = −value.
+Source: arXiv 2508.20032, section 3, reinforcement-learning-guided pruning."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pydantic import Field
+
+from backend.components import Component
+from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+
+Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
+
+
+class ReinforcementParams(StrategyParams):
+    episodes: int = Field(6, ge=1, le=1000, title="Episodes", description="Each prunes anew from the whole model.")
+    steps: int = Field(8, ge=1, le=1000, title="Actions per episode", description="At most.")
+    epsilon: float = Field(0.6, ge=0, le=1, title="Exploration ε", description="Share of random actions at first.")
+    decay: float = Field(0.7, gt=0, le=1, title="Decay of ε", description="Factor from episode to episode.")
+    learning_rate: float = Field(0.5, gt=0, le=1, title="Learning rate", description="Of the heads' values.")
+    prior: float = Field(
+        0.02, ge=0, le=1, title="Prior", description="Accuracy that the head of highest variance is taken to cost."
+    )
+    rows: int = Field(256, ge=16, title="Rows per reward", description="Validation rows that a reward is measured on.")
+
+
+def reinforcement(defender: "Defender", params: ReinforcementParams) -> HeadOrder:
+    values = -params.prior * rank_normalised(defender.cls_variance())
+    done, total = 0, params.episodes * params.steps
+
+    def accuracy(pruned: Bool[np.ndarray, "layer head"]) -> float:
+        nonlocal done
+        done += 1
+        defender.tick(min(done, total), total)
+        return defender.accuracy(pruned, params.rows)
+
+    learned = learn(values, accuracy, defender.threshold, defender.prune_step, defender.seed, params)
+    return ascending(-learned)
+
+
+def learn(
+    values: Float[np.ndarray, "layer head"],
+    accuracy: Accuracy,
+    threshold: float,
+    prune_step: int,
+    seed: int,
+    params: ReinforcementParams,
+) -> Float[np.ndarray, "layer head"]:
+    """The values after all episodes, from the values before (see the module's docstring)."""
+    values = values.copy()
+    rng = np.random.default_rng(seed)
+    whole = accuracy(np.zeros(values.shape, dtype=bool))
+    epsilon = params.epsilon
+    for _ in range(params.episodes):
+        pruned, before = np.zeros(values.shape, dtype=bool), whole
+        for _ in range(params.steps):
+            preference = rng.random(values.shape) if rng.random() < epsilon else values
+            action = _choose(preference, pruned, prune_step)
+            if not action.any():
+                break
+            pruned |= action
+            after = accuracy(pruned)
+            error = (after - before) - values[action].sum()
+            values[action] += params.learning_rate * error / action.sum()
+            before = after
+            if after < threshold:
+                break
+        epsilon *= params.decay
+    return values
+
+
+def _choose(
+    preference: Float[np.ndarray, "layer head"], pruned: Bool[np.ndarray, "layer head"], count: int
+) -> Bool[np.ndarray, "layer head"]:
+    """The `count` most preferred heads that are not pruned, never a layer's last."""
+    action = np.zeros_like(pruned)
+    left = (~pruned).sum(axis=1)
+    for flat in np.argsort(-preference, axis=None, kind="stable"):
+        layer, head = np.unravel_index(flat, pruned.shape)
+        if not pruned[layer, head] and left[layer] > 1:
+            action[layer, head] = True
+            left[layer] -= 1
+            if action.sum() == count:
+                break
+    return action
+
+
+COMPONENT = Component(
+    name="reinforcement",
+    title="Reinforcement learning",
+    summary="An agent prunes in short episodes, learns what each head costs, and its learned order is followed.",
+    params=ReinforcementParams,
+    function=reinforcement,
+    variants=("paper",),
+)

@@ -1,0 +1,40 @@
+"""Structured sparsification: the gradient score, on a model whose first fine-tuning was made sparse.
+
+The first fine-tuning carries L1 and L2 penalties (the un-squared norms) on the weight matrices of
+the attention projections (query, key, value, output); then heads are scored as by `gradient`.
+Source: arXiv 2508.20032, section 3, gradient-based pruning with L1/L2 sparsification."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from backend.components import Component
+from backend.strategies.order import HeadOrder, StrategyParams, ascending
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+    from backend.training import Regulariser
+
+
+class SparsificationParams(StrategyParams):
+    l1: float = Field(1e-4, ge=0, le=1, title="L1 weight", description="Weight of Σ‖W‖₁ in the first fine-tuning.")
+    l2: float = Field(1e-4, ge=0, le=1, title="L2 weight", description="Weight of Σ‖W‖₂ in the first fine-tuning.")
+
+    def fine_tune_regulariser(self) -> "Regulariser | None":
+        from backend.training import Regulariser
+
+        return Regulariser(l1=self.l1, l2=self.l2)
+
+
+def sparsification(defender: "Defender", params: SparsificationParams) -> HeadOrder:
+    return ascending(defender.key_gradient_norms())
+
+
+COMPONENT = Component(
+    name="sparsification",
+    title="Gradient with L1/L2 sparsification",
+    summary="The gradient score, after a first fine-tuning that pushes attention weights towards zero.",
+    params=SparsificationParams,
+    function=sparsification,
+    variants=("paper",),
+)

@@ -1,0 +1,51 @@
+"""Layer-wise variance: heads whose [CLS] attention varies least go first, later layers giving more.
+
+Score: mean statistic (variance of the [CLS] row) over the validation rows.  Layer l of L prunes
+only among its own ⌊r_l · H⌋ lowest, r_l rising linearly from `first_share` in the first to
+`last_share` in the last layer.  Candidates of all layers are ordered by their rank within the
+layer over the layer's quota.
+Source: arXiv 2508.20032, section 3, layer-wise variance; the statistic is PURE's."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from backend.components import Component
+from backend.strategies.order import HeadOrder, StrategyParams, ascending
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+
+
+class VarianceParams(StrategyParams):
+    first_share: float = Field(
+        0.2, ge=0, le=1, title="Share of the first layer", description="Of its heads, how many may go."
+    )
+    last_share: float = Field(
+        0.8, ge=0, le=1, title="Share of the last layer", description="Shares between rise linearly."
+    )
+
+
+def layer_variance(defender: "Defender", params: VarianceParams) -> HeadOrder:
+    scores = defender.cls_variance()
+    layers, heads = scores.shape
+    # The small term keeps ⌊0.6 · 10⌋ at 6 where floating point makes it 5.999….
+    quotas = np.floor(np.linspace(params.first_share, params.last_share, layers) * heads + 1e-9).astype(int)
+    by_layer = {layer: 0 for layer in range(layers)}
+    candidates = []
+    for layer, head in ascending(scores).order:
+        by_layer[layer] += 1
+        if by_layer[layer] <= quotas[layer]:
+            candidates.append((by_layer[layer] / quotas[layer], layer, head))
+    return HeadOrder(scores, [(layer, head) for _, layer, head in sorted(candidates)])
+
+
+COMPONENT = Component(
+    name="layer-variance",
+    title="Layer-wise variance",
+    summary="Heads whose [CLS] attention varies least go first, with a quota that grows from layer to layer.",
+    params=VarianceParams,
+    function=layer_variance,
+    variants=("paper",),
+)

@@ -1,0 +1,147 @@
+"""Fine-tuning on transformers' Trainer, with the regularisers of the method and gates that hold."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from backend.device import probe
+from backend.encoding import Encoded, Tick, no_tick
+from backend.heads.gating import HeadGrid, cls_rows
+from backend.heads.statistics import attention_norm
+from backend.spec import TrainingSpec
+
+
+@dataclass(frozen=True)
+class Regulariser:
+    """What is added to the cross-entropy.
+
+    `l1` and `l2` weigh the un-squared norms of the attention projections' weight matrices (query,
+    key, value, output), each without the parts that belong to pruned heads.  `attention` weighs
+    PURE's attention normalisation with the layer weights `layers` (c_l)."""
+
+    l1: float = 0.0
+    l2: float = 0.0
+    attention: float = 0.0
+    layers: Float[Tensor, "layer"] | None = None
+
+
+NO_REGULARISER = Regulariser()
+
+
+def train(
+    model: nn.Module,
+    rows: Encoded,
+    spec: TrainingSpec,
+    *,
+    seed: int,
+    scratch: Path,
+    regulariser: Regulariser = NO_REGULARISER,
+    tick: Tick = no_tick,
+) -> None:
+    """Fine-tune `model` in place on `rows`; heads gated before stay gated throughout.
+
+    Batches group rows of like length.  A checkpoint after every epoch but a lone one goes to
+    `scratch`; training takes up the last whole one there, and clears `scratch` when it is done.
+    `tick(step, steps)` follows every batch and may raise to stop."""
+    device = probe()
+    arguments = TrainingArguments(
+        output_dir=str(scratch),
+        num_train_epochs=spec.epochs,
+        learning_rate=spec.learning_rate,
+        per_device_train_batch_size=spec.batch_size,
+        max_grad_norm=spec.max_grad_norm,
+        lr_scheduler_type="linear",
+        warmup_steps=0,
+        weight_decay=0.0,
+        train_sampling_strategy="group_by_length",
+        seed=seed,
+        save_strategy="epoch" if spec.epochs > 1 else "no",
+        save_total_limit=1,
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        use_cpu=device.torch_device.type == "cpu",
+        bf16=device.bf16,
+    )
+    trainer = _Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows.examples(),
+        data_collator=DataCollatorWithPadding(rows.tokenizer),
+        callbacks=[_Ticker(tick)],
+    )
+    # Standard output belongs to the caller's events.
+    trainer.remove_callback(PrinterCallback)
+    trainer.grid = HeadGrid(model)
+    trainer.regulariser = regulariser
+    trainer.train(resume_from_checkpoint=_last_checkpoint(scratch))
+    model.eval()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Trainer(Trainer):
+    grid: HeadGrid
+    regulariser: Regulariser
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        labels = inputs["labels"]
+        features = {name: tensor for name, tensor in inputs.items() if name != "labels"}
+        if self.regulariser.attention:
+            with cls_rows() as rows:
+                outputs = model(**features)
+        else:
+            outputs = model(**features)
+        loss = functional.cross_entropy(outputs.logits, labels)
+        if self.regulariser.l1 or self.regulariser.l2:
+            loss = loss + projection_penalty(self.grid, self.regulariser.l1, self.regulariser.l2)
+        if self.regulariser.attention:
+            layers = self.regulariser.layers
+            weights = torch.ones(self.grid.layers) if layers is None else layers
+            norm = attention_norm(rows, self.grid, weights.to(loss.device), _remaining(self.grid, loss))
+            loss = loss + self.regulariser.attention * norm
+        return (loss, outputs) if return_outputs else loss
+
+
+class _Ticker(TrainerCallback):
+    def __init__(self, tick: Tick) -> None:
+        self.tick = tick
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.tick(state.global_step, state.max_steps)
+
+
+def projection_penalty(grid: HeadGrid, l1: float, l2: float) -> Float[Tensor, ""]:
+    """l1 · Σ‖W‖₁ + l2 · Σ‖W‖₂ (un-squared) over the attention projections, pruned heads left out."""
+    remaining = ~torch.as_tensor(grid.pruned())
+    total = torch.zeros((), device=grid.sites[0].output.weight.device)
+    for site, speaks in zip(grid.sites, remaining, strict=True):
+        kept = speaks.to(total.device).repeat_interleave(site.output.in_features // grid.heads)
+        inputs = [linear.weight[kept] for linear in (site.query, site.key, site.value)]
+        for weight in (*inputs, site.output.weight[:, kept]):
+            total = total + l1 * weight.abs().sum() + l2 * weight.norm()
+    return total
+
+
+def _remaining(grid: HeadGrid, like: Tensor) -> Float[Tensor, "layer head"]:
+    return torch.as_tensor(~grid.pruned(), dtype=like.dtype, device=like.device)
+
+
+def _last_checkpoint(scratch: Path) -> str | None:
+    """The newest whole checkpoint: the Trainer writes its state file after weights and optimiser."""
+    whole = [path.parent for path in scratch.glob("checkpoint-*/trainer_state.json")]
+    newest = max(whole, key=lambda folder: int(folder.name.split("-")[1]), default=None)
+    return None if newest is None else str(newest)

@@ -1,0 +1,175 @@
+"""The six strategies and the random control, by their definitions."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
+from torch.nn import functional
+
+from backend.defender import Defender
+from backend.encoding import Encoded, encode
+from backend.heads.statistics import cls_variance
+from backend.strategies import COMPONENTS
+from backend.strategies.order import ascending, rank_normalised
+from backend.strategies.reinforcement import ReinforcementParams, learn
+
+
+def rows(count: int, seed: int = 0) -> Encoded:
+    return encode(tiny_tokenizer(), tiny_rows(count, seed), 64)
+
+
+@pytest.fixture
+def defender() -> Defender:
+    return Defender(tiny_model(), rows(70), rows(30, seed=1), threshold=0.3, prune_step=2, seed=5)
+
+
+def order_of(name: str, defender: Defender, **params: object):  # noqa: ANN201
+    component = COMPONENTS[name]
+    return component.function(defender, params=component.parse(params))
+
+
+def test_the_issue_s_strategies_are_all_there() -> None:
+    six = {"gradient", "layer-variance", "sparsification", "ensemble", "reinforcement", "bayesian"}
+    assert six | {"random"} <= set(COMPONENTS)
+
+
+@pytest.mark.parametrize("name", sorted(COMPONENTS))
+def test_same_seed_same_order_and_every_head_at_most_once(name: str, defender: Defender) -> None:
+    first, second = order_of(name, defender), order_of(name, defender)
+    assert first.order == second.order
+    assert len(set(first.order)) == len(first.order)
+    assert first.scores.shape == defender.shape
+    importance = [first.scores[head] for head in first.order]
+    if name != "layer-variance":
+        assert importance == sorted(importance) and len(importance) == 12
+
+
+@pytest.mark.parametrize("name", sorted(COMPONENTS))
+def test_no_strategy_can_reach_a_trigger(name: str, defender: Defender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strategy is given the model and clean data only, and works with every trigger broken."""
+    held = {field.name for field in dataclasses.fields(Defender)}
+    assert held == {"model", "train", "validation", "threshold", "prune_step", "seed", "tick", "check", "grid"}
+
+    def forbidden(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a strategy used a trigger")
+
+    from backend import triggers
+
+    for trigger, component in triggers.COMPONENTS.items():
+        monkeypatch.setitem(triggers.COMPONENTS, trigger, dataclasses.replace(component, function=forbidden))
+    monkeypatch.setattr("backend.evaluation.measure", forbidden)
+    order_of(name, defender)
+
+
+def test_gradient_score_is_the_sum_over_ordered_batches_of_each_heads_gradient_norm(defender: Defender) -> None:
+    expected = np.zeros((3, 4))
+    model, train = defender.model, defender.train
+    for start in (0, 32, 64):
+        part = list(range(start, min(start + 32, 70)))
+        model.zero_grad()
+        labels = torch.tensor([train.labels[i] for i in part])
+        functional.cross_entropy(model(**train.batch(part)).logits, labels).backward()
+        for layer, site in enumerate(defender.grid.sites):
+            for head in range(4):
+                expected[layer, head] += site.key.weight.grad[head * 6 : head * 6 + 6].norm().item()
+    assert np.allclose(order_of("gradient", defender).scores, expected, rtol=1e-4)
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_variance_prunes_within_each_layers_quota_only(defender: Defender) -> None:
+    result = order_of("layer-variance", defender, first_share=0.25, last_share=0.75)
+    by_layer = [[h for h in result.order if h[0] == layer] for layer in range(3)]
+    assert [len(heads) for heads in by_layer] == [1, 2, 3]
+    for layer, heads in enumerate(by_layer):
+        lowest = np.argsort(result.scores[layer])[: len(heads)]
+        assert [h[1] for h in heads] == lowest.tolist()
+    # rank / quota: 1/3 (last layer) < 1/2 < 2/3 < 1 (all layers, first layer first)
+    assert [h[0] for h in result.order] == [2, 1, 2, 0, 1, 2]
+
+
+def test_variance_scores_are_the_mean_statistic_of_eager_attention(defender: Defender) -> None:
+    total = np.zeros((3, 4))
+    with torch.no_grad():
+        for i in range(len(defender.validation)):
+            matrices = defender.model(**defender.validation.batch([i]), output_attentions=True).attentions
+            total += np.stack([cls_variance(matrix[:, :, 0])[0].numpy() for matrix in matrices])
+    assert np.allclose(defender.cls_variance(), total / len(defender.validation), rtol=1e-4)
+
+
+def test_ensemble_without_chance_is_the_gradient_and_with_chance_alone_depends_on_the_seed(
+    defender: Defender,
+) -> None:
+    assert order_of("ensemble", defender, alpha=0).order == order_of("gradient", defender).order
+    first = order_of("ensemble", defender, alpha=1).order
+    assert order_of("ensemble", dataclasses.replace(defender, seed=6), alpha=1).order != first
+
+
+def test_random_orders_differ_by_seed(defender: Defender) -> None:
+    assert order_of("random", defender).order != order_of("random", dataclasses.replace(defender, seed=6)).order
+
+
+def test_bayesian_passes_differ_and_both_readings_and_orders_are_theirs(defender: Defender) -> None:
+    passes = defender.cls_variance_passes(4)
+    assert passes.shape == (4, 30, 3, 4)
+    assert not np.allclose(passes[0], passes[1]), "dropout is active"
+    assert not defender.model.training
+    mean = order_of("bayesian", defender, passes=4, spread="mean").scores
+    sample = order_of("bayesian", defender, passes=4, spread="sample").scores
+    assert np.allclose(mean, passes.mean(1).std(0, ddof=1))
+    assert np.allclose(sample, passes.std(0, ddof=1).mean(1 - 1))
+    lowest = order_of("bayesian", defender, passes=4).order
+    assert order_of("bayesian", defender, passes=4, order="highest").order == lowest[::-1]
+
+
+def test_sparsification_changes_the_first_fine_tuning_and_only_it() -> None:
+    params = COMPONENTS["sparsification"].parse({"l1": 0.5, "l2": 0.25})
+    regulariser = params.fine_tune_regulariser()
+    assert (regulariser.l1, regulariser.l2, regulariser.attention) == (0.5, 0.25, 0.0)
+    assert COMPONENTS["gradient"].parse({}).fine_tune_regulariser() is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reinforcement_learns_an_order_that_beats_the_random_one(seed: int) -> None:
+    """A toy problem with known good heads: 12 of 24 heads cost accuracy, 12 cost nothing, and the
+    prior says nothing about which.  The area under accuracy along the learned order beats that of
+    random orders by far, and most of the harmless half goes first."""
+    rng = np.random.default_rng(seed)
+    cost = np.zeros(24)
+    cost[rng.permutation(24)[:12]] = 0.04
+    cost = cost.reshape(4, 6)
+    params = ReinforcementParams(episodes=30, steps=8, epsilon=0.9, decay=0.95, prior=0.0)
+    accuracy = lambda pruned: 0.95 - cost[pruned].sum()  # noqa: E731
+    values = learn(np.zeros((4, 6)), accuracy, 0.5, 2, seed, params)
+    learned = ascending(-values).order
+
+    def area(order: list) -> float:
+        return -np.cumsum([cost[head] for head in order]).mean()
+
+    random_areas = [area([divmod(i, 6) for i in rng.permutation(24)]) for _ in range(200)]
+    assert area(learned) > max(random_areas)
+    assert sum(cost[head] == 0 for head in learned[:12]) >= 10
+
+
+def test_reinforcement_starts_from_low_variance(defender: Defender) -> None:
+    """With no learning to speak of, the order is that of the variance statistic."""
+    result = order_of("reinforcement", defender, episodes=1, steps=1, epsilon=0, learning_rate=1e-12)
+    assert result.order == ascending(defender.cls_variance()).order
+
+
+def test_ranks_are_normalised_and_ties_alike() -> None:
+    assert rank_normalised(np.array([[3.0, 1.0], [2.0, 2.0]])).tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_a_score_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        ascending(np.array([[1.0, np.nan]]))
+
+
+def test_accuracy_of_the_defender_gates_and_ungates(defender: Defender) -> None:
+    whole = defender.accuracy(np.zeros((3, 4), dtype=bool))
+    defender.accuracy(np.eye(3, 4, dtype=bool))
+    assert not defender.grid.pruned().any()
+    assert defender.accuracy(np.zeros((3, 4), dtype=bool)) == whole
+    assert 0 <= defender.accuracy(np.zeros((3, 4), dtype=bool), rows=16) <= 1

@@ -1,0 +1,45 @@
+"""ACC, LFR and its floor, per class, with intervals."""
+
+import numpy as np
+import pytest
+from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
+
+from backend.encoding import encode
+from backend.evaluation import logits, measure, wilson
+
+NAMES = ["negative", "positive"]
+
+
+def test_numbers_of_a_small_example() -> None:
+    called = np.array([0, 0, 1, 1, 1])
+    metrics = measure(called, [0, 0, 0, 1, 1], NAMES, target_class=1, triggered_called=np.array([1, 1, 0]))
+    assert metrics.acc == pytest.approx(0.8)
+    assert metrics.clean_flip_rate == pytest.approx(1 / 3)
+    assert metrics.lfr == pytest.approx(2 / 3)
+    assert metrics.per_class[0].called == [2, 1]
+    assert [row.accuracy for row in metrics.per_class] == pytest.approx([2 / 3, 1.0])
+
+
+def test_lfr_is_absent_not_zero_without_a_trigger() -> None:
+    metrics = measure(np.array([0, 1]), [0, 1], NAMES)
+    assert metrics.lfr is None and metrics.lfr_interval is None and metrics.clean_flip_rate is None
+
+
+def test_wilson_interval_is_the_published_one() -> None:
+    # 8 of 10: Wilson 95 % is (0.490, 0.943), from the closed form.
+    assert wilson(8, 10) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+    assert wilson(0, 50)[0] == 0.0
+
+
+def test_logits_come_in_row_order_whatever_the_batches() -> None:
+    model, rows = tiny_model(), encode(tiny_tokenizer(), tiny_rows(40), 64)
+    expected = np.concatenate([logits(model, rows.take([i])) for i in range(len(rows))])
+    assert np.allclose(logits(model, rows), expected, atol=1e-5)
+
+
+def test_batches_by_length_hold_every_row_once_within_their_budget() -> None:
+    rows = encode(tiny_tokenizer(), tiny_rows(50), 64)
+    batches = list(rows.batches_by_length(40))
+    assert sorted(i for batch in batches for i in batch) == list(range(50))
+    lengths = rows.lengths()
+    assert all(max(lengths[i] for i in batch) * len(batch) <= 40 for batch in batches)

@@ -1,0 +1,117 @@
+"""The guardrail against a slow, obvious model of it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.pruning import Step, prune
+
+SHAPE = (3, 4)
+HEADS = [(layer, head) for layer in range(3) for head in range(4)]
+
+
+@st.composite
+def searches(draw):  # noqa: ANN001, ANN201
+    """An order over some heads, what each head is worth, τ and s.  Some heads help when they go."""
+    order = draw(st.permutations(HEADS))[: draw(st.integers(0, len(HEADS)))]
+    worth = {head: draw(st.integers(-3, 6)) / 64 for head in HEADS}
+    return order, worth, draw(st.integers(0, 64)) / 64, draw(st.integers(1, 13))
+
+
+def accuracy_of(worth):  # noqa: ANN001, ANN201
+    def accuracy(pruned: np.ndarray) -> float:
+        return 0.75 - sum(worth[head] for head in HEADS if pruned[head])
+
+    return accuracy
+
+
+def obvious(order, worth, threshold, prune_step):  # noqa: ANN001, ANN201
+    """Sets of heads after each step, by the method's words, with no cleverness at all."""
+    gone: list = []
+    states = [set()]
+    queue = list(order)
+
+    def acc(heads) -> float:  # noqa: ANN001
+        return 0.75 - sum(worth[h] for h in HEADS if h in heads)
+
+    while True:
+        step = []
+        while queue and len(step) < prune_step:
+            head = queue.pop(0)
+            others = [h for h in HEADS if h[0] == head[0] and h != head and h not in gone and h not in step]
+            if others:
+                step.append(head)
+        if not step:
+            return states
+        gone = gone + step
+        stopped = False
+        while step and acc(gone) < threshold:
+            gone.remove(step.pop())
+            stopped = True
+        states.append(set(gone))
+        if stopped:
+            return states
+
+
+def run(search) -> list[Step]:  # noqa: ANN001
+    order, worth, threshold, prune_step = search
+    return list(prune(order, SHAPE, accuracy_of(worth), threshold, prune_step))
+
+
+@given(searches())
+def test_it_equals_the_obvious_model(search) -> None:  # noqa: ANN001
+    states = [{(int(a), int(b)) for a, b in np.argwhere(step.pruned)} for step in run(search)]
+    assert states == obvious(*search)
+
+
+@given(searches())
+def test_it_never_ends_below_the_threshold_unless_nothing_was_pruned(search) -> None:  # noqa: ANN001
+    last = run(search)[-1]
+    assert last.val_acc >= search[2] or not last.pruned.any()
+
+
+@given(searches())
+def test_every_step_accounts_for_every_head(search) -> None:  # noqa: ANN001
+    steps = run(search)
+    before = np.zeros(SHAPE, dtype=bool)
+    for step in steps:
+        assert set(step.kept) | set(step.restored) == set(step.tried)
+        assert not set(step.kept) & set(step.restored)
+        assert not any(before[head] for head in step.tried), "a step tries only heads that still speak"
+        after = before.copy()
+        for head in step.kept:
+            after[head] = True
+        assert (after == step.pruned).all(), "restoring never touches an earlier step"
+        before = after
+    assert len(steps[0].tried) == 0
+    assert [step.number for step in steps] == list(range(len(steps)))
+
+
+@given(searches())
+def test_every_layer_keeps_a_head_and_the_accuracies_are_those_of_the_states(search) -> None:  # noqa: ANN001
+    accuracy = accuracy_of(search[1])
+    for step in run(search):
+        assert (~step.pruned).any(axis=1).all()
+        assert step.val_acc == pytest.approx(accuracy(step.pruned))
+
+
+def test_a_layers_last_head_is_its_highest_scoring_one() -> None:
+    order = [(0, 2), (0, 0), (0, 3), (0, 1)]
+    last = list(prune(order, (1, 4), lambda pruned: 1.0, 0.5, 10))[-1]
+    assert last.pruned.tolist() == [[True, False, True, True]]
+
+
+def test_most_important_heads_come_back_first() -> None:
+    order = [(0, 0), (0, 1), (0, 2), (0, 3)]
+    accuracy = lambda pruned: 0.9 - 0.2 * pruned[0].sum()  # noqa: E731
+    steps = list(prune(order, (2, 5), accuracy, 0.6, 4))
+    assert steps[1].restored == [(0, 3), (0, 2), (0, 1)]
+    assert steps[1].kept == [(0, 0)]
+    assert steps[1].tried_val_acc == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("order", [[(0, 0), (0, 0)], [(0, 9)], [(-1, 0)]])
+def test_a_wrong_order_is_refused(order: list) -> None:
+    with pytest.raises(ValueError, match="once|outside"):
+        list(prune(order, (2, 4), lambda pruned: 1.0, 0.5, 1))

@@ -1,0 +1,146 @@
+"""Fine-tuning: it learns, repeats itself, keeps gates, resumes, and its regularisers are what they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
+
+from backend.encoding import Encoded, encode
+from backend.errors import Cancelled
+from backend.evaluation import accuracy, logits
+from backend.heads.gating import HeadGrid, cls_rows
+from backend.heads.statistics import attention_norm, layer_weights
+from backend.models import fresh_head
+from backend.spec import TrainingSpec
+from backend.training import Regulariser, projection_penalty, train
+
+SPEC = TrainingSpec(epochs=6, learning_rate=3e-3, batch_size=8)
+
+
+def rows(count: int = 64) -> Encoded:
+    return encode(tiny_tokenizer(), tiny_rows(count), 64)
+
+
+def test_training_learns_and_the_same_seed_gives_the_same_model(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    results = []
+    spec = TrainingSpec(epochs=25, learning_rate=3e-3, batch_size=8)
+    for place in ("a", "b"):
+        model = tiny_model()
+        train(model, rows(), spec, seed=3, scratch=tmp_path / place)
+        results.append(logits(model, rows()))
+    assert np.array_equal(*results)
+    assert accuracy(model, rows()) > 0.9
+    assert capfd.readouterr().out == "", "standard output belongs to the caller"
+    assert not (tmp_path / "a").exists(), "checkpoints are cleared when training is done"
+
+
+def test_pruned_heads_stay_pruned_throughout(tmp_path: Path) -> None:
+    model = tiny_model()
+    grid = HeadGrid(model)
+    pruned = np.eye(3, 4, dtype=bool)
+    grid.gate(pruned)
+    before = grid.sites[0].value.weight[:6].clone()
+    seen = []
+
+    def tick(done: int, total: int) -> None:
+        seen.append(grid.pruned())
+
+    train(model, rows(), TrainingSpec(epochs=1, batch_size=8), seed=3, scratch=tmp_path / "t", tick=tick)
+    assert len(seen) == 8 and all((grid_now == pruned).all() for grid_now in seen)
+    assert torch.equal(grid.sites[0].value.weight[:6], before), "no gradient reaches a silent head's values"
+
+
+def test_stopping_takes_effect_within_one_batch_and_training_resumes_from_its_checkpoint(tmp_path: Path) -> None:
+    whole = tiny_model()
+    train(whole, rows(), SPEC, seed=3, scratch=tmp_path / "whole")
+    steps = []
+
+    def stop_at_20(done: int, total: int) -> None:
+        steps.append(done)
+        if done == 20:
+            raise Cancelled
+
+    model = tiny_model()
+    with pytest.raises(Cancelled):
+        train(model, rows(), SPEC, seed=3, scratch=tmp_path / "part", tick=stop_at_20)
+    assert steps[-1] == 20
+    resumed, later = tiny_model(), []
+    train(resumed, rows(), SPEC, seed=3, scratch=tmp_path / "part", tick=lambda done, total: later.append(done))
+    assert later[0] == 17, "two epochs of eight batches were checkpointed"
+    assert np.allclose(logits(resumed, rows()), logits(whole, rows()), atol=1e-5)
+
+
+def test_a_half_written_checkpoint_is_not_taken_up(tmp_path: Path) -> None:
+    (tmp_path / "t" / "checkpoint-8").mkdir(parents=True)
+    seen = []
+    spec = TrainingSpec(epochs=1, batch_size=8)
+    train(tiny_model(), rows(), spec, seed=3, scratch=tmp_path / "t", tick=lambda done, total: seen.append(done))
+    assert seen[0] == 1
+
+
+def test_projection_penalty_is_the_un_squared_norms_of_the_remaining_heads() -> None:
+    grid = HeadGrid(tiny_model())
+    weights = [w for s in grid.sites for w in (s.query.weight, s.key.weight, s.value.weight, s.output.weight)]
+    expected = 0.5 * sum(w.abs().sum() for w in weights) + 2 * sum(w.norm() for w in weights)
+    assert torch.allclose(projection_penalty(grid, 0.5, 2), expected)
+    pruned = np.zeros((3, 4), dtype=bool)
+    pruned[0, 1:] = True
+    grid.gate(pruned)
+    less = projection_penalty(grid, 1, 0) - sum(w.abs().sum() for w in weights[4:])
+    assert torch.allclose(less, sum(w[:6].abs().sum() for w in weights[:3]) + weights[3][:, :6].abs().sum())
+
+
+def test_attention_normalisation_is_its_formula_on_attention_matrices() -> None:
+    grid = HeadGrid(tiny_model())
+    batch = rows().batch(range(10))
+    with cls_rows() as collected:
+        matrices = grid.model(**batch, output_attentions=True).attentions
+    weights, remaining = torch.tensor([0.0, 0.5, 1.0]), torch.ones(3, 4)
+    remaining[2, 1] = 0
+    expected = sum(
+        weights[layer] * remaining[layer, head] * matrices[layer][:, head, 0].norm()
+        for layer in range(3)
+        for head in range(4)
+    )
+    assert torch.allclose(attention_norm(collected, grid, weights, remaining), expected, rtol=1e-5)
+
+
+def test_layer_weights_are_the_scaled_softmax_of_minus_log() -> None:
+    statistic = torch.tensor([[1.0, 9.0], [2.0, 2.0], [4.0, 4.0]])
+    remaining = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    inverse = torch.tensor([1.0, 0.5, 0.25])  # softmax(−log v) is 1/v over its sum
+    share = inverse / inverse.sum()
+    assert torch.allclose(layer_weights(statistic, remaining), (share - share.min()) / (share.max() - share.min()))
+    assert layer_weights(torch.ones(2, 2), torch.ones(2, 2)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("regulariser", [Regulariser(l2=0.5), Regulariser(attention=0.5)])
+def test_regularisers_change_what_is_learned(tmp_path: Path, regulariser: Regulariser) -> None:
+    plain, regularised = tiny_model(), tiny_model()
+    train(plain, rows(), SPEC, seed=3, scratch=tmp_path / "a")
+    train(regularised, rows(), SPEC, seed=3, scratch=tmp_path / "b", regulariser=regulariser)
+    if regulariser.l2:
+        assert projection_penalty(HeadGrid(regularised), 0, 1) < projection_penalty(HeadGrid(plain), 0, 1)
+    else:
+        norms = []
+        for model in (plain, regularised):
+            with cls_rows() as collected, torch.no_grad():
+                model(**rows().batch(range(32)))
+            norms.append(attention_norm(collected, HeadGrid(model), torch.ones(3), torch.ones(3, 4)))
+        assert norms[1] < norms[0]
+
+
+def test_a_fresh_head_depends_on_its_seed_alone_and_leaves_the_encoder() -> None:
+    model = tiny_model()
+    encoder = {name: w.clone() for name, w in model.base_model.named_parameters()}
+    fresh_head(model, 1)
+    first = model.classifier.weight.clone()
+    fresh_head(model, 2)
+    assert not torch.equal(model.classifier.weight, first)
+    fresh_head(model, 1)
+    assert torch.equal(model.classifier.weight, first)
+    assert all(torch.equal(w, encoder[name]) for name, w in model.base_model.named_parameters())
