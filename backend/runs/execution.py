@@ -1,0 +1,216 @@
+"""One run carried out under a lease: engine events into the store, the store's wishes to the engine."""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, cast
+
+from backend.errors import Cancelled, UserError
+from backend.events import Event, Progress, RunFinished
+from backend.home import run_folder
+from backend.runs.leases import Lease, LeaseLost, append, fail, finish, release, renew, wish
+from backend.runs.store import Store
+
+Engine = Callable[..., Iterator[Event]]  # a generator function, see `backend.pipeline.run`
+Arguments = ParamSpec("Arguments")
+Outcome = TypeVar("Outcome")
+
+POLL_SECONDS = 0.5  # how often a cancel request is looked for
+RENEW_SECONDS = 3.0
+PROGRESS_SECONDS = 0.45  # stored progress is at least this far apart
+PATIENCE_SECONDS = 60.0  # how long a locked or full store is tried again before the run is left
+
+
+class Control:
+    """The reins of a run: `stop` is what the engine sees, `why` the first reason for it.
+
+    "cancel": end as cancelled; "leave": this process must go, the run goes back to the queue;
+    "lost": the run is another's."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.why: Literal["cancel", "leave", "lost"] | None = None
+
+    def halt(self, why: Literal["cancel", "leave", "lost"]) -> None:
+        """Stop the engine within one batch."""
+        if self.why is None or why == "lost":
+            self.why = why
+        self.stop.set()
+
+
+def execute(
+    store: Store, lease: Lease, engine: Engine | None = None, control: Control | None = None
+) -> Generator[Event]:
+    """Carry the leased run out, yielding each event once it is stored (progress thinned out).
+
+    Ends quietly, without a RunFinished, when the run was lost to another worker or given back to
+    the queue because of `control.halt("leave")`.  Closing the generator gives the run back too.
+    An error that the engine did not foresee ends the run as failed, its traceback in `error.log`
+    of the run's folder.  Raises UserError when the store cannot be written for a minute: the lease
+    then expires, and the run goes on from its last finished stage."""
+    control = control or Control()
+    folder = run_folder(lease.run)
+    with _heartbeat(store, lease, control):
+        try:
+            yield from _carry_out(store, lease, engine, control, folder)
+        except LeaseLost:
+            control.halt("lost")
+        except (GeneratorExit, KeyboardInterrupt):
+            control.halt("leave")
+            _give_back(store, lease)
+            raise
+
+
+def _carry_out(
+    store: Store, lease: Lease, engine: Engine | None, control: Control, folder: Path
+) -> Generator[Event]:
+    stored = 0.0
+    with closing(_speak(lease, engine, control, folder)) as events:
+        try:
+            for event in events:
+                if isinstance(event, RunFinished):
+                    yield from _end(store, lease, control, event)
+                    return
+                if isinstance(event, Progress):
+                    if time.monotonic() - stored < PROGRESS_SECONDS and event.done < event.total:
+                        continue
+                    stored = time.monotonic()
+                _patiently(append, store, lease, event)
+                yield event
+            error = "The engine ended without a result."
+        except _EngineFailed as failure:
+            error = str(failure)
+        yield _patiently(fail, store, lease, error)
+
+
+class _EngineFailed(Exception):
+    """One sentence for the user about an error that the engine raised, unlike one of the store."""
+
+
+def _speak(lease: Lease, engine: Engine | None, control: Control, folder: Path) -> Generator[Event]:
+    """The engine's events; whatever it raises becomes _EngineFailed."""
+    try:
+        # Not made here: that the folder exists tells the engine that the run is taken up again.
+        spoken = (engine or _pipeline())(lease.spec, folder, run=lease.run, stop=control.stop)
+        with closing(cast(Generator[Event], spoken)) as events:
+            for number, event in enumerate(events):
+                if number == 0:
+                    _note_versions(folder)
+                yield event
+    except Cancelled:
+        yield RunFinished(run=lease.run, state="cancelled")
+    except Exception as error:
+        raise _EngineFailed(_sentence(error, folder)) from error
+
+
+def _end(store: Store, lease: Lease, control: Control, event: RunFinished) -> Iterator[Event]:
+    """The last event; a run that was only stopped because this process must go is not over."""
+    if event.state == "cancelled" and control.why == "lost":
+        return
+    if event.state == "cancelled" and control.why == "leave":
+        ended = _patiently(release, store, lease)
+        if ended is not None:
+            yield ended
+        return
+    _patiently(finish, store, lease, event)
+    yield event
+
+
+def _give_back(store: Store, lease: Lease) -> None:
+    try:
+        release(store, lease)
+    except (LeaseLost, UserError):
+        return  # it is over, or another's, or the lease will expire by itself
+
+
+def _patiently(
+    write: Callable[Arguments, Outcome], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Outcome:
+    """A store that is locked or full for a moment must not cost hours of training."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return write(*args, **kwargs)
+        except UserError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def _pipeline() -> Engine:
+    """The engine proper; imported here because it brings torch."""
+    from backend import pipeline
+
+    return pipeline.run
+
+
+def _sentence(error: Exception, folder: Path) -> str:
+    """What to tell the user about an error that the engine raised; the traceback goes to a file."""
+    if isinstance(error, UserError):
+        return str(error)
+    log = folder / "error.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(
+                f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{''.join(traceback.format_exception(error))}\n"
+            )
+    except OSError:
+        print("".join(traceback.format_exception(error)), file=sys.stderr)
+    first = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:300]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return f"The engine failed unexpectedly ({what}). The details are in {log}."
+
+
+@contextmanager
+def _heartbeat(store: Store, lease: Lease, control: Control) -> Iterator[None]:
+    """Keeps the lease and watches for cancel requests, in a thread of its own."""
+    over = threading.Event()
+
+    def beat() -> None:
+        renewed, told = time.monotonic(), False
+        while not over.wait(POLL_SECONDS):
+            try:
+                if control.why == "cancel" and not told:
+                    # Should this process die before the run has ended, nobody must take it up again.
+                    store.cancel(lease.run)
+                    told = True
+                if time.monotonic() - renewed >= RENEW_SECONDS:
+                    wanted = renew(store, lease)
+                    renewed = time.monotonic()
+                else:
+                    wanted = wish(store, lease)
+            except UserError:
+                continue  # locked for the moment; the token protects the run meanwhile
+            if wanted != "ok" and not over.is_set():
+                control.halt(wanted)
+
+    thread = threading.Thread(target=beat, name=f"lease-{lease.run}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=10)
+
+
+def _note_versions(folder: Path) -> None:
+    """What the run ran on, for its results: `versions.json`, of the process that worked on it last."""
+    names = ("torch", "transformers", "accelerate", "datasets", "safetensors", "numpy")
+    versions: dict[str, Any] = {"python": sys.version.split()[0]}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"versions.json.{os.getpid()}"
+    part.write_text(json.dumps(versions, indent=1), encoding="utf-8")
+    part.replace(folder / "versions.json")

@@ -1,0 +1,115 @@
+"""A run as the store keeps it: what a page or a listing needs of it, without its events."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from sqlalchemy.engine import RowMapping
+
+from backend.components import explain
+from backend.errors import UserError
+from backend.events import Event, PruningStep, RunFinished
+from backend.spec import RunSpec, parse
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.  Times are seconds since the epoch.
+
+    `spec` is None, and `problem` says why, when the stored specification is not valid in this
+    version of Excise; `settings` is always what was stored.  `stage` is the last stage entered."""
+
+    id: str
+    name: str
+    state: State
+    settings: dict[str, Any]
+    spec: RunSpec | None
+    problem: str | None
+    created: float
+    started: float | None
+    finished: float | None
+    stage: str | None
+    worker: str | None
+    cancel_requested: bool
+    summary: RunFinished | None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ("done", "failed", "cancelled")
+
+    @property
+    def seconds(self) -> float | None:
+        """Working time: the engine's own count once it is over, else since it first started."""
+        if self.summary is not None and self.summary.seconds:
+            return self.summary.seconds
+        if self.started is None:
+            return None
+        return (self.finished or time.time()) - self.started
+
+
+def read_record(row: RowMapping) -> RunRecord:
+    """A row of the `runs` table; never fails on what an older version stored."""
+    settings, spec, problem = read_spec(row["spec"])
+    return RunRecord(
+        id=row["id"],
+        name=row["name"],
+        state=row["state"],
+        settings=settings,
+        spec=spec,
+        problem=problem,
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        stage=row["stage"],
+        worker=row["worker"],
+        cancel_requested=bool(row["cancel_requested"]),
+        summary=_read_summary(row["summary"]),
+    )
+
+
+def read_spec(text: str) -> tuple[dict[str, Any], RunSpec | None, str | None]:
+    """Stored settings, the specification they make, and what is wrong if they make none."""
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        return {}, None, f"The stored specification is not readable ({error})."
+    try:
+        return settings, parse(settings), None
+    except UserError as error:
+        return settings if isinstance(settings, dict) else {}, None, str(error)
+
+
+def _read_summary(text: str | None) -> RunFinished | None:
+    if text is None:
+        return None
+    try:
+        return RunFinished.model_validate_json(text)
+    except ValidationError as error:
+        return RunFinished(
+            run="", state="failed", error=f"The stored summary is not readable: {explain(error)}"
+        )
+
+
+def title(spec: RunSpec) -> str:
+    """What to call a run whose author gave it no name."""
+    parts = []
+    if spec.attack is not None and spec.trigger is not None:
+        parts.append(f"plant {spec.trigger.name}")
+    if spec.defense is not None:
+        parts.append(f"defend by {spec.defense.strategy.name}")
+    return f"{', '.join(parts)}, seed {spec.seed}".capitalize()
+
+
+def curve(events: Iterable[Event]) -> list[PruningStep]:
+    """The pruning steps that count: a stage taken up again says its steps again from the first."""
+    steps: list[PruningStep] = []
+    for event in events:
+        if isinstance(event, PruningStep):
+            steps = [step for step in steps if step.step < event.step] + [event]
+    return steps

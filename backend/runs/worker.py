@@ -1,0 +1,222 @@
+"""The worker process: takes runs from the queue one after another, and how one is started.
+
+Dashboards call `ensure_worker` when they queue a run, and keep `supervise` going in a thread, so
+that a worker that was killed is replaced and its run goes on."""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from backend.errors import UserError
+from backend.events import RunFinished
+from backend.home import home
+from backend.runs.execution import Control, Engine, execute
+from backend.runs.leases import Lease, claim, waiting
+from backend.runs.schema import WORKERS
+from backend.runs.store import Store, open_store
+
+POLL_SECONDS = 1.0
+SEEN_SECONDS = 3.0
+DEAD_SECONDS = 15.0  # a worker that was not seen for so long is taken for dead
+STORE_PAUSE_SECONDS = 10.0
+SUPERVISE_SECONDS = 5.0
+IDLE_EXIT_SECONDS = 60
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def worker_name() -> str:
+    """This process among all workers of the store."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def work(
+    store: Store,
+    idle_exit: float | None = None,
+    engine: Engine | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Carry out queued runs, and those that a dead worker left, until idle for `idle_exit` seconds.
+
+    On SIGTERM or SIGINT the current run goes back to the queue, at its last finished stage, and
+    the worker ends.  To be called in the main thread."""
+    leaving = threading.Event()
+    control = Control()
+
+    def leave(*_: object) -> None:
+        leaving.set()
+        control.halt("leave")
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with _presence(store):
+            idle_since = time.monotonic()
+            while not leaving.is_set():
+                idle = idle_exit is not None and time.monotonic() - idle_since >= idle_exit
+                if idle:
+                    # Gone first, then a last look: who queues a run from here on starts a new worker.
+                    with suppress(UserError):
+                        _forget(store)
+                lease = _try_claim(store, say)
+                if lease is None:
+                    if idle:
+                        return
+                    leaving.wait(POLL_SECONDS)
+                    continue
+                control = Control()
+                if leaving.is_set():
+                    control.halt("leave")
+                _work_on(store, lease, engine, control, leaving, say)
+                idle_since = time.monotonic()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _work_on(
+    store: Store,
+    lease: Lease,
+    engine: Engine | None,
+    control: Control,
+    leaving: threading.Event,
+    say: Callable[[str], None],
+) -> None:
+    say(f"Run {lease.run}: started")
+    state = None
+    try:
+        for event in execute(store, lease, engine, control):
+            if isinstance(event, RunFinished):
+                state = event.state
+    except UserError as error:
+        say(f"Run {lease.run}: {error}")
+        leaving.wait(STORE_PAUSE_SECONDS)
+        return
+    say(
+        f"Run {lease.run}: {state or ('back to the queue' if control.why == 'leave' else 'taken by another')}"
+    )
+
+
+def _try_claim(store: Store, say: Callable[[str], None]) -> Lease | None:
+    try:
+        return claim(store, worker_name())
+    except UserError as error:
+        say(str(error))
+        return None
+
+
+@contextmanager
+def _presence(store: Store) -> Iterator[None]:
+    """In the table of workers while the block lasts, seen anew every few seconds."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(SEEN_SECONDS):
+            with suppress(UserError):
+                _register(store, worker_name(), os.getpid())
+
+    with suppress(UserError):
+        _register(store, worker_name(), os.getpid())
+    thread = threading.Thread(target=beat, name="presence", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=10)
+        with suppress(UserError):
+            _forget(store)
+
+
+def _register(store: Store, name: str, pid: int) -> None:
+    now = time.time()
+    with store.writing() as connection:
+        gone = sa.or_(WORKERS.c.id == name, WORKERS.c.seen < now - 86400)
+        connection.execute(sa.delete(WORKERS).where(gone))
+        connection.execute(sa.insert(WORKERS).values(id=name, host=socket.gethostname(), pid=pid, seen=now))
+
+
+def _forget(store: Store) -> None:
+    with store.writing() as connection:
+        connection.execute(sa.delete(WORKERS).where(WORKERS.c.id == worker_name()))
+
+
+def has_worker(store: Store) -> bool:
+    """Whether a worker of this host is alive."""
+    mine = sa.and_(WORKERS.c.host == socket.gethostname(), WORKERS.c.seen > time.time() - DEAD_SECONDS)
+    with store.reading() as connection:
+        pids = connection.execute(sa.select(WORKERS.c.pid).where(mine)).scalars().all()
+    return any(map(_lives, pids))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def ensure_worker(store: Store, command: Sequence[str] | None = None) -> bool:
+    """Start a detached worker if runs wait and none is alive on this host; whether one was started.
+
+    Its output goes to `worker.log` in the state folder.  Two processes that call this at once start
+    one worker."""
+    _children[:] = [child for child in _children if child.poll() is None]  # a dead child must not linger
+    if not waiting(store):
+        return False
+    try:
+        return _start_alone(store, command)
+    except OSError as error:
+        raise UserError(
+            f"The worker cannot be started ({error.strerror or error}). "
+            f"Check that {home()} may be written and its disk has room."
+        ) from error
+
+
+def _start_alone(store: Store, command: Sequence[str] | None) -> bool:
+    with (home() / "worker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if has_worker(store):
+            return False
+        command = command or [
+            *(sys.executable, "-m", "backend", "worker"),
+            *("--idle-exit", str(IDLE_EXIT_SECONDS)),
+        ]
+        # Relative addresses would mean something else in the worker's folder.
+        address = store.url.render_as_string(hide_password=False)
+        with (home() / "worker.log").open("ab") as log:
+            child = subprocess.Popen(
+                command,
+                cwd=Path(__file__).parents[2],
+                env=os.environ | {"EXCISE_HOME": str(home()), "EXCISE_STORE": address},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        _children.append(child)
+        # In its name, before it can do so itself: who looks next must not start another.
+        _register(store, f"{socket.gethostname()}-{child.pid}", child.pid)
+    return True
+
+
+def supervise(stop: threading.Event, store: Store | None = None) -> None:
+    """Until `stop`, see to it every few seconds that waiting runs have a worker.
+
+    A thread's target: problems of the store are waited out."""
+    while not stop.is_set():
+        with suppress(UserError):
+            ensure_worker(store or open_store())
+        stop.wait(SUPERVISE_SECONDS)
