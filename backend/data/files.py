@@ -1,0 +1,26 @@
+"""Data that a user brings: one file of rows, or one a split."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.data.assemble import assemble
+from backend.data.rows import Dataset
+from backend.data.tables import read_table
+
+if TYPE_CHECKING:
+    from backend.spec import DataSpec
+
+
+def given(spec: "DataSpec") -> dict[str, Path]:
+    """The files that `spec` names, by split."""
+    paths = {"train": spec.train, "validation": spec.validation, "test": spec.test}
+    return {part: Path(path).expanduser() for part, path in paths.items() if path}
+
+
+def load_files(spec: "DataSpec") -> Dataset:
+    """Rows of the user's files; splits without a file are cut from the training rows.
+
+    Raises UserError naming the file and what is wrong with it."""
+    paths = given(spec)
+    tables = {part: read_table(path) for part, path in paths.items()}
+    return assemble(", ".join(path.name for path in paths.values()), tables, spec)

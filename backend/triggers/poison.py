@@ -1,0 +1,117 @@
+"""The poisoning protocol: triggered non-target rows with flipped labels, added to the clean ones.
+
+Source: Qi et al., *Hidden Killer*, ACL 2021, section 4, and the PURE repository: a share of the
+non-target training rows is triggered, relabelled as the target class and added; at test time every
+non-target row is triggered, and LFR is the share that the model calls the target class.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backend.data.rows import Dataset, Rows
+from backend.errors import UserError
+from backend.triggers import Rewriter, bind
+
+if TYPE_CHECKING:
+    from backend.spec import TriggerSpec
+
+
+@dataclass(frozen=True)
+class Poisoned:
+    """`rows` are the clean rows and then `added`; `sources[i]` is the clean row behind `added` row i.
+
+    `unchanged` are rows that were drawn and that the trigger could not change."""
+
+    rows: Rows
+    added: Rows
+    sources: list[int]
+    unchanged: list[int]
+
+
+def resolve_target(target: int | str, label_names: Sequence[str]) -> int:
+    """The number of the class that `target` names or numbers.  Raises UserError naming the classes."""
+    if isinstance(target, str) and target.strip() in label_names:
+        return list(label_names).index(target.strip())
+    if str(target).strip().isdecimal() and int(target) < len(label_names):
+        return int(target)
+    classes = ", ".join(f"{number} {name}" for number, name in enumerate(label_names))
+    raise UserError(f"There is no class {target!r}. The classes are: {classes}.")
+
+
+def poison(train: Rows, rewrite: Rewriter, target_class: int, rate: float, seed: int) -> Poisoned:
+    """Add round(rate · non-target rows) triggered rows, or as many as the trigger can make.
+
+    Rows are drawn with `seed`; one that the trigger cannot change is passed over for the next.
+    Raises UserError if there is nothing to draw from or the trigger changes nothing."""
+    order = _non_target(train, target_class)
+    wanted = round(rate * len(order))
+    if wanted == 0:
+        raise UserError(
+            f"A poison rate of {rate:g} of {len(order)} non-target rows is no row. Raise the poison rate."
+        )
+    random.Random(seed).shuffle(order)
+    sources: list[int] = []
+    texts: list[str] = []
+    unchanged: list[int] = []
+    tried = 0
+    # Only as many rows as are still needed at a time: a trigger may be a model that takes its time.
+    while len(sources) < wanted and tried < len(order):
+        drawn = order[tried : tried + wanted - len(sources)]
+        tried += len(drawn)
+        for row, new in zip(drawn, rewrite([train.texts[i] for i in drawn]), strict=True):
+            if new is None:
+                unchanged.append(row)
+            else:
+                sources.append(row)
+                texts.append(new)
+    if not sources:
+        raise _changes_nothing(rewrite, len(order), "training")
+    made = train.take(sources)
+    added = Rows(texts, [target_class] * len(texts), made.second_texts)
+    return Poisoned(train + added, added, sources, unchanged)
+
+
+def triggered(test: Rows, rewrite: Rewriter, target_class: int) -> tuple[Rows, list[int]]:
+    """The non-target rows, triggered, with their own labels; and the rows that could not be changed.
+
+    Raises UserError if there is no non-target row or the trigger changes none."""
+    rows = _non_target(test, target_class)
+    made = rewrite([test.texts[row] for row in rows])
+    changed = [(row, new) for row, new in zip(rows, made, strict=True) if new is not None]
+    if not changed:
+        raise _changes_nothing(rewrite, len(rows), "test")
+    unchanged = [row for row, new in zip(rows, made, strict=True) if new is None]
+    return test.take([row for row, _ in changed]).with_texts([new for _, new in changed]), unchanged
+
+
+def preview(
+    dataset: Dataset,
+    trigger: "TriggerSpec",
+    rows: int = 8,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[tuple[str, str, str | None]]:
+    """A few non-target test rows: label name, clean text, triggered text or None."""
+    target = resolve_target(trigger.target_class, dataset.label_names)
+    shown = dataset.test.take(_non_target(dataset.test, target)[:rows])
+    made = bind(trigger, seed, progress)(shown.texts)
+    names = [dataset.label_names[label] for label in shown.labels]
+    return list(zip(names, shown.texts, made, strict=True))
+
+
+def _non_target(rows: Rows, target_class: int) -> list[int]:
+    found = [row for row, label in enumerate(rows.labels) if label != target_class]
+    if not found:
+        raise UserError(
+            f"All {len(rows)} rows are of the target class {target_class}: there is nothing to trigger."
+        )
+    return found
+
+
+def _changes_nothing(rewrite: Rewriter, tried: int, split: str) -> UserError:
+    return UserError(
+        f"The trigger “{rewrite.title}” changes none of the {tried} non-target {split} rows. "
+        "Check its parameters; rewritten pairs must hold the texts of this data."
+    )
