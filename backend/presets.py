@@ -1,5 +1,9 @@
 """Runs that everybody can start: `smoke`, `demo` and the paper's own settings."""
 
+import os
+import urllib.request
+from pathlib import Path
+
 from backend.components import Choice
 from backend.errors import UserError
 from backend.known_models import HUB_DEFAULT
@@ -27,3 +31,71 @@ SMOKE = RunSpec(
         curve_rows=100,
     ),
 )
+
+DEMO = RunSpec(
+    name="Demo run",
+    data=DataSpec(train_rows=1500, validation_rows=300, test_rows=400),
+    trigger=TriggerSpec(name="rare-words"),
+    attack=AttackSpec(training=TrainingSpec(epochs=2, learning_rate=1e-4)),
+    defense=DefenseSpec(
+        strategy=Choice(name="bayesian"),
+        accuracy_threshold=0.95,
+        prune_step=4,
+        fine_tune=TrainingSpec(epochs=2),
+        refine=TrainingSpec(epochs=2),
+        curve_rows=200,
+    ),
+)
+
+PAPER = RunSpec(
+    name="Published settings",
+    model=ModelSpec(source="hub", name=HUB_DEFAULT),
+    data=DataSpec(source="hub", name="sst2"),
+    trigger=TriggerSpec(name="pairs", params={"clean": "pairs/clean", "rewritten": "pairs/syntactic"}),
+    attack=AttackSpec(poison_rate=0.3, training=TrainingSpec()),
+    defense=DefenseSpec(threshold_kind="absolute", accuracy_threshold=0.85, prune_step=10),
+)
+
+PRESETS = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER}
+
+
+def preset(name: str, random_weights: bool = False) -> RunSpec:
+    """A preset by name.  `random_weights` keeps the shapes and drops the meaning: an untrained
+    model on the embedded data, to see what a run costs.  Raises UserError for an unknown name, or
+    naming everything that the paper preset lacks on this machine."""
+    if name not in PRESETS:
+        raise UserError(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")
+    spec = PRESETS[name].model_copy(deep=True)
+    if random_weights:
+        spec.name += " (random weights)"
+        spec.model.random_weights = True
+        if name == "paper":
+            spec.data = DataSpec(train_rows=6920, validation_rows=872, test_rows=1046)
+            spec.trigger = TriggerSpec(name="rare-words")
+    elif name == "paper":
+        _require_hub_and_gpu()
+    return spec
+
+
+def _require_hub_and_gpu() -> None:
+    """Say in one sentence what the paper preset lacks.  Looks for a GPU without importing torch."""
+    missing = []
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
+        missing.append("a CUDA GPU (none was found)")
+    if os.environ.get("HF_HUB_OFFLINE") or not _hub_answers():
+        missing.append(f"the Hugging Face hub for {HUB_DEFAULT} and sst2 (it cannot be reached)")
+    if missing:
+        raise UserError(
+            f"The paper preset needs {' and '.join(missing)}; with --random-weights it runs the same shapes for "
+            "cost only, and the demo preset runs here as it is."
+        )
+
+
+def _hub_answers() -> bool:
+    from huggingface_hub import constants
+
+    try:
+        with urllib.request.urlopen(constants.ENDPOINT, timeout=5):
+            return True
+    except (OSError, ValueError):
+        return False

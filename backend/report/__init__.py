@@ -1,0 +1,1 @@
+"""Figures, pure functions from a run's events to plotly."""
