@@ -75,7 +75,8 @@ def _usable(
 
 
 def _clean(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
+    # Half a surrogate pair, which JSON can spell, is no character: tokenizers refuse it.
+    return "" if cell is None else str(cell).encode("utf-8", "replace").decode().strip()
 
 
 def _require_one_shape(parts: Mapping[str, Rows]) -> None:

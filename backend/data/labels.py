@@ -23,8 +23,8 @@ def number_labels(
     """Class numbers of every part, and the classes' names in their order.
 
     `parts` are label cells by split, `train` among them.  Classes come in the given `order`; without
-    one, whole numbers keep their numeric order and names are sorted.  Raises UserError for one class, for labels that the training rows lack, and
-    for a column that holds measurements rather than labels."""
+    one, whole numbers keep their numeric order and names are sorted.  Raises UserError for one class,
+    for labels that the training rows lack, and for a column of measurements rather than labels."""
     keys = {part: [label_key(cell) for cell in cells] for part, cells in parts.items()}
     known = set(keys["train"])
     if len(known) < 2:

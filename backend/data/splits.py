@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from backend.data.rows import Rows
 
 TAG = re.compile(r"<[^<>]{1,100}>")
-REMAINS = re.compile(r"#\d{1,5};|(?:\band)?(?:apos|quot|amp|lt|gt|nbsp);")
+REMAINS = re.compile(r"#\d{1,5};|(?:and)?(?:apos|quot|amp|lt|gt|nbsp);")
 WORD = re.compile(r"[^\W_]+")
 
 

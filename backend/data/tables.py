@@ -121,8 +121,8 @@ def _read_jsonl(file: Path) -> Table:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+            row = json.loads(line, parse_constant=lambda _: None)
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{file.name}, line {number} is not JSON ({error}). Give one object a line."
             ) from error
