@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import nn
 from torch.nn import functional
+from transformers import PreTrainedModel
 
 from backend.device import probe
 from backend.encoding import Encoded, Tick, no_tick, to_device
@@ -27,7 +27,7 @@ class Defender:
 
     `tick` hears of progress, `check` of every batch of an evaluation; both may raise to stop."""
 
-    model: nn.Module
+    model: PreTrainedModel
     train: Encoded
     validation: Encoded
     threshold: float
@@ -89,14 +89,13 @@ class Defender:
         torch.manual_seed(self.seed)
         self.model.train()
         try:
-            return np.stack(
-                [
-                    self._statistic(lambda done, total, p=p: self.tick(p * total + done, passes * total))
-                    for p in range(passes)
-                ]
-            )
+            return np.stack([self._statistic(self._part(number, passes)) for number in range(passes)])
         finally:
             self.model.eval()
+
+    def _part(self, number: int, parts: int) -> Tick:
+        """A tick for the `number`-th of `parts` pieces of work of the same size."""
+        return lambda done, total: self.tick(number * total + done, parts * total)
 
     @torch.no_grad()
     def _statistic(self, tick: Tick) -> Float[np.ndarray, "row layer head"]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.stats import binomtest
-from torch import nn
+from transformers import PreTrainedModel
 
 from backend.device import probe
 from backend.encoding import Encoded, Tick, no_tick, to_device
@@ -21,7 +21,7 @@ def autocast() -> AbstractContextManager[None]:
 
 
 @torch.inference_mode()
-def logits(model: nn.Module, rows: Encoded, tick: Tick = no_tick) -> Float[np.ndarray, "row class"]:
+def logits(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Float[np.ndarray, "row class"]:
     """The model's logits for `rows`, in their order, in evaluation mode.
 
     Rows are batched with others of like length under a token budget.  Padding is masked, so a
@@ -38,12 +38,12 @@ def logits(model: nn.Module, rows: Encoded, tick: Tick = no_tick) -> Float[np.nd
     return result
 
 
-def predict(model: nn.Module, rows: Encoded, tick: Tick = no_tick) -> Int[np.ndarray, "row"]:
+def predict(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Int[np.ndarray, "row"]:
     """The class that the model calls each row."""
     return logits(model, rows, tick).argmax(axis=1)
 
 
-def accuracy(model: nn.Module, rows: Encoded, tick: Tick = no_tick) -> float:
+def accuracy(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> float:
     """Share of `rows` called by their label; raises ValueError if there are none."""
     if not len(rows):
         raise ValueError("accuracy needs at least one row")

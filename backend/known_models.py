@@ -42,7 +42,7 @@ def describe() -> list[dict[str, Any]]:
         },
         {
             "name": "hub",
-            "title": f"Any BERT, RoBERTa, DistilBERT or ELECTRA on the Hugging Face hub, for example {HUB_DEFAULT}",
+            "title": f"A BERT, RoBERTa, DistilBERT or ELECTRA on the Hugging Face hub, such as {HUB_DEFAULT}",
             "origin": "Hugging Face hub, safetensors only",
             "parameters": schema,
         },

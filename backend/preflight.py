@@ -32,7 +32,7 @@ def check(spec: RunSpec) -> list[str]:
         layers, heads = _check_model(config, spec, dataset)
         if spec.defense is not None and spec.defense.prune_step > layers * heads // 2:
             warnings.append(
-                f"A step of {spec.defense.prune_step} heads is more than half of the model's {layers * heads}: "
+                f"A step of {spec.defense.prune_step} heads is over half of the model's {layers * heads}: "
                 "the search will end after one or two steps."
             )
     if spec.trigger is not None:
@@ -59,7 +59,9 @@ def _check_model(config: dict[str, Any], spec: RunSpec, dataset: Dataset) -> tup
     architecture = architecture_of(config)
     if spec.model.head == "keep":
         if not any("Classification" in name for name in config.get("architectures") or []):
-            raise UserError("The model is an encoder without a classifier head of its own. Choose a fresh head.")
+            raise UserError(
+                "The model is an encoder without a classifier head of its own. Choose a fresh head."
+            )
         labels = len(config.get("id2label") or {0: "", 1: ""})
         if labels != len(dataset.label_names):
             raise UserError(
@@ -72,15 +74,19 @@ def _check_model(config: dict[str, Any], spec: RunSpec, dataset: Dataset) -> tup
 def _check_trigger(spec: RunSpec, dataset: Dataset) -> None:
     assert spec.trigger is not None
     target = resolve_target(spec.trigger.target_class, dataset.label_names)
-    others = [text for text, label in zip(dataset.test.texts, dataset.test.labels, strict=True) if label != target]
+    others = [
+        text for text, label in zip(dataset.test.texts, dataset.test.labels, strict=True) if label != target
+    ]
     if not others:
-        raise UserError("All test rows are of the target class, so no row could be flipped. Choose another class.")
+        raise UserError(
+            "All test rows are of the target class, so no row could be flipped. Choose another class."
+        )
     rewritten = triggers.bind(spec.trigger, spec.seed)(others[:SAMPLE])
     # A file of rewrite pairs may cover other rows than these few; planting looks at them all.
     if spec.trigger.name != "pairs" and all(text is None for text in rewritten):
         raise UserError(
-            f"The trigger {spec.trigger.name!r} changed none of {len(rewritten)} sampled rows, so there is nothing "
-            "to plant or to measure. Choose other parameters or another trigger."
+            f"The trigger {spec.trigger.name!r} changed none of {len(rewritten)} sampled rows, so there is "
+            "nothing to plant or to measure. Choose other parameters or another trigger."
         )
 
 
@@ -90,20 +96,27 @@ def _model_config(model: ModelSpec) -> dict[str, Any] | None:
         return None
     if model.source == "hub":
         return _hub_config(model)
-    folder = Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
+    folder = (
+        Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
+    )
     if not (folder / "config.json").is_file():
         if model.source == "run":
             raise UserError(
-                f"Run {model.name!r} has no poisoned model (yet). Choose a run that planted a backdoor and finished."
+                f"Run {model.name!r} has no poisoned model (yet). "
+                "Choose a run that planted a backdoor and finished."
             )
-        raise UserError(f"{folder} is no model folder: it holds no config.json. Give the folder of a saved model.")
+        raise UserError(
+            f"{folder} is no model folder: it holds no config.json. Give the folder of a saved model."
+        )
     if not any(folder.glob("*.safetensors")) and not model.random_weights:
         raise UserError(
-            f"The model folder {folder} holds no .safetensors weights. Excise loads no pickled weights (.bin, .pt); "
+            f"The model folder {folder} holds no .safetensors weights. Excise loads no pickles (.bin, .pt); "
             "save the model with save_pretrained, which writes safetensors."
         )
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
-        raise UserError(f"The model folder {folder} holds no tokenizer. Save the model's tokenizer beside it.")
+        raise UserError(
+            f"The model folder {folder} holds no tokenizer. Save the model's tokenizer beside it."
+        )
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -113,17 +126,26 @@ def _model_config(model: ModelSpec) -> dict[str, Any] | None:
 
 def _hub_config(model: ModelSpec) -> dict[str, Any]:
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         path = hf_hub_download(model.name, "config.json", etag_timeout=5)
         if not os.environ.get("HF_HUB_OFFLINE") and not any(
             name.endswith(".safetensors") for name in HfApi().list_repo_files(model.name)
         ):
-            raise UserError(f"The hub model {model.name!r} has no .safetensors weights; Excise loads no others.")
+            raise UserError(
+                f"The hub model {model.name!r} has no .safetensors weights; Excise loads no others."
+            )
         config: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise UserError(f"There is no model {model.name!r} on the Hugging Face hub. Check its name.") from error
+        raise UserError(
+            f"There is no model {model.name!r} on the Hugging Face hub. Check its name."
+        ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise UserError(
             f"The model {model.name!r} is on the Hugging Face hub, which cannot be reached from here. "

@@ -86,8 +86,8 @@ def _require_hub_and_gpu() -> None:
         missing.append(f"the Hugging Face hub for {HUB_DEFAULT} and sst2 (it cannot be reached)")
     if missing:
         raise UserError(
-            f"The paper preset needs {' and '.join(missing)}; with --random-weights it runs the same shapes for "
-            "cost only, and the demo preset runs here as it is."
+            f"The paper preset needs {' and '.join(missing)}; with --random-weights it runs the same shapes "
+            "for cost only, and the demo preset runs here as it is."
         )
 
 

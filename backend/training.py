@@ -7,9 +7,16 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    DataCollatorWithPadding,
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 from backend.device import probe
 from backend.encoding import Encoded, Tick, no_tick
@@ -36,7 +43,7 @@ NO_REGULARISER = Regulariser()
 
 
 def train(
-    model: nn.Module,
+    model: PreTrainedModel,
     rows: Encoded,
     spec: TrainingSpec,
     *,
@@ -93,7 +100,7 @@ class _Trainer(Trainer):
 
     def compute_loss(
         self,
-        model: nn.Module,
+        model: PreTrainedModel,
         inputs: dict[str, Tensor],
         return_outputs: bool = False,
         num_items_in_batch: Any = None,

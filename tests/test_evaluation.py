@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 from backend.encoding import encode
 from backend.evaluation import logits, measure, wilson
+from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 NAMES = ["negative", "positive"]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.tiny import tiny_folder, tiny_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from backend import pipeline, spec, stages
@@ -17,6 +16,7 @@ from backend.evaluation import predict
 from backend.events import EVENT, Event, HeadScores, Metric, PruningStep, RunFinished, StageFinished, Warned
 from backend.pruning import prune as guardrail
 from backend.spec import RunSpec
+from tests.tiny import tiny_folder, tiny_rows
 
 TRAINING = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 16}
 
@@ -68,7 +68,9 @@ def test_a_whole_run_plants_prunes_and_defends(settings: dict, tmp_path: Path) -
     assert [event.stage for event in of(events, StageFinished)] == [
         "prepare", "poison", "fine_tune", "score", "prune", "refine", "evaluate",
     ]  # fmt: skip
-    assert all(event.run == "abc" and EVENT.validate_json(event.model_dump_json()) == event for event in events)
+    assert all(
+        event.run == "abc" and EVENT.validate_json(event.model_dump_json()) == event for event in events
+    )
 
     steps = of(events, PruningStep)
     assert [step.step for step in steps] == list(range(len(steps)))
@@ -99,7 +101,9 @@ def test_without_a_trigger_lfr_is_absent(settings: dict, tmp_path: Path) -> None
     events = collect(settings, tmp_path / "run")
     assert events[-1].state == "done"
     assert list(events[-1].metrics) == ["fine_tuned", "pruned", "defended"]
-    assert all(metrics.lfr is None and metrics.clean_flip_rate is None for metrics in events[-1].metrics.values())
+    assert all(
+        metrics.lfr is None and metrics.clean_flip_rate is None for metrics in events[-1].metrics.values()
+    )
     assert all(step.lfr is None for step in of(events, PruningStep))
 
 
@@ -129,7 +133,9 @@ def test_absolute_threshold_above_the_model_is_told_and_prunes_nothing_that_fail
     settings["defense"] |= {"threshold_kind": "absolute", "accuracy_threshold": 1.0, "refine": None}
     settings["defense"]["fine_tune"] = {"epochs": 0.2, "learning_rate": 1e-6}
     events = collect(settings, tmp_path / "run")
-    assert any("lies above" in warning.message and "relative" in warning.message for warning in of(events, Warned))
+    assert any(
+        "lies above" in warning.message and "relative" in warning.message for warning in of(events, Warned)
+    )
     assert events[-1].state == "done" and events[-1].pruned_heads == []
 
 
@@ -146,10 +152,16 @@ def test_every_way_to_fine_tune_again_keeps_the_heads_cut(
     assert events[-1].pruned_heads
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "defended")
     for layer, head in events[-1].pruned_heads:
-        assert not model.bert.encoder.layer[layer].attention.output.dense.weight[:, head * 6 : head * 6 + 6].any()
+        assert (
+            not model.bert.encoder.layer[layer]
+            .attention.output.dense.weight[:, head * 6 : head * 6 + 6]
+            .any()
+        )
 
 
-def stop_when(condition: Callable[[Event], bool], settings: dict, folder: Path) -> tuple[list[Event], list[Event]]:
+def stop_when(
+    condition: Callable[[Event], bool], settings: dict, folder: Path
+) -> tuple[list[Event], list[Event]]:
     """Events up to the one that asks to stop, and those after it."""
     stop = threading.Event()
     before: list[Event] = []
@@ -203,7 +215,11 @@ def test_a_run_that_fails_says_why_and_keeps_what_it_finished(
     monkeypatch.setattr(stages, "prune", guardrail)
     events = collect(settings, tmp_path / "run")
     assert events[-1].state == "done"
-    assert [event.stage for event in of(events, StageFinished) if event.reused] == ["poison", "fine_tune", "score"]
+    assert [event.stage for event in of(events, StageFinished) if event.reused] == [
+        "poison",
+        "fine_tune",
+        "score",
+    ]
 
 
 def test_an_unforeseen_error_is_one_message_and_its_traceback_goes_to_a_file(

@@ -12,27 +12,27 @@ HEADS = [(layer, head) for layer in range(3) for head in range(4)]
 
 
 @st.composite
-def searches(draw):  # noqa: ANN001, ANN201
+def searches(draw):
     """An order over some heads, what each head is worth, τ and s.  Some heads help when they go."""
     order = draw(st.permutations(HEADS))[: draw(st.integers(0, len(HEADS)))]
     worth = {head: draw(st.integers(-3, 6)) / 64 for head in HEADS}
     return order, worth, draw(st.integers(0, 64)) / 64, draw(st.integers(1, 13))
 
 
-def accuracy_of(worth):  # noqa: ANN001, ANN201
+def accuracy_of(worth):
     def accuracy(pruned: np.ndarray) -> float:
         return 0.75 - sum(worth[head] for head in HEADS if pruned[head])
 
     return accuracy
 
 
-def obvious(order, worth, threshold, prune_step):  # noqa: ANN001, ANN201
+def obvious(order, worth, threshold, prune_step):
     """Sets of heads after each step, by the method's words, with no cleverness at all."""
     gone: list = []
     states = [set()]
     queue = list(order)
 
-    def acc(heads) -> float:  # noqa: ANN001
+    def acc(heads) -> float:
         return 0.75 - sum(worth[h] for h in HEADS if h in heads)
 
     while True:
@@ -54,25 +54,25 @@ def obvious(order, worth, threshold, prune_step):  # noqa: ANN001, ANN201
             return states
 
 
-def run(search) -> list[Step]:  # noqa: ANN001
+def run(search) -> list[Step]:
     order, worth, threshold, prune_step = search
     return list(prune(order, SHAPE, accuracy_of(worth), threshold, prune_step))
 
 
 @given(searches())
-def test_it_equals_the_obvious_model(search) -> None:  # noqa: ANN001
+def test_it_equals_the_obvious_model(search) -> None:
     states = [{(int(a), int(b)) for a, b in np.argwhere(step.pruned)} for step in run(search)]
     assert states == obvious(*search)
 
 
 @given(searches())
-def test_it_never_ends_below_the_threshold_unless_nothing_was_pruned(search) -> None:  # noqa: ANN001
+def test_it_never_ends_below_the_threshold_unless_nothing_was_pruned(search) -> None:
     last = run(search)[-1]
     assert last.val_acc >= search[2] or not last.pruned.any()
 
 
 @given(searches())
-def test_every_step_accounts_for_every_head(search) -> None:  # noqa: ANN001
+def test_every_step_accounts_for_every_head(search) -> None:
     steps = run(search)
     before = np.zeros(SHAPE, dtype=bool)
     for step in steps:
@@ -89,7 +89,7 @@ def test_every_step_accounts_for_every_head(search) -> None:  # noqa: ANN001
 
 
 @given(searches())
-def test_every_layer_keeps_a_head_and_the_accuracies_are_those_of_the_states(search) -> None:  # noqa: ANN001
+def test_every_layer_keeps_a_head_and_the_accuracies_are_those_of_the_states(search) -> None:
     accuracy = accuracy_of(search[1])
     for step in run(search):
         assert (~step.pruned).any(axis=1).all()
@@ -113,5 +113,5 @@ def test_most_important_heads_come_back_first() -> None:
 
 @pytest.mark.parametrize("order", [[(0, 0), (0, 0)], [(0, 9)], [(-1, 0)]])
 def test_a_wrong_order_is_refused(order: list) -> None:
-    with pytest.raises(ValueError, match="once|outside"):
+    with pytest.raises(ValueError, match=r"once|outside"):
         list(prune(order, (2, 4), lambda pruned: 1.0, 0.5, 1))

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 from backend.encoding import Encoded, encode
 from backend.errors import Cancelled
@@ -15,6 +14,7 @@ from backend.heads.statistics import attention_norm, layer_weights
 from backend.models import fresh_head
 from backend.spec import TrainingSpec
 from backend.training import Regulariser, projection_penalty, train
+from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 SPEC = TrainingSpec(epochs=6, learning_rate=3e-3, batch_size=8)
 
@@ -54,7 +54,9 @@ def test_pruned_heads_stay_pruned_throughout(tmp_path: Path) -> None:
     assert torch.equal(grid.sites[0].value.weight[:6], before), "no gradient reaches a silent head's values"
 
 
-def test_stopping_takes_effect_within_one_batch_and_training_resumes_from_its_checkpoint(tmp_path: Path) -> None:
+def test_stopping_takes_effect_within_one_batch_and_training_resumes_from_its_checkpoint(
+    tmp_path: Path,
+) -> None:
     whole = tiny_model()
     train(whole, rows(), SPEC, seed=3, scratch=tmp_path / "whole")
     steps = []
@@ -69,7 +71,9 @@ def test_stopping_takes_effect_within_one_batch_and_training_resumes_from_its_ch
         train(model, rows(), SPEC, seed=3, scratch=tmp_path / "part", tick=stop_at_20)
     assert steps[-1] == 20
     resumed, later = tiny_model(), []
-    train(resumed, rows(), SPEC, seed=3, scratch=tmp_path / "part", tick=lambda done, total: later.append(done))
+    train(
+        resumed, rows(), SPEC, seed=3, scratch=tmp_path / "part", tick=lambda done, total: later.append(done)
+    )
     assert later[0] == 17, "two epochs of eight batches were checkpointed"
     assert np.allclose(logits(resumed, rows()), logits(whole, rows()), atol=1e-5)
 
@@ -78,7 +82,9 @@ def test_a_half_written_checkpoint_is_not_taken_up(tmp_path: Path) -> None:
     (tmp_path / "t" / "checkpoint-8").mkdir(parents=True)
     seen = []
     spec = TrainingSpec(epochs=1, batch_size=8)
-    train(tiny_model(), rows(), spec, seed=3, scratch=tmp_path / "t", tick=lambda done, total: seen.append(done))
+    train(
+        tiny_model(), rows(), spec, seed=3, scratch=tmp_path / "t", tick=lambda done, total: seen.append(done)
+    )
     assert seen[0] == 1
 
 
@@ -114,7 +120,9 @@ def test_layer_weights_are_the_scaled_softmax_of_minus_log() -> None:
     remaining = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
     inverse = torch.tensor([1.0, 0.5, 0.25])  # softmax(−log v) is 1/v over its sum
     share = inverse / inverse.sum()
-    assert torch.allclose(layer_weights(statistic, remaining), (share - share.min()) / (share.max() - share.min()))
+    assert torch.allclose(
+        layer_weights(statistic, remaining), (share - share.min()) / (share.max() - share.min())
+    )
     assert layer_weights(torch.ones(2, 2), torch.ones(2, 2)).tolist() == [1.0, 1.0]
 
 

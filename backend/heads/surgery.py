@@ -3,12 +3,12 @@
 import copy
 
 import torch
-from torch import nn
+from transformers import PreTrainedModel
 
 from backend.heads.gating import HeadGrid
 
 
-def zeroed(grid: HeadGrid) -> nn.Module:
+def zeroed(grid: HeadGrid) -> PreTrainedModel:
     """A copy of the grid's model whose gated heads are cut for good, with no gate left.
 
     A gated head's columns of its layer's output projection are set to zero, which is the same sum

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class BayesianParams(StrategyParams):
     passes: int = Field(5, ge=2, le=1000, title="Passes T", description="Forward passes with dropout active.")
     spread: Literal["mean", "sample"] = Field(
-        "mean", title="Spread", description="Of the mean over rows (mean), or of each row and then averaged (sample)."
+        "mean",
+        title="Spread",
+        description="Of the mean over rows (mean), or of each row and then averaged (sample).",
     )
     order: Literal["lowest", "highest"] = Field(
         "lowest", title="Goes first", description="Heads of the lowest or of the highest uncertainty."

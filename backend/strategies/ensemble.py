@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 
 class EnsembleParams(StrategyParams):
-    alpha: float = Field(0.5, ge=0, le=1, title="Share of chance α", description="0: gradient alone, 1: chance alone.")
+    alpha: float = Field(
+        0.5, ge=0, le=1, title="Share of chance α", description="0: gradient alone, 1: chance alone."
+    )
     draws: int = Field(5, ge=1, le=1000, title="Draws M", description="Random draws that are averaged.")
 
 
 def ensemble(defender: "Defender", params: EnsembleParams) -> HeadOrder:
     chance = np.random.default_rng(defender.seed).random((params.draws, *defender.shape)).mean(axis=0)
-    return ascending(params.alpha * chance + (1 - params.alpha) * rank_normalised(defender.key_gradient_norms()))
+    return ascending(
+        params.alpha * chance + (1 - params.alpha) * rank_normalised(defender.key_gradient_norms())
+    )
 
 
 COMPONENT = Component(

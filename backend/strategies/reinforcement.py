@@ -32,15 +32,25 @@ Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
 
 
 class ReinforcementParams(StrategyParams):
-    episodes: int = Field(6, ge=1, le=1000, title="Episodes", description="Each prunes anew from the whole model.")
+    episodes: int = Field(
+        6, ge=1, le=1000, title="Episodes", description="Each prunes anew from the whole model."
+    )
     steps: int = Field(8, ge=1, le=1000, title="Actions per episode", description="At most.")
-    epsilon: float = Field(0.6, ge=0, le=1, title="Exploration ε", description="Share of random actions at first.")
+    epsilon: float = Field(
+        0.6, ge=0, le=1, title="Exploration ε", description="Share of random actions at first."
+    )
     decay: float = Field(0.7, gt=0, le=1, title="Decay of ε", description="Factor from episode to episode.")
     learning_rate: float = Field(0.5, gt=0, le=1, title="Learning rate", description="Of the heads' values.")
     prior: float = Field(
-        0.02, ge=0, le=1, title="Prior", description="Accuracy that the head of highest variance is taken to cost."
+        0.02,
+        ge=0,
+        le=1,
+        title="Prior",
+        description="Accuracy that the head of highest variance is taken to cost.",
     )
-    rows: int = Field(256, ge=16, title="Rows per reward", description="Validation rows that a reward is measured on.")
+    rows: int = Field(
+        256, ge=16, title="Rows per reward", description="Validation rows that a reward is measured on."
+    )
 
 
 def reinforcement(defender: "Defender", params: ReinforcementParams) -> HeadOrder:
@@ -107,7 +117,7 @@ def _choose(
 COMPONENT = Component(
     name="reinforcement",
     title="Reinforcement learning",
-    summary="An agent prunes in short episodes, learns what each head costs, and its learned order is followed.",
+    summary="An agent prunes in short episodes and learns what each head costs; its order is followed.",
     params=ReinforcementParams,
     function=reinforcement,
     variants=("paper",),

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 
 class SparsificationParams(StrategyParams):
-    l1: float = Field(1e-4, ge=0, le=1, title="L1 weight", description="Weight of Σ‖W‖₁ in the first fine-tuning.")
-    l2: float = Field(1e-4, ge=0, le=1, title="L2 weight", description="Weight of Σ‖W‖₂ in the first fine-tuning.")
+    l1: float = Field(
+        1e-4, ge=0, le=1, title="L1 weight", description="Weight of Σ‖W‖₁ in the first fine-tuning."
+    )
+    l2: float = Field(
+        1e-4, ge=0, le=1, title="L2 weight", description="Weight of Σ‖W‖₂ in the first fine-tuning."
+    )
 
     def fine_tune_regulariser(self) -> "Regulariser | None":
         from backend.training import Regulariser

@@ -32,7 +32,7 @@ def layer_variance(defender: "Defender", params: VarianceParams) -> HeadOrder:
     layers, heads = scores.shape
     # The small term keeps ⌊0.6 · 10⌋ at 6 where floating point makes it 5.999….
     quotas = np.floor(np.linspace(params.first_share, params.last_share, layers) * heads + 1e-9).astype(int)
-    by_layer = {layer: 0 for layer in range(layers)}
+    by_layer = dict.fromkeys(range(layers), 0)
     candidates = []
     for layer, head in ascending(scores).order:
         by_layer[layer] += 1

@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.tiny import CONFIGS, tiny_model, tiny_rows, tiny_tokenizer
 from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2ForSequenceClassification
 
 from backend.encoding import encode
@@ -15,6 +14,7 @@ from backend.evaluation import logits
 from backend.heads.gating import HeadGrid, cls_rows
 from backend.heads.statistics import POSITIONS, cls_variance
 from backend.heads.surgery import zeroed
+from tests.tiny import CONFIGS, tiny_model, tiny_rows, tiny_tokenizer
 
 KINDS = sorted(CONFIGS)
 ROWS = encode(tiny_tokenizer(), tiny_rows(8), 64)
@@ -69,7 +69,9 @@ def test_a_wholly_gated_layer_gives_its_output_projections_bias(kind: str) -> No
 
 @settings(max_examples=25, deadline=None)
 @given(KIND, GRIDS)
-def test_zeroed_export_equals_the_gated_model(tmp_path_factory: pytest.TempPathFactory, kind: str, pruned: np.ndarray) -> None:
+def test_zeroed_export_equals_the_gated_model(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, pruned: np.ndarray
+) -> None:
     grid = grid_of(kind)
     whole = logits(grid.model, ROWS)
     grid.gate(pruned)

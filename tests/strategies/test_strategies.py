@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 from torch.nn import functional
 
 from backend.defender import Defender
@@ -14,6 +13,7 @@ from backend.heads.statistics import cls_variance
 from backend.strategies import COMPONENTS
 from backend.strategies.order import ascending, rank_normalised
 from backend.strategies.reinforcement import ReinforcementParams, learn
+from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 
 def rows(count: int, seed: int = 0) -> Encoded:
@@ -25,7 +25,7 @@ def defender() -> Defender:
     return Defender(tiny_model(), rows(70), rows(30, seed=1), threshold=0.3, prune_step=2, seed=5)
 
 
-def order_of(name: str, defender: Defender, **params: object):  # noqa: ANN201
+def order_of(name: str, defender: Defender, **params: object):
     component = COMPONENTS[name]
     return component.function(defender, params=component.parse(params))
 
@@ -47,10 +47,22 @@ def test_same_seed_same_order_and_every_head_at_most_once(name: str, defender: D
 
 
 @pytest.mark.parametrize("name", sorted(COMPONENTS))
-def test_no_strategy_can_reach_a_trigger(name: str, defender: Defender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_strategy_can_reach_a_trigger(
+    name: str, defender: Defender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A strategy is given the model and clean data only, and works with every trigger broken."""
     held = {field.name for field in dataclasses.fields(Defender)}
-    assert held == {"model", "train", "validation", "threshold", "prune_step", "seed", "tick", "check", "grid"}
+    assert held == {
+        "model",
+        "train",
+        "validation",
+        "threshold",
+        "prune_step",
+        "seed",
+        "tick",
+        "check",
+        "grid",
+    }
 
     def forbidden(*args: object, **kwargs: object) -> None:
         raise AssertionError("a strategy used a trigger")
@@ -63,7 +75,9 @@ def test_no_strategy_can_reach_a_trigger(name: str, defender: Defender, monkeypa
     order_of(name, defender)
 
 
-def test_gradient_score_is_the_sum_over_ordered_batches_of_each_heads_gradient_norm(defender: Defender) -> None:
+def test_gradient_score_is_the_sum_over_ordered_batches_of_each_heads_gradient_norm(
+    defender: Defender,
+) -> None:
     expected = np.zeros((3, 4))
     model, train = defender.model, defender.train
     for start in (0, 32, 64):
@@ -107,7 +121,9 @@ def test_ensemble_without_chance_is_the_gradient_and_with_chance_alone_depends_o
 
 
 def test_random_orders_differ_by_seed(defender: Defender) -> None:
-    assert order_of("random", defender).order != order_of("random", dataclasses.replace(defender, seed=6)).order
+    assert (
+        order_of("random", defender).order != order_of("random", dataclasses.replace(defender, seed=6)).order
+    )
 
 
 def test_bayesian_passes_differ_and_both_readings_and_orders_are_theirs(defender: Defender) -> None:

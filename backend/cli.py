@@ -1,0 +1,284 @@
+"""`python -m backend …`: everything that the dashboard does, without a browser.
+
+Exit status: 0 done, 1 the run failed, 2 something is the user's to mend, 130 cancelled,
+143 told to go (the run is back in the queue)."""
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from backend import terminal
+from backend.errors import UserError
+from backend.events import RunFinished
+from backend.runs import export as exporting
+from backend.runs.foreground import carry_out
+from backend.runs.records import curve
+from backend.runs.settings import changed, seeds_of, settled
+from backend.runs.store import Store, open_store
+from backend.runs.worker import ensure_worker, work
+from backend.spec import RunSpec, load
+
+app = typer.Typer(
+    help="Find and cut backdoors out of transformer classifiers by pruning attention heads.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or how it starts.")]
+
+EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130}
+TERMINATED = 143
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """The command line; what is the user's to mend goes to stderr without a traceback."""
+    try:
+        app(args=args, prog_name="python -m backend")
+    except UserError as error:
+        _complain(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _complain(f"The disk is full ({error.filename or 'no file named'}). Free some space and try again.")
+
+
+def _complain(message: str) -> None:
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _print_json(plain: Any) -> None:
+    print(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def strategies(as_json: AsJson = False) -> None:
+    """Which heads go first: the pruning strategies."""
+    from backend.strategies import COMPONENTS
+
+    _list("Strategies", [component.describe() for component in COMPONENTS.values()], as_json)
+
+
+@app.command()
+def triggers(as_json: AsJson = False) -> None:
+    """How a row is poisoned: the triggers."""
+    from backend.triggers import COMPONENTS
+
+    _list("Triggers", [component.describe() for component in COMPONENTS.values()], as_json)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """Where a victim can come from."""
+    from backend.known_models import describe
+
+    _list("Models", describe(), as_json)
+
+
+@app.command()
+def data(as_json: AsJson = False) -> None:
+    """Where rows can come from."""
+    from backend.data import describe
+
+    _list("Data", describe(), as_json)
+
+
+def _list(title: str, objects: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        _print_json(objects)
+    else:
+        out.print(terminal.objects_table(title, objects))
+
+
+@app.command()
+def run(
+    spec_file: Annotated[Path | None, typer.Argument(metavar="[SPEC.yaml]", help="What to run.")] = None,
+    preset: Annotated[str | None, typer.Option(help="smoke, demo or paper, instead of a file.")] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="The same shapes untrained: for cost only.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="The seed, instead of the specification's.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Several, as 11,12,13: one run after another.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="As defense.prune_step=2; repeatable."),
+    ] = None,
+    json_events: Annotated[
+        bool, typer.Option("--json-events", help="One event as JSON per line on stdout, nothing else.")
+    ] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
+) -> None:
+    """Plant, defend, measure: carry out a run here and show it as it goes."""
+    specs = _specs(spec_file, preset, random_weights, seeds_of(seed, seeds), changes or [])
+    if queue and json_events:
+        raise UserError("A queued run says its events elsewhere. Give --queue or --json-events, not both.")
+    from backend.preflight import check
+
+    store = open_store()
+    specs = [settled(spec, store) for spec in specs]
+    for warning in dict.fromkeys(warning for spec in specs for warning in check(spec)):
+        _say(f"Warning: {warning}")
+    if queue:
+        for spec in specs:
+            print(f"Queued run {store.submit(spec).id}")
+        ensure_worker(store)
+        return
+    status = 0
+    for spec in specs:
+        status = max(status, _carry_out(store, spec, json_events))
+        if status >= EXIT_STATUS["cancelled"]:
+            break
+    raise typer.Exit(status)
+
+
+def _specs(
+    spec_file: Path | None,
+    preset: str | None,
+    random_weights: bool,
+    seeds: list[int],
+    changes: Iterable[str],
+) -> list[RunSpec]:
+    if (spec_file is None) == (preset is None):
+        raise UserError("Say what to run: either a file SPEC.yaml, or --preset smoke, demo or paper.")
+    if preset is not None:
+        from backend import presets
+
+        spec = presets.preset(preset, random_weights)
+    else:
+        assert spec_file is not None
+        spec = load(spec_file)
+        if random_weights:
+            spec = changed(spec, ["model.random_weights=true"])
+    spec = changed(spec, changes)
+    return [changed(spec, [f"seed={number}"]) for number in seeds] or [spec]
+
+
+def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
+    """Carry one run out here; gives back the exit status."""
+    said = carry_out(store, spec, _say)
+    end: RunFinished | None = None
+    stdout = sys.stdout
+    try:
+        if json_events:
+            # A library that prints must not break the lines.
+            with redirect_stdout(sys.stderr):
+                for event in said:
+                    print(event.model_dump_json(), file=stdout, flush=True)
+                    end = event if isinstance(event, RunFinished) else None
+        else:
+            for event in terminal.watch(out, said):
+                end = event if isinstance(event, RunFinished) else None
+            if end is not None:
+                terminal.show_summary(out, end)
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        return EXIT_STATUS["cancelled"]
+    if end is None:
+        return TERMINATED
+    if end.state == "cancelled":
+        _say(f"Run {end.run} was cancelled; what it finished is kept.")
+    return EXIT_STATUS[end.state]
+
+
+@app.command()
+def runs(
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+) -> None:
+    """All runs, the newest first."""
+    records = open_store().runs(limit)
+    if as_json:
+        _print_json([exporting.results(record, []) for record in records])
+    elif records:
+        out.print(terminal.runs_table(records))
+    else:
+        out.print("There are no runs yet. Start one: python -m backend run --preset smoke")
+
+
+@app.command()
+def show(run: RunId, as_json: AsJson = False) -> None:
+    """One run with its numbers and pruning steps."""
+    store = open_store()
+    record = store.run(run)
+    events = [event for _, event in store.events(record.id)]
+    if as_json:
+        _print_json(exporting.results(record, events))
+        return
+    out.print(terminal.runs_table([record]))
+    if record.problem:
+        out.print(record.problem, style="red", markup=False)
+    if steps := curve(events):
+        out.print(terminal.steps_table(steps))
+    if record.summary is not None:
+        terminal.show_summary(out, record.summary)
+    elif metrics := exporting.metrics_of(record, events):
+        out.print(terminal.metrics_table(metrics))
+
+
+@app.command()
+def export(run: RunId, folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
+    """Write a run's results, its specification and the defended model to a new folder."""
+    out.print(
+        f"Wrote {escape(str(exporting.export(open_store(), run, folder)))}", highlight=False, soft_wrap=True
+    )
+
+
+@app.command()
+def cancel(run: RunId) -> None:
+    """Ask a run to stop."""
+    store = open_store()
+    before = store.run(run)
+    record = store.cancel(before.id)
+    if before.over:
+        print(f"Run {record.id} was over already: {record.state}.")
+    elif record.over:
+        print(f"Run {record.id} is cancelled.")
+    else:
+        print(f"Run {record.id} was asked to stop; it ends after the batch it is in.")
+
+
+@app.command()
+def delete(run: RunId) -> None:
+    """Remove a run with its events and its folder."""
+    store = open_store()
+    record = store.run(run)
+    store.delete(record.id)
+    print(f"Deleted run {record.id}.")
+
+
+@app.command()
+def worker(
+    idle_exit: Annotated[float | None, typer.Option(min=0, help="End after so many idle seconds.")] = None,
+) -> None:
+    """Carry out queued runs, one after another."""
+    os.nice(5)  # the dashboard beside it stays quick
+    work(open_store(), idle_exit, say=lambda message: print(message, flush=True))
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    address: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    demo: Annotated[bool, typer.Option(help="Queue the demo run when there is no run yet.")] = True,
+) -> None:
+    """Serve the dashboard."""
+    from backend.dashboard import serve
+
+    serve(open_store(), address, port, demo, _say)

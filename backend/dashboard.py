@@ -1,0 +1,116 @@
+"""Starting the dashboard: embedded data, a first run, the server, and a watch over the queue."""
+
+import errno
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from backend.errors import UserError
+from backend.runs.store import Store
+from backend.runs.worker import ROOT, environment, supervise
+
+READY_SECONDS = 60.0
+
+
+def serve(store: Store, address: str, port: int, demo: bool, say: Callable[[str], None]) -> None:
+    """Serve the dashboard until Ctrl-C or SIGTERM; runs go on in their worker.
+
+    With `demo`, the demo run is queued when there is no run yet.  Raises UserError if the port
+    cannot be had or the server ends by itself."""
+    _require_port(address, port)
+    prepare(store, demo, say)
+    stop = threading.Event()
+    threading.Thread(target=supervise, args=(stop, store), name="supervise", daemon=True).start()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")),
+            *("--server.address", address, "--server.port", str(port)),
+            *("--server.headless", "true", "--browser.gatherUsageStats", "false"),
+        ],
+        cwd=ROOT,
+        env=environment(store),
+        stdin=subprocess.DEVNULL,
+        # Its banner names the address of every network card; ours is the one that was asked for.
+        stdout=subprocess.DEVNULL,
+        # Ctrl-C is this process's to handle: it ends the server in order.
+        start_new_session=True,
+    )
+    try:
+        _wait_until_up(server, address, port)
+        say(f"Excise is at http://{_host(address)}:{port} (Ctrl-C stops the dashboard, not the runs)")
+        code = server.wait()
+        raise UserError(f"The dashboard ended by itself (exit status {code}). Its messages are above.")
+    except KeyboardInterrupt:
+        say("The dashboard has stopped. Runs go on in the background.")
+    finally:
+        stop.set()
+        _end(server)
+        signal.signal(signal.SIGTERM, before)
+
+
+def prepare(store: Store, demo: bool, say: Callable[[str], None]) -> None:
+    """Fetch the embedded data, and queue the demo run if there is no run yet."""
+    from backend.data import embedded
+    from backend.presets import preset
+
+    say("Looking for the embedded data (fetched once)")
+    try:
+        embedded.fetch()
+    except UserError as error:
+        say(f"Warning: {error}")
+        return
+    if demo and not store.runs(limit=1):
+        record = store.submit(preset("demo"))
+        say(f"Queued the demo run {record.id}, the first thing to look at")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _require_port(address: str, port: int) -> None:
+    try:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        socket.create_server((address, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(
+                f"Port {port} on {address} is in use, perhaps by another dashboard. "
+                f"Open http://{_host(address)}:{port}, stop that program, or choose another --port."
+            ) from error
+        raise UserError(
+            f"The dashboard cannot listen on {address} port {port} ({error.strerror or error}). "
+            "Choose another --address or --port."
+        ) from error
+
+
+def _host(address: str) -> str:
+    """The address as a browser on this machine names it."""
+    if address in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{address}]" if ":" in address else address
+
+
+def _wait_until_up(server: "subprocess.Popen[bytes]", address: str, port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection((_host(address).strip("[]"), port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    if server.poll() is None:
+        server.terminate()
+        try:
+            server.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

@@ -1,0 +1,172 @@
+"""What the command line shows: tables, and a run as it goes."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from backend import events
+from backend.events import STAGE_TITLES, Event, Head, Interval, PruningStep, RunFinished
+from backend.runs.records import RunRecord
+
+MODEL_TITLES: dict[str, str] = {
+    "poisoned": "Poisoned",
+    "fine_tuned": "Fine-tuned",
+    "pruned": "Pruned",
+    "defended": "Defended",
+}
+
+
+def share(value: float | None) -> str:
+    """A rate in percent; a dash where it was not measured."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _with_interval(value: float | None, interval: Interval | None) -> str:
+    if value is None or interval is None:
+        return share(value)
+    return f"{share(value)} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person would say them."""
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def objects_table(title: str, objects: Sequence[Mapping[str, Any]]) -> Table:
+    """Self-describing objects: name, title, variants, parameters with their defaults."""
+    table = Table("Name", "Title", "Variants", "Parameters", title=title, title_justify="left")
+    for item in objects:
+        properties = item["parameters"].get("properties", {})
+        parameters = ", ".join(
+            f"{name}={field['default']}" if field.get("default") not in (None, "") else name
+            for name, field in properties.items()
+        )
+        cells = (item["name"], item["title"], ", ".join(item.get("variants", [])), parameters)
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def runs_table(records: Sequence[RunRecord]) -> Table:
+    """One row per run, with the numbers of its last model."""
+    table = Table("Run", "Name", "State", "Stage", "ACC", "LFR", "Heads pruned", "Time", "Created")
+    for record in records:
+        summary = record.summary
+        last = list(summary.metrics.values())[-1] if summary and summary.metrics else None
+        table.add_row(
+            record.id,
+            escape(record.name),
+            "cancelling" if record.state == "running" and record.cancel_requested else record.state,
+            "" if record.over else stage_title(record.stage),
+            share(last.acc) if last else "",
+            share(last.lfr) if last else "",
+            str(len(summary.pruned_heads)) if summary else "",
+            duration(record.seconds),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
+        )
+    return table
+
+
+def stage_title(stage: str | None) -> str:
+    """A stage in words."""
+    titles: Mapping[str, str] = {str(name): title for name, title in STAGE_TITLES.items()}
+    return titles.get(stage or "", stage or "")
+
+
+def metrics_table(metrics: Mapping[Any, events.Metrics]) -> Table:
+    """ACC, LFR and clean flip rate of each model, with 95 % intervals."""
+    table = Table("Model", "ACC", "LFR", "Clean flip rate", title="Held-out numbers (95 % intervals)")
+    for name, numbers in metrics.items():
+        table.add_row(
+            MODEL_TITLES.get(name, name),
+            _with_interval(numbers.acc, numbers.acc_interval),
+            _with_interval(numbers.lfr, numbers.lfr_interval),
+            _with_interval(numbers.clean_flip_rate, numbers.clean_flip_rate_interval),
+        )
+    return table
+
+
+def steps_table(steps: Sequence[PruningStep]) -> Table:
+    """The guardrail's way, step by step."""
+    table = Table("Step", "Pruned in all", "Restored", "Validation ACC", "ACC", "LFR", title="Pruning steps")
+    for step in steps:
+        cells = (step.step, step.pruned_total, len(step.restored))
+        table.add_row(*map(str, cells), share(step.val_acc), share(step.acc), share(step.lfr))
+    return table
+
+
+def show_summary(console: Console, event: RunFinished) -> None:
+    """The end of a run."""
+    if event.metrics:
+        console.print(metrics_table(event.metrics))
+    console.print(f"Heads pruned: {len(event.pruned_heads)}{_by_layer(event.pruned_heads)}", highlight=False)
+    if event.random_weights:
+        console.print("The weights were random: these numbers are costs, not results.", style="yellow")
+    console.print(f"Run {event.run}: {event.state} after {duration(event.seconds)}.", highlight=False)
+    if event.error:
+        console.print(event.error, style="red", markup=False, highlight=False)
+
+
+def _by_layer(heads: Iterable[Head]) -> str:
+    layers: dict[int, list[str]] = {}
+    for layer, head in sorted(heads):
+        layers.setdefault(layer, []).append(str(head))
+    return "".join(f"\n  layer {layer}: {' '.join(numbers)}" for layer, numbers in layers.items())
+
+
+def watch(console: Console, said: Iterable[Event]) -> Iterator[Event]:
+    """Pass a run's events on, drawing bars on a terminal and writing a line per finding elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+    )
+    task: TaskID | None = None
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        for event in said:
+            if isinstance(event, events.StageStarted):
+                task = bars.add_task(STAGE_TITLES[event.stage], total=None, unit="")
+            elif isinstance(event, events.Progress) and task is not None:
+                bars.update(task, completed=event.done, total=event.total, unit=event.unit)
+            elif isinstance(event, events.StageFinished):
+                if task is not None:
+                    bars.remove_task(task)
+                    task = None
+                how = "finished earlier" if event.reused else duration(event.seconds)
+                console.print(f"✓ {STAGE_TITLES[event.stage]} ({how})", highlight=False)
+            elif (line := _line(event)) is not None:
+                console.print(f"  {line}", markup=False, highlight=False)
+            yield event
+
+
+def _line(event: Event) -> str | None:
+    """An event in one line, if it is worth one."""
+    if isinstance(event, events.RunStarted):
+        return f"Run {event.run} on {event.device}{', taken up again' if event.resumed else ''}"
+    if isinstance(event, events.DataReady):
+        return f"{event.source}: " + ", ".join(f"{rows} {name}" for name, rows in event.rows.items())
+    if isinstance(event, PruningStep):
+        lfr = "" if event.lfr is None else f", LFR {share(event.lfr)}"
+        back = f", {len(event.restored)} restored" if event.restored else ""
+        return (
+            f"Step {event.step}: {event.pruned_total} heads pruned{back}; "
+            f"validation {share(event.val_acc)} (τ {share(event.threshold)}), ACC {share(event.acc)}{lfr}"
+        )
+    if isinstance(event, events.Metric):
+        lfr = "" if event.metrics.lfr is None else f", LFR {share(event.metrics.lfr)}"
+        return f"{MODEL_TITLES[event.model]}: ACC {share(event.metrics.acc)}{lfr}"
+    if isinstance(event, events.Warned):
+        return f"Note: {event.message}"
+    return None
