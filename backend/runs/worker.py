@@ -19,12 +19,13 @@ import sqlalchemy as sa
 
 from backend.errors import UserError
 from backend.events import RunFinished
-from backend.home import home
+from backend.home import cache_folder, home
 from backend.runs.execution import Control, Engine, execute
 from backend.runs.leases import Lease, claim, waiting
 from backend.runs.schema import WORKERS
 from backend.runs.store import Store, open_store
 
+ROOT = Path(__file__).parents[2]  # where `python -m backend` finds the package
 POLL_SECONDS = 1.0
 SEEN_SECONDS = 3.0
 DEAD_SECONDS = 15.0  # a worker that was not seen for so long is taken for dead
@@ -194,13 +195,11 @@ def _start_alone(store: Store, command: Sequence[str] | None) -> bool:
             *(sys.executable, "-m", "backend", "worker"),
             *("--idle-exit", str(IDLE_EXIT_SECONDS)),
         ]
-        # Relative addresses would mean something else in the worker's folder.
-        address = store.url.render_as_string(hide_password=False)
         with (home() / "worker.log").open("ab") as log:
             child = subprocess.Popen(
                 command,
-                cwd=Path(__file__).parents[2],
-                env=os.environ | {"EXCISE_HOME": str(home()), "EXCISE_STORE": address},
+                cwd=ROOT,
+                env=environment(store),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -210,6 +209,14 @@ def _start_alone(store: Store, command: Sequence[str] | None) -> bool:
         # In its name, before it can do so itself: who looks next must not start another.
         _register(store, f"{socket.gethostname()}-{child.pid}", child.pid)
     return True
+
+
+def environment(store: Store) -> dict[str, str]:
+    """The environment of a process that works elsewhere on the same state: its paths made absolute."""
+    where = {"EXCISE_HOME": str(home()), "EXCISE_STORE": store.url.render_as_string(hide_password=False)}
+    if os.environ.get("EXCISE_CACHE"):
+        where["EXCISE_CACHE"] = str(cache_folder())
+    return os.environ | where
 
 
 def supervise(stop: threading.Event, store: Store | None = None) -> None:
