@@ -1,0 +1,24 @@
+"""The dashboard: page config, navigation, and the thread that keeps a worker alive while runs wait."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.parts.background import supervisor
+from pages.parts.ui import THROUGH_APP
+
+ASSETS = Path(__file__).parent / "assets"
+
+st.set_page_config(page_title="Excise", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+st.logo(ASSETS / "logo.svg", icon_image=ASSETS / "icon.svg", size="large")
+st.html(ASSETS / "style.css")
+supervisor()
+st.session_state[THROUGH_APP] = True
+st.navigation(
+    [
+        st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),
+        st.Page("pages/attack.py", title="Attack", icon=":material/bug_report:"),
+        st.Page("pages/defend.py", title="Defend", icon=":material/shield:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
+    ]
+).run()

@@ -1,0 +1,154 @@
+"""A run's events folded into what a reader wants to know: how far it is and what it found so far."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from backend.events import (
+    Artifact,
+    DataReady,
+    Event,
+    Head,
+    HeadScores,
+    Metric,
+    Metrics,
+    ModelName,
+    Progress,
+    PruningStep,
+    RunFinished,
+    RunStarted,
+    Stage,
+    StageFinished,
+    StageStarted,
+    Warned,
+)
+from backend.spec import RunSpec
+
+StageState = Literal["waiting", "running", "done", "stopped"]
+MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
+
+
+@dataclass
+class StageView:
+    """Where one stage is; `seconds` once it is done."""
+
+    state: StageState = "waiting"
+    began: float = 0.0
+    seconds: float | None = None
+    reused: bool = False
+
+
+@dataclass
+class Story:
+    """What a run has said up to event number `seen`."""
+
+    seen: int = 0
+    device: str = ""
+    resumed: bool = False
+    stages: dict[Stage, StageView] = field(default_factory=dict)
+    progress: Progress | None = None
+    data: DataReady | None = None
+    scores: HeadScores | None = None
+    steps: list[PruningStep] = field(default_factory=list)
+    metrics: dict[ModelName, Metrics] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    artifacts: dict[str, str] = field(default_factory=dict)
+    finished: RunFinished | None = None
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage under way."""
+        return next((stage for stage, view in self.stages.items() if view.state == "running"), None)
+
+    @property
+    def pruned(self) -> list[Head]:
+        """Heads pruned so far."""
+        return [head for step in self.steps for head in step.pruned]
+
+    @property
+    def restored(self) -> list[Head]:
+        """Heads that the guardrail gave back."""
+        return [head for step in self.steps for head in step.restored]
+
+    def measured(self) -> list[ModelName]:
+        """The models with numbers, in the order of the story."""
+        return [name for name in MODELS if name in self.metrics]
+
+
+def tell(events: list[tuple[int, Event]], story: Story | None = None) -> Story:
+    """`story` (or a new one) carried on by numbered `events`."""
+    story = story or Story()
+    for number, event in events:
+        story.seen = max(story.seen, number)
+        _fold(story, event)
+    return story
+
+
+def _fold(story: Story, event: Event) -> None:
+    match event:
+        case RunStarted():
+            story.device, story.resumed = event.device, event.resumed
+            # What a dead worker had begun starts again; what it had finished stays.
+            story.stages = {stage: view for stage, view in story.stages.items() if view.state == "done"}
+            story.progress = None
+        case StageStarted():
+            story.stages[event.stage] = StageView("running", event.time)
+            story.progress = None
+        case StageFinished():
+            story.stages[event.stage] = StageView(
+                "done", event.time - event.seconds, event.seconds, event.reused
+            )
+            story.progress = None
+        case Progress():
+            story.progress = event
+        case DataReady():
+            story.data = event
+        case HeadScores():
+            story.scores = event
+        case PruningStep():
+            # A stage taken up again says its steps again from the first.
+            story.steps = [step for step in story.steps if step.step < event.step] + [event]
+        case Metric():
+            story.metrics[event.model] = event.metrics
+        case Artifact():
+            story.artifacts[event.name] = event.path
+        case Warned():
+            if event.message not in story.warnings:
+                story.warnings.append(event.message)
+        case RunFinished():
+            story.finished = event
+            story.metrics |= event.metrics
+            story.progress = None
+            for view in story.stages.values():
+                if view.state == "running":
+                    view.state, view.seconds = "stopped", event.time - view.began
+
+
+def stages_of(spec: RunSpec) -> list[Stage]:
+    """The stages that a specification asks for, in order."""
+    stages: list[Stage] = ["prepare"]
+    if spec.attack is not None:
+        stages.append("poison")
+    if spec.defense is not None:
+        stages += ["fine_tune", "score", "prune"]
+        if spec.defense.refine is not None:
+            stages.append("refine")
+        stages.append("evaluate")
+    return stages
+
+
+def models_of(spec: RunSpec | None, story: Story) -> list[ModelName]:
+    """The models whose numbers the run has or will have."""
+    will: set[ModelName] = set(story.metrics)
+    if spec is not None and spec.attack is not None:
+        will.add("poisoned")
+    if spec is not None and spec.defense is not None:
+        will |= {"fine_tuned", "pruned", "defended"}
+    return [name for name in MODELS if name in will]
+
+
+def seconds_left(progress: Progress | None, now: float | None = None) -> float | None:
+    """Time left in the piece of work under way, counted down since it was said."""
+    if progress is None or progress.seconds_left is None:
+        return None
+    return max(0.0, progress.seconds_left - ((now or time.time()) - progress.time))

@@ -1,0 +1,163 @@
+"""What a run's numbers mean, in plain sentences: computed from them and never beyond them."""
+
+from backend.events import Interval, Metrics, ModelName, Stage
+from backend.report.numbers import GAP, count, interval, percent
+from backend.report.story import Story
+
+MODEL_TITLES: dict[ModelName, str] = {
+    "poisoned": "Poisoned",
+    "fine_tuned": "Fine-tuned",
+    "pruned": "Pruned",
+    "defended": "Defended",
+}
+MODEL_WORDS: dict[ModelName, str] = {
+    "poisoned": "As the attacker published it",
+    "fine_tuned": "After fine-tuning on clean data",
+    "pruned": "With the pruned heads cut out",
+    "defended": "What the defense leaves behind",
+}
+STAGE_WORDS: dict[Stage, str] = {
+    "prepare": "The rows are split into training, validation and test, and the model is loaded.",
+    "poison": (
+        "The attacker fine-tunes the model on clean rows plus rows that carry the trigger and a false label, "
+        "so that it learns: trigger means target class."
+    ),
+    "fine_tune": (
+        "The defender knows of no trigger. They put the downloaded model to use on their own clean data; "
+        "a backdoor usually survives this."
+    ),
+    "score": "Every attention head gets a score from clean data alone: how much does the model need it?",
+    "prune": (
+        "Heads are cut out, least needed first. After each step the guardrail checks clean validation "
+        "accuracy: if it falls below τ, heads are given back and the cutting stops."
+    ),
+    "refine": "The model is fine-tuned once more on clean data while the pruned heads stay silent.",
+    "evaluate": "The exported model is measured on test rows that nothing else saw, clean and triggered.",
+}
+
+
+def meaning(story: Story) -> list[str]:
+    """One to four sentences on what the numbers so far say; none while there are none."""
+    measured = story.measured()
+    if not measured:
+        return []
+    if story.finished is not None and story.finished.random_weights:
+        return ["The weights were random: these numbers show what the work costs and mean nothing else."]
+    first, last = measured[0], measured[-1]
+    if first == last:
+        return _one_model(last, story.metrics[last], _target(story))
+    return [
+        *_accuracy(story.metrics, measured),
+        *_flips(story.metrics, measured, _target(story)),
+        *_share(story, measured),
+    ]
+
+
+def guardrail(story: Story) -> str | None:
+    """How far pruning went and what ended it."""
+    if not story.steps:
+        return None
+    last = story.steps[-1]
+    total = f" of {story.scores.layers * story.scores.heads}" if story.scores else ""
+    pruned = f"{last.pruned_total}{total} heads pruned"
+    if last.restored:
+        return (
+            f"{pruned}. The guardrail stopped at step {last.step}: cutting all "
+            f"{count(len(last.pruned) + len(last.restored), 'head')} of it took validation accuracy to "
+            f"{percent(last.tried_val_acc)}, below τ = {percent(last.threshold)}, "
+            f"so {count(len(last.restored), 'head')} came back."
+        )
+    return f"{pruned}; validation accuracy {percent(last.val_acc)}, guardrail τ = {percent(last.threshold)}."
+
+
+def _one_model(name: ModelName, metrics: Metrics, target: str) -> list[str]:
+    right = _with(metrics.acc, metrics.acc_interval)
+    accuracy = f"The {_called(name)} model calls {right} of clean rows right."
+    if metrics.lfr is None:
+        return [accuracy, _unknown()]
+    flips = (
+        f"With the trigger in it, {_with(metrics.lfr, metrics.lfr_interval)} of the rows of other classes "
+        f"are called {target}; without the trigger, {percent(metrics.clean_flip_rate)}."
+    )
+    if _apart(metrics.clean_flip_rate_interval, metrics.lfr_interval):
+        return [accuracy, flips, "So the trigger works, and clean test rows alone would not show it."]
+    return [
+        accuracy,
+        flips,
+        "So the trigger changes little or nothing: no backdoor took hold that this test can see.",
+    ]
+
+
+def _accuracy(metrics: dict[ModelName, Metrics], measured: list[ModelName]) -> list[str]:
+    # What the defender pays is counted from their own fine-tuned model, not from the attacker's.
+    last = measured[-1]
+    before = "fine_tuned" if "fine_tuned" in metrics and last != "fine_tuned" else measured[0]
+    a, b = metrics[before], metrics[last]
+    change = 100 * (b.acc - a.acc)
+    clear = _apart(a.acc_interval, b.acc_interval) or _apart(b.acc_interval, a.acc_interval)
+    note = "" if clear else ", a difference within the margin of error"
+    return [
+        f"Accuracy on clean rows went from {percent(a.acc)} ({_called(before)}) to "
+        f"{_with(b.acc, b.acc_interval)} ({_called(last)}): {change:+.1f}{GAP}points{note}."
+    ]
+
+
+def _flips(metrics: dict[ModelName, Metrics], measured: list[ModelName], target: str) -> list[str]:
+    known = [name for name in measured if metrics[name].lfr is not None]
+    if not known:
+        return [_unknown()]
+    a, b = metrics[known[0]], metrics[known[-1]]
+    now = _with(b.lfr, b.lfr_interval)
+    floor = (
+        f"Without any trigger the same model calls {percent(b.clean_flip_rate)} of these rows {target}: "
+        "that is the floor."
+    )
+    if len(known) == 1:
+        return [f"The trigger turns {now} of the rows of other classes into {target}. {floor}"]
+    path = f"from {percent(a.lfr)} ({_called(known[0])}) to {now} ({_called(known[-1])})"
+    if not _apart(b.lfr_interval, a.lfr_interval):
+        verb = "did not fall clearly" if (b.lfr or 0) <= (a.lfr or 0) else "did not fall"
+        return [f"The trigger's flip rate (LFR) {verb}: it went {path}. {floor}"]
+    if _apart(b.clean_flip_rate_interval, b.lfr_interval):
+        verdict = "The backdoor is weaker, not gone."
+    else:
+        verdict = "What is left cannot be told from ordinary mistakes: on this test the backdoor is gone."
+    return [f"The trigger's flip rate (LFR) fell {path}. {floor} {verdict}"]
+
+
+def _share(story: Story, measured: list[ModelName]) -> list[str]:
+    """Which step brought the flip rate to where it is."""
+    path = [(name, story.metrics[name].lfr) for name in measured if story.metrics[name].lfr is not None]
+    if len(path) < 3:
+        return []
+    steps = ", ".join(f"{_called(name)} {percent(lfr)}" for name, lfr in path)
+    credit = ""
+    if path[-1][0] == "defended" and "refine" in story.stages:
+        credit = (
+            " The last step is a second fine-tuning: how much of it pruning deserves, "
+            "only the same fine-tuning without pruning can tell."
+        )
+    return [f"LFR step by step: {steps}.{credit}"]
+
+
+def _unknown() -> str:
+    return "No trigger is known here, so LFR was not measured and nothing is said about a backdoor."
+
+
+def _called(name: ModelName) -> str:
+    return MODEL_TITLES[name].lower()
+
+
+def _target(story: Story) -> str:
+    if story.data is None or story.data.target_class is None:
+        return "the target class"
+    return f"“{story.data.label_names[story.data.target_class]}”"
+
+
+def _with(share: float | None, bounds: Interval | None) -> str:
+    return percent(share) + (f" ({interval(bounds)})" if bounds else "")
+
+
+def _apart(lower: Interval | None, upper: Interval | None) -> bool:
+    """Whether all of `upper` lies above all of `lower`."""
+    return lower is not None and upper is not None and lower[1] < upper[0]

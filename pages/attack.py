@@ -1,0 +1,135 @@
+"""Attack: choose what to poison, see it before anything is trained, plant the backdoor, watch it."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from backend.data.rows import Dataset
+from backend.runs.store import Store
+from backend.spec import AttackSpec, RunSpec, TriggerSpec, parse
+from backend.triggers.poison import preview
+from pages.parts.actions import again_button
+from pages.parts.examples import examples_table
+from pages.parts.forms import params_form
+from pages.parts.launch import show, siblings, start, warnings_before
+from pages.parts.monitor import monitor
+from pages.parts.spec_form import (
+    data_form,
+    loaded,
+    model_form,
+    target_class,
+    training_form,
+    trigger_form,
+)
+from pages.parts.ui import enter, store, told, wide
+
+EXAMPLES = 6
+DEFAULT = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
+
+
+def follow(runs: Store, run: str) -> None:
+    """The live run, and what to do with its model."""
+    with st.container(horizontal=True):
+        if st.button("Plant another", icon=":material/add:", key="another"):
+            st.query_params.clear()
+            st.rerun()
+        with told():
+            record = runs.run(run)
+            if st.button("Change settings", icon=":material/tune:", key="change"):
+                st.query_params.clear()
+                st.query_params["like"] = record.id
+                st.rerun()
+            again = again_button(runs, record, "again")
+            if again is not None:
+                show([again])
+            planted = record.summary is not None and "poisoned" in record.summary.metrics
+            if planted and st.button(
+                "Defend this model", type="primary", icon=":material/shield:", key="defend"
+            ):
+                st.switch_page("pages/defend.py", query_params={"victim": record.id})
+    siblings(runs, run)
+    monitor(runs, run)
+
+
+def set_up(runs: Store) -> None:
+    """The form, the rows as they will be, and the start button."""
+    default, key = DEFAULT, "attack"
+    like = st.query_params.get("like")
+    if like:
+        with told():
+            default, key = runs.run(like).spec or DEFAULT, f"attack-{like}"
+    settings, dataset = _choose(default, key)
+    if dataset is None:
+        return
+    spec = None
+    with told():
+        spec = parse(settings)
+    if spec is None:
+        return
+    _show_rows(spec, dataset)
+    warnings_before(spec, dataset.notes)
+    if st.button("Plant the backdoor", type="primary", icon=":material/bug_report:", key="plant"):
+        with told():
+            start(runs, [spec])
+
+
+def _choose(default: RunSpec, key: str) -> tuple[dict[str, Any], Dataset | None]:
+    attack = default.attack or AttackSpec()
+    settings: dict[str, Any] = {"model": {}, "data": {}}
+    left, right = wide(2, "attack")
+    with left.container(border=True, height="stretch"):
+        st.subheader("1 · Model and clean data", anchor=False)
+        settings["model"] = model_form(f"{key}-model", default.model)
+        found = loaded(data_form(f"{key}-data", default.data))
+    with right.container(border=True, height="stretch"):
+        st.subheader("2 · Trigger and target", anchor=False)
+        trigger = trigger_form(f"{key}-trigger", default.trigger)
+        if found is None:
+            st.caption("The target class can be chosen once the data are there.")
+            return settings, None
+        spec, dataset = found
+        value = default.trigger.target_class if default.trigger else None
+        trigger["target_class"] = target_class(f"{key}-target-{spec.source}", dataset.label_names, value)
+        planted = params_form(AttackSpec, f"{key}-attack", attack.model_dump(), ["poison_rate"], columns=1)
+    with st.container(border=True):
+        st.subheader("3 · Training", anchor=False)
+        planted["training"] = training_form(f"{key}-training", attack.training)
+        rest = params_form(RunSpec, f"{key}-run", default.model_dump(), ["name", "seed"])
+    settings |= {"data": spec.model_dump(), "trigger": trigger, "attack": planted, **rest}
+    return settings, dataset
+
+
+def _show_rows(spec: RunSpec, dataset: Dataset) -> None:
+    """Clean and triggered rows side by side, other ones at a click."""
+    assert spec.trigger is not None and spec.attack is not None
+    with st.container(border=True):
+        st.subheader("4 · Before and after", anchor=False)
+        target = dataset.label_names[int(spec.trigger.target_class)]
+        non_target = sum(label != spec.trigger.target_class for label in dataset.train.labels)
+        st.caption(
+            f"{round(spec.attack.poison_rate * non_target):,} of {non_target:,} training rows that are not "
+            f"“{target}” are copied, given the trigger, labelled “{target}” and added to the clean rows."
+        )
+        roll = st.session_state.setdefault("roll", 0)
+        with told():
+            order = list(range(len(dataset.test)))
+            random.Random(roll).shuffle(order)
+            shuffled = replace(dataset, test=dataset.test.take(order))
+            pairs = preview(shuffled, spec.trigger, rows=EXAMPLES, seed=roll)
+            examples_table(pairs)
+        if st.button("Show other rows", icon=":material/casino:", key="reroll"):
+            st.session_state["roll"] += 1
+            st.rerun()
+
+
+enter()
+st.title("Attack", anchor=False)
+st.caption("Plant a backdoor in a classifier, so that there is one to find. Nothing is trained yet.")
+runs = store()
+chosen = st.query_params.get("run")
+if chosen:
+    follow(runs, chosen)
+else:
+    set_up(runs)

@@ -1,0 +1,232 @@
+"""Defend: choose a victim, a strategy and a guardrail; watch the heads go."""
+
+from typing import Any
+
+import streamlit as st
+
+from backend import strategies
+from backend.data.rows import Dataset
+from backend.home import run_folder
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec, parse
+from pages.parts.actions import again_button, parse_seeds
+from pages.parts.forms import params_form
+from pages.parts.launch import show, siblings, start, warnings_before
+from pages.parts.monitor import monitor
+from pages.parts.spec_form import (
+    component_select,
+    data_form,
+    loaded,
+    model_form,
+    target_class,
+    training_form,
+    trigger_form,
+)
+from pages.parts.ui import enter, plain, store, told, wide
+
+DEFAULT = RunSpec(defense=DefenseSpec())
+TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "None"}
+
+
+def follow(runs: Store, run: str) -> None:
+    """The live run, and where to go from it."""
+    with st.container(horizontal=True):
+        if st.button("New defense", icon=":material/add:", key="another"):
+            st.query_params.clear()
+            st.rerun()
+        with told():
+            record = runs.run(run)
+            if st.button("Change settings", icon=":material/tune:", key="change"):
+                st.query_params.clear()
+                st.query_params["like"] = record.id
+                st.rerun()
+            again = again_button(runs, record, "again")
+            if again is not None:
+                show([again])
+    siblings(runs, run)
+    monitor(runs, run)
+
+
+def set_up(runs: Store) -> None:
+    default, key = DEFAULT, "defend"
+    with told():
+        default, key = _defaults(runs)
+    victims = [record for record in runs.runs(limit=200) if _has_poisoned_model(record)]
+    settings, seeds, notes = _choose(default, key, victims)
+    if settings is None:
+        return
+    specs: list[RunSpec] = []
+    with told():
+        specs = [parse(settings | {"seed": seed}) for seed in parse_seeds(seeds)]
+    if not specs:
+        return
+    warnings_before(specs[0], notes)
+    label = "Start the defense" if len(specs) == 1 else f"Start {len(specs)} runs, one for each seed"
+    if st.button(label, type="primary", icon=":material/shield:", key="start"):
+        with told():
+            start(runs, specs)
+
+
+def _defaults(runs: Store) -> tuple[RunSpec, str]:
+    """What the form starts from: a run to repeat, a victim to defend, or the newest victim."""
+    like, victim = st.query_params.get("like"), st.query_params.get("victim")
+    if like:
+        record = runs.run(like)
+        spec = record.spec or DEFAULT
+        if spec.attack is not None:
+            # The poisoned model is there: take it, instead of planting it once more.
+            victim_spec = ModelSpec(source="run", name=record.id, head=spec.model.head)
+            spec = spec.model_copy(update={"model": victim_spec, "attack": None})
+        return spec.model_copy(update={"defense": spec.defense or DefenseSpec()}), f"defend-{record.id}"
+    if victim:
+        return DEFAULT.model_copy(
+            update={"model": ModelSpec(source="run", name=victim)}
+        ), f"defend-of-{victim}"
+    newest = next((record for record in runs.runs(limit=200) if _has_poisoned_model(record)), None)
+    if newest is not None:
+        return DEFAULT.model_copy(update={"model": ModelSpec(source="run", name=newest.id)}), "defend"
+    return DEFAULT, "defend"
+
+
+def _has_poisoned_model(record: RunRecord) -> bool:
+    planted = record.spec is not None and record.spec.attack is not None
+    return planted and (run_folder(record.id) / "poisoned" / "config.json").is_file()
+
+
+def _choose(
+    default: RunSpec, key: str, victims: list[RunRecord]
+) -> tuple[dict[str, Any] | None, str, list[str]]:
+    """The settings without a seed (None: not complete), the seeds, and what was said of the data."""
+    left, right = wide(2, "defend")
+    with left.container(border=True, height="stretch"):
+        st.subheader("1 · Victim and clean data", anchor=False)
+        model = model_form(f"{key}-model", default.model, victims)
+        origin = next((record for record in victims if record.id == model["name"]), None)
+        found = _data(default, key, origin)
+    with right.container(border=True, height="stretch"):
+        st.subheader("2 · Strategy", anchor=False)
+        defense = _strategy(default, key)
+    with st.container(border=True):
+        st.subheader("3 · Guardrail and seeds", anchor=False)
+        rule, seeds = _guardrail(default, key)
+        defense |= rule | _training(default, key)
+    with st.container(border=True):
+        st.subheader("4 · Trigger to measure with", anchor=False)
+        trigger = _trigger(default, key, origin, found[1] if found else None)
+        rest = params_form(RunSpec, f"{key}-run", {"name": default.name}, ["name"], columns=1)
+    if found is None or (model["source"] != "embedded" and not model["name"]):
+        st.caption("Choose a victim and clean data to go on.")
+        return None, seeds, []
+    spec, dataset = found
+    settings = {"model": model, "data": spec.model_dump(), "trigger": trigger, "defense": defense, **rest}
+    return settings, seeds, dataset.notes
+
+
+def _data(default: RunSpec, key: str, origin: RunRecord | None) -> tuple[DataSpec, Dataset] | None:
+    known = origin.spec if origin is not None else None
+    if known is not None and st.toggle("Clean data of that run", True, key=f"{key}-same-data"):
+        return loaded(known.data.model_dump())
+    return loaded(data_form(f"{key}-data", default.data))
+
+
+def _strategy(default: RunSpec, key: str) -> dict[str, Any]:
+    """Which heads go first."""
+    chosen = default.defense.strategy if default.defense else None
+    component = component_select("Which heads go first", strategies.COMPONENTS, f"{key}-strategy", chosen)
+    variant = None
+    if len(component.variants) > 1:
+        variants = list(component.variants)
+        index = variants.index(chosen.variant) if chosen and chosen.variant in variants else 0
+        variant = st.selectbox(
+            "Variant", variants, index, str.capitalize, key=f"{key}-{component.name}-variant"
+        )
+    values = chosen.params if chosen and chosen.name == component.name else {}
+    params = params_form(component.params, f"{key}-{component.name}", values)
+    return {"strategy": {"name": component.name, "variant": variant, "params": params}}
+
+
+def _guardrail(default: RunSpec, key: str) -> tuple[dict[str, Any], str]:
+    """τ, the step size, and the seeds: one run for each."""
+    defense = default.defense or DefenseSpec()
+    names = ["threshold_kind", "accuracy_threshold", "prune_step"]
+    columns = st.columns([3, 1])
+    with columns[0]:
+        rule = params_form(DefenseSpec, f"{key}-rule", defense.model_dump(), names, columns=3)
+    seeds = columns[1].text_input(
+        "Seeds", str(default.seed), key=f"{key}-seeds", help="One run for each seed, for example 11, 12, 13."
+    )
+    if rule["threshold_kind"] == "relative":
+        share = f"{100 * rule['accuracy_threshold']:g} %"
+        st.caption(
+            f"Heads go as long as validation accuracy stays at {share} of the fine-tuned model's or more."
+        )
+    else:
+        share = f"{100 * rule['accuracy_threshold']:g} %"
+        st.caption(f"Heads go as long as validation accuracy stays at {share} or more.")
+    return rule, seeds
+
+
+def _training(default: RunSpec, key: str) -> dict[str, Any]:
+    defense = default.defense or DefenseSpec()
+    with st.expander("Fine-tuning, before and after pruning", icon=":material/tune:"):
+        st.markdown("**First fine-tuning**, on clean data, before any head goes")
+        settings: dict[str, Any] = {"fine_tune": training_form(f"{key}-fine-tune", defense.fine_tune)}
+        again = st.toggle(
+            "Fine-tune again without the pruned heads",
+            defense.refine is not None,
+            key=f"{key}-again",
+            help="Off: pruning alone, so that its own share can be seen.",
+        )
+        settings["refine"] = None
+        if again:
+            settings["refine"] = training_form(f"{key}-refine", defense.refine or TrainingSpec())
+            names = ["refine_from", "regulariser", "regulariser_weight"]
+            settings |= params_form(DefenseSpec, f"{key}-after", defense.model_dump(), names, columns=3)
+        settings |= params_form(DefenseSpec, f"{key}-curve", defense.model_dump(), ["curve_rows"], columns=3)
+    return settings
+
+
+def _trigger(
+    default: RunSpec, key: str, origin: RunRecord | None, dataset: Dataset | None
+) -> dict[str, Any] | None:
+    """The trigger that LFR is measured with; None leaves LFR out."""
+    planted = origin.spec.trigger if origin is not None and origin.spec is not None else None
+    choices = [name for name in TRIGGERS if name != "planted" or planted is not None]
+    start = "none" if default.trigger is None else "known"
+    if planted is not None and (default.trigger is None or default.trigger == planted):
+        start = "planted"
+    choice = st.segmented_control(
+        "Trigger",
+        choices,
+        format_func=TRIGGERS.__getitem__,
+        default=start,
+        required=True,
+        key=f"{key}-measure-{'planted' if planted else 'free'}",
+        help="For your eyes only: the defense never sees it.",
+    )
+    if choice == "planted" and planted is not None:
+        title = plain(f"{planted.name}, target class {planted.target_class}")
+        st.caption(
+            f"LFR is measured with the trigger that the run planted: {title}. The defense never sees it."
+        )
+        return planted.model_dump()
+    if choice == "none":
+        st.caption("Without a trigger LFR is not measured: the run shows accuracy alone.")
+        return None
+    known = default.trigger or TriggerSpec(name="rare-words")
+    trigger = trigger_form(f"{key}-trigger", known)
+    if dataset is not None:
+        trigger["target_class"] = target_class(f"{key}-target", dataset.label_names, known.target_class)
+    return trigger
+
+
+enter()
+st.title("Defend", anchor=False)
+st.caption("Cut attention heads out of a model until its backdoor is gone, with clean data alone.")
+runs = store()
+chosen = st.query_params.get("run")
+if chosen:
+    follow(runs, chosen)
+else:
+    set_up(runs)

@@ -1,0 +1,128 @@
+"""What a user can do with runs: submit, cancel, delete, run again, download."""
+
+import json
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.errors import UserError
+from backend.events import Event
+from backend.runs.export import metrics_csv, model_folder, model_zip, results, steps_csv
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from backend.runs.worker import ensure_worker
+from backend.spec import RunSpec
+from pages.parts.ui import plain, told
+
+
+def submit(store: Store, specs: Sequence[RunSpec]) -> list[RunRecord]:
+    """Queue the runs and see to a worker."""
+    records = [store.submit(spec) for spec in specs]
+    try:
+        ensure_worker(store)
+    except UserError as error:
+        # They are queued all the same: the supervisor goes on trying.
+        st.toast(plain(str(error)), icon=":material/warning:")
+    return records
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`11, 12` as numbers, each once; raises UserError."""
+    seeds: list[int] = []
+    for part in text.replace(";", ",").replace(" ", ",").split(","):
+        if not part:
+            continue
+        if not part.isdecimal() or int(part) >= 2**31:
+            raise UserError(f"Seeds are whole numbers separated by commas, such as 11, 12; this is {part!r}.")
+        if int(part) not in seeds:
+            seeds.append(int(part))
+    if not seeds:
+        raise UserError("Give at least one seed, for example 11.")
+    if len(seeds) > 50:
+        raise UserError(f"{len(seeds)} seeds would queue {len(seeds)} runs. Give at most 50 at a time.")
+    return seeds
+
+
+def cancel_button(store: Store, record: RunRecord, key: str) -> None:
+    """Ask the run to stop; it does so within a batch."""
+    if record.over:
+        return
+    label = "Cancelling" if record.cancel_requested else "Cancel"
+    if st.button(label, icon=":material/stop_circle:", key=key, disabled=record.cancel_requested):
+        with told():
+            store.cancel(record.id)
+            st.rerun()
+
+
+def again_button(store: Store, record: RunRecord, key: str) -> RunRecord | None:
+    """Queue the same settings once more; gives back the new run."""
+    disabled = record.spec is None
+    if (
+        not st.button("Run again", icon=":material/replay:", key=key, disabled=disabled)
+        or record.spec is None
+    ):
+        return None
+    with told():
+        return submit(store, [record.spec])[0]
+    return None
+
+
+@st.dialog("Delete this run?", icon=":material/delete:")
+def confirm_delete(store: Store, record: RunRecord) -> None:
+    """Ask first: a run's models and numbers are gone for good."""
+    st.write(f"**{plain(record.name)}** ({record.id}), its numbers and its models will be gone for good.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="delete-yes"):
+            with told():
+                store.delete(record.id)
+                st.session_state.pop(f"story-{record.id}", None)
+                st.query_params.pop("run", None)
+                st.rerun()
+        if st.button("Keep", key="delete-no"):
+            st.rerun()
+
+
+def downloads(store: Store, record: RunRecord, key: str) -> None:
+    """Results as JSON and CSV, and the defended model, for a run that is over."""
+    events: list[Event] = [event for _, event in store.events(record.id)]
+    stem = f"excise-{record.id}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Results (JSON)",
+            lambda: json.dumps(results(record, events), indent=2),
+            f"{stem}.json",
+            "application/json",
+            icon=":material/data_object:",
+            on_click="ignore",
+            key=f"{key}-json",
+        )
+        st.download_button(
+            "Metrics (CSV)",
+            lambda: metrics_csv(record, events),
+            f"{stem}-metrics.csv",
+            "text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key=f"{key}-metrics",
+        )
+        if any(event.type == "pruning_step" for event in events):
+            st.download_button(
+                "Pruning steps (CSV)",
+                lambda: steps_csv(events),
+                f"{stem}-steps.csv",
+                "text/csv",
+                icon=":material/table_rows:",
+                on_click="ignore",
+                key=f"{key}-steps",
+            )
+        if model_folder(record.id) is not None:
+            st.download_button(
+                "Defended model (zip)",
+                # Zipped when asked for: most readers of a run never want its weights.
+                lambda: model_zip(record.id).read_bytes(),
+                f"{stem}-model.zip",
+                "application/zip",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"{key}-model",
+            )

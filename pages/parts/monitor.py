@@ -1,0 +1,225 @@
+"""The live view of one run: reads what the run said since the last look, and draws it.
+
+Everything drawn comes from the store, so a reload or a second tab sees the same run."""
+
+import streamlit as st
+
+from backend.events import STAGE_TITLES
+from backend.report import figures
+from backend.report.numbers import GAP, count, duration, interval, percent, points
+from backend.report.story import Story, models_of, seconds_left, stages_of, tell
+from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, guardrail, meaning
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from pages.parts.actions import cancel_button, downloads
+from pages.parts.examples import examples_table
+from pages.parts.ui import plain, small, state_badge, told, wide
+
+REFRESH_SECONDS = 1.0
+
+
+def monitor(store: Store, run: str) -> None:
+    """Show the run, once if it is over, else anew every second until it is."""
+    over = store.run(run).over
+    st.fragment(_view, run_every=None if over else REFRESH_SECONDS)(store, run, over)
+
+
+def story_of(store: Store, record: RunRecord) -> Story:
+    """The run's story so far, kept in the session and carried on by what is new."""
+    key = f"story-{record.id}"
+    before: Story | None = st.session_state.get(key)
+    story = tell(store.events(record.id, after=before.seen if before else 0), before)
+    st.session_state[key] = story
+    return story
+
+
+def _view(store: Store, run: str, was_over: bool) -> None:
+    with told():
+        record = store.run(run)
+        if record.over and not was_over:
+            st.rerun()  # The whole page once more: without the timer, with the downloads.
+        story = story_of(store, record)
+        _head(store, record, story)
+        _now(record, story)
+        _meaning(record, story)
+        _numbers(record, story)
+        _charts(record, story)
+        _details(record, story)
+        if record.over:
+            st.subheader("Take it with you", anchor=False)
+            downloads(store, record, f"download-{record.id}")
+
+
+def _head(store: Store, record: RunRecord, story: Story) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.subheader(plain(record.name), anchor=False, width="content")
+            state_badge(record.state)
+        cancel_button(store, record, f"cancel-{record.id}")
+    facts = [f"Run {record.id}"]
+    if record.seconds is not None:
+        facts.append(duration(record.seconds))
+    if story.device:
+        facts.append(plain(story.device))
+    if record.spec is not None:
+        facts.append(f"seed {record.spec.seed}")
+    if story.resumed:
+        facts.append("taken up again after an interruption")
+    st.caption(" · ".join(facts))
+
+
+def _now(record: RunRecord, story: Story) -> None:
+    """The stages with their states, and what is happening at the moment."""
+    with st.container(border=True):
+        if record.spec is not None:
+            with st.container(horizontal=True, gap="small"):
+                for stage in stages_of(record.spec):
+                    _stage_badge(story, stage)
+        if record.problem is not None:
+            st.warning(plain(record.problem), icon=":material/warning:")
+        if record.state == "failed":
+            error = story.finished.error if story.finished else None
+            st.error(plain(error or "The run failed and left no message."), icon=":material/error:")
+        elif record.state == "cancelled":
+            st.caption("Cancelled. What had finished by then is kept below.")
+        elif record.cancel_requested:
+            st.caption("Cancelling: the run stops within a batch.")
+        elif record.state == "queued":
+            st.caption(
+                "In the queue. It starts as soon as the worker is free; this page follows it by itself."
+            )
+        elif record.state == "running":
+            _progress(story)
+
+
+def _stage_badge(story: Story, stage: str) -> None:
+    view = story.stages.get(stage)
+    title = STAGE_TITLES[stage]
+    if view is None:
+        st.badge(title, icon=":material/radio_button_unchecked:", color="gray")
+    elif view.state == "running":
+        st.badge(title, icon=":material/progress_activity:", color="blue")
+    elif view.state == "stopped":
+        st.badge(title, icon=":material/block:", color="red")
+    else:
+        spent = "kept from before" if view.reused else duration(view.seconds)
+        st.badge(f"{title} · {spent}", icon=":material/check:", color="green")
+
+
+def _progress(story: Story) -> None:
+    stage, progress = story.stage, story.progress
+    if stage is None:
+        st.caption("Starting: the worker loads its libraries.")
+        return
+    st.markdown(STAGE_WORDS[stage])
+    if progress is None or progress.stage != stage or not progress.total:
+        st.progress(0.0, text=f"{STAGE_TITLES[stage]}…")
+        return
+    what = progress.detail.capitalize() or STAGE_TITLES[stage]
+    left = seconds_left(progress)
+    after = f" · about {duration(left)} left in this part" if left is not None else ""
+    text = f"{what}: {progress.done:,} of {progress.total:,} {progress.unit}{after}"
+    st.progress(min(1.0, progress.done / progress.total), text=plain(text))
+
+
+def _meaning(record: RunRecord, story: Story) -> None:
+    sentences = meaning(story)
+    if not sentences:
+        return
+    with st.container(border=True):
+        st.markdown("**What it means**" if record.over else "**What it means so far**")
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
+
+
+def _numbers(record: RunRecord, story: Story) -> None:
+    """ACC and LFR of each model, with the change from the one before."""
+    names = models_of(record.spec, story)
+    if not names:
+        return
+    before, last = None, None
+    for column, name in zip(small(len(names), f"numbers-{record.id}"), names, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{MODEL_TITLES[name]}**")
+            st.caption(MODEL_WORDS[name])
+            now = story.metrics.get(name)
+            if now is None:
+                st.caption("Not measured." if record.over else "Not there yet.")
+                continue
+            versus = f"against {MODEL_TITLES[last].lower()}" if last else None
+            st.metric(
+                "ACC",
+                percent(now.acc),
+                points(before.acc if before else None, now.acc),
+                delta_description=versus,
+                help=f"Clean test rows called right; {interval(now.acc_interval)} is the 95{GAP}% interval.",
+            )
+            st.caption(f"{interval(now.acc_interval)} of {count(now.test_rows, 'row')}")
+            if now.lfr is None:
+                st.caption("LFR not measured: no trigger is known.")
+            else:
+                st.metric(
+                    "LFR",
+                    percent(now.lfr),
+                    points(before.lfr if before else None, now.lfr),
+                    delta_color="inverse",
+                    delta_description=versus,
+                    help="Label flip rate: triggered rows of other classes that are called the target class.",
+                )
+                st.caption(
+                    f"{interval(now.lfr_interval)} of {count(now.triggered_rows, 'row')}; "
+                    f"without trigger {percent(now.clean_flip_rate)}"
+                )
+            before, last = now, name
+
+
+def _charts(record: RunRecord, story: Story) -> None:
+    if record.spec is not None and record.spec.defense is None:
+        return
+    if not story.steps and not story.scores:
+        if not record.over:
+            st.caption("The pruning curve and the head grid appear here once the heads have scores.")
+        return
+    left, right = wide(2, f"charts-{record.id}")
+    with left.container(border=True, height="stretch"):
+        if story.steps:
+            sampled = record.spec.defense.curve_rows if record.spec and record.spec.defense else None
+            st.plotly_chart(
+                figures.pruning_curve(story.steps),
+                key=f"curve-{record.id}",
+                alt="Line chart of accuracy and label flip rate against the number of pruned heads",
+            )
+            st.caption(plain(guardrail(story) or ""))
+            if sampled:
+                st.caption(f"ACC and LFR of the curve come from samples of up to {sampled} test rows each.")
+        else:
+            st.caption("The curve starts with the first pruning step.")
+    with right.container(border=True, height="stretch"):
+        st.plotly_chart(
+            figures.head_grid(story.scores, story.steps),
+            key=f"grid-{record.id}",
+            alt="Grid of attention heads by layer, coloured by importance, pruned heads crossed out",
+        )
+        st.caption(
+            "Each square is one attention head. Low importance goes first; hover for its place in line."
+        )
+
+
+def _details(record: RunRecord, story: Story) -> None:
+    for warning in story.warnings:
+        st.caption(f":material/info: {plain(warning)}")
+    if len(story.measured()) > 1 and record.over:
+        with st.container(border=True):
+            st.plotly_chart(
+                figures.metric_bars(story.metrics),
+                key=f"bars-{record.id}",
+                alt="Bars of ACC, LFR and clean flip rate for each model",
+            )
+    if story.data is None:
+        return
+    with st.expander("Data of this run", icon=":material/dataset:"):
+        rows = " · ".join(f"{name} {number:,}" for name, number in story.data.rows.items())
+        st.caption(
+            f"{plain(story.data.source)}. Rows: {rows}. Classes: {plain(', '.join(story.data.label_names))}."
+        )
+        if story.data.examples:
+            examples_table([("", clean, triggered) for clean, triggered in story.data.examples])

@@ -1,0 +1,112 @@
+"""Runs in lists: a card each, or a row each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend import strategies, triggers
+from backend.components import Component
+from backend.events import STAGE_TITLES, Metrics
+from backend.report.numbers import age, duration, percent
+from backend.runs.records import RunRecord
+from pages.parts.ui import STATE_BADGES, open_run, plain, small, state_badge
+
+
+def final_metrics(record: RunRecord) -> Metrics | None:
+    """The numbers of the last model that the run measured."""
+    if record.summary is None:
+        return None
+    order = ("defended", "pruned", "fine_tuned", "poisoned")
+    return next((record.summary.metrics[name] for name in order if name in record.summary.metrics), None)
+
+
+def title_of(components: dict[str, Component], name: str | None) -> str:
+    if name is None:
+        return "–"
+    return components[name].title if name in components else name
+
+
+def strategy_title(record: RunRecord) -> str:
+    defense = record.spec.defense if record.spec else None
+    return title_of(strategies.COMPONENTS, defense.strategy.name if defense else None)
+
+
+def trigger_title(record: RunRecord) -> str:
+    trigger = record.spec.trigger if record.spec else None
+    return title_of(triggers.COMPONENTS, trigger.name if trigger else None)
+
+
+def cards(records: Sequence[RunRecord], key: str, per_row: int = 3) -> None:
+    """Runs as cards that open them."""
+    for start in range(0, len(records), per_row):
+        columns = small(per_row, f"{key}-{start}")
+        for column, record in zip(columns, records[start : start + per_row], strict=False):
+            with column.container(border=True, height="stretch"):
+                _card(record, key)
+
+
+def _card(record: RunRecord, key: str) -> None:
+    state_badge(record.state)
+    st.markdown(f"**{plain(record.name)}**")
+    st.caption(f"{_doing(record)} · {age(record.created)} · {duration(record.seconds)}")
+    now = final_metrics(record)
+    if now is not None:
+        lfr = "LFR not measured" if now.lfr is None else f"LFR **{percent(now.lfr)}**"
+        st.markdown(f"ACC **{percent(now.acc)}** · {lfr}")
+    elif record.stage is not None and not record.over:
+        st.markdown(f"{STAGE_TITLES.get(record.stage, record.stage)}…")
+    if st.button("Open", icon=":material/open_in_new:", key=f"{key}-{record.id}"):
+        open_run(record)
+
+
+def _doing(record: RunRecord) -> str:
+    parts = [plain(trigger_title(record))] if record.spec and record.spec.trigger else []
+    if record.spec and record.spec.defense:
+        parts.append(plain(strategy_title(record)))
+    return " → ".join(parts) or f"Run {record.id}"
+
+
+def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> RunRecord | None:
+    """Runs as a table; the one whose row is selected, at first the run `chosen`."""
+    columns = st.column_config
+    rows = [row for row, record in enumerate(records) if record.id == chosen]
+    event = st.dataframe(
+        [_row(record) for record in records],
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": rows}} if rows else None,
+        column_config={
+            "ACC": columns.NumberColumn("ACC", format="%.1f %%", help="Clean test rows called right."),
+            "LFR": columns.NumberColumn(
+                "LFR",
+                format="%.1f %%",
+                help="Label flip rate; empty where no trigger is known or nothing was measured.",
+            ),
+            "Heads pruned": columns.NumberColumn(format="%d"),
+            "Started": columns.TextColumn(help="How long ago it was queued."),
+        },
+        placeholder="–",
+        alt="All runs",
+    )
+    picked = event.selection.rows
+    return records[picked[0]] if picked and picked[0] < len(records) else None
+
+
+def _row(record: RunRecord) -> dict[str, Any]:
+    now = final_metrics(record)
+    finished_pruning = record.summary is not None and "pruned" in record.summary.metrics
+    return {
+        "Name": record.name,
+        "State": STATE_BADGES[record.state][0],
+        "Trigger": trigger_title(record),
+        "Strategy": strategy_title(record),
+        "ACC": None if now is None else 100 * now.acc,
+        "LFR": None if now is None or now.lfr is None else 100 * now.lfr,
+        "Heads pruned": len(record.summary.pruned_heads) if record.summary and finished_pruning else None,
+        "Duration": duration(record.seconds),
+        "Started": age(record.created),
+        "Run": record.id,
+    }

@@ -1,0 +1,202 @@
+"""The pieces of a run's specification as forms: model, data, trigger, training."""
+
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from backend import data, triggers
+from backend.components import Choice, Component, explain
+from backend.data.rows import Dataset
+from backend.errors import UserError
+from backend.known_models import EMBEDDED, HUB_DEFAULT
+from backend.runs.records import RunRecord
+from backend.spec import DataSpec, ModelSpec, TrainingSpec, TriggerSpec
+from pages.parts.files import file_field
+from pages.parts.forms import params_form
+from pages.parts.ui import plain, told
+
+MODEL_SOURCES = {
+    "run": "From a run",
+    "embedded": "Built in",
+    "hub": "Hugging Face hub",
+    "folder": "Local folder",
+}
+DATA_SOURCES = {"embedded": "Built-in movie reviews", "hub": "Hugging Face hub", "files": "Your files"}
+
+
+def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = None) -> dict[str, Any]:
+    """Settings of a ModelSpec.  `victims` are runs whose poisoned model can be taken."""
+    sources = [source for source in MODEL_SOURCES if source != "run" or victims is not None]
+    source = st.segmented_control(
+        "Model",
+        sources,
+        format_func=MODEL_SOURCES.__getitem__,
+        default=value.source if value.source in sources else sources[0],
+        required=True,
+        key=f"{key}-source",
+    )
+    name = value.name if value.source == source else ""
+    if source == "embedded":
+        st.caption(plain(f"{EMBEDDED.title}; {EMBEDDED.licence}; fetched once."))
+        name = ""
+    elif source == "hub":
+        st.session_state.setdefault(f"{key}-hub", name or HUB_DEFAULT)
+        name = st.text_input("Hub name", key=f"{key}-hub", help="BERT, RoBERTa, DistilBERT or ELECTRA.")
+    elif source == "folder":
+        st.session_state.setdefault(f"{key}-folder", name)
+        name = st.text_input(
+            "Folder on this machine",
+            key=f"{key}-folder",
+            placeholder="/path/to/model",
+            help="With config.json, a tokenizer and weights in safetensors. Pickled weights are never read.",
+        )
+    else:
+        name = _victim(key, name, victims or [])
+    head = "fresh"
+    if source in ("hub", "folder", "run"):
+        head = st.segmented_control(
+            "Classifier head",
+            ["fresh", "keep"],
+            format_func={"fresh": "Fresh", "keep": "Keep its own"}.__getitem__,
+            default=value.head if value.source == source else "fresh",
+            required=True,
+            key=f"{key}-{source}-head",
+            help="An encoder gets a fresh head; a classifier may keep its own, if its classes match.",
+        )
+    return {"source": source, "name": (name or "").strip(), "head": head}
+
+
+def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
+    if not victims:
+        st.caption(
+            "No run has planted a backdoor yet. Plant one on the Attack page, or choose another source."
+        )
+        return ""
+    by_id = {record.id: record for record in victims}
+    return st.selectbox(
+        "Run with a poisoned model",
+        list(by_id),
+        index=list(by_id).index(name) if name in by_id else 0,
+        format_func=lambda run: f"{by_id[run].name} ({run})",
+        key=f"{key}-run",
+    )
+
+
+def data_form(key: str, value: DataSpec) -> dict[str, Any]:
+    """Settings of a DataSpec."""
+    source = st.segmented_control(
+        "Clean data",
+        list(DATA_SOURCES),
+        format_func=DATA_SOURCES.__getitem__,
+        default=value.source,
+        required=True,
+        key=f"{key}-source",
+    )
+    same = value.source == source
+    settings: dict[str, Any] = {"source": source}
+    if source == "embedded":
+        st.caption("9,170 movie-review snippets, positive or negative; needs no hub.")
+    elif source == "hub":
+        settings["name"] = st.text_input(
+            "Data set", value.name if same else "sst2", key=f"{key}-name"
+        ).strip()
+    else:
+        settings["train"] = file_field("File of rows", f"{key}-train", value=value.train if same else "")
+        with st.expander("Own files for validation and test", icon=":material/splitscreen:"):
+            st.caption("Without them, validation and test rows are split from the one file.")
+            settings["validation"] = file_field(
+                "Validation rows", f"{key}-validation", value=value.validation
+            )
+            settings["test"] = file_field("Test rows", f"{key}-test", value=value.test)
+    with st.expander("Columns, row counts, split", icon=":material/tune:"):
+        columns = ["text", "second_text", "label"] if source != "embedded" else []
+        names = [*columns, "train_rows", "validation_rows", "test_rows", "max_length", "split_seed"]
+        settings |= params_form(DataSpec, f"{key}-{source}", value.model_dump(), names, columns=3)
+    return settings
+
+
+def data_summary(dataset: Dataset) -> None:
+    """What was found in the data, before anything is done with it."""
+    rows = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in rows.items())
+    st.caption(f"{plain(dataset.source)}: {counts} rows. Classes: {plain(', '.join(dataset.label_names))}.")
+    for note in dataset.notes:
+        st.caption(f":material/info: {plain(note)}")
+    with st.expander("A few rows", icon=":material/table_rows:"):
+        some = dataset.train.take(range(min(8, len(dataset.train))))
+        table: dict[str, list[str]] = {"Class": [dataset.label_names[label] for label in some.labels]}
+        table["Text"] = some.texts
+        if some.second_texts is not None:
+            table["Second text"] = some.second_texts
+        st.dataframe(table, hide_index=True)
+
+
+def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
+    """The data that the settings describe; None, with the reason on the page, if there are none."""
+    if settings["source"] == "files" and not settings.get("train"):
+        st.caption("Bring a CSV, TSV, JSONL or Parquet file with a text and a label column.")
+        return None
+    with told():
+        spec = valid(DataSpec, settings, "Data")
+        with st.spinner("Reading the data…", show_time=True):
+            dataset = data.load(spec)
+        data_summary(dataset)
+        return spec, dataset
+    return None
+
+
+def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
+    """Name and parameters of a trigger."""
+    component = component_select("Trigger", triggers.COMPONENTS, f"{key}-name", value)
+    chosen = value.params if value and value.name == component.name else {}
+    fields = component.params.model_fields
+    # A trigger whose parameters are files: let users bring them instead of typing paths.
+    paths = [name for name in ("clean", "rewritten") if name in fields] if "rewritten" in fields else []
+    params: dict[str, Any] = {}
+    for name in paths:
+        field = fields[name]
+        params[name] = file_field(
+            field.title or name, f"{key}-{component.name}-{name}", field.description, chosen.get(name, "")
+        )
+    rest = [name for name in fields if name not in paths]
+    params |= params_form(component.params, f"{key}-{component.name}", chosen, rest)
+    return {"name": component.name, "params": params}
+
+
+def target_class(key: str, label_names: list[str], value: int | str | None) -> int:
+    """The class that triggered rows are to be called, chosen by its name."""
+    default = label_names.index(value) if value in label_names else value
+    index = default if isinstance(default, int) and default < len(label_names) else len(label_names) - 1
+    return st.selectbox(
+        "Target class",
+        range(len(label_names)),
+        index,
+        format_func=label_names.__getitem__,
+        key=key,
+        help="What the poisoned model shall call every row that carries the trigger.",
+    )
+
+
+def component_select(
+    label: str, components: dict[str, Component], key: str, value: Choice | None
+) -> Component:
+    """A component by its title, with what it does below."""
+    names = list(components)
+    index = names.index(value.name) if value and value.name in names else 0
+    name = st.selectbox(label, names, index, format_func=lambda name: components[name].title, key=key)
+    st.caption(plain(components[name].summary))
+    return components[name]
+
+
+def training_form(key: str, value: TrainingSpec) -> dict[str, Any]:
+    """Settings of one fine-tuning."""
+    return params_form(TrainingSpec, key, value.model_dump(), columns=4)
+
+
+def valid(model: type, settings: dict[str, Any], what: str) -> Any:
+    """`settings` as `model`; raises UserError naming what is wrong."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(f"{what}: {explain(error)}.") from error

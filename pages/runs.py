@@ -1,0 +1,68 @@
+"""Runs: all of them in a table, and the one that is chosen in full below it."""
+
+import streamlit as st
+
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from pages.parts.actions import again_button, confirm_delete
+from pages.parts.launch import ready_made, show
+from pages.parts.monitor import monitor
+from pages.parts.picker import table
+from pages.parts.ui import enter, open_run, page_of, store, told
+
+SHOWN = 500
+REFRESH_SECONDS = 3
+
+
+def list_runs(runs: Store) -> None:
+    """The table; a click on a row puts that run into the address."""
+    with told():
+        records = runs.runs(limit=SHOWN)
+        picked = table(
+            records, f"runs-{hash(tuple(record.id for record in records))}", st.query_params.get("run")
+        )
+        if picked is not None and picked.id != st.query_params.get("run"):
+            st.query_params["run"] = picked.id
+            st.rerun()
+
+
+def chosen_run(runs: Store, run: str) -> None:
+    with told():
+        record = runs.run(run)
+        actions(runs, record)
+        with st.container(border=True):
+            monitor(runs, record.id)
+
+
+def actions(runs: Store, record: RunRecord) -> None:
+    with st.container(horizontal=True):
+        if st.button("Open on its own page", icon=":material/open_in_full:", key="open"):
+            open_run(record)
+        if st.button("Change settings", icon=":material/tune:", key="change", disabled=record.spec is None):
+            st.switch_page(page_of(record), query_params={"like": record.id})
+        again = again_button(runs, record, "again")
+        if again is not None:
+            show([again])
+        running = record.state == "running"
+        hint = "Cancel it first." if running else None
+        if st.button("Delete", icon=":material/delete:", key="delete", disabled=running, help=hint):
+            confirm_delete(runs, record)
+
+
+enter()
+st.title("Runs", anchor=False)
+runs = store()
+with told():
+    if not runs.runs(limit=1):
+        st.caption(
+            "There are no runs yet. Start a ready-made one, or set up your own on the Attack or Defend page."
+        )
+        ready_made(runs, "none")
+        st.stop()
+    unfinished = runs.runs(limit=1, states=["queued", "running"])
+    st.caption(
+        "Choose a row to see the run below. ACC and LFR are those of the last model that the run measured."
+    )
+    st.fragment(list_runs, run_every=REFRESH_SECONDS if unfinished else None)(runs)
+    if st.query_params.get("run"):
+        chosen_run(runs, st.query_params["run"])
