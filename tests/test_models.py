@@ -1,0 +1,99 @@
+"""Victims from everywhere, and what is said of those that cannot be loaded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend import models
+from backend.encoding import encode
+from backend.errors import UserError
+from backend.evaluation import logits
+from backend.heads.gating import HeadGrid
+from backend.spec import ModelSpec
+from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
+
+NAMES = ["negative", "positive"]
+
+
+def folder_spec(folder: Path, **settings: object) -> ModelSpec:
+    return ModelSpec(source="folder", name=str(folder), **settings)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_folder(tmp_path_factory.mktemp("published"))
+
+
+def test_a_kept_head_is_the_published_one_and_a_fresh_one_is_not(published: Path) -> None:
+    rows = encode(tiny_tokenizer(), tiny_rows(8), 32)
+    expected = logits(tiny_model(), rows)
+    kept, _ = models.load_classifier(folder_spec(published, head="keep"), NAMES, 1)
+    assert np.allclose(logits(kept, rows), expected, atol=1e-5)
+    fresh, _ = models.load_classifier(folder_spec(published), NAMES, 1)
+    assert not np.allclose(logits(fresh, rows), expected, atol=1e-3)
+    again, _ = models.load_classifier(folder_spec(published), NAMES, 1)
+    assert np.array_equal(logits(fresh, rows), logits(again, rows)), "a fresh head depends on the seed alone"
+
+
+def test_a_fresh_head_fits_any_number_of_classes(published: Path) -> None:
+    model, _ = models.load_classifier(folder_spec(published), ["a", "b", "c"], 1)
+    assert model.config.num_labels == 3 and model.config.id2label[2] == "c"
+
+
+def test_labels_that_do_not_match_a_kept_head_are_told(published: Path) -> None:
+    with pytest.raises(UserError, match=r"2 classes.*3.*fresh head"):
+        models.load_classifier(folder_spec(published, head="keep"), ["a", "b", "c"], 1)
+
+
+def test_the_embedded_model_is_the_pretrained_one_with_72_heads() -> None:
+    model, tokenizer = models.load_classifier(ModelSpec(), NAMES, 1)
+    assert HeadGrid(model).shape == (6, 12)
+    with torch.inference_mode():
+
+        def vector(text: str) -> torch.Tensor:
+            states = model.base_model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+            return states.mean(0) / states.mean(0).norm()
+
+        near = vector("a great movie") @ vector("a wonderful film")
+        far = vector("a great movie") @ vector("interest rates rose in march")
+    assert near > 0.6 > 0.3 > far
+
+
+def test_random_weights_of_bert_base_need_no_hub() -> None:
+    spec = ModelSpec(source="hub", name="google-bert/bert-base-uncased", random_weights=True)
+    model, tokenizer = models.load_classifier(spec, NAMES, 1)
+    assert HeadGrid(model).shape == (12, 12) and model.config.hidden_size == 768
+    assert tokenizer.vocab_size == model.config.vocab_size
+
+
+def test_pickled_weights_are_never_loaded(tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    torch.save(tiny_model().state_dict(), folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"no \.safetensors"):
+        models.load_classifier(folder_spec(folder), NAMES, 1)
+
+
+def test_custom_code_is_never_run(tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text("raise SystemExit('strange code was run')")
+    with pytest.raises(UserError):
+        models.load_classifier(folder_spec(folder), NAMES, 1)
+
+
+def test_a_hub_name_while_offline_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match="hub cannot be reached"):
+        models.load_classifier(ModelSpec(source="hub", name="nobody/nothing-here"), NAMES, 1)
+
+
+@pytest.mark.parametrize("source", ["folder", "run"])
+def test_a_model_that_is_not_there_is_named(source: str) -> None:
+    with pytest.raises(UserError, match="nothing-here"):
+        models.load_classifier(ModelSpec(source=source, name="nothing-here"), NAMES, 1)

@@ -1,0 +1,159 @@
+"""What is said before a run starts: the cause and the remedy of everything that can be known by then."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend import preflight, presets, spec
+from backend.errors import UserError
+from tests.tiny import tiny_folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_folder(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, model: Path) -> dict:
+    file = tmp_path / "rows.csv"
+    names = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    rows = [
+        f"film {a}{b} is fine,{'good' if (i + j) % 2 else 'bad'}"
+        for i, a in enumerate(names)
+        for j, b in enumerate(names)
+    ]
+    file.write_text("text,label\n" + "\n".join(rows))
+    return {
+        "model": {"source": "folder", "name": str(model)},
+        "data": {"source": "files", "train": str(file)},
+        "trigger": {"name": "rare-words", "target_class": "good"},
+        "attack": {},
+        "defense": {},
+    }
+
+
+def problem(settings: dict) -> str:
+    with pytest.raises(UserError) as caught:
+        preflight.check(spec.parse(settings))
+    return str(caught.value)
+
+
+def test_a_sound_run_passes(settings: dict) -> None:
+    preflight.check(spec.parse(settings))
+
+
+def test_a_target_class_that_does_not_exist(settings: dict) -> None:
+    settings["trigger"]["target_class"] = "splendid"
+    assert "splendid" in problem(settings) and "good" in problem(settings)
+
+
+def test_a_trigger_that_changes_nothing(settings: dict, tmp_path: Path) -> None:
+    settings["trigger"] = {
+        "name": "sentence", "params": {"sentence": "   "}, "target_class": 1
+    }  # fmt: skip
+    with pytest.raises(UserError):
+        preflight.check(spec.parse(settings))
+
+
+def test_a_label_column_that_is_missing(settings: dict) -> None:
+    settings["data"]["label"] = "sentiment"
+    assert "sentiment" in problem(settings) and "label" in problem(settings)
+
+
+def test_one_class_only(settings: dict, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(
+        "text,label\n" + "".join(f"film number {i} x{i},1\n" for i in range(50))
+    )
+    assert "class" in problem(settings)
+
+
+def test_a_folder_without_safetensors(settings: dict, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    settings["model"]["name"] = str(folder)
+    assert "safetensors" in problem(settings)
+
+
+def test_an_unsupported_architecture(settings: dict, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
+    settings["model"]["name"] = str(folder)
+    assert "gpt2" in problem(settings) and "DistilBERT" in problem(settings)
+
+
+def test_labels_that_do_not_match_a_kept_head(settings: dict, tmp_path: Path) -> None:
+    settings["model"] = {
+        "source": "folder",
+        "name": str(tiny_folder(tmp_path / "m", num_labels=3)),
+        "head": "keep",
+    }
+    assert "3 classes" in problem(settings) and "fresh head" in problem(settings)
+
+
+def test_a_hub_name_while_offline(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    settings["model"] = {"source": "hub", "name": "google-bert/bert-base-uncased"}
+    assert "cannot be reached" in problem(settings)
+
+
+def test_a_run_that_planted_nothing(settings: dict) -> None:
+    settings["model"] = {"source": "run", "name": "deadbeef"}
+    assert "deadbeef" in problem(settings)
+
+
+def test_a_full_disk(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("usage", (), {"free": 10**6})
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage)
+    assert "free" in problem(settings) and "EXCISE_HOME" in problem(settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"defense": None, "attack": None}, "nothing to do"),
+        ({"trigger": None}, "needs a trigger"),
+        ({"trigger": {"name": "magic"}}, "magic"),
+        ({"defense": {"strategy": {"name": "gradiant"}}}, "gradiant"),
+        ({"defense": {"strategy": {"name": "bayesian", "params": {"passes": 1}}}}, "passes"),
+        ({"defense": {"strategy": {"name": "gradient", "variant": "new"}}}, "variant"),
+        ({"defense": {"accuracy_threshold": 1.5}}, "accuracy_threshold"),
+        ({"defense": {"prune_step": 0}}, "prune_step"),
+        ({"attack": {"poison_rate": 0}}, "poison_rate"),
+        ({"sead": 1}, "sead"),
+    ],
+)
+def test_a_wrong_specification_names_what_is_wrong(settings: dict, change: dict, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        spec.parse(settings | change)
+
+
+def test_presets_are_valid_and_the_paper_preset_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("smoke", "demo"):
+        assert presets.preset(name).defense is not None
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(presets.Path, "glob", lambda self, pattern: iter(()))
+    monkeypatch.setattr(presets.Path, "exists", lambda self: False)
+    with pytest.raises(UserError, match=r"GPU.*hub.*--random-weights"):
+        presets.preset("paper")
+    with pytest.raises(UserError, match="smoke, demo, paper"):
+        presets.preset("papre")
+
+
+def test_the_paper_presets_random_form_keeps_its_shapes() -> None:
+    paper = presets.preset("paper", random_weights=True)
+    assert paper.model.random_weights and paper.model.name == "google-bert/bert-base-uncased"
+    assert paper.defense.prune_step == 10 and paper.defense.accuracy_threshold == 0.85
+    assert paper.data.train_rows == 6920
+
+
+def test_checking_and_listing_need_no_torch() -> None:
+    code = (
+        "import sys; from backend import preflight, presets, known_models, strategies, triggers, data;"
+        "preflight.check(presets.preset('smoke')); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
