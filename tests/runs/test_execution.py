@@ -15,7 +15,7 @@ from backend.runs.execution import Control, execute
 from backend.runs.store import Store, open_store
 from backend.spec import RunSpec
 from tests.runs import fake
-from tests.runs.conftest import until
+from tests.runs.waiting import until
 
 
 def test_a_run_is_carried_out_and_everything_stored(store: Store) -> None:

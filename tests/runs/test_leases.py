@@ -10,7 +10,7 @@ from backend.runs import leases
 from backend.runs.leases import LeaseLost
 from backend.runs.store import Store
 from tests.runs import fake
-from tests.runs.conftest import together
+from tests.runs.waiting import together
 
 
 def test_the_oldest_run_is_claimed_first_and_by_one_only(store: Store) -> None:

@@ -18,7 +18,7 @@ from backend.runs.schema import RUNS, WORKERS
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker, has_worker, work
 from tests.runs import fake
-from tests.runs.conftest import together, until
+from tests.runs.waiting import together, until
 
 WORKER = [sys.executable, "-m", "tests.runs.fake_worker"]
 ROOT = Path(__file__).parents[2]

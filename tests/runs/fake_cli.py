@@ -1,0 +1,12 @@
+"""The command line with the stand-in engine: `python -m tests.runs.fake_cli …`."""
+
+import sys
+
+from backend import cli, preflight
+from backend.runs import execution
+from tests.runs import fake
+
+if __name__ == "__main__":
+    execution._pipeline = lambda: fake.slow_engine
+    preflight.check = lambda spec: ["Mind the gap."]
+    cli.main(sys.argv[1:])
