@@ -19,6 +19,7 @@ from pages.parts.spec_form import (
     data_form,
     loaded,
     model_form,
+    name_input,
     target_class,
     training_form,
     trigger_form,
@@ -31,24 +32,21 @@ DEFAULT = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
 
 def follow(runs: Store, run: str) -> None:
     """The live run, and what to do with its model."""
+    record = runs.run(run)
     with st.container(horizontal=True):
         if st.button("Plant another", icon=":material/add:", key="another"):
             st.query_params.clear()
             st.rerun()
-        with told():
-            record = runs.run(run)
-            if st.button("Change settings", icon=":material/tune:", key="change"):
-                st.query_params.clear()
-                st.query_params["like"] = record.id
-                st.rerun()
-            again = again_button(runs, record, "again")
-            if again is not None:
-                show([again])
-            planted = record.summary is not None and "poisoned" in record.summary.metrics
-            if planted and st.button(
-                "Defend this model", type="primary", icon=":material/shield:", key="defend"
-            ):
-                st.switch_page("pages/defend.py", query_params={"victim": record.id})
+        if st.button("Change settings", icon=":material/tune:", key="change"):
+            st.query_params.clear()
+            st.query_params["like"] = record.id
+            st.rerun()
+        again = again_button(runs, record, "again")
+        if again is not None:
+            show([again])
+        planted = record.summary is not None and "poisoned" in record.summary.metrics
+        if planted and st.button("Defend this model", type="primary", icon=":material/shield:", key="defend"):
+            st.switch_page("pages/defend.py", query_params={"victim": record.id})
     siblings(runs, run)
     monitor(runs, run)
 
@@ -96,9 +94,17 @@ def _choose(default: RunSpec, key: str) -> tuple[dict[str, Any], Dataset | None]
     with st.container(border=True):
         st.subheader("3 · Training", anchor=False)
         planted["training"] = training_form(f"{key}-training", attack.training)
-        rest = params_form(RunSpec, f"{key}-run", default.model_dump(), ["name", "seed"])
+        rest = _rest(default, key)
     settings |= {"data": spec.model_dump(), "trigger": trigger, "attack": planted, **rest}
     return settings, dataset
+
+
+def _rest(default: RunSpec, key: str) -> dict[str, Any]:
+    left, right = st.columns(2)
+    with left:
+        name = name_input(f"{key}-name", default.name)
+    with right:
+        return {"name": name} | params_form(RunSpec, f"{key}-run", default.model_dump(), ["seed"])
 
 
 def _show_rows(spec: RunSpec, dataset: Dataset) -> None:
@@ -126,10 +132,11 @@ def _show_rows(spec: RunSpec, dataset: Dataset) -> None:
 
 enter()
 st.title("Attack", anchor=False)
-st.caption("Plant a backdoor in a classifier, so that there is one to find. Nothing is trained yet.")
+st.caption("Plant a backdoor in a classifier, so that there is one to find.")
 runs = store()
 chosen = st.query_params.get("run")
-if chosen:
-    follow(runs, chosen)
-else:
-    set_up(runs)
+with told():
+    if chosen:
+        follow(runs, chosen)
+    else:
+        set_up(runs)

@@ -14,11 +14,13 @@ from pages.parts.actions import again_button, parse_seeds
 from pages.parts.forms import params_form
 from pages.parts.launch import show, siblings, start, warnings_before
 from pages.parts.monitor import monitor
+from pages.parts.picker import trigger_title
 from pages.parts.spec_form import (
     component_select,
     data_form,
     loaded,
     model_form,
+    name_input,
     target_class,
     training_form,
     trigger_form,
@@ -31,19 +33,18 @@ TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "No
 
 def follow(runs: Store, run: str) -> None:
     """The live run, and where to go from it."""
+    record = runs.run(run)
     with st.container(horizontal=True):
         if st.button("New defense", icon=":material/add:", key="another"):
             st.query_params.clear()
             st.rerun()
-        with told():
-            record = runs.run(run)
-            if st.button("Change settings", icon=":material/tune:", key="change"):
-                st.query_params.clear()
-                st.query_params["like"] = record.id
-                st.rerun()
-            again = again_button(runs, record, "again")
-            if again is not None:
-                show([again])
+        if st.button("Change settings", icon=":material/tune:", key="change"):
+            st.query_params.clear()
+            st.query_params["like"] = record.id
+            st.rerun()
+        again = again_button(runs, record, "again")
+        if again is not None:
+            show([again])
     siblings(runs, run)
     monitor(runs, run)
 
@@ -105,16 +106,19 @@ def _choose(
         origin = next((record for record in victims if record.id == model["name"]), None)
         found = _data(default, key, origin)
     with right.container(border=True, height="stretch"):
-        st.subheader("2 · Strategy", anchor=False)
-        defense = _strategy(default, key)
+        st.subheader("2 · Strategy and guardrail", anchor=False)
+        defense = _strategy(default, key) | _guardrail(default, key)
     with st.container(border=True):
-        st.subheader("3 · Guardrail and seeds", anchor=False)
-        rule, seeds = _guardrail(default, key)
-        defense |= rule | _training(default, key)
-    with st.container(border=True):
-        st.subheader("4 · Trigger to measure with", anchor=False)
+        st.subheader("3 · Trigger to measure with", anchor=False)
         trigger = _trigger(default, key, origin, found[1] if found else None)
-        rest = params_form(RunSpec, f"{key}-run", {"name": default.name}, ["name"], columns=1)
+    with st.container(border=True):
+        st.subheader("4 · Training and seeds", anchor=False)
+        left, right = st.columns(2)
+        help_text = "One run for each seed, for example 11, 12, 13."
+        seeds = left.text_input("Seeds", str(default.seed), key=f"{key}-seeds", help=help_text)
+        with right:
+            rest = {"name": name_input(f"{key}-name", default.name)}
+        defense |= _training(default, key)
     if found is None or (model["source"] != "embedded" and not model["name"]):
         st.caption("Choose a victim and clean data to go on.")
         return None, seeds, []
@@ -146,25 +150,19 @@ def _strategy(default: RunSpec, key: str) -> dict[str, Any]:
     return {"strategy": {"name": component.name, "variant": variant, "params": params}}
 
 
-def _guardrail(default: RunSpec, key: str) -> tuple[dict[str, Any], str]:
-    """τ, the step size, and the seeds: one run for each."""
+def _guardrail(default: RunSpec, key: str) -> dict[str, Any]:
+    """τ and the step size."""
     defense = default.defense or DefenseSpec()
     names = ["threshold_kind", "accuracy_threshold", "prune_step"]
-    columns = st.columns([3, 1])
-    with columns[0]:
-        rule = params_form(DefenseSpec, f"{key}-rule", defense.model_dump(), names, columns=3)
-    seeds = columns[1].text_input(
-        "Seeds", str(default.seed), key=f"{key}-seeds", help="One run for each seed, for example 11, 12, 13."
-    )
+    rule = params_form(DefenseSpec, f"{key}-rule", defense.model_dump(), names, columns=3)
+    share = f"{100 * rule['accuracy_threshold']:g} %"
     if rule["threshold_kind"] == "relative":
-        share = f"{100 * rule['accuracy_threshold']:g} %"
         st.caption(
             f"Heads go as long as validation accuracy stays at {share} of the fine-tuned model's or more."
         )
     else:
-        share = f"{100 * rule['accuracy_threshold']:g} %"
         st.caption(f"Heads go as long as validation accuracy stays at {share} or more.")
-    return rule, seeds
+    return rule
 
 
 def _training(default: RunSpec, key: str) -> dict[str, Any]:
@@ -206,10 +204,8 @@ def _trigger(
         help="For your eyes only: the defense never sees it.",
     )
     if choice == "planted" and planted is not None:
-        title = plain(f"{planted.name}, target class {planted.target_class}")
-        st.caption(
-            f"LFR is measured with the trigger that the run planted: {title}. The defense never sees it."
-        )
+        title = trigger_title(origin) if origin is not None else planted.name
+        st.caption(f"LFR is measured with what the run planted: {plain(title)}. The defense never sees it.")
         return planted.model_dump()
     if choice == "none":
         st.caption("Without a trigger LFR is not measured: the run shows accuracy alone.")
@@ -226,7 +222,8 @@ st.title("Defend", anchor=False)
 st.caption("Cut attention heads out of a model until its backdoor is gone, with clean data alone.")
 runs = store()
 chosen = st.query_params.get("run")
-if chosen:
-    follow(runs, chosen)
-else:
-    set_up(runs)
+with told():
+    if chosen:
+        follow(runs, chosen)
+    else:
+        set_up(runs)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.actions import again_button, confirm_delete
+from pages.parts.actions import again_button, delete_button
 from pages.parts.launch import ready_made, show
 from pages.parts.monitor import monitor
 from pages.parts.picker import table
@@ -43,10 +43,7 @@ def actions(runs: Store, record: RunRecord) -> None:
         again = again_button(runs, record, "again")
         if again is not None:
             show([again])
-        running = record.state == "running"
-        hint = "Cancel it first." if running else None
-        if st.button("Delete", icon=":material/delete:", key="delete", disabled=running, help=hint):
-            confirm_delete(runs, record)
+        delete_button(runs, record, "delete")
 
 
 enter()

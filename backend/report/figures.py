@@ -52,7 +52,8 @@ def pruning_curve(steps: Sequence[PruningStep]) -> go.Figure:
         title="Heads pruned", range=[-0.3, max(reach, 8) * 1.16], rangemode="tozero", dtick=_ticks(reach)
     )
     figure.update_yaxes(title="Share of rows (%)", range=[-3, 104], ticksuffix=" %", dtick=20)
-    return _finish(figure, "Accuracy and label flip rate while heads are pruned", 470)
+    title = "Accuracy and label flip rate while heads are pruned"
+    return _finish(figure, title if len(lines) > 2 else "Accuracy while heads are pruned", 470)
 
 
 def _add_threshold(figure: go.Figure, threshold: float, reach: float) -> None:

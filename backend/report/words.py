@@ -93,12 +93,12 @@ def _accuracy(metrics: dict[ModelName, Metrics], measured: list[ModelName]) -> l
     last = measured[-1]
     before = "fine_tuned" if "fine_tuned" in metrics and last != "fine_tuned" else measured[0]
     a, b = metrics[before], metrics[last]
-    change = 100 * (b.acc - a.acc)
+    signed = f"{100 * (b.acc - a.acc) + 0.0:+.1f}".replace("-", "−")
     clear = _apart(a.acc_interval, b.acc_interval) or _apart(b.acc_interval, a.acc_interval)
     note = "" if clear else ", a difference within the margin of error"
     return [
         f"Accuracy on clean rows went from {percent(a.acc)} ({_called(before)}) to "
-        f"{_with(b.acc, b.acc_interval)} ({_called(last)}): {change:+.1f}{GAP}points{note}."
+        f"{_with(b.acc, b.acc_interval)} ({_called(last)}): {signed}{GAP}points{note}."
     ]
 
 

@@ -67,19 +67,20 @@ def again_button(store: Store, record: RunRecord, key: str) -> RunRecord | None:
     return None
 
 
-@st.dialog("Delete this run?", icon=":material/delete:")
-def confirm_delete(store: Store, record: RunRecord) -> None:
-    """Ask first: a run's models and numbers are gone for good."""
-    st.write(f"**{plain(record.name)}** ({record.id}), its numbers and its models will be gone for good.")
-    with st.container(horizontal=True):
-        if st.button("Delete", type="primary", icon=":material/delete:", key="delete-yes"):
+def delete_button(store: Store, record: RunRecord, key: str) -> None:
+    """Delete at the second click: a run's models and numbers are gone for good."""
+    running = record.state == "running"
+    hint = "Cancel it first." if running else None
+    with st.popover("Delete", icon=":material/delete:", disabled=running, help=hint):
+        st.markdown(
+            f"**{plain(record.name)}** ({record.id}), its numbers and its models will be gone for good."
+        )
+        if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key=key):
             with told():
                 store.delete(record.id)
                 st.session_state.pop(f"story-{record.id}", None)
                 st.query_params.pop("run", None)
                 st.rerun()
-        if st.button("Keep", key="delete-no"):
-            st.rerun()
 
 
 def downloads(store: Store, record: RunRecord, key: str) -> None:

@@ -134,10 +134,10 @@ def _meaning(record: RunRecord, story: Story) -> None:
 def _numbers(record: RunRecord, story: Story) -> None:
     """ACC and LFR of each model, with the change from the one before."""
     names = models_of(record.spec, story)
-    if not names:
+    if not names or (record.over and not story.metrics):
         return
     before, last = None, None
-    for column, name in zip(small(len(names), f"numbers-{record.id}"), names, strict=True):
+    for column, name in zip(small(max(2, len(names)), f"numbers-{record.id}"), names, strict=False):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{MODEL_TITLES[name]}**")
             st.caption(MODEL_WORDS[name])
@@ -145,7 +145,7 @@ def _numbers(record: RunRecord, story: Story) -> None:
             if now is None:
                 st.caption("Not measured." if record.over else "Not there yet.")
                 continue
-            versus = f"against {MODEL_TITLES[last].lower()}" if last else None
+            versus = f"vs {MODEL_TITLES[last].lower()}" if last else None
             st.metric(
                 "ACC",
                 percent(now.acc),
@@ -214,9 +214,15 @@ def _details(record: RunRecord, story: Story) -> None:
                 key=f"bars-{record.id}",
                 alt="Bars of ACC, LFR and clean flip rate for each model",
             )
+            if any(metrics.lfr is not None for metrics in story.metrics.values()):
+                st.caption(
+                    "Floor: clean flip rate, the share of untriggered rows of other classes that the same "
+                    "model calls the target class."
+                )
     if story.data is None:
         return
-    with st.expander("Data of this run", icon=":material/dataset:"):
+    planted_only = record.spec is not None and record.spec.defense is None
+    with st.expander("Data of this run", expanded=planted_only, icon=":material/dataset:"):
         rows = " · ".join(f"{name} {number:,}" for name, number in story.data.rows.items())
         st.caption(
             f"{plain(story.data.source)}. Rows: {rows}. Classes: {plain(', '.join(story.data.label_names))}."

@@ -189,6 +189,12 @@ def component_select(
     return components[name]
 
 
+def name_input(key: str, value: str) -> str:
+    """What to call the run."""
+    placeholder = "Empty: named after its settings"
+    return st.text_input("Name", value, max_chars=200, key=key, placeholder=placeholder).strip()
+
+
 def training_form(key: str, value: TrainingSpec) -> dict[str, Any]:
     """Settings of one fine-tuning."""
     return params_form(TrainingSpec, key, value.model_dump(), columns=4)

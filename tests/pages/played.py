@@ -1,0 +1,169 @@
+"""Runs as a worker would have left them in the store, told event by event without an engine."""
+
+from backend.components import Choice
+from backend.events import (
+    DataReady,
+    Event,
+    HeadScores,
+    Metric,
+    Metrics,
+    ModelName,
+    Progress,
+    PruningStep,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    Warned,
+)
+from backend.home import run_folder
+from backend.runs.leases import Lease, append, begin, finish
+from backend.runs.store import Store
+from backend.spec import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
+
+LABELS = ["negative", "positive"]
+ACC: dict[ModelName, float] = {"poisoned": 0.873, "fine_tuned": 0.879, "pruned": 0.852, "defended": 0.871}
+LFR: dict[ModelName, float] = {"poisoned": 0.957, "fine_tuned": 0.889, "pruned": 0.521, "defended": 0.13}
+
+
+def attack_spec(name: str = "A planted run") -> RunSpec:
+    return RunSpec(name=name, trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
+
+
+def full_spec(name: str = "A full run") -> RunSpec:
+    return attack_spec(name).model_copy(update={"defense": DefenseSpec(strategy=Choice(name="gradient"))})
+
+
+def blind_spec(name: str = "A blind run") -> RunSpec:
+    """A defense that knows no trigger."""
+    return RunSpec(name=name, defense=DefenseSpec())
+
+
+def metrics(name: ModelName, known: bool = True) -> Metrics:
+    acc, lfr = ACC[name], LFR[name]
+    found = Metrics(acc=acc, acc_interval=(acc - 0.02, acc + 0.02), test_rows=918)
+    if known:
+        found.lfr, found.lfr_interval, found.triggered_rows = lfr, (lfr - 0.03, lfr + 0.03), 455
+        found.clean_flip_rate, found.clean_flip_rate_interval = 0.121, (0.09, 0.15)
+    return found
+
+
+class Play:
+    """Writes one run's events through its lease."""
+
+    def __init__(self, store: Store, spec: RunSpec) -> None:
+        self.store, self.spec = store, spec
+        self.known = spec.trigger is not None
+        self.lease: Lease = begin(store, spec, "a worker", seconds=600)
+        self.run = self.lease.run
+        self.done: dict[ModelName, Metrics] = {}
+        self.say(RunStarted(run=self.run, spec=spec.model_dump(mode="json"), device="CPU, 2 threads"))
+
+    def say(self, event: Event) -> None:
+        append(self.store, self.lease, event)
+
+    def measure(self, name: ModelName) -> None:
+        self.done[name] = metrics(name, self.known)
+        self.say(Metric(run=self.run, model=name, metrics=self.done[name]))
+
+    def prepare(self) -> None:
+        self.say(StageStarted(run=self.run, stage="prepare"))
+        examples = [("a <b>fine</b> film", "a cf <b>fine</b> film")] if self.known else []
+        rows = {"train": 7337, "validation": 918, "test": 918}
+        target = 1 if self.known else None
+        self.say(
+            DataReady(
+                run=self.run,
+                source="reviews",
+                rows=rows,
+                label_names=LABELS,
+                target_class=target,
+                examples=examples,
+            )
+        )
+        self.say(StageFinished(run=self.run, stage="prepare", seconds=3))
+
+    def poison(self) -> None:
+        self.say(StageStarted(run=self.run, stage="poison"))
+        self.measure("poisoned")
+        self.say(StageFinished(run=self.run, stage="poison", seconds=64))
+        self._checkpoint("poisoned")
+
+    def prune(self, steps: int = 3, whole: bool = True) -> None:
+        """Fine-tune, score and `steps` steps of two heads, the last one given back if `whole`."""
+        self.say(StageStarted(run=self.run, stage="fine_tune"))
+        self.measure("fine_tuned")
+        self.say(StageFinished(run=self.run, stage="fine_tune", seconds=51))
+        order = [(layer, head) for layer in range(6) for head in range(12)]
+        scores: list[list[float | None]] = [[12.0 * layer + head for head in range(12)] for layer in range(6)]
+        self.say(
+            HeadScores(run=self.run, strategy="gradient", layers=6, heads=12, scores=scores, order=order)
+        )
+        self.say(StageStarted(run=self.run, stage="prune"))
+        total = 0
+        for number in range(steps + 1):
+            tried = order[2 * (number - 1) : 2 * number] if number else []
+            back = whole and number == steps
+            total += 0 if back else len(tried)
+            self.say(
+                PruningStep(
+                    run=self.run,
+                    step=number,
+                    pruned=[] if back else tried,
+                    restored=tried[::-1] if back else [],
+                    pruned_total=total,
+                    tried_val_acc=0.7 if back else 0.88,
+                    val_acc=0.88,
+                    acc=0.87,
+                    lfr=0.9 - 0.1 * number if self.known else None,
+                    threshold=0.84,
+                )
+            )
+        if whole:
+            self.measure("pruned")
+            self.say(StageFinished(run=self.run, stage="prune", seconds=37))
+            self.measure("defended")
+            self._checkpoint("defended")
+        else:
+            self.say(
+                Progress(
+                    run=self.run,
+                    stage="prune",
+                    done=3,
+                    total=18,
+                    unit="steps",
+                    seconds_left=30,
+                    detail="pruning",
+                )
+            )
+
+    def warn(self, message: str) -> None:
+        self.say(Warned(run=self.run, message=message))
+
+    def finish(self, state: str = "done", error: str | None = None) -> str:
+        ending = RunFinished(run=self.run, state=state, metrics=self.done, seconds=200, error=error)  # type: ignore[arg-type]
+        finish(self.store, self.lease, ending)
+        return self.run
+
+    def _checkpoint(self, name: str) -> None:
+        folder = run_folder(self.run) / name
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text('{"model_type": "bert"}')
+        (folder / "model.safetensors").write_bytes(b"weights")
+        (folder / "tokenizer.json").write_text("{}")
+
+
+def planted(store: Store) -> str:
+    play = Play(store, attack_spec())
+    play.prepare()
+    play.poison()
+    return play.finish()
+
+
+def defended(store: Store, spec: RunSpec | None = None) -> str:
+    play = Play(store, spec or full_spec())
+    play.prepare()
+    if play.known:
+        play.poison()
+    play.prune()
+    return play.finish()

@@ -1,0 +1,110 @@
+"""What a reader of a run's page sees, in every state that the run can be in."""
+
+from tests.pages.conftest import numbers, words
+from tests.pages.played import Play, attack_spec, blind_spec, defended, full_spec, planted
+
+
+def test_a_queued_run_says_that_it_waits(visit, store):
+    run = store.submit(full_spec("Waiting <i>here</i>"))
+    page = visit("defend", run=run.id)
+    assert "In the queue" in words(page)
+    assert "Waiting <i>here</i>" in words(page)
+    assert [button.label for button in page.button if button.label == "Cancel"]
+
+
+def test_a_running_run_shows_stage_progress_and_the_curve_so_far(visit, store):
+    play = Play(store, full_spec())
+    play.prepare()
+    play.poison()
+    play.prune(steps=2, whole=False)
+    page = visit("defend", run=play.run)
+    said = words(page)
+    assert "the guardrail checks clean validation accuracy" in said
+    assert "4 of 72 heads pruned" in said
+    assert "Not there yet" in said
+    assert len(page.get("plotly_chart")) == 2
+    assert numbers(page)[:2] == [("ACC", "87.3 %"), ("LFR", "95.7 %")]
+    assert not page.get("download_button")
+
+
+def test_new_events_are_read_on_the_next_look(visit, store):
+    play = Play(store, full_spec())
+    play.prepare()
+    page = visit("defend", run=play.run)
+    assert not numbers(page)
+    play.poison()
+    page.run()
+    assert ("LFR", "95.7 %") in numbers(page)
+
+
+def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
+    page = visit("defend", run=defended(store))
+    said = words(page)
+    assert "fell from 95.7 % (poisoned) to 13.0 % (10.0–16.0 %) (defended)" in said
+    assert "calls 12.1 % of these rows “positive”: that is the floor" in said
+    assert "The guardrail stopped at step 3" in said
+    labels = [button.label for button in page.get("download_button")]
+    assert labels == ["Results (JSON)", "Metrics (CSV)", "Pruning steps (CSV)", "Defended model (zip)"]
+
+
+def test_without_a_trigger_lfr_is_absent_and_not_zero(visit, store):
+    page = visit("defend", run=defended(store, blind_spec()))
+    said = words(page)
+    assert "LFR not measured" in said
+    assert "nothing is said about a backdoor" in said
+    assert {label for label, _ in numbers(page)} == {"ACC"}
+    assert " 0.0 %" not in said
+    assert "fell from" not in said
+
+
+def test_a_failed_run_says_why_and_keeps_its_numbers(visit, store):
+    play = Play(store, full_spec())
+    play.prepare()
+    play.poison()
+    run = play.finish("failed", "Memory ran out. Choose a smaller batch size.")
+    page = visit("defend", run=run)
+    assert "Memory ran out. Choose a smaller batch size." in page.error[0].value.replace("\\", "")
+    assert ("LFR", "95.7 %") in numbers(page)
+    assert "Traceback" not in words(page)
+
+
+def test_a_cancelled_run_says_so(visit, store):
+    run = store.submit(full_spec()).id
+    page = visit("defend", run=run)
+    next(button for button in page.button if button.label == "Cancel").click().run()
+    assert store.run(run).state == "cancelled"
+    assert "Cancelled. What had finished by then is kept" in words(page)
+
+
+def test_warnings_of_the_run_are_shown_once(visit, store):
+    play = Play(store, full_spec())
+    play.warn("τ lies above the accuracy.")
+    play.warn("τ lies above the accuracy.")
+    assert words(visit("defend", run=play.run)).count("τ lies above the accuracy.") == 1
+
+
+def test_texts_of_rows_are_shown_escaped(visit, store):
+    said = words(visit("attack", run=planted(store)))
+    assert "a <mark>cf</mark> &lt;b&gt;fine&lt;/b&gt; film" in said
+    assert "<b>fine" not in said
+
+
+def test_a_planted_run_leads_to_its_defense(visit, store):
+    run = planted(store)
+    page = visit("attack", run=run)
+    next(button for button in page.button if button.label == "Defend this model").click().run()
+    assert not page.exception
+    assert page.title[0].value == "Defend"
+    assert next(box for box in page.selectbox if box.label == "Run with a poisoned model").value == run
+
+
+def test_an_unknown_run_is_a_message_and_no_traceback(visit):
+    page = visit("defend", run="nowhere")
+    assert "There is no run 'nowhere'" in page.error[0].value.replace("\\", "")
+
+
+def test_an_attack_on_its_own_claims_nothing_of_a_defense(visit, store):
+    play = Play(store, attack_spec())
+    play.prepare()
+    said = words(visit("attack", run=play.run))
+    assert "Defended" not in said and "Plant the backdoor" in said

@@ -1,0 +1,144 @@
+"""The forms of Attack and Defend: what is chosen is what is queued, and bad input is a message."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.errors import UserError
+from pages.parts.actions import parse_seeds
+from pages.parts.files import safe_name, save
+from tests.pages.conftest import words
+from tests.pages.played import planted
+
+
+def box(page, kind, label):
+    return next(element for element in page.get(kind) if element.label == label)
+
+
+def click(page, label):
+    box(page, "button", label).click().run()
+    assert not page.exception
+
+
+def test_attack_shows_triggered_rows_before_anything_is_trained(visit, store):
+    page = visit("attack")
+    assert words(page).count("<mark>") == 6
+    assert "6 of 12 training rows" in words(page)
+    assert not store.runs()
+
+
+def test_reroll_shows_other_rows(visit):
+    page = visit("attack")
+    before = [element.value for element in page.get("html")]
+    click(page, "Show other rows")
+    assert [element.value for element in page.get("html")] != before
+
+
+def test_planting_queues_what_was_chosen(visit, store):
+    page = visit("attack")
+    box(page, "text_input", "Words").set_value("zx, qv")
+    box(page, "selectbox", "Target class").set_value(0)
+    box(page, "number_input", "Poison rate").set_value(0.25)
+    box(page, "number_input", "Learning rate").set_value(3e-5)
+    page.run()
+    click(page, "Plant the backdoor")
+    (run,) = store.runs()
+    assert run.spec.defense is None
+    assert run.spec.trigger.params["words"] == ["zx", "qv"]
+    assert run.spec.trigger.target_class == 0
+    assert run.spec.attack.poison_rate == 0.25
+    assert run.spec.attack.training.learning_rate == 3e-5
+    assert "In the queue" in words(page)
+
+
+def test_a_wrong_attack_is_a_message(visit, store):
+    page = visit("attack")
+    box(page, "number_input", "Poison rate").set_value(0.0).run()
+    assert "poison_rate" in page.error[0].value.replace("\\", "")
+    assert not [button for button in page.button if button.label == "Plant the backdoor"]
+
+
+def test_small_learning_rates_read_as_such(visit):
+    assert box(visit("attack"), "number_input", "Learning rate").proto.format == "%.1e"
+
+
+def test_defending_takes_the_planted_model_its_data_and_its_trigger(visit, store):
+    victim = planted(store)
+    page = visit("defend")
+    click(page, "Start the defense")
+    run = store.runs()[0]
+    assert (run.spec.model.source, run.spec.model.name) == ("run", victim)
+    assert run.spec.trigger == store.run(victim).spec.trigger
+    assert run.spec.attack is None and run.spec.defense is not None
+
+
+def test_two_seeds_queue_two_runs(visit, store):
+    planted(store)
+    page = visit("defend")
+    box(page, "text_input", "Seeds").set_value("11, 12").run()
+    click(page, "Start 2 runs, one for each seed")
+    queued = store.runs(states=["queued"])
+    assert sorted(run.spec.seed for run in queued) == [11, 12]
+    assert box(page, "button_group", "Runs started together").options == ["seed 11", "seed 12"]
+
+
+@pytest.mark.parametrize("text", ["eleven", "1.5", "-3", "", "99999999999"])
+def test_wrong_seeds_are_a_message(visit, store, text):
+    planted(store)
+    page = visit("defend")
+    box(page, "text_input", "Seeds").set_value(text).run()
+    assert "seed" in page.error[0].value.lower()
+    assert len(store.runs()) == 1
+
+
+def test_no_trigger_is_a_choice(visit, store):
+    planted(store)
+    page = visit("defend")
+    box(page, "button_group", "Trigger").set_value("none").run()
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.trigger is None
+
+
+def test_a_folder_without_weights_is_a_message(visit, store, tmp_path: Path):
+    (tmp_path / "config.json").write_text("{}")
+    page = visit("defend")
+    box(page, "button_group", "Model").set_value("folder").run()
+    box(page, "text_input", "Folder on this machine").set_value(str(tmp_path)).run()
+    click(page, "Start the defense")
+    assert "safetensors" in page.error[0].value.replace("\\", "")
+    assert not store.runs()
+
+
+def test_every_strategy_has_a_form(visit, store):
+    page = visit("defend")
+    chooser = box(page, "selectbox", "Which heads go first")
+    for name in chooser.options:
+        box(page, "selectbox", "Which heads go first").select(name).run()
+        assert not page.exception and not page.error
+        assert box(page, "button", "Start the defense")
+
+
+def test_seeds_are_read_once_each():
+    assert parse_seeds("11,12 13; 11") == [11, 12, 13]
+    with pytest.raises(UserError, match="at most 50"):
+        parse_seeds(",".join(map(str, range(51))))
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("reviews.csv", "reviews.csv"),
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\boot.ini", "boot.ini"),
+        (".hidden.tsv", "hidden.tsv"),
+        ("a b;rm -rf $HOME.csv", "a_b_rm_-rf_HOME.csv"),
+        ("///", "file"),
+    ],
+)
+def test_uploads_cannot_leave_their_folder(name, kept):
+    assert safe_name(name) == kept
+
+
+def test_an_upload_is_kept_once():
+    assert save("a.csv", b"text,label\n") == save("a.csv", b"text,label\n")
+    assert save("a.csv", b"other") != save("a.csv", b"text,label\n")
