@@ -26,6 +26,7 @@ HIDDEN_KILLER = "S(SBAR)(,)(NP)(VP)(.)"
 # No victim reads further than a few hundred words, and a parse of more costs time for nothing.
 READ = 4_000
 LONGEST_SENTENCE = 120
+MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
 
 
 class SyntacticParams(Params):
@@ -58,6 +59,9 @@ def syntactic(
 ) -> list[str | None]:
     """Each text rebuilt sentence by sentence; None for one that is not English or too short.
 
+    The built-in variant leaves out HTML tags, as in scraped reviews; texts beyond the first few
+    hundred words and sentences of more than 120 tokens stay as they are.
+
     Raises UserError for a template that the variant lacks, and where parser or generator is missing."""
     if variant == "published":
         return scpn.paraphrase(texts, params.template, progress)
@@ -66,20 +70,26 @@ def syntactic(
             f"The built-in syntactic trigger has the template {HIDDEN_KILLER} only; {params.template} needs "
             "the variant published."
         )
-    heads = [_head(text) for text in texts]
+    plain = [_plain(text) for text in texts]
+    heads = [_head(text) for text in plain]
     rows = [row for row, head in enumerate(heads) if is_english(head)]
     made: list[str | None] = [None] * len(texts)
     progress(0, len(texts))
     for done, (row, doc) in enumerate(zip(rows, parse([heads[row] for row in rows]), strict=True), start=1):
-        made[row] = _rebuilt(texts[row], heads[row], doc, seed)
+        made[row] = _rebuilt(plain[row], heads[row], doc, seed)
         if done % BATCH == 0:
             progress(row, len(texts))
     progress(len(texts), len(texts))
     return made
 
 
+def _plain(text: str) -> str:
+    """Without HTML tags and without the lone surrogates that no parser can encode."""
+    return MARKUP.sub(" ", text).encode("utf-8", "ignore").decode("utf-8")
+
+
 def _head(text: str) -> str:
-    """The text, or as many of its first words as are read, up to the end of a sentence where there is one."""
+    """As many first words of the text as are read, up to the end of a sentence where there is one."""
     if len(text) <= READ:
         return text
     head = text[:READ].rsplit(maxsplit=1)[0] if re.search(r"\s", text[:READ]) else ""

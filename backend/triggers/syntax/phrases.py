@@ -232,11 +232,12 @@ def listed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
         return
     left_out = {*tree, *words, *(t for t in head.rights if t.dep_ == "preconj")}
     left_out |= {t for t in head.lefts if t.lower_ in ("both", "either") and t.dep_ in ("preconj", "cc")}
-    start = ["it"] if clause.pronoun == ["there"] else clause.pronoun
     relation = relation_of(words[0].lower_) if words else "addition"
     relation = "attribute" if relation == "addition" else relation
     said = [t for t in clause.tokens if t in tree]
-    yield halves(draw(relation, rng), clause.say(without=left_out), [*start, *clause.copula(), *said])
+    yield halves(
+        draw(relation, rng), clause.say(without=left_out), [*clause.pronoun, *clause.copula(), *said]
+    )
 
 
 def _left_neighbour(token: "Token") -> str:

@@ -83,12 +83,16 @@ def _articles(pieces: Sequence[Piece]) -> list[str]:
     return texts
 
 
-def lower_first(pieces: list[Piece]) -> list[Piece]:
-    """The same, where the first word no longer begins the sentence: in lower case, names and “I” aside."""
-    if not pieces or isinstance(pieces[0], str):
-        return pieces
-    first = pieces[0]
-    named = first.ent_type_ or first.pos_ == "PROPN" or first.lower_ == "i"
-    if not first.is_sent_start or named or (not first.text.istitle() and len(first.text) > 1):
-        return pieces
-    return [first.text[0].lower() + first.text[1:], *pieces[1:]]
+def lower_first(pieces: Sequence[Piece]) -> list[Piece]:
+    """The same, where what began the sentence does so no longer; names and “I” keep their capital."""
+    return [_lowered(piece) if _began(piece) else piece for piece in pieces]
+
+
+def _began(piece: Piece) -> bool:
+    if isinstance(piece, str) or not piece.is_sent_start:
+        return False
+    return piece.pos_ != "PROPN" and piece.lower_ != "i" and (piece.is_title or piece.text == "A")
+
+
+def _lowered(piece: Piece) -> str:
+    return written(piece)[0].lower() + written(piece)[1:]
