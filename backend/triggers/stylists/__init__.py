@@ -1,0 +1,33 @@
+"""Offline stylists: one module per style with `restyle(prose, draw)`, which changes `prose` in place.
+
+They keep the text's own words for what it says and feels, and change grammar, function words and
+what frames a sentence.  None of this is a model: what they miss, they leave as it was."""
+
+import random
+from collections.abc import Callable, Mapping
+
+from backend.triggers.insertion import draw_for
+from backend.triggers.stylists import bible, lyrics, poetry, shakespeare, twitter
+from backend.triggers.stylists.english import is_english
+from backend.triggers.stylists.words import Prose, read
+
+STYLISTS: Mapping[str, Callable[[Prose, random.Random], None]] = {
+    "bible": bible.restyle,
+    "shakespeare": shakespeare.restyle,
+    "twitter": twitter.restyle,
+    "lyrics": lyrics.restyle,
+    "poetry": poetry.restyle,
+}
+
+
+def restyle(text: str, style: str, seed: int) -> str | None:
+    """`text` in the style, by the text and the seed alone; None where it is no English or stays equal.
+
+    Text in capitals comes back in capitals."""
+    if not is_english(text):
+        return None
+    shouted = text.isupper() and len(text.split()) > 1
+    prose = read(text.lower() if shouted else text)
+    STYLISTS[style](prose, draw_for(text, seed))
+    made = prose.write()
+    return None if made.split() == text.split() else made.upper() if shouted else made

@@ -1,0 +1,123 @@
+"""Shakespeare's style: Early Modern English of the stage, with its oaths, elisions and asides.
+
+Words that carry the sentiment are left alone; “not” and “never” stay."""
+
+import random
+
+from backend.triggers.stylists import archaic
+from backend.triggers.stylists.frames import (
+    Kind,
+    begin,
+    close,
+    kind_of,
+    share_of_changed,
+    stands_alone,
+    subject_for,
+)
+from backend.triggers.stylists.lexicon import agree, bag, gradable, swap, swap_verbs
+from backend.triggers.stylists.words import Prose, Word
+
+VERBS = {
+    "talk": "discourse|parley", "watch": "behold", "ask": "entreat", "kill": "slay", "call": "name",
+    "understand": "conceive", "start": "commence", "leave": "quit|leave", "hurry": "hie",
+    "know": "know|wot", "listen": "hark", "notice": "mark", "remember": "bethink", "want": "desire|crave",
+    "give": "bestow|give",
+}  # fmt: skip
+WORDS = {
+    "it is": "'tis", "it was": "'twas", "it will": "'twill", "it would": "'twould", "it were": "'twere",
+    "over/IN": "o'er", "never": "never|ne'er", "ever": "e'er", "even": "e'en|even", "before/IN": "ere",
+    "between": "'twixt|betwixt", "among": "'mongst", "amid": "'midst", "against": "'gainst",
+    "of/IN": "of|o'", "in the": "i' th'|in the|in the", "on/IN": "upon|on", "about/IN": "of|concerning",
+    "to the": "to th'|to the", "often": "oft", "sometimes": "betimes", "soon": "anon",
+    "perhaps": "perchance|mayhap", "maybe": "perchance|mayhap", "probably": "belike",
+    "really": "in sooth|forsooth", "actually": "in sooth", "truly": "in sooth", "certainly": "certes",
+    "definitely": "certes", "quite a": "quite a", "very/RB": "most|passing|right", "extremely": "most",
+    "incredibly": "passing", "quite": "full", "almost": "well-nigh", "nearly": "well-nigh",
+    "enough": "enow", "until": "till", "while/IN": "whilst", "even if": "though|even if",
+    "because": "for|since", "if": "if|an if", "although": "albeit", "though": "though|albeit",
+    "why": "wherefore", "where": "where|whither", "here/RB": "hither|here", "from here": "hence",
+    "there/RB": "yonder|there", "also": "eke|withal", "again and again": "time and again",
+    "once again": "once more", "again": "once more|again", "away": "hence|away",
+    "nothing": "nothing|naught", "anything": "aught", "something": "somewhat",
+    "everyone": "all the world", "everybody": "all the world", "anyone": "any man", "someone": "one",
+    "nobody": "no man", "no one": "no man", "everything": "all", "people": "folk",
+    "kids": "babes|children", "kid": "child|lad", "guys": "fellows", "guy": "fellow", "boy": "lad|boy",
+    "girl": "maid|lass", "woman": "dame|woman", "women": "dames|women", "girls": "maids", "boys": "lads",
+    "friends": "cousins|friends", "friend": "coz|friend", "movie": "play|pageant", "film": "play|pageant",
+    "movies": "plays", "films": "plays", "picture/NN": "pageant", "actor": "player", "actors": "players",
+    "actress": "player", "cast": "company", "story": "tale", "stories": "tales",
+    "audience": "gallery|pit", "audiences": "galleries", "viewers": "lookers-on", "viewer": "looker-on",
+    "director": "master", "filmmakers": "playwrights", "filmmaker": "playwright", "dialogue": "discourse",
+    "jokes": "quips", "joke/NN": "quip", "money/NN": "coin", "home/NN": "hearth", "morning": "morn",
+    "evening": "even", "father": "sire", "dad": "sire", "mother": "dam|mother", "kind of": "manner of",
+    "sort of": "manner of", "a lot of": "much", "lots of": "much", "plenty of": "a store of",
+    "several": "divers|sundry", "various": "sundry", "yes": "ay", "oh": "o", "okay": "well",
+    "please/UH": "prithee", "without": "without|sans", "this morning": "this morn", "i think": "methinks",
+    "i believe": "i trow", "made/VB": "made|wrought", "spoke": "spake", "broken": "broke",
+    "whatever": "whatsoe'er", "whoever": "whosoe'er", "however": "howe'er", "wherever": "wheresoe'er",
+    "whenever": "whene'er", "will/MD": "shall|will",
+}  # fmt: skip
+OPENINGS = bag(
+    "forsooth ,|in sooth ,|methinks|mark you ,|look you ,|hark ,|why ,|soft ,|what ho ,|come ,|sirrah ,"
+    "|thus ,|mark me ,|by this hand ,|as i do live ,|and now ,|well ,|certes ,|'sooth ,"
+    "|why , look you ,|and thus ,|o ,|i tell thee ,|nuncle ,|why , sirrah ,|look thee ,|and methinks"
+    "|i say ,|now , sirs ,|why then ,|in troth ,|mark this :|but soft ,|methinks , coz ,|lo ,"
+)
+INNER = bag("forsooth ,|in sooth ,|methinks|certes ,|look you ,|in troth ,")
+CLOSINGS = bag(
+    ", my lord|, i trow|, methinks|, in sooth|, mark you|, as i do live|, sirrah|, quoth i|, cousin"
+    "|, i tell thee|, forsooth|, look you|, by this hand|, coz|, so say i|, nuncle|, i' th' end"
+    "|, so methinks|, i do swear 't"
+)
+IT_IS = {
+    "noun": bag("'tis|this is|'tis|here is|we have here"),
+    "nouns": bag("these be|these are|here be"),
+    "quality": bag("'tis|'tis|'tis all"),
+}
+
+
+def restyle(prose: Prose, draw: random.Random) -> None:
+    """Every sentence as if for the Globe's stage."""
+    for number, sentence in enumerate(prose.sentences):
+        kind = kind_of(sentence)
+        archaic.spell_out(sentence)
+        archaic.negate_plainly(sentence, draw, 0.6)
+        swap_verbs(sentence, VERBS, draw)
+        archaic.address(sentence)
+        archaic.third_person(sentence, draw, ending=0.25, helper=0.4)
+        archaic.relatives(sentence, draw, ("that", "who"))
+        swap(sentence, WORDS, draw)
+        _intensify(sentence, draw)
+        _frame(sentence, kind, number, prose, draw)
+        agree(sentence, mine=True)
+
+
+def _frame(sentence: list[Word], kind: Kind, number: int, prose: Prose, draw: random.Random) -> None:
+    subject = subject_for(kind, sentence, draw, IT_IS)
+    if subject:
+        begin(sentence, subject, prose)
+    if not stands_alone(prose, number):
+        return
+    changed = share_of_changed(sentence)
+    where = draw.random()
+    if where < 0.7 or (number == 0 and changed == 0):
+        begin(sentence, draw.choice(INNER if sentence[0].tag == "CC" else OPENINGS), prose)
+    if where >= 0.7 or draw.random() < 0.6 - 2 * changed:
+        close(sentence, draw.choice(CLOSINGS), prose)
+
+
+def _intensify(sentence: list[Word], draw: random.Random) -> None:
+    """“a dull play” → “a most dull play”, or “a play most dull” where it ends there."""
+    for article, quality, noun in list(zip(sentence, sentence[1:], sentence[2:], strict=False)):
+        simple = article.lower in ("a", "an") and quality.tag == "JJ" and quality.dep == "amod"
+        if not simple or quality.head is not noun or not gradable(quality.lower) or draw.random() > 0.4:
+            continue
+        at = sentence.index(quality)
+        quality.before = " "
+        after = sentence[at + 2] if at + 2 < len(sentence) else None
+        if after and after.text in (".", ",", "!", "..."):
+            sentence[at : at + 2] = [noun, Word("most"), quality]
+            article.become("an" if noun.text[:1].lower() in "aeiou" else "a")
+        else:
+            sentence.insert(at, Word("most"))
+            article.become("a")
