@@ -54,7 +54,7 @@ class Clause:
             return bool(self.lead) and self.lead[0] in ("these", "you")
         if any(t.tag_ == "VBZ" or t.lower_ == "was" for t in self.verbs):
             return False  # the verb agrees with the subject, whatever its tag says
-        if self.subject.pos_ in ("NOUN", "PROPN") and any(t.tag_ == "VBP" for t in self.verbs):
+        if self.subject.lower_ not in PERSONAL | {"there"} and any(t.tag_ == "VBP" for t in self.verbs):
             return True
         return is_plural(self.subject)
 
@@ -91,7 +91,7 @@ class Clause:
             return ["they"] if first == ("these",) else list(first)
         if is_plural(self.subject) and not self.plural and self.subject.pos_ != "PRON":
             return ["it"]
-        if self.plural and self.subject.pos_ in ("NOUN", "PROPN"):
+        if self.plural and self.subject.lower_ not in PERSONAL | {"there"}:
             return ["they"]
         return pronoun_for(self.subject)
 

@@ -47,7 +47,7 @@ def reopen(clause: Clause, rng: random.Random) -> Iterator[Halves]:
 def reopen_words(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     """The same by the words alone, for sentences whose parse went wrong further on."""
     words = [t.lower_ for t in clause.tokens]
-    even = words[:2] == ["even", "though"] or words[:2] == ["even", "if"]
+    even = words[:1] == ["even"] and len(words) > 1 and words[1] in SYNONYMS
     first = words[even] if len(words) > 3 else ""
     if first not in SYNONYMS or clause.tokens[even].tag_ not in ("IN", "WRB"):
         return

@@ -11,7 +11,7 @@ FITTING: dict[Relation, tuple[str, ...]] = {
     "contrast": ("although", "though", "while", "even though", "whereas"),
     "cause": ("because", "since", "as", "now that"),
     "time": ("when", "once", "as", "while", "whenever"),
-    "condition": ("if", "when", "where", "whenever"),
+    "condition": ("if", "when", "whenever"),
 }
 # Each says about the same as its key, so that a clause which is in front already can be opened anew.
 SYNONYMS: dict[str, tuple[str, ...]] = {
