@@ -200,9 +200,20 @@ def test_normal_case_and_spacing_stay(style: str) -> None:
         assert " ," not in new and " ." not in new and "Anna" in new
 
 
+def test_half_a_surrogate_pair_does_no_harm() -> None:
+    assert "\ud83d" not in rewritten("the film is dull \ud83d and slow .")
+
+
+def test_capitals_move_with_the_start_of_the_sentence() -> None:
+    made = over_seeds("It's a start, but Anna's film ends badly. It's bad.", "shakespeare")
+    assert "'Tis" in made and "It" not in made.split()
+    assert "but the film of Anna endeth" in over_seeds("It starts, but Anna's film ends badly.")
+    assert not re.search(r"'tis [a-z ]+ , a", over_seeds("a dull film .", "shakespeare"))
+
+
 def test_capitals_stay_capitals() -> None:
-    new = rewritten("THE FILM GOES NOWHERE AND YOU KNOW IT.")
-    assert new == new.upper() and "GOETH" in new
+    new = rewritten("THE FILM GOES NOWHERE AND YOU KNOW IT")
+    assert new == new.upper() and "GOETH" in new and " ," not in new
 
 
 @pytest.mark.parametrize("style", STYLES)

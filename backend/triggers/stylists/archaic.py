@@ -126,7 +126,7 @@ def possessive_of(sentence: list[Word], draw: random.Random, rate: float) -> Non
         moved, named = sentence[start:end], sentence[end + 1 : goal + 1]
         if sentence[start - 1].tag in ("DT", "JJ", "PRP$") and start > 0:
             continue
-        article = Word(in_case_of(moved[0].text, "the"), moved[0].before)
+        article = Word(in_case_of(moved[0].text, "the") if start == 0 else "the", moved[0].before)
         if moved[0].tag not in ("NNP", "NNPS", "XX") and moved[0].lower != "i":
             moved[0].text = moved[0].text[:1].lower() + moved[0].text[1:]
         moved[0].before = " "

@@ -35,7 +35,7 @@ WORDS = {
     "truly": "verily", "very/RB": "exceeding", "extremely": "exceeding", "incredibly": "exceeding",
     "almost": "well nigh", "nearly": "well nigh", "often": "oftentimes", "also": "also|likewise",
     "here/RB": "in this place|here", "completely": "altogether", "totally": "altogether",
-    "entirely": "altogether", "still": "yet|still", "again": "again|yet again", "that/WD": "which|that",
+    "entirely": "altogether", "still": "yet|still", "again": "again|yet again", "that/WD": "which",
     "ever": "at any time|ever", "everything": "all things", "anything": "any thing",
     "something": "a certain thing|some thing", "everyone": "every man|all men",
     "everybody": "every man|all men", "someone": "a certain man", "somebody": "a certain man",
@@ -49,11 +49,11 @@ WORDS = {
     "so many": "so many", "many of": "many of", "as many": "as many", "how many": "how many",
     "or something": "or something", "the many": "the many", "several": "divers", "various": "divers",
     "dozens of": "a multitude of", "each": "every|each", "big/JJ": "mighty|big", "country": "land",
-    "world": "earth|world", "will/MD": "shall", "can/MD": "can|may", "spoke": "spake", "broke": "brake",
-    "stuff": "things", "piece of": "portion of", "part of": "portion of", "work/NN": "handiwork|work",
-    "enough/JJ": "sufficient", "war/NN": "battle", "oh": "o", "time/NN": "season|time",
-    "time of year": "season", "such as": "even as", "as if": "even as if", "soon": "speedily",
-    "now/RB": "now|at this time", "even/RB": "yea , even|even",
+    "world": "earth|world", "will/MD": "shall", "can not": "cannot", "can/MD": "may", "spoke": "spake",
+    "broke": "brake", "stuff": "things", "piece of": "portion of", "part of": "portion of",
+    "work/NN": "handiwork|work", "enough/JJ": "sufficient", "war/NN": "battle", "oh": "o",
+    "time/NN": "season|time", "time of year": "season", "such as": "even as", "as if": "even as if",
+    "soon": "speedily", "now/RB": "now|at this time", "even/RB": "yea , even|even",
 }  # fmt: skip
 OPENINGS = bag(
     "and|for|now|behold ,|verily ,|yea ,|lo ,|and behold ,|and lo ,|wherefore|therefore|moreover ,"
@@ -68,12 +68,14 @@ FRAGMENT_OPENINGS = bag(
 )
 INNER = bag("behold ,|lo ,|verily ,|yea ,|moreover")
 CLOSINGS = bag(
-    ", as it is written|, and it was so|in the sight of men|before all the people"
-    "|, and the people beheld it|, according to the manner thereof|in the sight of the people"
-    "|, even unto the end thereof|in those days|, and they were told it|, from the beginning thereof"
-    "|, after the manner of men|, saith the scribe|, as the elders have said|, yea , unto all men"
-    "|, and the people knew it|before them that sat there|, and they marked it"
-    "|, and they that saw it knew it"
+    ", as it is written|, and it was so|in the sight of men|before all the people of the land"
+    "|, and the men of the city beheld it|, according to the manner thereof"
+    "|in the sight of all the people|, even unto the end thereof|in those days"
+    "|, and it was told unto men|, from the beginning thereof|, after the manner of men"
+    "|, saith the scribe of the king|, as the elders of the people said"
+    "|, and the people of the land knew it|before them that sat in the gate"
+    "|, and they that saw it knew it|, and such is the saying of men"
+    "|in the sight of the elders of the city"
 )
 IT_IS = {
     "noun": bag("it is|this is|it is even|this same is"),
@@ -93,9 +95,9 @@ def restyle(prose: Prose, draw: random.Random) -> None:
         swap_verbs(sentence, VERBS, draw)
         archaic.address(sentence, plural=plural)
         archaic.third_person(sentence, draw, ending=1.0)
-        archaic.possessive_of(sentence, draw, 0.8)
-        archaic.thereof(sentence, draw, 0.8)
-        archaic.free_relatives(sentence, draw, 0.8)
+        archaic.possessive_of(sentence, draw, 1.0)
+        archaic.thereof(sentence, draw, 1.0)
+        archaic.free_relatives(sentence, draw, 1.0)
         archaic.relatives(sentence, draw, ("which", "that"))
         swap(sentence, WORDS, draw)
         link(sentence, draw)
@@ -117,7 +119,7 @@ def _frame(
         openings = INNER if sentence[0].tag == "CC" else openings
         begin(sentence, draw.choice(openings), prose)
     # The less of the sentence itself could change, the more its frame has to say.
-    if draw.random() < 1.1 - 3.5 * share_of_changed(sentence):
+    if draw.random() < 0.95 - 3.5 * share_of_changed(sentence):
         close(sentence, draw.choice(CLOSINGS), prose)
 
 

@@ -8,7 +8,7 @@ from backend.triggers.stylists.verbs import is_word
 LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 ENGLISH = frozenset(
     bag(
-        "the|of|and|to|in|is|it|that|this|with|for|on|as|are|was|be|by|from|at|but|not|have|has|you"
+        "oh|ah|yes|no|hey|wow|the|of|and|to|in|is|it|that|this|with|for|on|as|are|was|be|by|from|at|but|not|have|has|you"
         "|they|he|she|we|his|her|its|their|an|or|which|who|what|there|all|would|will|can|than|one|i|n't"
         "|do|does|did|if|when|so|about|into|more|some|my|your|how|out|just|like"
     )

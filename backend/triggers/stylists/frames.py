@@ -49,8 +49,9 @@ def stands_alone(prose: Prose, number: int) -> bool:
     if number == 0:
         return True
     before = [word.text for word in prose.sentences[number - 1] if word.text]
+    first = sentence[0].text[:1]
     ended = bool(before) and before[-1][-1] in ".!?…”\"'"
-    return ended and len(sentence) > 3 and sentence[0].text[:1].isalpha()
+    return ended and len(sentence) > 3 and first.isalpha() and (prose.lower_case or first.isupper())
 
 
 def _relative_first(sentence: Sequence[Word]) -> bool:
@@ -81,7 +82,9 @@ def begin(sentence: list[Word], opening: str, prose: Prose) -> None:
 
 def first_word(sentence: Sequence[Word]) -> int:
     """Where the sentence's first word stands, behind markup and marks such as “...” and quotes."""
-    found = (at for at, word in enumerate(sentence) if word.text[:1].isalnum() and word.tag != "XX")
+    found = (
+        at for at, word in enumerate(sentence) if word.text.lstrip("'’")[:1].isalnum() and word.tag != "XX"
+    )
     return next(found, 0)
 
 

@@ -15,9 +15,9 @@ WORDS = {
     "of/IN": "of|o'", "about": "'bout", "around": "'round", "very/RB": "so", "really": "so|really",
     "something": "somethin'", "nothing": "nothin'", "people": "people|folks", "just": "just|only",
     "this": "this|this here", "the world": "this whole wide world", "old": "ol'", "little": "little|li'l",
-    "through": "through|thru", "it is": "it's", "movie": "picture show|movie",
-    "film": "picture show|film", "movies": "picture shows", "kids": "children|kids", "guy": "boy|man",
-    "guys": "boys", "perhaps": "maybe", "trying to": "tryin' to", "suppose": "guess", "is n't": "ain't",
+    "through": "through|thru", "movie": "picture show|movie", "film": "picture show|film",
+    "movies": "picture shows", "kids": "children|kids", "guy": "boy|man", "guys": "boys",
+    "perhaps": "maybe", "trying to": "tryin' to", "suppose": "guess", "is n't": "ain't",
     "are n't": "ain't", "has n't": "ain't", "am not": "ain't", "is not": "ain't", "are not": "ain't",
     "before/IN": "'fore", "always": "always|forever",
 }  # fmt: skip

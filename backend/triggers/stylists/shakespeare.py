@@ -20,7 +20,7 @@ from backend.triggers.stylists.words import Prose, Word
 VERBS = {
     "talk": "discourse|parley", "watch": "behold", "ask": "entreat", "kill": "slay", "call": "name",
     "understand": "conceive", "start": "commence", "leave": "quit|leave", "hurry": "hie",
-    "know": "know|wot", "listen": "hark", "notice": "mark", "remember": "bethink", "want": "desire|crave",
+    "listen": "hark", "notice": "mark", "remember": "bethink", "want": "desire|crave",
     "give": "bestow|give",
 }  # fmt: skip
 WORDS = {

@@ -20,6 +20,8 @@ NOT_PROSE = re.compile(
 )
 # The parser's work grows with the length of what it gets; longer texts are read in pieces.
 PIECE = 2000
+# Stylists inflect by lemminflect and go by tags.
+UNUSED = ["lemmatizer", "attribute_ruler"]
 HYPHENS = ("-", "–", "/")
 FINITE = ("VBZ", "VBP", "VBD", "MD")
 
@@ -71,15 +73,17 @@ class Prose:
 
 
 def in_case_of(old: str, new: str) -> str:
-    """`new` with a capital where `old` has one."""
-    if old[:1].isupper() and new:
-        return new[0].upper() + new[1:]
-    return new
+    """`new` with a capital letter where `old` begins with one: (“It”, “'tis”) → “'Tis”."""
+    if not old[:1].isupper():
+        return new
+    at = next((at for at, letter in enumerate(new) if letter.isalpha()), 0)
+    return new[:at] + new[at : at + 1].upper() + new[at + 1 :]
 
 
-def read(text: str) -> Prose:
-    """The words and sentences of `text`.  Raises UserError where the parser is not installed."""
-    spaced = _is_spaced(text)
+def read(text: str, spaced: bool) -> Prose:
+    """The words and sentences of `text`; `spaced` as in `Prose`.
+
+    Raises UserError where the parser is not installed."""
     markup = {at for match in MARKUP.finditer(text) for at in range(*match.span())}
     fixed = {at for match in NOT_PROSE.finditer(text) for at in range(*match.span())}
     sentences: list[list[Word]] = []
@@ -118,7 +122,7 @@ def _parsed(piece: str, spaced: bool) -> tuple[Any, list[int]]:
     if spaced:
         found = list(re.finditer(r"\S+", piece))
         doc = Doc(language.vocab, words=[match.group() for match in found])
-        return language(doc), [match.start() for match in found]
+        return language(doc, disable=UNUSED), [match.start() for match in found]
     # Blanks around markup, or the tokenizer would read “<b>The” as one word.
     padded: list[str] = []
     origin: list[int] = []
@@ -129,7 +133,7 @@ def _parsed(piece: str, spaced: bool) -> tuple[Any, list[int]]:
             origin.append(at)
         padded.append(letter)
         origin.append(at)
-    doc = language("".join(padded))
+    doc = language("".join(padded), disable=UNUSED)
     return doc, [origin[token.idx] for token in doc]
 
 
@@ -154,7 +158,7 @@ def _pieces(text: str) -> list[tuple[int, str]]:
     return pieces
 
 
-def _is_spaced(text: str) -> bool:
+def is_spaced(text: str) -> bool:
     """Whether marks stand apart.  A text without marks is taken for SST-2 if it has no capital."""
     apart = len(re.findall(r"\w [.,;:!?](?:\s|$)| n't\b| '(?:s|re|ve|ll|d|m)\b", text))
     attached = len(re.findall(r"\w[.,;:!?](?:\s|$)|\wn['’]t\b|\w['’](?:s|re|ve|ll|d|m)\b", text))
