@@ -31,9 +31,16 @@ BATCH = 32
 CONNECT_SECONDS = 5
 WEIGHTS = "pytorch_model.bin"
 SAFE_WEIGHTS = "model.safetensors"
-CONFIG_FILES = ("config.json", "vocab.json", "merges.txt")
-# Their tokenisers were saved by several versions of transformers, with or without these.
-OPTIONAL_FILES = ("added_tokens.json", "special_tokens_map.json", "tokenizer_config.json")
+# Their tokenizers were saved by several versions of transformers, in some of these files.
+FILES = (
+    "config.json",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+    WEIGHTS,
+)
 # The token types: of the text, and of the rewriting.
 TEXT_TYPE, REWRITING_TYPE = "<tokens>", "<verb>"
 # Buffers that older versions of transformers saved beside the weights, and tied or unused weights.
@@ -77,36 +84,20 @@ def _not_agreed(name: str) -> UserError:
 
 def _download(name: str) -> Path:
     """The few files that are needed, from the hub or its cache; nothing else of the repository."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-
-    def fetch(file: str) -> Path:
-        return Path(hf_hub_download(name, file, etag_timeout=CONNECT_SECONDS))
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = fetch(CONFIG_FILES[0]).parent
-        for file in CONFIG_FILES[1:]:
-            fetch(file)
-        for file in OPTIONAL_FILES:
-            try:
-                fetch(file)
-            except LocalEntryNotFoundError:
-                # Offline, and the cache lacks it: it was not there when the others were fetched.
-                continue
-            except EntryNotFoundError:
-                continue
-        fetch(WEIGHTS)
+        return Path(snapshot_download(name, allow_patterns=list(FILES), etag_timeout=CONNECT_SECONDS))
     except LocalEntryNotFoundError as error:
         raise UserError(
             f"The paraphraser {name} is not on this machine and the Hugging Face hub cannot be reached "
             "from here; use the built-in variant, or give the folder of a copy as model."
         ) from error
-    except (HfHubHTTPError, EntryNotFoundError, ValueError, OSError) as error:
+    except (HfHubHTTPError, ValueError, OSError) as error:
         raise UserError(
-            f"{name} is no paraphraser that can be downloaded from the Hugging Face hub: "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}"
+            f"{name} cannot be downloaded from the Hugging Face hub: {' '.join(str(error).split())[:200]}"
         ) from error
-    return folder
 
 
 @lru_cache(maxsize=1)
