@@ -160,6 +160,7 @@ def test_an_engine_that_says_cancelled_or_nothing_ends_too(store: Store) -> None
         assert isinstance(last, RunFinished) and last.state == state
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_a_store_that_is_locked_for_a_while_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXCISE_STORE_TIMEOUT", "0.1")
     impatient = open_store()
