@@ -87,6 +87,7 @@ def test_leaving_gives_the_run_back_and_it_goes_on(store: Store) -> None:
     said = list(execute(store, again, fake.engine))
     assert isinstance(said[0], RunStarted) and said[0].resumed
     assert [event.reused for event in said if event.type == "stage_finished"] == [True, False, False, False]
+    assert isinstance(said[-1], RunFinished) and said[-1].seconds == 1.51  # and the stage before
     assert store.run(lease.run).state == "done"
 
 
