@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = pytest.mark.browser
-PATIENCE = 1000 * 240
+PATIENCE = 1000 * 420
 
 
 def curve_points(page: Page) -> int:
