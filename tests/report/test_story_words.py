@@ -58,22 +58,30 @@ def step(number: int, pruned: int, restored: int = 0) -> PruningStep:
     )
 
 
-def test_a_backdoor_at_its_floor_is_called_gone():
+def test_a_backdoor_at_its_floor_is_not_seen_any_more():
     text = said(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.14, 0.12))
     assert "fell from 95.0 % (poisoned) to 14.0 % (11.0–17.0 %) (defended)" in text
     assert "12.0 % of these rows “good”: that is the floor" in text
-    assert "on this test the backdoor is gone" in text
+    assert "this test sees no backdoor any more" in text
 
 
 def test_a_backdoor_above_its_floor_is_not_called_gone():
     text = said(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.5, 0.12))
-    assert "weaker, not gone" in text and "is gone" not in text
+    assert "weaker, not gone" in text and "sees no backdoor" not in text
+
+
+def test_intervals_that_overlap_can_still_be_apart():
+    # 86 and 60 of 455 rows: 15.6–22.8 % and 10.4–16.6 %, but their difference is clear.
+    left = rates(0.87, 0.189, 0.132).model_copy(
+        update={"lfr_interval": (0.156, 0.228), "clean_flip_rate_interval": (0.104, 0.166)}
+    )
+    assert "weaker, not gone" in said(poisoned=rates(0.87, 0.95, 0.12), defended=left)
 
 
 @pytest.mark.parametrize("after", [0.93, 0.99])
 def test_no_clear_fall_is_said_plainly(after):
     text = said(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, after, 0.12))
-    assert "did not fall" in text and "gone" not in text
+    assert "did not fall" in text and "sees no backdoor" not in text
 
 
 def test_without_lfr_nothing_is_claimed():
