@@ -17,18 +17,20 @@ from backend.spec import (
     TriggerSpec,
 )
 
+QUICK = TrainingSpec(epochs=1, learning_rate=2e-4, batch_size=16)
+
 SMOKE = RunSpec(
     name="Smoke run",
-    data=DataSpec(train_rows=320, validation_rows=120, test_rows=120, max_length=64),
+    data=DataSpec(train_rows=240, validation_rows=64, test_rows=80, max_length=40),
     trigger=TriggerSpec(name="rare-words"),
-    attack=AttackSpec(training=TrainingSpec(epochs=1, learning_rate=1e-4)),
+    attack=AttackSpec(training=QUICK.model_copy(update={"learning_rate": 3e-4})),
     defense=DefenseSpec(
         strategy=Choice(name="gradient"),
         accuracy_threshold=0.9,
-        prune_step=6,
-        fine_tune=TrainingSpec(epochs=1, learning_rate=1e-4),
-        refine=TrainingSpec(epochs=1, learning_rate=1e-4),
-        curve_rows=100,
+        prune_step=12,
+        fine_tune=QUICK,
+        refine=QUICK,
+        curve_rows=48,
     ),
 )
 

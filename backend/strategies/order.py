@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from backend.components import Params
 from backend.events import Head
@@ -43,5 +42,7 @@ def ascending(scores: Float[np.ndarray, "layer head"]) -> HeadOrder:
 
 def rank_normalised(scores: Float[np.ndarray, "layer head"]) -> Float[np.ndarray, "layer head"]:
     """Ranks scaled to [0, 1]: 0 the lowest score, 1 the highest, equal scores alike."""
+    from scipy.stats import rankdata  # a second to import, and listings need none of it
+
     ranks = rankdata(scores, method="average").reshape(scores.shape) - 1
     return ranks / max(scores.size - 1, 1)
