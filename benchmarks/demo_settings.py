@@ -63,7 +63,8 @@ def cell(metrics: Metrics) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--strategies", default=",".join([*strategies.COMPONENTS, NONE]))
     parser.add_argument("--seeds", default="11")
     parser.add_argument("--json", type=Path)
@@ -77,7 +78,8 @@ def main() -> None:
     results = []
     for seed in map(int, options.seeds.split(",")):
         victim, planted = plant(seed)
-        print(f"| {seed} | planted | 0 | {cell(planted.metrics['poisoned'])} | | | {planted.seconds:.0f} |", flush=True)
+        row = f"| {seed} | planted | 0 | {cell(planted.metrics['poisoned'])} "
+        print(f"{row}| | | {planted.seconds:.0f} |", flush=True)
         results.append({"seed": seed, "strategy": "planted", "run": planted.model_dump(mode="json")})
         for name in options.strategies.split(","):
             began = time.monotonic()
