@@ -36,15 +36,15 @@ SMOKE = RunSpec(
 
 DEMO = RunSpec(
     name="Demo run",
-    data=DataSpec(train_rows=1500, validation_rows=300, test_rows=400),
+    data=DataSpec(train_rows=1000, validation_rows=200, test_rows=300),
     trigger=TriggerSpec(name="rare-words"),
     attack=AttackSpec(training=TrainingSpec(epochs=2, learning_rate=1e-4)),
     defense=DefenseSpec(
-        strategy=Choice(name="bayesian"),
+        strategy=Choice(name="bayesian", params={"passes": 5}),
         accuracy_threshold=0.95,
         prune_step=4,
-        fine_tune=TrainingSpec(epochs=2),
-        refine=TrainingSpec(epochs=2),
+        fine_tune=TrainingSpec(epochs=1, learning_rate=5e-5),
+        refine=TrainingSpec(epochs=1, learning_rate=5e-5),
         curve_rows=200,
     ),
 )
