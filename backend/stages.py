@@ -115,8 +115,9 @@ class Stages:
         self.report.begin(stage)
         reused = (place / RECORD).is_file()
         if not reused:
+            for left in self.folder.glob(f".{name}-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
             hidden = self.folder / f".{name}-{os.getpid()}"
-            shutil.rmtree(hidden, ignore_errors=True)
             hidden.mkdir()
             try:
                 found = work(hidden)
