@@ -40,7 +40,7 @@ DEMO = RunSpec(
     trigger=TriggerSpec(name="rare-words"),
     attack=AttackSpec(training=TrainingSpec(epochs=2, learning_rate=1e-4)),
     defense=DefenseSpec(
-        strategy=Choice(name="bayesian", params={"passes": 5}),
+        strategy=Choice(name="gradient"),
         accuracy_threshold=0.95,
         prune_step=4,
         fine_tune=TrainingSpec(epochs=1, learning_rate=5e-5),

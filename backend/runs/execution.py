@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from backend.errors import Cancelled, UserError
+from backend.errors import Cancelled, UserError, disk_is_full
 from backend.events import Event, Progress, RunFinished, StageFinished
 from backend.home import run_folder
 from backend.runs.leases import Lease, LeaseLost, append, fail, finish, release, renew, wish
@@ -162,6 +162,8 @@ def _sentence(error: Exception, folder: Path) -> str:
     """What to tell the user about an error that the engine raised; the traceback goes to a file."""
     if isinstance(error, UserError):
         return str(error)
+    if disk_is_full(error):
+        return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
     log = folder / "error.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from backend.components import Params
+from backend.errors import UserError
 from backend.events import Head
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ class StrategyParams(Params):
 def ascending(scores: Float[np.ndarray, "layer head"]) -> HeadOrder:
     """All heads from the lowest score to the highest, ties in the order of the grid.
 
-    Raises ValueError if a score is not finite."""
+    Raises UserError if a score is not finite."""
     if not np.isfinite(scores).all():
-        raise ValueError("a head's score is not a finite number; the model's outputs may have overflowed")
+        raise UserError(
+            "A head's score is not a finite number: the fine-tuned model has overflowed. "
+            "Lower the learning rate or the regulariser weight."
+        )
     layers, heads = np.unravel_index(np.argsort(scores, axis=None, kind="stable"), scores.shape)
     return HeadOrder(scores, [(int(layer), int(head)) for layer, head in zip(layers, heads, strict=True)])
 

@@ -269,3 +269,13 @@ def test_pages_load_no_torch_with_it() -> None:
     modules = "backend.runs.store, backend.runs.worker, backend.runs.export, backend.cli"
     code = f"import sys, {modules}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_cancelled_run_can_be_resumed_and_a_queued_one_cannot(store: Store) -> None:
+    record = store.submit(fake.spec("Mine"))
+    with pytest.raises(UserError, match="queued"):
+        store.resume(record.id)
+    store.cancel(record.id)
+    resumed = store.resume(record.id)
+    assert resumed.state == "queued" and resumed.summary is None and not resumed.cancel_requested
+    assert leases.waiting(store, record.id)
