@@ -17,20 +17,20 @@ from backend.spec import (
     TriggerSpec,
 )
 
-QUICK = TrainingSpec(epochs=1, learning_rate=2e-4, batch_size=16)
+QUICK = TrainingSpec(epochs=0.5, learning_rate=2e-4, batch_size=16)
 
 SMOKE = RunSpec(
     name="Smoke run",
-    data=DataSpec(train_rows=240, validation_rows=64, test_rows=80, max_length=40),
+    data=DataSpec(train_rows=320, validation_rows=48, test_rows=60, max_length=40),
     trigger=TriggerSpec(name="rare-words"),
-    attack=AttackSpec(training=QUICK.model_copy(update={"learning_rate": 3e-4})),
+    attack=AttackSpec(training=TrainingSpec(epochs=1, learning_rate=3e-4, batch_size=16)),
     defense=DefenseSpec(
         strategy=Choice(name="gradient"),
         accuracy_threshold=0.9,
         prune_step=12,
         fine_tune=QUICK,
         refine=QUICK,
-        curve_rows=48,
+        curve_rows=32,
     ),
 )
 
