@@ -1,3 +1,9 @@
+import os
+
+# Set before torch starts its threads: waiting threads then sleep instead of spinning, so that a
+# training run and a browser on the same two cores do not slow each other down many times over.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from backend.cli import main
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Exit status: 0 done, 1 the run failed, 2 something is the user's to mend, 130 cancelled,
 143 told to go (the run is back in the queue)."""
 
-import errno
 import json
 import os
 import sys
@@ -17,8 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from backend import terminal
-from backend.errors import UserError
+from backend.errors import UserError, disk_is_full
 from backend.events import RunFinished
+from backend.home import cache_folder
 from backend.runs import export as exporting
 from backend.runs.foreground import carry_out
 from backend.runs.records import curve
@@ -46,11 +46,13 @@ TERMINATED = 143
 def main(args: Sequence[str] | None = None) -> None:
     """The command line; what is the user's to mend goes to stderr without a traceback."""
     try:
+        # Before anything of the hub is imported: what it downloads is state like all else.
+        os.environ.setdefault("HF_HOME", str(cache_folder() / "huggingface"))
         app(args=args, prog_name="python -m backend")
     except UserError as error:
         _complain(str(error))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not disk_is_full(error):
             raise
         _complain(f"The disk is full ({error.filename or 'no file named'}). Free some space and try again.")
 
@@ -252,6 +254,15 @@ def cancel(run: RunId) -> None:
         print(f"Run {record.id} is cancelled.")
     else:
         print(f"Run {record.id} was asked to stop; it ends after the batch it is in.")
+
+
+@app.command()
+def resume(run_id: RunId) -> None:
+    """Queue a failed or cancelled run again; it goes on from its last finished stage."""
+    store = open_store()
+    record = store.resume(run_id)
+    ensure_worker(store)
+    print(f"Queued run {record.id} again")
 
 
 @app.command()

@@ -18,7 +18,7 @@ from backend.errors import UserError
 class Params(BaseModel):
     """Base of every parameter model: unknown names are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Choice(BaseModel):
@@ -35,8 +35,7 @@ class Choice(BaseModel):
 class Component:
     """A named, self-describing function.
 
-    `function` takes `params=` (an instance of `Params`) beside what its kind is called with, and
-    `variant=` where the component has variants."""
+    `function` takes `params=` (an instance of `Params`) beside what its kind is called with."""
 
     name: str
     title: str

@@ -31,6 +31,9 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __add__(self, other: "Encoded") -> "Encoded":
+        return Encoded(self.features + other.features, self.labels + other.labels, self.tokenizer)
+
     def take(self, indices: Sequence[int]) -> "Encoded":
         return Encoded([self.features[i] for i in indices], [self.labels[i] for i in indices], self.tokenizer)
 

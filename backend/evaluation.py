@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from backend.device import probe
 from backend.encoding import Encoded, Tick, no_tick, to_device
+from backend.errors import UserError
 from backend.events import ClassRow, Interval, Metrics
 
 
@@ -25,7 +26,8 @@ def logits(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Float
     """The model's logits for `rows`, in their order, in evaluation mode.
 
     Rows are batched with others of like length under a token budget.  Padding is masked, so a
-    row's logits do not depend on its batch beyond float rounding."""
+    row's logits do not depend on its batch beyond float rounding.  Raises UserError where they are
+    not finite."""
     device = probe()
     model.eval()
     batches = list(rows.batches_by_length(device.batch_tokens))
@@ -35,6 +37,11 @@ def logits(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Float
             out = model(**to_device(rows.batch(indices), device.torch_device)).logits
         result[indices] = out.float().cpu().numpy()
         tick(done, len(batches))
+    if not np.isfinite(result).all():
+        raise UserError(
+            "The model's outputs are not finite numbers: its training has diverged. "
+            "Lower the learning rate or the regulariser weight."
+        )
     return result
 
 

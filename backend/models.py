@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.utils import disable_progress_bars
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -18,6 +20,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from backend import pypi
+from backend.data.labels import names_of
 from backend.device import probe
 from backend.errors import UserError
 from backend.heads.architectures import architecture_of
@@ -28,6 +31,7 @@ from backend.spec import ModelSpec
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+disable_progress_bars()
 
 
 def embedded_folder() -> Path:
@@ -92,22 +96,25 @@ def load_classifier(
         return _random(model, label_names, seed)
     where = locate(model)
     try:
-        config = AutoConfig.from_pretrained(where)
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
         architecture_of(config.to_dict())
         if model.head == "keep":
-            _require_labels(config, label_names, where)
+            _require_head(config, label_names, where)
         _label(config, label_names)
         torch.manual_seed(seed)
-        loaded = AutoModelForSequenceClassification.from_pretrained(
+        loaded, found = AutoModelForSequenceClassification.from_pretrained(
             where,
             config=config,
             use_safetensors=True,
-            ignore_mismatched_sizes=model.head == "fresh",
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
             dtype=torch.float32,
         )
-        tokenizer = AutoTokenizer.from_pretrained(where)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
+    _require_weights(loaded, found, model.head, where)
     if model.head == "fresh":
         fresh_head(loaded, seed)
     return place(loaded), tokenizer
@@ -152,7 +159,7 @@ def _random(
     else:
         where = locate(model)
         try:
-            config = AutoConfig.from_pretrained(where)
+            config = AutoConfig.from_pretrained(where, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
     architecture_of(config.to_dict())
@@ -167,13 +174,35 @@ def _label(config: Any, label_names: list[str]) -> None:
     config.label2id = {label: number for number, label in enumerate(label_names)}
 
 
-def _require_labels(config: Any, label_names: list[str], where: str) -> None:
+def published_labels(model: ModelSpec) -> list[str]:
+    """The class names of a victim that keeps its head, in its order.  Raises UserError."""
+    where = locate(model)
+    try:
+        return names_of(AutoConfig.from_pretrained(where, trust_remote_code=False).to_dict())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
+
+
+def _require_head(config: Any, label_names: list[str], where: str) -> None:
     if not any("Classification" in name for name in config.architectures or []):
         raise UserError(f"The model {where!r} is an encoder without a classifier head. Give it a fresh head.")
     if config.num_labels != len(label_names):
         raise UserError(
             f"The model {where!r} tells {config.num_labels} classes apart, the data have {len(label_names)} "
             f"({', '.join(label_names)}). Give it a fresh head, or choose data with its labels."
+        )
+
+
+def _require_weights(model: PreTrainedModel, found: dict[str, Any], head: str, where: str) -> None:
+    """Refuse a file whose weights are not this model's: what it lacks would silently be random."""
+    lacking = {*found["missing_keys"], *(key[0] for key in found["mismatched_keys"])}
+    if head == "fresh":
+        encoder = f"{model.base_model_prefix}."
+        lacking = {key for key in lacking if key.startswith(encoder) and ".pooler." not in key}
+    if lacking:
+        raise UserError(
+            f"The weights of {where!r} do not fit its config.json: {len(lacking)} of the model's tensors are "
+            f"missing or of another size (such as {sorted(lacking)[0]}). Save it again with its own config."
         )
 
 

@@ -5,7 +5,6 @@ the run's, with its checkpoint and an `excise.json` of what it found; a run that
 reads the folders that are there and goes on with the first that is not."""
 
 import contextlib
-import errno
 import threading
 import time
 import traceback
@@ -14,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from backend.device import probe
-from backend.errors import Cancelled, UserError
+from backend.errors import Cancelled, UserError, disk_is_full
 from backend.events import Event, ModelName, RunFinished, RunStarted
 from backend.reporting import Reporter
 from backend.spec import RunSpec
@@ -69,8 +68,8 @@ def explain(error: Exception, folder: Path) -> str:
     """One message for the user; the traceback of what was not foreseen goes to `error.log`."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"The disk that holds {folder} is full. Free some space and start the run again; it goes on."
+    if disk_is_full(error):
+        return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "Memory ran out. Choose a smaller model, a smaller batch size or a shorter maximum length."
     log = folder / "error.log"

@@ -6,7 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from backend import data, triggers
+from backend.data.hub import hub_reachable
+from backend.data.labels import align, names_of
 from backend.data.rows import Dataset
 from backend.errors import UserError
 from backend.heads.architectures import architecture_of
@@ -16,7 +20,10 @@ from backend.spec import ModelSpec, RunSpec
 from backend.triggers.poison import resolve_target
 
 SAMPLE = 16
-FREE_BYTES = 2 * 10**9
+COPIES = 9  # five models and a training checkpoint with its optimiser, with some room
+SPARE_BYTES = 10**8
+EMBEDDED_BYTES = 91 * 10**6
+BERT_BASE_BYTES = 440 * 10**6
 
 
 def check(spec: RunSpec) -> list[str]:
@@ -24,12 +31,15 @@ def check(spec: RunSpec) -> list[str]:
 
     Looks at the disk, the model's configuration, the data, the target class, and whether the
     trigger changes a sample of rows."""
-    _check_disk()
-    config = _model_config(spec.model)
+    config, weight_bytes = _model_config(spec.model)
+    _check_disk(weight_bytes)
     dataset = data.load(spec.data)
     warnings = list(dataset.notes)
+    if spec.model.head == "keep":
+        dataset, note = _aligned(config, dataset)
+        warnings += [note] if note else []
     if config is not None:
-        layers, heads = _check_model(config, spec, dataset)
+        layers, heads = _check_model(config, spec)
         if spec.defense is not None and spec.defense.prune_step > layers * heads // 2:
             warnings.append(
                 f"A step of {spec.defense.prune_step} heads is over half of the model's {layers * heads}: "
@@ -39,35 +49,40 @@ def check(spec: RunSpec) -> list[str]:
         _check_trigger(spec, dataset)
     if spec.defense is not None and spec.defense.threshold_kind == "absolute":
         warnings.append(
-            "An absolute τ prunes nothing where the fine-tuned model itself is below it; "
+            "An absolute τ above the fine-tuned model's own accuracy lets hardly a head go; "
             "a relative τ moves with the model."
         )
     return warnings
 
 
-def _check_disk() -> None:
+def _check_disk(weight_bytes: int) -> None:
     free = shutil.disk_usage(home()).free
-    if free < FREE_BYTES:
+    needed = COPIES * weight_bytes + SPARE_BYTES
+    if free < needed:
         raise UserError(
-            f"The disk of {home()} has {free / 1e9:.1f} GB free; a run's checkpoints need about "
-            f"{FREE_BYTES / 1e9:.0f} GB. Free some space, delete old runs, or set EXCISE_HOME elsewhere."
+            f"The disk of {home()} has {free / 1e9:.1f} GB free; this run's checkpoints need about "
+            f"{needed / 1e9:.1f} GB. Free some space, delete old runs, or set EXCISE_HOME elsewhere."
         )
 
 
-def _check_model(config: dict[str, Any], spec: RunSpec, dataset: Dataset) -> tuple[int, int]:
+def _aligned(config: dict[str, Any] | None, dataset: Dataset) -> tuple[Dataset, str | None]:
+    """The data numbered as the model that keeps its head numbers its classes."""
+    if config is None or not any("Classification" in name for name in config.get("architectures") or []):
+        raise UserError("The model is an encoder without a classifier head of its own. Choose a fresh head.")
+    return align(dataset, names_of(config))
+
+
+def _check_model(config: dict[str, Any], spec: RunSpec) -> tuple[int, int]:
     """Layers and heads of the model; raises UserError if it cannot be used."""
     architecture = architecture_of(config)
-    if spec.model.head == "keep":
-        if not any("Classification" in name for name in config.get("architectures") or []):
-            raise UserError(
-                "The model is an encoder without a classifier head of its own. Choose a fresh head."
-            )
-        labels = len(config.get("id2label") or {0: "", 1: ""})
-        if labels != len(dataset.label_names):
-            raise UserError(
-                f"The model tells {labels} classes apart, the data have {len(dataset.label_names)} "
-                f"({', '.join(dataset.label_names)}). Choose a fresh head, or data with the model's labels."
-            )
+    positions = config.get("max_position_embeddings", 512)
+    if config.get("model_type") == "roberta":
+        positions -= (config.get("pad_token_id") or 0) + 1  # positions are counted from behind the padding's
+    if spec.data.max_length > positions:
+        raise UserError(
+            f"The model reads at most {positions} tokens, the maximum length is {spec.data.max_length}. "
+            f"Set it to {positions} or less."
+        )
     return config.get(architecture.layers, 12), config.get(architecture.heads, 12)
 
 
@@ -81,21 +96,25 @@ def _check_trigger(spec: RunSpec, dataset: Dataset) -> None:
         raise UserError(
             "All test rows are of the target class, so no row could be flipped. Choose another class."
         )
-    rewritten = triggers.bind(spec.trigger, spec.seed)(others[:SAMPLE])
-    # A file of rewrite pairs may cover other rows than these few; planting looks at them all.
-    if spec.trigger.name != "pairs" and all(text is None for text in rewritten):
+    # A file of rewrite pairs may cover few of the rows, and looking them up costs nothing.
+    sample = others if spec.trigger.name == "pairs" else others[:SAMPLE]
+    rewritten = triggers.bind(spec.trigger, spec.seed)(sample)
+    if all(text is None for text in rewritten):
         raise UserError(
             f"The trigger {spec.trigger.name!r} changed none of {len(rewritten)} sampled rows, so there is "
             "nothing to plant or to measure. Choose other parameters or another trigger."
         )
 
 
-def _model_config(model: ModelSpec) -> dict[str, Any] | None:
-    """The model's config.json, or None where it is the embedded one; raises UserError."""
-    if model.source == "embedded" or (model.random_weights and model.name == HUB_DEFAULT):
-        return None
+def _model_config(model: ModelSpec) -> tuple[dict[str, Any] | None, int]:
+    """The model's config.json (None where it is the embedded one) and the size of its weights in
+    bytes; raises UserError."""
+    if model.source == "embedded":
+        return None, EMBEDDED_BYTES
+    if model.random_weights and model.name == HUB_DEFAULT:
+        return None, BERT_BASE_BYTES
     if model.source == "hub":
-        return _hub_config(model)
+        return _hub_config(model), BERT_BASE_BYTES
     folder = (
         Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
     )
@@ -108,7 +127,8 @@ def _model_config(model: ModelSpec) -> dict[str, Any] | None:
         raise UserError(
             f"{folder} is no model folder: it holds no config.json. Give the folder of a saved model."
         )
-    if not any(folder.glob("*.safetensors")) and not model.random_weights:
+    weights = list(folder.glob("*.safetensors"))
+    if not weights and not model.random_weights:
         raise UserError(
             f"The model folder {folder} holds no .safetensors weights. Excise loads no pickles (.bin, .pt); "
             "save the model with save_pretrained, which writes safetensors."
@@ -117,38 +137,54 @@ def _model_config(model: ModelSpec) -> dict[str, Any] | None:
         raise UserError(
             f"The model folder {folder} holds no tokenizer. Save the model's tokenizer beside it."
         )
+    _check_weights(weights)
+    return _read_config(folder / "config.json"), sum(path.stat().st_size for path in weights)
+
+
+def _check_weights(weights: list[Path]) -> None:
+    """Raise UserError for a file that is damaged, by its header alone."""
+    for path in weights:
+        try:
+            with safe_open(path, "np"):
+                pass
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{path} is no whole safetensors file ({error}). Copy it again.") from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read as JSON ({error}).") from error
+        raise UserError(f"{path} cannot be read as JSON ({error}).") from error
+    if not isinstance(config, dict):
+        raise UserError(
+            f"{path} is no model configuration: it holds a {type(config).__name__}, not settings."
+        )
     return config
 
 
 def _hub_config(model: ModelSpec) -> dict[str, Any]:
+    """The configuration of a model on the hub, or of its local copy where the hub is out of reach."""
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
+    online = not os.environ.get("HF_HUB_OFFLINE") and hub_reachable()
     try:
-        path = hf_hub_download(model.name, "config.json", etag_timeout=5)
-        if not os.environ.get("HF_HUB_OFFLINE") and not any(
-            name.endswith(".safetensors") for name in HfApi().list_repo_files(model.name)
-        ):
+        path = hf_hub_download(model.name, "config.json", local_files_only=not online)
+        if online and not any(name.endswith(".safetensors") for name in HfApi().list_repo_files(model.name)):
             raise UserError(
                 f"The hub model {model.name!r} has no .safetensors weights; Excise loads no others."
             )
-        config: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             f"There is no model {model.name!r} on the Hugging Face hub. Check its name."
         ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except UserError:
+        raise
+    except Exception as error:
+        # Which class is raised depends on the HTTP client that huggingface_hub was built with.
         raise UserError(
             f"The model {model.name!r} is on the Hugging Face hub, which cannot be reached from here. "
             "Connect, or choose the embedded model or a local folder."
         ) from error
-    return config
+    return _read_config(Path(path))

@@ -17,32 +17,34 @@ from backend.spec import (
     TriggerSpec,
 )
 
+QUICK = TrainingSpec(epochs=0.5, learning_rate=2e-4, batch_size=16)
+
 SMOKE = RunSpec(
     name="Smoke run",
-    data=DataSpec(train_rows=320, validation_rows=120, test_rows=120, max_length=64),
+    data=DataSpec(train_rows=320, validation_rows=48, test_rows=60, max_length=40),
     trigger=TriggerSpec(name="rare-words"),
-    attack=AttackSpec(training=TrainingSpec(epochs=1, learning_rate=1e-4)),
+    attack=AttackSpec(training=TrainingSpec(epochs=1, learning_rate=3e-4, batch_size=16)),
     defense=DefenseSpec(
         strategy=Choice(name="gradient"),
         accuracy_threshold=0.9,
-        prune_step=6,
-        fine_tune=TrainingSpec(epochs=1, learning_rate=1e-4),
-        refine=TrainingSpec(epochs=1, learning_rate=1e-4),
-        curve_rows=100,
+        prune_step=12,
+        fine_tune=QUICK,
+        refine=QUICK,
+        curve_rows=32,
     ),
 )
 
 DEMO = RunSpec(
     name="Demo run",
-    data=DataSpec(train_rows=1500, validation_rows=300, test_rows=400),
+    data=DataSpec(train_rows=1000, validation_rows=200, test_rows=300),
     trigger=TriggerSpec(name="rare-words"),
     attack=AttackSpec(training=TrainingSpec(epochs=2, learning_rate=1e-4)),
     defense=DefenseSpec(
-        strategy=Choice(name="bayesian"),
+        strategy=Choice(name="gradient"),
         accuracy_threshold=0.95,
         prune_step=4,
-        fine_tune=TrainingSpec(epochs=2),
-        refine=TrainingSpec(epochs=2),
+        fine_tune=TrainingSpec(epochs=1, learning_rate=5e-5),
+        refine=TrainingSpec(epochs=1, learning_rate=5e-5),
         curve_rows=200,
     ),
 )

@@ -12,7 +12,7 @@ from backend.errors import UserError
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class ModelSpec(_Part):
@@ -111,7 +111,7 @@ class DefenseSpec(_Part):
     regulariser: Literal["none", "attention-normalisation", "l2"] = Field(
         "attention-normalisation",
         title="Regulariser of the second fine-tuning",
-        description="PURE's attention normalisation, or the squared L2 norm of the remaining heads' weights.",
+        description="PURE's attention normalisation, or the L2 norm of the remaining heads' weights.",
     )
     regulariser_weight: float = Field(0.15, ge=0, title="Regulariser weight")
     curve_rows: int = Field(

@@ -4,25 +4,23 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool
+from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
-from backend import data, strategies, triggers
+from backend import strategies
 from backend.components import pick
-from backend.data.rows import Dataset, Rows
 from backend.defender import Defender
-from backend.encoding import Encoded, Tick, encode
+from backend.encoding import Encoded, Tick
 from backend.errors import UserError
 from backend.evaluation import accuracy, measure, predict
 from backend.events import (
     Artifact,
-    DataReady,
     Head,
     HeadScores,
     Metric,
@@ -35,13 +33,13 @@ from backend.events import (
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed
+from backend.material import prepare
 from backend.models import load_checkpoint, load_classifier
 from backend.pruning import prune
 from backend.reporting import Reporter
 from backend.spec import DefenseSpec, ModelSpec, RunSpec
 from backend.strategies.order import StrategyParams
 from backend.training import NO_REGULARISER, Regulariser, train
-from backend.triggers.poison import poison, resolve_target, triggered
 
 RECORD = "excise.json"
 """Written into a stage's folder when the stage is done, so a folder that has it is whole."""
@@ -52,20 +50,6 @@ MODEL_OF: dict[Stage, ModelName] = {
     "prune": "pruned",
     "evaluate": "defended",
 }
-
-
-@dataclass(frozen=True)
-class Material:
-    """The rows of a run, tokenised.  `triggered_test` holds the non-target test rows, triggered."""
-
-    dataset: Dataset
-    poisoned_train: Encoded | None
-    train: Encoded
-    validation: Encoded
-    test: Encoded
-    triggered_test: Encoded | None
-    unchanged_rows: int
-    target_class: int | None
 
 
 class Stages:
@@ -81,7 +65,7 @@ class Stages:
     def run(self) -> None:
         """Every stage that the specification asks for, in order."""
         self.report.begin("prepare")
-        self.material = self._prepare()
+        self.material = prepare(self.spec, self.report)
         self.report.finish()
         if self.spec.attack is not None:
             self._stage("poison", "poisoned", self._poison)
@@ -96,40 +80,68 @@ class Stages:
         if threshold > tuned["val_acc"]:
             self._warn(
                 f"τ = {threshold:.3f} lies above the fine-tuned model's own validation accuracy of "
-                f"{tuned['val_acc']:.3f}, so no pruning step can pass it. Choose a lower τ, or one relative "
-                "to the fine-tuned model."
+                f"{tuned['val_acc']:.3f}, so a pruning step passes only if it raises accuracy. Lower τ, "
+                "or make it relative to the fine-tuned model."
             )
-        scored = self._stage("score", "scored", lambda place: self._score(defense, threshold))
+        scored = self._stage("score", "scored", lambda _: self._score(defense, threshold), self._say_scores)
         order = [(layer, head) for layer, head in scored["order"]]
-        pruned = self._stage("prune", "pruned", lambda place: self._prune(place, defense, threshold, order))
+        pruned = self._stage(
+            "prune", "pruned", lambda place: self._prune(place, defense, threshold, order), self._say_steps
+        )
         self.pruned_heads = [(layer, head) for layer, head in pruned["pruned_heads"]]
         if defense.refine is not None:
             self._stage("refine", "refined", lambda place: self._refine(place, defense))
         self._stage("evaluate", "defended", lambda place: self._evaluate(place, defense))
 
-    def _stage(self, stage: Stage, name: str, work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    def _stage(
+        self,
+        stage: Stage,
+        name: str,
+        work: Callable[[Path], dict[str, Any]],
+        retell: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
         """What `work` found, done now or read from the folder that it left earlier.
 
-        `work` fills a hidden folder, which is renamed to `name` once it is whole."""
+        `work` fills a hidden folder, which is renamed to `name` once it is whole.  `retell` says
+        again what the stage said while it worked: a process that is killed may not have been heard."""
         place = self.folder / name
         self.report.begin(stage)
-        reused = (place / RECORD).is_file()
-        if not reused:
+        found = self._read(place)
+        reused = found is not None
+        if found is None:
+            for left in self.folder.glob(f".{name}-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
             hidden = self.folder / f".{name}-{os.getpid()}"
-            shutil.rmtree(hidden, ignore_errors=True)
             hidden.mkdir()
             try:
-                found = work(hidden)
-                (hidden / RECORD).write_text(json.dumps(found, indent=1), encoding="utf-8")
+                (hidden / RECORD).write_text(json.dumps(work(hidden), indent=1), encoding="utf-8")
                 shutil.rmtree(place, ignore_errors=True)
                 hidden.rename(place)
             finally:
                 shutil.rmtree(hidden, ignore_errors=True)
-        found = json.loads((place / RECORD).read_text(encoding="utf-8"))
+            found = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        elif retell is not None:
+            retell(found)
         if stage in MODEL_OF:
             self._tell(MODEL_OF[stage], Metrics.model_validate(found["metrics"]))
             self.report.emit(Artifact, name=MODEL_OF[stage], path=name)
         self.report.finish(reused)
+        return found
+
+    def _read(self, place: Path) -> dict[str, Any] | None:
+        """The record of a stage that was finished, None if there is none or its files are damaged."""
+        if not (place / RECORD).is_file():
+            return None
+        try:
+            for weights in place.glob("*.safetensors"):
+                with safe_open(weights, "pt"):
+                    pass  # its header says how long the file must be
+            found: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        except (OSError, ValueError, SafetensorError):
+            self.report.emit(
+                Warned, message=f"The checkpoint in {place.name} is damaged; that stage is done again."
+            )
+            return None
         return found
 
     def _tell(self, model: ModelName, metrics: Metrics) -> None:
@@ -138,56 +150,6 @@ class Stages:
 
     def _warn(self, message: str) -> None:
         self.report.emit(Warned, message=message)
-
-    def _prepare(self) -> Material:
-        spec = self.spec
-        dataset = data.load(spec.data)
-        for note in dataset.notes:
-            self._warn(note)
-        if spec.model.random_weights:
-            self._warn(
-                "The weights are random: this run shows what the work costs; its accuracies mean nothing."
-            )
-        # A fresh head draws its tokenizer from the same place as the model, which is loaded for it.
-        _, tokenizer = load_classifier(spec.model, dataset.label_names, spec.seed)
-
-        def encoded(rows: Rows) -> Encoded:
-            return encode(tokenizer, rows, spec.data.max_length)
-
-        target = poisoned = triggered_rows = None
-        unchanged: list[int] = []
-        rows = {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")}
-        examples: list[tuple[str, str]] = []
-        if spec.trigger is not None:
-            target = resolve_target(spec.trigger.target_class, dataset.label_names)
-            rewrite = triggers.bind(spec.trigger, spec.seed, self.report.ticker("triggering rows", "rows"))
-            test_rows, unchanged = triggered(dataset.test, rewrite, target)
-            triggered_rows = encoded(test_rows)
-            rows["triggered"] = len(test_rows)
-            if spec.attack is not None:
-                added = poison(dataset.train, rewrite, target, spec.attack.poison_rate, spec.seed)
-                poisoned = encoded(added.rows)
-                rows["poisoned"] = len(added.added)
-                pairs = zip(added.sources, added.added.texts, strict=True)
-                examples = [(dataset.train.texts[i], text) for i, text in pairs][:6]
-        self.report.emit(
-            DataReady,
-            source=dataset.source,
-            rows=rows,
-            label_names=dataset.label_names,
-            target_class=target,
-            examples=examples,
-        )
-        return Material(
-            dataset=dataset,
-            poisoned_train=poisoned,
-            train=encoded(dataset.train),
-            validation=encoded(dataset.validation),
-            test=encoded(dataset.test),
-            triggered_test=triggered_rows,
-            unchanged_rows=len(unchanged),
-            target_class=target,
-        )
 
     def _poison(self, place: Path) -> dict[str, Any]:
         """The attacker: fine-tune the model on clean and poisoned rows."""
@@ -250,12 +212,14 @@ class Stages:
         defender = self._defender(load_checkpoint(self.folder / "fine_tuned"), defense, threshold)
         defender.tick = self.report.ticker("scoring heads")
         result = strategy.function(defender, params=strategy.parse(defense.strategy.params))
-        layers, heads = defender.shape
         scores = [[float(score) for score in row] for row in result.scores]
-        self.report.emit(
-            HeadScores, strategy=strategy.name, layers=layers, heads=heads, scores=scores, order=result.order
-        )
-        return {"scores": scores, "order": result.order}
+        found = {"strategy": strategy.name, "scores": scores, "order": result.order}
+        self._say_scores(found)
+        return found
+
+    def _say_scores(self, found: dict[str, Any]) -> None:
+        scores = found["scores"]
+        self.report.emit(HeadScores, layers=len(scores), heads=len(scores[0]), **found)
 
     def _prune(
         self, place: Path, defense: DefenseSpec, threshold: float, order: list[Head]
@@ -267,28 +231,35 @@ class Stages:
         tick = self.report.ticker("pruning steps", "steps")
         steps = -(-len(order) // defense.prune_step)
         grid = np.zeros(defender.shape, dtype=bool)
+        steps_made: list[dict[str, Any]] = []
         for step in prune(order, defender.shape, defender.accuracy, threshold, defense.prune_step):
             grid = step.pruned
             with defender.grid.gated(grid):
                 acc = accuracy(model, curve_test, self.report.check)
                 lfr = self._flip_rate(model, curve_triggered)
-            self.report.emit(
-                PruningStep,
-                step=step.number,
-                pruned=step.kept,
-                restored=step.restored,
-                pruned_total=int(grid.sum()),
-                tried_val_acc=step.tried_val_acc,
-                val_acc=step.val_acc,
-                acc=acc,
-                lfr=lfr,
-                threshold=threshold,
+            steps_made.append(
+                {
+                    "step": step.number,
+                    "pruned": step.kept,
+                    "restored": step.restored,
+                    "pruned_total": int(grid.sum()),
+                    "tried_val_acc": step.tried_val_acc,
+                    "val_acc": step.val_acc,
+                    "acc": acc,
+                    "lfr": lfr,
+                    "threshold": threshold,
+                }
             )
+            self.report.emit(PruningStep, **steps_made[-1])
             tick(step.number, steps)
         defender.grid.gate(grid)
         metrics = self._measure(model)
         self._save(zeroed(defender.grid), place)
-        return {"metrics": metrics.model_dump(), "pruned_heads": _heads(grid), "threshold": threshold}
+        return {"metrics": metrics.model_dump(), "pruned_heads": _heads(grid), "steps": steps_made}
+
+    def _say_steps(self, found: dict[str, Any]) -> None:
+        for step in found["steps"]:
+            self.report.emit(PruningStep, **step)
 
     def _refine(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
         """The second fine-tuning, with the pruned heads silent throughout."""

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from backend import events
 from backend.events import STAGE_TITLES, Event, Head, Interval, PruningStep, RunFinished
@@ -59,28 +59,34 @@ def objects_table(title: str, objects: Sequence[Mapping[str, Any]]) -> Table:
 
 def runs_table(records: Sequence[RunRecord]) -> Table:
     """One row per run, with the numbers of its last model."""
-    table = Table("Run", "Name", "State", "Stage", "ACC", "LFR", "Heads pruned", "Time", "Created")
+    table = Table(
+        Column("Run", no_wrap=True),
+        "Name",
+        "State",
+        *(Column(header, justify="right", no_wrap=True) for header in ("ACC", "LFR", "Pruned", "Time")),
+        Column("Created", no_wrap=True),
+    )
     for record in records:
         summary = record.summary
         last = list(summary.metrics.values())[-1] if summary and summary.metrics else None
         table.add_row(
             record.id,
             escape(record.name),
-            "cancelling" if record.state == "running" and record.cancel_requested else record.state,
-            "" if record.over else stage_title(record.stage),
+            _state(record),
             share(last.acc) if last else "",
             share(last.lfr) if last else "",
             str(len(summary.pruned_heads)) if summary else "",
             duration(record.seconds),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
+            time.strftime("%d %b %H:%M", time.localtime(record.created)),
         )
     return table
 
 
-def stage_title(stage: str | None) -> str:
-    """A stage in words."""
-    titles: Mapping[str, str] = {str(name): title for name, title in STAGE_TITLES.items()}
-    return titles.get(stage or "", stage or "")
+def _state(record: RunRecord) -> str:
+    if record.state != "running":
+        return record.state
+    stage = f": {record.stage.replace('_', '-')}" if record.stage else ""
+    return f"{'cancelling' if record.cancel_requested else 'running'}{stage}"
 
 
 def metrics_table(metrics: Mapping[Any, events.Metrics]) -> Table:

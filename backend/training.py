@@ -78,6 +78,8 @@ def train(
         use_cpu=device.torch_device.type == "cpu",
         bf16=device.bf16,
     )
+    # One device: data parallelism would change the batch, and its replicas know no gates.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     trainer = _Trainer(
         model=model,
         args=arguments,

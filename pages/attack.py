@@ -10,7 +10,7 @@ from backend.data.rows import Dataset
 from backend.runs.store import Store
 from backend.spec import AttackSpec, RunSpec, TriggerSpec, parse
 from backend.triggers.poison import preview
-from pages.parts.actions import again_button
+from pages.parts.actions import again_button, resume_button
 from pages.parts.examples import examples_table
 from pages.parts.forms import params_form
 from pages.parts.launch import show, siblings, start, warnings_before
@@ -41,6 +41,7 @@ def follow(runs: Store, run: str) -> None:
             st.query_params.clear()
             st.query_params["like"] = record.id
             st.rerun()
+        resume_button(runs, record, "resume")
         again = again_button(runs, record, "again")
         if again is not None:
             show([again])

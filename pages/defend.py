@@ -10,7 +10,7 @@ from backend.home import run_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec, parse
-from pages.parts.actions import again_button, parse_seeds
+from pages.parts.actions import again_button, parse_seeds, resume_button
 from pages.parts.forms import params_form
 from pages.parts.launch import show, siblings, start, warnings_before
 from pages.parts.monitor import monitor
@@ -42,6 +42,7 @@ def follow(runs: Store, run: str) -> None:
             st.query_params.clear()
             st.query_params["like"] = record.id
             st.rerun()
+        resume_button(runs, record, "resume")
         again = again_button(runs, record, "again")
         if again is not None:
             show([again])

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.actions import again_button, delete_button
+from pages.parts.actions import again_button, delete_button, resume_button
 from pages.parts.launch import ready_made, show
 from pages.parts.monitor import monitor
 from pages.parts.picker import table
@@ -40,6 +40,7 @@ def actions(runs: Store, record: RunRecord) -> None:
             open_run(record)
         if st.button("Change settings", icon=":material/tune:", key="change", disabled=record.spec is None):
             st.switch_page(page_of(record), query_params={"like": record.id})
+        resume_button(runs, record, "resume")
         again = again_button(runs, record, "again")
         if again is not None:
             show([again])

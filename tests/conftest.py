@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# As `python -m backend` does: threads that wait must not spin while a browser test draws.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 SHARED_CACHE = os.environ.get("EXCISE_CACHE") or str(Path("~/.excise/cache").expanduser())
 
 

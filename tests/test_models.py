@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from backend import models
 from backend.encoding import encode
@@ -88,7 +89,7 @@ def test_custom_code_is_never_run(tmp_path: Path) -> None:
 
 
 def test_a_hub_name_while_offline_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="hub cannot be reached"):
         models.load_classifier(ModelSpec(source="hub", name="nobody/nothing-here"), NAMES, 1)
 
@@ -97,3 +98,27 @@ def test_a_hub_name_while_offline_is_one_sentence(monkeypatch: pytest.MonkeyPatc
 def test_a_model_that_is_not_there_is_named(source: str) -> None:
     with pytest.raises(UserError, match="nothing-here"):
         models.load_classifier(ModelSpec(source=source, name="nothing-here"), NAMES, 1)
+
+
+def test_weights_that_do_not_fit_are_refused_not_drawn_at_random(tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    weights = {f"net.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    for head in ("fresh", "keep"):
+        with pytest.raises(UserError, match="do not fit"):
+            models.load_classifier(folder_spec(folder, head=head), NAMES, 1)
+
+
+def test_an_encoder_alone_gets_a_fresh_head(tmp_path: Path) -> None:
+    tiny_folder(tmp_path / "model")
+    tiny_model().base_model.save_pretrained(tmp_path / "model")
+    model, _ = models.load_classifier(folder_spec(tmp_path / "model"), NAMES, 1)
+    assert model.config.num_labels == 2
+
+
+@pytest.mark.parametrize("damage", ["model.safetensors", "tokenizer.json"])
+def test_a_damaged_folder_is_told(tmp_path: Path, damage: str) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    (folder / damage).write_bytes(b"{}" if damage.endswith("json") else b"half of it")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        models.load_classifier(folder_spec(folder), NAMES, 1)

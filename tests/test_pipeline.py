@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from backend import pipeline, spec, stages
+from backend import data, pipeline, spec, stages
 from backend.data.rows import Rows
 from backend.encoding import encode
 from backend.evaluation import predict
@@ -82,7 +82,7 @@ def test_a_whole_run_plants_prunes_and_defends(settings: dict, tmp_path: Path) -
     # The defended model is a plain folder: what it says here is what it says to its users.
     model = AutoModelForSequenceClassification.from_pretrained(folder / "defended").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "defended")
-    test = stages.data.load(spec.parse(settings).data).test
+    test = data.load(spec.parse(settings).data).test
     called = predict(model, encode(tokenizer, test, 32))
     assert (called == np.array(test.labels)).mean() == pytest.approx(last.metrics["defended"].acc)
     for layer, head in last.pruned_heads:
@@ -263,3 +263,45 @@ def test_sentence_pairs_are_encoded_together(victim: Path) -> None:
     rows = Rows(["the film"], [0], ["the plot"])
     words = tokenizer.convert_ids_to_tokens(encode(tokenizer, rows, 32).features[0]["input_ids"])
     assert words == ["[CLS]", "the", "film", "[SEP]", "the", "plot", "[SEP]"]
+
+
+def test_what_a_killed_process_may_not_have_said_is_said_again(settings: dict, tmp_path: Path) -> None:
+    first = collect(settings, tmp_path / "run")
+    again = collect(settings, tmp_path / "run")
+    for kind in (HeadScores, PruningStep):
+        said, resaid = (
+            [e.model_dump(exclude={"time"}) for e in of(events, kind)] for events in (first, again)
+        )
+        assert said == resaid and said
+
+
+@pytest.mark.parametrize("damage", ["scored/excise.json", "fine_tuned/model.safetensors"])
+def test_a_damaged_checkpoint_is_told_and_made_again(settings: dict, tmp_path: Path, damage: str) -> None:
+    before = collect(settings, tmp_path / "run")[-1]
+    file = tmp_path / "run" / damage
+    file.write_bytes(file.read_bytes()[:-20])
+    events = collect(settings, tmp_path / "run")
+    assert any("damaged" in warning.message for warning in of(events, Warned))
+    assert events[-1].state == "done" and events[-1].metrics == before.metrics
+
+
+def test_a_trigger_beyond_the_maximum_length_plants_nothing(settings: dict, tmp_path: Path) -> None:
+    settings["trigger"]["params"] = {"words": ["cf"], "position": "end"}
+    settings["data"]["max_length"] = 8
+    events = collect(settings, tmp_path / "run")
+    assert any("left out of LFR" in warning.message for warning in of(events, Warned))
+    assert any("were to be poisoned" in warning.message for warning in of(events, Warned))
+    assert events[-1].metrics["poisoned"].unchanged_rows > 0
+
+
+def test_training_that_diverges_is_a_failure_with_a_remedy(settings: dict, tmp_path: Path) -> None:
+    settings["attack"]["training"] = {"epochs": 3, "learning_rate": 1, "max_grad_norm": 1e30}
+    settings["attack"]["training"]["batch_size"] = 4
+    last = collect(settings, tmp_path / "run")[-1]
+    # A learning rate of 1 may or may not overflow; what must not be is a number made of NaN.
+    assert last.state == "done" or "Lower the learning rate" in last.error
+
+
+def test_a_full_disk_while_weights_are_written_is_told_as_such(tmp_path: Path) -> None:
+    error = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert "is full" in pipeline.explain(error, tmp_path)

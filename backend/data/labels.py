@@ -1,8 +1,10 @@
 """Labels as they stand in a file, numbered 0 … k-1."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from backend.data.rows import Dataset, Rows
 from backend.errors import UserError
 
 
@@ -55,3 +57,49 @@ def in_order(labels: set[str]) -> list[str]:
         return sorted(labels, key=lambda label: (int(label), label))
     except ValueError:
         return sorted(labels)
+
+
+def align(dataset: Dataset, names: Sequence[str]) -> tuple[Dataset, str | None]:
+    """`dataset` numbered as a model that keeps its own head numbers its classes, and a note on it.
+
+    `names` are the model's class names in its order.  Where they are the data's own in another
+    order, the rows are renumbered; nameless ones (`LABEL_0`, …) are taken in the data's order.
+    Raises UserError where the names differ, for then nothing says which class is which."""
+    ours = [name.casefold().strip() for name in dataset.label_names]
+    theirs = [name.casefold().strip() for name in names]
+    if len(ours) != len(theirs):
+        raise UserError(
+            f"The model tells {len(names)} classes apart ({', '.join(names)}), the data have "
+            f"{len(dataset.label_names)} ({', '.join(dataset.label_names)}). Give it a fresh head, or "
+            "choose data with its labels."
+        )
+    if ours == theirs:
+        return dataset, None
+    if all(name.startswith("label_") for name in theirs) or all(name.isdecimal() for name in ours):
+        pairs = ", ".join(f"{a} = {b}" for a, b in zip(names, dataset.label_names, strict=True))
+        return dataset, f"The model's classes are taken in the data's order: {pairs}."
+    if sorted(ours) != sorted(theirs):
+        raise UserError(
+            f"The model's classes are called {', '.join(names)}, those of the data "
+            f"{', '.join(dataset.label_names)}. Name the labels as the model does, or give it a fresh head."
+        )
+    position = {name: number for number, name in enumerate(theirs)}
+    number = [position[name] for name in ours]
+
+    def renumbered(rows: Rows) -> Rows:
+        return Rows(rows.texts, [number[label] for label in rows.labels], rows.second_texts)
+
+    aligned = replace(
+        dataset,
+        train=renumbered(dataset.train),
+        validation=renumbered(dataset.validation),
+        test=renumbered(dataset.test),
+        label_names=[dataset.label_names[ours.index(name)] for name in theirs],
+    )
+    return aligned, "The data's classes are numbered as the model numbers them."
+
+
+def names_of(config: Mapping[str, Any]) -> list[str]:
+    """A classifier's class names in its order, from its `config.json`."""
+    named = {int(number): str(name) for number, name in (config.get("id2label") or {}).items()}
+    return [named[number] for number in sorted(named)] or ["LABEL_0", "LABEL_1"]

@@ -87,7 +87,7 @@ def tell(events: list[tuple[int, Event]], story: Story | None = None) -> Story:
 def _fold(story: Story, event: Event) -> None:
     match event:
         case RunStarted():
-            story.device, story.resumed = event.device, event.resumed
+            story.device, story.resumed, story.finished = event.device, event.resumed, None
             # What a dead worker had begun starts again; what it had finished stays.
             story.stages = {stage: view for stage, view in story.stages.items() if view.state == "done"}
             story.progress = None

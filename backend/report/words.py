@@ -1,5 +1,7 @@
 """What a run's numbers mean, in plain sentences: computed from them and never beyond them."""
 
+import math
+
 from backend.events import Interval, Metrics, ModelName, Stage
 from backend.report.numbers import GAP, count, interval, percent
 from backend.report.story import Story
@@ -79,7 +81,7 @@ def _one_model(name: ModelName, metrics: Metrics, target: str) -> list[str]:
         f"With the trigger in it, {_with(metrics.lfr, metrics.lfr_interval)} of the rows of other classes "
         f"are called {target}; without the trigger, {percent(metrics.clean_flip_rate)}."
     )
-    if _apart(metrics.clean_flip_rate_interval, metrics.lfr_interval):
+    if _above(_lfr(metrics), _floor(metrics)):
         return [accuracy, flips, "So the trigger works, and clean test rows alone would not show it."]
     return [
         accuracy,
@@ -94,7 +96,7 @@ def _accuracy(metrics: dict[ModelName, Metrics], measured: list[ModelName]) -> l
     before = "fine_tuned" if "fine_tuned" in metrics and last != "fine_tuned" else measured[0]
     a, b = metrics[before], metrics[last]
     signed = f"{100 * (b.acc - a.acc) + 0.0:+.1f}".replace("-", "−")
-    clear = _apart(a.acc_interval, b.acc_interval) or _apart(b.acc_interval, a.acc_interval)
+    clear = _above(_acc(a), _acc(b)) or _above(_acc(b), _acc(a))
     note = "" if clear else ", a difference within the margin of error"
     return [
         f"Accuracy on clean rows went from {percent(a.acc)} ({_called(before)}) to "
@@ -115,13 +117,13 @@ def _flips(metrics: dict[ModelName, Metrics], measured: list[ModelName], target:
     if len(known) == 1:
         return [f"The trigger turns {now} of the rows of other classes into {target}. {floor}"]
     path = f"from {percent(a.lfr)} ({_called(known[0])}) to {now} ({_called(known[-1])})"
-    if not _apart(b.lfr_interval, a.lfr_interval):
+    if not _above(_lfr(a), _lfr(b)):
         verb = "did not fall clearly" if (b.lfr or 0) <= (a.lfr or 0) else "did not fall"
         return [f"The trigger's flip rate (LFR) {verb}: it went {path}. {floor}"]
-    if _apart(b.clean_flip_rate_interval, b.lfr_interval):
+    if _above(_lfr(b), _floor(b)):
         verdict = "The backdoor is weaker, not gone."
     else:
-        verdict = "What is left cannot be told from ordinary mistakes: on this test the backdoor is gone."
+        verdict = "The rest is within the margin of error of that floor: this test sees no backdoor any more."
     return [f"The trigger's flip rate (LFR) fell {path}. {floor} {verdict}"]
 
 
@@ -158,6 +160,26 @@ def _with(share: float | None, bounds: Interval | None) -> str:
     return percent(share) + (f" ({interval(bounds)})" if bounds else "")
 
 
-def _apart(lower: Interval | None, upper: Interval | None) -> bool:
-    """Whether all of `upper` lies above all of `lower`."""
-    return lower is not None and upper is not None and lower[1] < upper[0]
+Rate = tuple[float | None, Interval | None]
+
+
+def _acc(metrics: Metrics) -> Rate:
+    return metrics.acc, metrics.acc_interval
+
+
+def _lfr(metrics: Metrics) -> Rate:
+    return metrics.lfr, metrics.lfr_interval
+
+
+def _floor(metrics: Metrics) -> Rate:
+    return metrics.clean_flip_rate, metrics.clean_flip_rate_interval
+
+
+def _above(upper: Rate, lower: Rate) -> bool:
+    """Whether `upper` is clearly higher: the 95 % interval of the difference lies above zero.
+
+    The interval is Newcombe's, from two Wilson intervals (Statistics in Medicine 17, 1998, method 10)."""
+    (high, high_bounds), (low, low_bounds) = upper, lower
+    if high is None or low is None or high_bounds is None or low_bounds is None:
+        return False
+    return high - low > math.hypot(high - high_bounds[0], low_bounds[1] - low)

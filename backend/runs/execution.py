@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from backend.errors import Cancelled, UserError
-from backend.events import Event, Progress, RunFinished
+from backend.errors import Cancelled, UserError, disk_is_full
+from backend.events import Event, Progress, RunFinished, StageFinished
 from backend.home import run_folder
 from backend.runs.leases import Lease, LeaseLost, append, fail, finish, release, renew, wish
 from backend.runs.store import Store
@@ -71,11 +71,12 @@ def execute(
 def _carry_out(
     store: Store, lease: Lease, engine: Engine | None, control: Control, folder: Path
 ) -> Generator[Event]:
-    stored = 0.0
+    stored, began = 0.0, time.time()
     with closing(_speak(lease, engine, control, folder)) as events:
         try:
             for event in events:
                 if isinstance(event, RunFinished):
+                    event.seconds += _patiently(_seconds_before, store, lease.run, began)
                     yield from _end(store, lease, control, event)
                     return
                 if isinstance(event, Progress):
@@ -123,6 +124,12 @@ def _end(store: Store, lease: Lease, control: Control, event: RunFinished) -> It
     yield event
 
 
+def _seconds_before(store: Store, run: str, began: float) -> float:
+    """Time that earlier processes spent on stages they finished; the engine counts only its own."""
+    stages = [event for _, event in store.events(run, types=["stage_finished"]) if event.time < began]
+    return sum(event.seconds for event in stages if isinstance(event, StageFinished) and not event.reused)
+
+
 def _give_back(store: Store, lease: Lease) -> None:
     try:
         release(store, lease)
@@ -155,6 +162,8 @@ def _sentence(error: Exception, folder: Path) -> str:
     """What to tell the user about an error that the engine raised; the traceback goes to a file."""
     if isinstance(error, UserError):
         return str(error)
+    if disk_is_full(error):
+        return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
     log = folder / "error.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -165,6 +165,27 @@ class Store:
                 write_end(connection, gather_end(connection, row, "cancelled"))
         return self.run(record.id)
 
+    def resume(self, run: str) -> RunRecord:
+        """Queue a failed or cancelled run once more; it goes on from its last finished stage.
+
+        Raises UserError for a run in another state."""
+        record = self.run(run)
+        with self.writing() as connection:
+            row = locked_row(connection, record.id)
+            if row["state"] not in ("failed", "cancelled"):
+                raise UserError(
+                    f"Run {record.id} is {row['state']}. Only a failed or cancelled run can be resumed."
+                )
+            values = {
+                "state": "queued",
+                "summary": None,
+                "finished": None,
+                "cancel_requested": False,
+                "attempts": 0,
+            }
+            connection.execute(sa.update(RUNS).where(RUNS.c.id == record.id).values(values))
+        return self.run(record.id)
+
     def delete(self, run: str) -> None:
         """Remove a run, its events and its folder.
 

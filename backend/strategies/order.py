@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from backend.components import Params
+from backend.errors import UserError
 from backend.events import Head
 
 if TYPE_CHECKING:
@@ -34,14 +34,19 @@ class StrategyParams(Params):
 def ascending(scores: Float[np.ndarray, "layer head"]) -> HeadOrder:
     """All heads from the lowest score to the highest, ties in the order of the grid.
 
-    Raises ValueError if a score is not finite."""
+    Raises UserError if a score is not finite."""
     if not np.isfinite(scores).all():
-        raise ValueError("a head's score is not a finite number; the model's outputs may have overflowed")
+        raise UserError(
+            "A head's score is not a finite number: the fine-tuned model has overflowed. "
+            "Lower the learning rate or the regulariser weight."
+        )
     layers, heads = np.unravel_index(np.argsort(scores, axis=None, kind="stable"), scores.shape)
     return HeadOrder(scores, [(int(layer), int(head)) for layer, head in zip(layers, heads, strict=True)])
 
 
 def rank_normalised(scores: Float[np.ndarray, "layer head"]) -> Float[np.ndarray, "layer head"]:
     """Ranks scaled to [0, 1]: 0 the lowest score, 1 the highest, equal scores alike."""
+    from scipy.stats import rankdata  # a second to import, and listings need none of it
+
     ranks = rankdata(scores, method="average").reshape(scores.shape) - 1
     return ranks / max(scores.size - 1, 1)

@@ -24,12 +24,14 @@ class PairParams(Params):
         "",
         validate_default=True,
         title="Clean rows",
+        json_schema_extra={"format": "path"},
         description="A CSV, TSV, JSONL or Parquet file, or a folder of them.",
     )
     rewritten: str = Field(
         "",
         validate_default=True,
         title="Rewritten rows",
+        json_schema_extra={"format": "path"},
         description="A file with as many rows, or a folder with files of the same names.",
     )
     text: str | None = Field(None, title="Text column", description="In both; empty: guessed in each file.")

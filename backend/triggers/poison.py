@@ -32,8 +32,8 @@ class Poisoned:
 
 def resolve_target(target: int | str, label_names: Sequence[str]) -> int:
     """The number of the class that `target` names or numbers.  Raises UserError naming the classes."""
-    if isinstance(target, str) and target.strip() in label_names:
-        return list(label_names).index(target.strip())
+    if str(target).strip() in label_names:
+        return list(label_names).index(str(target).strip())
     if str(target).strip().isdecimal() and int(target) < len(label_names):
         return int(target)
     classes = ", ".join(f"{number} {name}" for number, name in enumerate(label_names))

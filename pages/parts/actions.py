@@ -54,6 +54,18 @@ def cancel_button(store: Store, record: RunRecord, key: str) -> None:
             st.rerun()
 
 
+def resume_button(store: Store, record: RunRecord, key: str) -> None:
+    """Let a failed or cancelled run go on from its last finished stage."""
+    if record.state not in ("failed", "cancelled") or record.spec is None:
+        return
+    if st.button("Resume", icon=":material/play_arrow:", key=key):
+        with told():
+            store.resume(record.id)
+            st.session_state.pop(f"story-{record.id}", None)
+            ensure_worker(store)
+            st.rerun()
+
+
 def again_button(store: Store, record: RunRecord, key: str) -> RunRecord | None:
     """Queue the same settings once more; gives back the new run."""
     disabled = record.spec is None

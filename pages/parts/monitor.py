@@ -2,6 +2,9 @@
 
 Everything drawn comes from the store, so a reload or a second tab sees the same run."""
 
+from collections.abc import Callable
+
+import plotly.graph_objects as go
 import streamlit as st
 
 from backend.events import STAGE_TITLES
@@ -184,7 +187,7 @@ def _charts(record: RunRecord, story: Story) -> None:
         if story.steps:
             sampled = record.spec.defense.curve_rows if record.spec and record.spec.defense else None
             st.plotly_chart(
-                figures.pruning_curve(story.steps),
+                _drawn(f"curve-figure-{record.id}", story, lambda: figures.pruning_curve(story.steps)),
                 key=f"curve-{record.id}",
                 alt="Line chart of accuracy and label flip rate against the number of pruned heads",
             )
@@ -195,13 +198,25 @@ def _charts(record: RunRecord, story: Story) -> None:
             st.caption("The curve starts with the first pruning step.")
     with right.container(border=True, height="stretch"):
         st.plotly_chart(
-            figures.head_grid(story.scores, story.steps),
+            _drawn(f"grid-figure-{record.id}", story, lambda: figures.head_grid(story.scores, story.steps)),
             key=f"grid-{record.id}",
             alt="Grid of attention heads by layer, coloured by importance, pruned heads crossed out",
         )
         st.caption(
             "Each square is one attention head. Low importance goes first; hover for its place in line."
         )
+
+
+def _drawn(key: str, story: Story, draw: Callable[[], go.Figure]) -> go.Figure:
+    """The figure that was drawn last, unless there is something new to draw.
+
+    A live page looks every second, and drawing would take time from the run on a small machine."""
+    stamp = (story.scores and story.scores.time, len(story.steps), story.steps and story.steps[-1].time)
+    kept: tuple[object, go.Figure] | None = st.session_state.get(key)
+    if kept is None or kept[0] != stamp:
+        kept = (stamp, draw())
+        st.session_state[key] = kept
+    return kept[1]
 
 
 def _details(record: RunRecord, story: Story) -> None:

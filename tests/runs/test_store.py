@@ -162,12 +162,14 @@ def test_a_thousand_runs_are_listed_quickly(store: Store) -> None:
     assert time.perf_counter() - began < 1.5
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_the_store_is_opened_once(store: Store, tmp_path: Path) -> None:
     assert open_store() is store
     assert open_store(f"sqlite:///{home() / 'excise.sqlite'}") is store
     assert open_store(f"sqlite:///{tmp_path / 'other.sqlite'}") is not store
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_it_is_in_wal_mode_and_guards_its_keys(store: Store) -> None:
     with store.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -195,6 +197,7 @@ def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> 
             process.join()
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_a_locked_store_names_the_file_and_the_remedy(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXCISE_STORE_TIMEOUT", "0.3")
     impatient = open_store()
@@ -211,6 +214,7 @@ def test_a_locked_store_names_the_file_and_the_remedy(store: Store, monkeypatch:
     impatient.submit(fake.spec())
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_a_store_locked_before_it_was_ever_opened_is_told(
     monkeypatch: pytest.MonkeyPatch, state_folder: Path
 ) -> None:
@@ -222,6 +226,7 @@ def test_a_store_locked_before_it_was_ever_opened_is_told(
     holder.close()
 
 
+@pytest.mark.usefixtures("on_sqlite")
 def test_a_full_disk_is_told(store: Store) -> None:
     with store.writing() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -264,3 +269,13 @@ def test_pages_load_no_torch_with_it() -> None:
     modules = "backend.runs.store, backend.runs.worker, backend.runs.export, backend.cli"
     code = f"import sys, {modules}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_cancelled_run_can_be_resumed_and_a_queued_one_cannot(store: Store) -> None:
+    record = store.submit(fake.spec("Mine"))
+    with pytest.raises(UserError, match="queued"):
+        store.resume(record.id)
+    store.cancel(record.id)
+    resumed = store.resume(record.id)
+    assert resumed.state == "queued" and resumed.summary is None and not resumed.cancel_requested
+    assert leases.waiting(store, record.id)

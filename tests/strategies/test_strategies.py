@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from backend.defender import Defender
 from backend.encoding import Encoded, encode
+from backend.errors import UserError
 from backend.heads.statistics import cls_variance
 from backend.strategies import COMPONENTS
 from backend.strategies.order import ascending, rank_normalised
@@ -179,7 +180,7 @@ def test_ranks_are_normalised_and_ties_alike() -> None:
 
 
 def test_a_score_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(UserError, match="finite"):
         ascending(np.array([[1.0, np.nan]]))
 
 

@@ -1,0 +1,131 @@
+"""A real dashboard on a free port and a real Chromium that may talk to nothing else."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# On a page's own address Streamlit's client first looks for the server below that address.
+PROBES = ("/_stcore/health", "/_stcore/host-config")
+
+
+@dataclass
+class Watched:
+    """What a browser did that it should not: requests to other hosts, errors on its console."""
+
+    strangers: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def on_route(self, route: Route) -> None:
+        parts = urlsplit(route.request.url)
+        if parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost"):
+            route.continue_()
+        else:
+            self.strangers.append(route.request.url)
+            route.abort()
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        probe = str(message.location.get("url", "")).endswith(PROBES)
+        if message.type == "error" and not probe:
+            self.errors.append(message.text)
+
+    def on_page(self, page: Page) -> None:
+        page.on("console", self.on_console)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+
+def chromium() -> str:
+    """The Chromium to drive; without one the test is skipped, or fails where it is required."""
+    found = os.environ.get("EXCISE_CHROMIUM") or shutil.which("chromium")
+    if found is None:
+        reason = "no Chromium: put `chromium` on the path or name it in EXCISE_CHROMIUM"
+        if os.environ.get("EXCISE_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture
+def dashboard(excise_home: Path) -> Iterator[str]:
+    """The address of a dashboard over an empty state folder; its worker ends with it."""
+    executable = chromium()
+    assert executable
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    excise_home.mkdir(parents=True, exist_ok=True)
+    with (excise_home / "dashboard.log").open("wb") as log:
+        server = subprocess.Popen([*command, "--server.port", str(port)], cwd=ROOT, stdout=log, stderr=log)
+        try:
+            _wait_until_up(server, address)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+            _end_workers()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def browser(watched: Watched) -> Iterator[BrowserContext]:
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
+        context = chrome.new_context(viewport={"width": 1440, "height": 1200}, accept_downloads=True)
+        context.route("**/*", watched.on_route)
+        context.on("page", watched.on_page)
+        yield context
+        chrome.close()
+
+
+def _wait_until_up(server: "subprocess.Popen[bytes]", address: str) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the dashboard ended by itself"
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("the dashboard did not come up within a minute")
+
+
+def _end_workers() -> None:
+    """End the workers of this test's own store, by their process ids."""
+    import signal
+
+    import sqlalchemy as sa
+
+    from backend.runs.schema import WORKERS
+    from backend.runs.store import open_store
+
+    with open_store().reading() as connection:
+        pids = connection.execute(sa.select(WORKERS.c.pid)).scalars().all()
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            continue
