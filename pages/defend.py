@@ -24,6 +24,7 @@ from pages.parts.spec_form import (
     target_class,
     training_form,
     trigger_form,
+    variant_select,
 )
 from pages.parts.ui import enter, plain, store, told, wide
 
@@ -139,13 +140,7 @@ def _strategy(default: RunSpec, key: str) -> dict[str, Any]:
     """Which heads go first."""
     chosen = default.defense.strategy if default.defense else None
     component = component_select("Which heads go first", strategies.COMPONENTS, f"{key}-strategy", chosen)
-    variant = None
-    if len(component.variants) > 1:
-        variants = list(component.variants)
-        index = variants.index(chosen.variant) if chosen and chosen.variant in variants else 0
-        variant = st.selectbox(
-            "Variant", variants, index, str.capitalize, key=f"{key}-{component.name}-variant"
-        )
+    variant = variant_select(component, f"{key}-{component.name}-variant", chosen)
     values = chosen.params if chosen and chosen.name == component.name else {}
     params = params_form(component.params, f"{key}-{component.name}", values)
     return {"strategy": {"name": component.name, "variant": variant, "params": params}}

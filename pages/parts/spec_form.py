@@ -149,6 +149,7 @@ def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
 def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
     """Name and parameters of a trigger."""
     component = component_select("Trigger", triggers.COMPONENTS, f"{key}-name", value)
+    variant = variant_select(component, f"{key}-{component.name}-variant", value)
     chosen = value.params if value and value.name == component.name else {}
     fields = component.params.model_fields
     # A trigger whose parameters are files: let users bring them instead of typing paths.
@@ -161,7 +162,7 @@ def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
         )
     rest = [name for name in fields if name not in paths]
     params |= params_form(component.params, f"{key}-{component.name}", chosen, rest)
-    return {"name": component.name, "params": params}
+    return {"name": component.name, "variant": variant, "params": params}
 
 
 def target_class(key: str, label_names: list[str], value: int | str | None) -> int:
@@ -187,6 +188,15 @@ def component_select(
     name = st.selectbox(label, names, index, format_func=lambda name: components[name].title, key=key)
     st.caption(plain(components[name].summary))
     return components[name]
+
+
+def variant_select(component: Component, key: str, value: Choice | None) -> str | None:
+    """Which variant of a component that has several; None where there is no choice."""
+    if len(component.variants) < 2:
+        return None
+    variants = list(component.variants)
+    index = variants.index(value.variant) if value and value.variant in variants else 0
+    return st.selectbox("Variant", variants, index, str.capitalize, key=key)
 
 
 def name_input(key: str, value: str) -> str:

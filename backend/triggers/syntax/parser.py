@@ -69,7 +69,7 @@ def load() -> "Language":
         from spacy.language import Language
     except ImportError as error:
         raise UserError(
-            "The syntactic trigger needs spaCy, which is not installed. Run: pip install -r requirements.txt"
+            "This trigger needs spaCy, which is not installed. Run: pip install -r requirements.txt"
         ) from error
     if not Language.has_factory("sentence_ends"):
         Language.component("sentence_ends", func=_mark_sentences)
