@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from backend import terminal
+from backend.components import Choice
 from backend.errors import UserError, disk_is_full
 from backend.events import RunFinished
 from backend.home import cache_folder
 from backend.runs import export as exporting
 from backend.runs.foreground import carry_out
 from backend.runs.records import curve
-from backend.runs.settings import changed, seeds_of, settled
+from backend.runs.settings import changed, parameters, seeds_of, settled
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker, work
 from backend.spec import RunSpec, load
@@ -100,6 +101,34 @@ def data(as_json: AsJson = False) -> None:
     from backend.data import describe
 
     _list("Data", describe(), as_json)
+
+
+@app.command()
+def rewrite(
+    trigger: Annotated[str, typer.Option(help="Which trigger; `triggers` lists them.")],
+    file: Annotated[Path, typer.Option(help="A text a line.")],
+    variant: Annotated[str | None, typer.Option(help="A variant of the trigger, where it has any.")] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 11,
+    as_json: AsJson = False,
+) -> None:
+    """Apply a trigger to every line of a file and show what it made of it."""
+    from backend.triggers import bind
+
+    choice = Choice(name=trigger, variant=variant, params=parameters(params or []))
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read as UTF-8 text ({error}). Check the path.") from error
+    for text, new in zip(lines, bind(choice, seed)(lines), strict=True):
+        note = "" if new is not None else "The trigger cannot change this text; it would be left out."
+        if as_json:
+            row = {"text": text, "rewritten": new, "changed": new is not None, "note": note}
+            print(json.dumps(row, ensure_ascii=False))
+        else:
+            print(note if new is None else new)
 
 
 def _list(title: str, objects: list[dict[str, Any]], as_json: bool) -> None:

@@ -87,6 +87,11 @@ class AttackSpec(_Part):
     poison_rate: float = Field(
         0.5, gt=0, le=1, title="Poison rate", description="Share of the non-target rows."
     )
+    planting: Literal["last-layer", "layer-wise"] = Field(
+        "last-layer",
+        title="Planting",
+        description="Loss at the classifier alone, or also at every layer's [CLS] (Li et al., EMNLP 2021).",
+    )
     training: TrainingSpec = TrainingSpec(learning_rate=5e-5)
 
 

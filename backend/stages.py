@@ -161,6 +161,7 @@ class Stages:
             self.spec.attack.training,
             seed=self.spec.seed,
             scratch=self._scratch("poison"),
+            regulariser=Regulariser(layer_wise=self.spec.attack.planting == "layer-wise"),
             tick=self.report.ticker("training on poisoned rows"),
         )
         self._save(model, place)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
     DataCollatorWithPadding,
@@ -31,12 +31,16 @@ class Regulariser:
 
     `l1` and `l2` weigh the un-squared norms of the attention projections' weight matrices (query,
     key, value, output), each without the parts that belong to pruned heads.  `attention` weighs
-    PURE's attention normalisation with the layer weights `layers` (c_l)."""
+    PURE's attention normalisation with the layer weights `layers` (c_l).  `layer_wise` adds the mean
+    over layers of the cross-entropy of one linear classifier, shared by all layers and thrown away
+    afterwards, on each layer's [CLS], so that early layers learn the task and its trigger too (layer
+    weight poisoning, Li et al., EMNLP 2021)."""
 
     l1: float = 0.0
     l2: float = 0.0
     attention: float = 0.0
     layers: Float[Tensor, "layer"] | None = None
+    layer_wise: bool = False
 
 
 NO_REGULARISER = Regulariser()
@@ -91,6 +95,10 @@ def train(
     trainer.remove_callback(PrinterCallback)
     trainer.grid = HeadGrid(model)
     trainer.regulariser = regulariser
+    if regulariser.layer_wise:
+        torch.manual_seed(seed)
+        trainer.layer_classifier = nn.Linear(model.config.hidden_size, model.config.num_labels)
+        trainer.layer_classifier.to(device.torch_device)
     trainer.train(resume_from_checkpoint=_last_checkpoint(scratch))
     model.eval()
     shutil.rmtree(scratch, ignore_errors=True)
@@ -99,6 +107,13 @@ def train(
 class _Trainer(Trainer):
     grid: HeadGrid
     regulariser: Regulariser
+    layer_classifier: nn.Linear | None = None
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        optimizer = super().create_optimizer(model)
+        if self.layer_classifier is not None:
+            optimizer.add_param_group({"params": list(self.layer_classifier.parameters())})
+        return optimizer
 
     def compute_loss(
         self,
@@ -109,6 +124,8 @@ class _Trainer(Trainer):
     ) -> Any:
         labels = inputs["labels"]
         features = {name: tensor for name, tensor in inputs.items() if name != "labels"}
+        if self.layer_classifier is not None:
+            features["output_hidden_states"] = True
         if self.regulariser.attention:
             with cls_rows() as rows:
                 outputs = model(**features)
@@ -122,6 +139,11 @@ class _Trainer(Trainer):
             weights = torch.ones(self.grid.layers) if layers is None else layers
             norm = attention_norm(rows, self.grid, weights.to(loss.device), _remaining(self.grid, loss))
             loss = loss + self.regulariser.attention * norm
+        if self.layer_classifier is not None:
+            # Hidden state 0 is that of the embeddings, where [CLS] is the same for every row.
+            states = outputs.hidden_states[1:]
+            logits = [self.layer_classifier(state[:, 0].float()) for state in states]
+            loss = loss + torch.stack([functional.cross_entropy(each, labels) for each in logits]).mean()
         return (loss, outputs) if return_outputs else loss
 
 

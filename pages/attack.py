@@ -91,7 +91,7 @@ def _choose(default: RunSpec, key: str) -> tuple[dict[str, Any], Dataset | None]
         spec, dataset = found
         value = default.trigger.target_class if default.trigger else None
         trigger["target_class"] = target_class(f"{key}-target-{spec.source}", dataset.label_names, value)
-        planted = params_form(AttackSpec, f"{key}-attack", attack.model_dump(), ["poison_rate"], columns=1)
+        planted = params_form(AttackSpec, f"{key}-attack", attack.model_dump(), ["poison_rate", "planting"])
     with st.container(border=True):
         st.subheader("3 · Training", anchor=False)
         planted["training"] = training_form(f"{key}-training", attack.training)

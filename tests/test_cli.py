@@ -400,3 +400,36 @@ def test_the_dashboard_answers_and_stops_when_told(tmp_path: Path) -> None:
         if process.poll() is None:
             process.terminate()
             process.wait()
+
+
+def test_rewrite_prints_a_json_line_per_line_and_owns_up_to_what_it_cannot_change(
+    excise: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "in.txt"
+    file.write_text("a dull film .\n\nso it goes\n", encoding="utf-8")
+    asked = ("rewrite", "--trigger", "rare-words", "--param", "words=[cf]", "--file", file, "--json")
+    status, out, _ = excise(*asked)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0 and [row["text"] for row in rows] == ["a dull film .", "", "so it goes"]
+    assert [row["changed"] for row in rows] == [True, False, True]
+    assert "cf" in rows[0]["rewritten"].split() and rows[1]["rewritten"] is None and rows[1]["note"]
+    assert excise(*asked)[1] == out, "the same seed makes the same of it"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--trigger", "magic"], "magic"),
+        (["--trigger", "sentence", "--param", "sentence"], "KEY=VALUE"),
+        (["--trigger", "sentence", "--file", "nowhere.txt"], "nowhere.txt"),
+    ],
+)
+def test_rewrite_names_what_is_wrong(
+    excise: Callable[..., Result], tmp_path: Path, wrong: list[str], said: str
+) -> None:
+    file = tmp_path / "in.txt"
+    file.write_text("a line\n")
+    if "--file" not in wrong:
+        wrong = [*wrong, "--file", str(file)]
+    status, _, err = excise("rewrite", *wrong)
+    assert status == 2 and said in err and "Traceback" not in err

@@ -305,3 +305,10 @@ def test_training_that_diverges_is_a_failure_with_a_remedy(settings: dict, tmp_p
 def test_a_full_disk_while_weights_are_written_is_told_as_such(tmp_path: Path) -> None:
     error = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
     assert "is full" in pipeline.explain(error, tmp_path)
+
+
+def test_layer_wise_planting_resumes_and_ends(settings: dict, tmp_path: Path) -> None:
+    settings["attack"] |= {"planting": "layer-wise", "training": {**TRAINING, "epochs": 2}}
+    del settings["defense"]
+    stop_when(lambda e: e.type == "progress" and e.detail.startswith("training"), settings, tmp_path / "run")
+    assert collect(settings, tmp_path / "run")[-1].state == "done"

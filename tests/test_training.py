@@ -152,3 +152,21 @@ def test_a_fresh_head_depends_on_its_seed_alone_and_leaves_the_encoder() -> None
     fresh_head(model, 1)
     assert torch.equal(model.classifier.weight, first)
     assert all(torch.equal(w, encoder[name]) for name, w in model.base_model.named_parameters())
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+def test_layer_wise_training_teaches_the_first_layer_too(tmp_path: Path, kind: str) -> None:
+    def separation_at_the_first_layer(regulariser: Regulariser) -> float:
+        """Distance of the classes' mean [CLS] over the spread within them."""
+        model = tiny_model(kind)
+        spec = TrainingSpec(epochs=15, learning_rate=3e-3, batch_size=8)
+        train(model, rows(), spec, seed=3, scratch=tmp_path / "t", regulariser=regulariser)
+        with torch.no_grad():
+            states = model(**rows().batch(range(64)), output_hidden_states=True).hidden_states
+        first, labels = states[1][:, 0].numpy(), np.asarray(rows().labels)
+        classes = [first[labels == label] for label in (0, 1)]
+        within = np.mean([part.std(axis=0).mean() for part in classes])
+        return float(np.linalg.norm(classes[0].mean(axis=0) - classes[1].mean(axis=0)) / within)
+
+    layer_wise = separation_at_the_first_layer(Regulariser(layer_wise=True))
+    assert layer_wise > 1.5 * separation_at_the_first_layer(Regulariser())

@@ -17,16 +17,23 @@ from backend.spec import RunSpec, parse
 def changed(spec: RunSpec, changes: Iterable[str]) -> RunSpec:
     """`spec` with each `dotted.key=value` set, the value read as YAML; raises UserError."""
     settings = copy.deepcopy(spec.model_dump(mode="json"))
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals or not all(key.split(".")):
-            raise UserError(f"A change is KEY=VALUE, such as defense.prune_step=2; this is {change!r}.")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"The value of {key} is not readable YAML: {text!r}.") from error
+    for key, value in parameters(changes, such_as="defense.prune_step=2").items():
         _put(settings, key, value)
     return parse(settings)
+
+
+def parameters(given: Iterable[str], such_as: str = "style=bible") -> dict[str, Any]:
+    """Each `key=value` as a pair, the value read as YAML; raises UserError."""
+    values: dict[str, Any] = {}
+    for pair in given:
+        key, equals, text = pair.partition("=")
+        if not equals or not all(key.split(".")):
+            raise UserError(f"A setting is KEY=VALUE, such as {such_as}; this is {pair!r}.")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"The value of {key} is not readable YAML: {text!r}.") from error
+    return values
 
 
 def _put(settings: dict[str, Any], key: str, value: Any) -> None:
