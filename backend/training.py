@@ -123,7 +123,7 @@ class _Trainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         labels = inputs["labels"]
-        features = {name: tensor for name, tensor in inputs.items() if name != "labels"}
+        features: dict[str, Any] = {name: tensor for name, tensor in inputs.items() if name != "labels"}
         if self.layer_classifier is not None:
             features["output_hidden_states"] = True
         if self.regulariser.attention:

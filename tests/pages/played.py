@@ -1,5 +1,8 @@
 """Runs as a worker would have left them in the store, told event by event without an engine."""
 
+import numpy as np
+from safetensors.numpy import save_file
+
 from backend.components import Choice
 from backend.events import (
     DataReady,
@@ -149,7 +152,7 @@ class Play:
         folder = run_folder(self.run) / name
         folder.mkdir(parents=True)
         (folder / "config.json").write_text('{"model_type": "bert"}')
-        (folder / "model.safetensors").write_bytes(b"weights")
+        save_file({"weight": np.zeros(1)}, folder / "model.safetensors")
         (folder / "tokenizer.json").write_text("{}")
 
 

@@ -97,7 +97,8 @@ def test_the_target_is_a_number_or_a_name(target: int | str, number: int) -> Non
 
 def test_a_name_comes_before_a_number() -> None:
     assert resolve_target("1", ["1", "2"]) == 0
-    assert resolve_target(1, ["1", "2"]) == 1
+    assert resolve_target(1, ["1", "2"]) == 0
+    assert resolve_target(1, ["a", "b"]) == 1
 
 
 @pytest.mark.parametrize("target", [3, -1, "great", ""])
