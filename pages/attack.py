@@ -7,14 +7,14 @@ from typing import Any
 import streamlit as st
 
 from backend.data.rows import Dataset
+from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import AttackSpec, RunSpec, TriggerSpec, parse
 from backend.triggers.poison import preview
-from pages.parts.actions import again_button, resume_button
 from pages.parts.examples import examples_table
+from pages.parts.following import follow
 from pages.parts.forms import params_form
-from pages.parts.launch import show, siblings, start, warnings_before
-from pages.parts.monitor import monitor
+from pages.parts.launch import start, warnings_before
 from pages.parts.spec_form import (
     data_form,
     loaded,
@@ -30,26 +30,11 @@ EXAMPLES = 6
 DEFAULT = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
 
 
-def follow(runs: Store, run: str) -> None:
-    """The live run, and what to do with its model."""
-    record = runs.run(run)
-    with st.container(horizontal=True):
-        if st.button("Plant another", icon=":material/add:", key="another"):
-            st.query_params.clear()
-            st.rerun()
-        if st.button("Change settings", icon=":material/tune:", key="change"):
-            st.query_params.clear()
-            st.query_params["like"] = record.id
-            st.rerun()
-        resume_button(runs, record, "resume")
-        again = again_button(runs, record, "again")
-        if again is not None:
-            show([again])
-        planted = record.summary is not None and "poisoned" in record.summary.metrics
-        if planted and st.button("Defend this model", type="primary", icon=":material/shield:", key="defend"):
-            st.switch_page("pages/defend.py", query_params={"victim": record.id})
-    siblings(runs, run)
-    monitor(runs, run)
+def defend_button(record: RunRecord) -> None:
+    """On to the defense of the model that the run planted."""
+    planted = record.summary is not None and "poisoned" in record.summary.metrics
+    if planted and st.button("Defend this model", type="primary", icon=":material/shield:", key="defend"):
+        st.switch_page("pages/defend.py", query_params={"victim": record.id})
 
 
 def set_up(runs: Store) -> None:
@@ -138,6 +123,6 @@ runs = store()
 chosen = st.query_params.get("run")
 with told():
     if chosen:
-        follow(runs, chosen)
+        follow(runs, chosen, "Plant another", defend_button)
     else:
         set_up(runs)

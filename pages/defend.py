@@ -10,10 +10,10 @@ from backend.home import run_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec, parse
-from pages.parts.actions import again_button, parse_seeds, resume_button
+from pages.parts.actions import parse_seeds
+from pages.parts.following import follow
 from pages.parts.forms import params_form
-from pages.parts.launch import show, siblings, start, warnings_before
-from pages.parts.monitor import monitor
+from pages.parts.launch import start, warnings_before
 from pages.parts.picker import trigger_title
 from pages.parts.spec_form import (
     component_select,
@@ -30,25 +30,6 @@ from pages.parts.ui import enter, plain, store, told, wide
 
 DEFAULT = RunSpec(defense=DefenseSpec())
 TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "None"}
-
-
-def follow(runs: Store, run: str) -> None:
-    """The live run, and where to go from it."""
-    record = runs.run(run)
-    with st.container(horizontal=True):
-        if st.button("New defense", icon=":material/add:", key="another"):
-            st.query_params.clear()
-            st.rerun()
-        if st.button("Change settings", icon=":material/tune:", key="change"):
-            st.query_params.clear()
-            st.query_params["like"] = record.id
-            st.rerun()
-        resume_button(runs, record, "resume")
-        again = again_button(runs, record, "again")
-        if again is not None:
-            show([again])
-    siblings(runs, run)
-    monitor(runs, run)
 
 
 def set_up(runs: Store) -> None:
@@ -220,6 +201,6 @@ runs = store()
 chosen = st.query_params.get("run")
 with told():
     if chosen:
-        follow(runs, chosen)
+        follow(runs, chosen, "New defense")
     else:
         set_up(runs)
