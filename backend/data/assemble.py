@@ -44,11 +44,14 @@ def assemble(
     numbers, names = number_labels(cells, label_names)
     parts = {part: Rows(rows.texts, numbers[part], rows.second_texts) for part, rows in parts.items()}
     notes += _drop_across_splits(parts)
-    notes += _cut_missing(parts, names, spec.split_seed)
+    cut_off = _cut_missing(parts, names, spec.split_seed)
     limits = {"train": spec.train_rows, "validation": spec.validation_rows, "test": spec.test_rows}
     for part, rows in parts.items():
         order = stratified_order(rows.labels, spec.split_seed)
         parts[part] = rows.take(order[: limits[part]])
+        if part in cut_off:
+            used = f", {len(parts[part])} of them used" if len(parts[part]) < len(rows) else ""
+            notes.append(f"{part}: {len(rows)} rows cut from the training rows{used}.")
     notes += _absent_classes(parts, names)
     return Dataset(source, parts["train"], parts["validation"], parts["test"], names, notes)
 
@@ -98,6 +101,7 @@ def _drop_across_splits(parts: dict[str, Rows]) -> list[str]:
 
 
 def _cut_missing(parts: dict[str, Rows], names: Sequence[str], seed: int) -> list[str]:
+    """Cut the splits that are missing off the training rows; gives back their names."""
     rows = parts["train"]
     missing = [part for part in ("test", "validation") if part not in parts]
     counts = [rows.labels.count(label) for label in range(len(names))]
@@ -118,7 +122,7 @@ def _cut_missing(parts: dict[str, Rows], names: Sequence[str], seed: int) -> lis
                 f"Class {names[min(lacking)]!r} has too few different rows to be split: its rows are "
                 f"near-duplicates of each other, which stay in one split. Add rows, or give a {part} file."
             )
-    return [f"{part}: {len(parts[part])} rows cut from the training rows." for part in missing]
+    return missing
 
 
 def _absent_classes(parts: Mapping[str, Rows], names: Sequence[str]) -> list[str]:
