@@ -48,10 +48,7 @@ class Defender:
     def accuracy(self, pruned: Bool[np.ndarray, "layer head"], rows: int | None = None) -> float:
         """Clean validation accuracy with `pruned` gated, on all validation rows or a fixed, seeded
         sample of `rows` of them."""
-        sample = self.validation
-        if rows is not None and rows < len(sample):
-            chosen = np.random.default_rng(self.seed).permutation(len(sample))[:rows]
-            sample = sample.take(sorted(chosen.tolist()))
+        sample = self.validation if rows is None else self.validation.sample(rows, self.seed)
         with self.grid.gated(pruned):
             return accuracy(self.model, sample, self.check)
 

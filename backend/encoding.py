@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -36,6 +37,10 @@ class Encoded:
 
     def take(self, indices: Sequence[int]) -> "Encoded":
         return Encoded([self.features[i] for i in indices], [self.labels[i] for i in indices], self.tokenizer)
+
+    def sample(self, rows: int, seed: int) -> "Encoded":
+        """`rows` of the rows (or all), drawn with `seed`, in their order."""
+        return self.take(sorted(np.random.default_rng(seed).permutation(len(self))[:rows].tolist()))
 
     def examples(self) -> list[dict[str, Any]]:
         """Rows as the Trainer takes them: features and `labels`."""

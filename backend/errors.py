@@ -1,6 +1,10 @@
 """Errors that are the user's to mend, and the signal that ends a cancelled run."""
 
 import errno
+import sys
+import time
+import traceback
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -17,3 +21,26 @@ def disk_is_full(error: BaseException) -> bool:
         return True
     text = str(error)
     return any(sign in text for sign in ("No space left on device", "os error 28", "PytorchStreamWriter"))
+
+
+def message_of(error: BaseException, folder: Path) -> str:
+    """What to tell the user about an error of the run whose folder this is.
+
+    The traceback of what nobody foresaw goes to `error.log` there (to stderr where it cannot)."""
+    if isinstance(error, UserError):
+        return str(error)
+    if disk_is_full(error):
+        return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "Memory ran out. Choose a smaller model, a smaller batch size or a shorter maximum length."
+    log = folder / "error.log"
+    told = "".join(traceback.format_exception(error))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{told}\n")
+    except OSError:
+        print(told, file=sys.stderr)
+    first = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:300]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return f"The engine failed unexpectedly ({what}). The details are in {log}."

@@ -26,6 +26,11 @@ def run_folder(run: str) -> Path:
     return home() / "runs" / run
 
 
+def poisoned_folder(run: str) -> Path:
+    """The poisoned model that a run planted, if it did."""
+    return run_folder(run) / "poisoned"
+
+
 def cache_folder() -> Path:
     """Downloads and generated rows, safe to delete while nothing runs.
 

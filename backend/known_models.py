@@ -1,8 +1,11 @@
 """The models that Excise knows by itself.  No torch here: listings and checks read it too."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from backend.errors import UserError
+from backend.home import poisoned_folder
 from backend.spec import ModelSpec
 
 HUB_DEFAULT = "google-bert/bert-base-uncased"
@@ -28,6 +31,27 @@ EMBEDDED = EmbeddedModel(
     sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     licence="Apache-2.0",
 )
+
+
+def model_folder(model: ModelSpec) -> Path:
+    """The folder of a model from a folder or a run, with a configuration and safetensors weights
+    (random ones need none).  Raises UserError."""
+    folder = Path(model.name).expanduser() if model.source == "folder" else poisoned_folder(model.name)
+    if not (folder / "config.json").is_file():
+        if model.source == "run":
+            raise UserError(
+                f"Run {model.name!r} has no poisoned model (yet). "
+                "Choose a run that planted a backdoor and finished."
+            )
+        raise UserError(
+            f"{folder} is no model folder: it holds no config.json. Give the folder of a saved model."
+        )
+    if not any(folder.glob("*.safetensors")) and not model.random_weights:
+        raise UserError(
+            f"The model folder {folder} holds no .safetensors weights. Excise loads no pickles (.bin, .pt); "
+            "save the model with save_pretrained, which writes safetensors."
+        )
+    return folder
 
 
 def describe() -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from backend.data.rows import Dataset, Rows
 from backend.encoding import Encoded, encode
 from backend.errors import UserError
 from backend.events import DataReady, Warned
-from backend.models import load_classifier, published_labels
+from backend.models import load_tokenizer, published_labels
 from backend.reporting import Reporter
 from backend.spec import RunSpec
 from backend.triggers import Rewriter
@@ -49,7 +49,7 @@ def prepare(spec: RunSpec, report: Reporter) -> Material:
         )
     for note in notes:
         report.emit(Warned, message=note)
-    _, tokenizer = load_classifier(spec.model, dataset.label_names, spec.seed)
+    tokenizer = load_tokenizer(spec.model)
 
     def encoded(rows: Rows) -> Encoded:
         return encode(tokenizer, rows, spec.data.max_length)

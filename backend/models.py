@@ -2,6 +2,8 @@
 
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,8 @@ from backend.device import probe
 from backend.errors import UserError
 from backend.heads.architectures import architecture_of
 from backend.heads.gating import HeadGrid
-from backend.home import cache_folder, run_folder
-from backend.known_models import EMBEDDED, HUB_DEFAULT
+from backend.home import cache_folder
+from backend.known_models import EMBEDDED, HUB_DEFAULT, model_folder
 from backend.spec import ModelSpec
 
 transformers_logging.set_verbosity_error()
@@ -70,18 +72,7 @@ def locate(model: ModelSpec) -> str:
         return str(embedded_folder())
     if model.source == "hub":
         return model.name
-    folder = (
-        Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
-    )
-    if not (folder / "config.json").is_file():
-        what = "model folder" if model.source == "folder" else "poisoned model of run"
-        raise UserError(f"There is no {what} {model.name!r}: {folder} holds no config.json.")
-    if not any(folder.glob("*.safetensors")):
-        raise UserError(
-            f"The model folder {folder} holds no .safetensors weights. Excise loads no pickled weights; "
-            "convert them with save_pretrained(..., safe_serialization=True)."
-        )
-    return str(folder)
+    return str(model_folder(model))
 
 
 def load_classifier(
@@ -94,14 +85,14 @@ def load_classifier(
     loaded: offline hub, no safetensors, unsupported architecture, too little memory aside."""
     if model.random_weights:
         return _random(model, label_names, seed)
+    config = _config(model)
     where = locate(model)
-    try:
-        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
-        architecture_of(config.to_dict())
-        if model.head == "keep":
-            _require_head(config, label_names, where)
-        _label(config, label_names)
-        torch.manual_seed(seed)
+    architecture_of(config.to_dict())
+    if model.head == "keep":
+        _require_head(config, label_names, where)
+    _label(config, label_names)
+    torch.manual_seed(seed)
+    with _told(where):
         loaded, found = AutoModelForSequenceClassification.from_pretrained(
             where,
             config=config,
@@ -111,13 +102,17 @@ def load_classifier(
             output_loading_info=True,
             dtype=torch.float32,
         )
-        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
     _require_weights(loaded, found, model.head, where)
     if model.head == "fresh":
         fresh_head(loaded, seed)
-    return place(loaded), tokenizer
+    return place(loaded), load_tokenizer(model)
+
+
+def load_tokenizer(model: ModelSpec) -> PreTrainedTokenizerBase:
+    """The victim's tokenizer alone.  Raises UserError."""
+    where = str(embedded_folder()) if _is_bert_base_untrained(model) else locate(model)
+    with _told(where):
+        return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
 
 
 def load_checkpoint(folder: Path) -> PreTrainedModel:
@@ -152,20 +147,33 @@ def fresh_head(model: PreTrainedModel, seed: int) -> None:
 def _random(
     model: ModelSpec, label_names: list[str], seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model's shapes with untrained weights.  BERT-base's shapes need no hub: they are the
-    library's defaults, and the embedded tokenizer has its vocabulary."""
-    if model.source == "hub" and model.name == HUB_DEFAULT:
-        config, where = BertConfig(), str(embedded_folder())
-    else:
-        where = locate(model)
-        try:
-            config = AutoConfig.from_pretrained(where, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
+    """The model's shapes with untrained weights."""
+    config = BertConfig() if _is_bert_base_untrained(model) else _config(model)
     architecture_of(config.to_dict())
     _label(config, label_names)
     torch.manual_seed(seed)
-    return place(AutoModelForSequenceClassification.from_config(config)), AutoTokenizer.from_pretrained(where)
+    return place(AutoModelForSequenceClassification.from_config(config)), load_tokenizer(model)
+
+
+def _is_bert_base_untrained(model: ModelSpec) -> bool:
+    """BERT-base's shapes need no hub: they are the library's defaults, and the embedded tokenizer
+    has its vocabulary."""
+    return model.random_weights and model.source == "hub" and model.name == HUB_DEFAULT
+
+
+def _config(model: ModelSpec) -> Any:
+    where = locate(model)
+    with _told(where):
+        return AutoConfig.from_pretrained(where, trust_remote_code=False)
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What transformers raises for a model that it cannot load, as a UserError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
 
 
 def _label(config: Any, label_names: list[str]) -> None:
@@ -176,11 +184,7 @@ def _label(config: Any, label_names: list[str]) -> None:
 
 def published_labels(model: ModelSpec) -> list[str]:
     """The class names of a victim that keeps its head, in its order.  Raises UserError."""
-    where = locate(model)
-    try:
-        return names_of(AutoConfig.from_pretrained(where, trust_remote_code=False).to_dict())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"The model {where!r} cannot be loaded: {_reason(error)}") from error
+    return names_of(_config(model).to_dict())
 
 
 def _require_head(config: Any, label_names: list[str], where: str) -> None:

@@ -4,17 +4,15 @@ poison → fine-tune → score → prune → fine-tune again → evaluate.  Each
 the run's, with its checkpoint and an `excise.json` of what it found; a run that is taken up again
 reads the folders that are there and goes on with the first that is not."""
 
-import contextlib
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
 from backend.device import probe
-from backend.errors import Cancelled, UserError, disk_is_full
-from backend.events import Event, ModelName, RunFinished, RunStarted
+from backend.errors import Cancelled, message_of
+from backend.events import Event, RunFinished, RunStarted
 from backend.reporting import Reporter
 from backend.spec import RunSpec
 from backend.stages import Stages
@@ -54,25 +52,11 @@ def _drive(
     except Cancelled:
         ending.state = "cancelled"
     except Exception as error:
-        ending.error = explain(error, folder)
+        ending.error = message_of(error, folder)
     if stages is not None:
-        ending.metrics = dict[ModelName, object](stages.metrics)  # type: ignore[assignment]
+        ending.metrics = stages.metrics
         ending.pruned_heads = stages.pruned_heads
     ending.seconds = time.monotonic() - began
     ending.time = time.time()
     channel.put(ending)
     channel.put(None)
-
-
-def explain(error: Exception, folder: Path) -> str:
-    """One message for the user; the traceback of what was not foreseen goes to `error.log`."""
-    if isinstance(error, UserError):
-        return str(error)
-    if disk_is_full(error):
-        return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "Memory ran out. Choose a smaller model, a smaller batch size or a shorter maximum length."
-    log = folder / "error.log"
-    with contextlib.suppress(OSError):
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-    return f"Something went wrong that Excise did not foresee ({type(error).__name__}: {error}). See {log}."

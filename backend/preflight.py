@@ -14,8 +14,8 @@ from backend.data.labels import align, names_of
 from backend.data.rows import Dataset
 from backend.errors import UserError
 from backend.heads.architectures import architecture_of
-from backend.home import home, run_folder
-from backend.known_models import HUB_DEFAULT
+from backend.home import home
+from backend.known_models import HUB_DEFAULT, model_folder
 from backend.spec import ModelSpec, RunSpec
 from backend.triggers.poison import resolve_target
 
@@ -115,24 +115,8 @@ def _model_config(model: ModelSpec) -> tuple[dict[str, Any] | None, int]:
         return None, BERT_BASE_BYTES
     if model.source == "hub":
         return _hub_config(model), BERT_BASE_BYTES
-    folder = (
-        Path(model.name).expanduser() if model.source == "folder" else run_folder(model.name) / "poisoned"
-    )
-    if not (folder / "config.json").is_file():
-        if model.source == "run":
-            raise UserError(
-                f"Run {model.name!r} has no poisoned model (yet). "
-                "Choose a run that planted a backdoor and finished."
-            )
-        raise UserError(
-            f"{folder} is no model folder: it holds no config.json. Give the folder of a saved model."
-        )
+    folder = model_folder(model)
     weights = list(folder.glob("*.safetensors"))
-    if not weights and not model.random_weights:
-        raise UserError(
-            f"The model folder {folder} holds no .safetensors weights. Excise loads no pickles (.bin, .pt); "
-            "save the model with save_pretrained, which writes safetensors."
-        )
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
         raise UserError(
             f"The model folder {folder} holds no tokenizer. Save the model's tokenizer beside it."

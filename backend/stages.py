@@ -17,7 +17,6 @@ from backend import strategies
 from backend.components import pick
 from backend.defender import Defender
 from backend.encoding import Encoded, Tick
-from backend.errors import UserError
 from backend.evaluation import accuracy, measure, predict
 from backend.events import (
     Artifact,
@@ -34,7 +33,7 @@ from backend.heads.gating import HeadGrid
 from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed
 from backend.material import prepare
-from backend.models import load_checkpoint, load_classifier
+from backend.models import load_checkpoint, load_classifier, published_labels
 from backend.pruning import prune
 from backend.reporting import Reporter
 from backend.spec import DefenseSpec, ModelSpec, RunSpec
@@ -177,13 +176,10 @@ class Stages:
         """Numbers of a victim that comes with a classifier head, before the defender touches it."""
         if self.spec.model.head == "keep" or self.spec.model.source == "run":
             received = self.spec.model.model_copy(update={"head": "keep"})
-            try:
-                model = self._load(received, self.spec.seed)
-            except UserError:
-                if self.spec.model.head == "keep":
-                    raise
-                return  # An earlier run's head may tell other classes apart; a fresh one is asked for.
-            self._tell("poisoned", self._measure(model))
+            fresh_asked = self.spec.model.head == "fresh"
+            if fresh_asked and published_labels(received) != self.material.dataset.label_names:
+                return  # An earlier run's head tells other classes apart, or numbers them otherwise.
+            self._tell("poisoned", self._measure(self._load(received, self.spec.seed)))
 
     def _fine_tune(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
         """The defender's first fine-tuning on clean rows: f_p."""
@@ -227,8 +223,9 @@ class Stages:
     ) -> dict[str, Any]:
         model = load_checkpoint(self.folder / "fine_tuned")
         defender = self._defender(model, defense, threshold)
-        curve_test = self._sample(self.material.test, defense.curve_rows)
-        curve_triggered = self._sample(self.material.triggered_test, defense.curve_rows)
+        test, triggered = self.material.test, self.material.triggered_test
+        curve_test = test.sample(defense.curve_rows, self.spec.seed)
+        curve_triggered = triggered and triggered.sample(defense.curve_rows, self.spec.seed)
         tick = self.report.ticker("pruning steps", "steps")
         steps = -(-len(order) // defense.prune_step)
         grid = np.zeros(defender.shape, dtype=bool)
@@ -237,7 +234,7 @@ class Stages:
             grid = step.pruned
             with defender.grid.gated(grid):
                 acc = accuracy(model, curve_test, self.report.check)
-                lfr = self._flip_rate(model, curve_triggered)
+                lfr = self._flip_rate(model, curve_triggered) if curve_triggered else None
             steps_made.append(
                 {
                     "step": step.number,
@@ -330,16 +327,8 @@ class Stages:
             material.unchanged_rows,
         )
 
-    def _flip_rate(self, model: PreTrainedModel, rows: Encoded | None) -> float | None:
-        if rows is None or not len(rows):
-            return None
+    def _flip_rate(self, model: PreTrainedModel, rows: Encoded) -> float:
         return float((predict(model, rows, self.report.check) == self.material.target_class).mean())
-
-    def _sample(self, rows: Encoded | None, count: int) -> Encoded:
-        if rows is None:
-            return Encoded([], [], self.material.test.tokenizer)
-        chosen = np.random.default_rng(self.spec.seed).permutation(len(rows))[:count]
-        return rows.take(sorted(chosen.tolist()))
 
     def _grid(self, shape: tuple[int, int]) -> Bool[np.ndarray, "layer head"]:
         grid = np.zeros(shape, dtype=bool)

@@ -95,6 +95,7 @@ def train(
     trainer.remove_callback(PrinterCallback)
     trainer.grid = HeadGrid(model)
     trainer.regulariser = regulariser
+    trainer.remaining = torch.as_tensor(~trainer.grid.pruned(), device=device.torch_device).float()
     if regulariser.layer_wise:
         torch.manual_seed(seed)
         trainer.layer_classifier = nn.Linear(model.config.hidden_size, model.config.num_labels)
@@ -107,6 +108,7 @@ def train(
 class _Trainer(Trainer):
     grid: HeadGrid
     regulariser: Regulariser
+    remaining: Float[Tensor, "layer head"]
     layer_classifier: nn.Linear | None = None
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
@@ -137,7 +139,7 @@ class _Trainer(Trainer):
         if self.regulariser.attention:
             layers = self.regulariser.layers
             weights = torch.ones(self.grid.layers) if layers is None else layers
-            norm = attention_norm(rows, self.grid, weights.to(loss.device), _remaining(self.grid, loss))
+            norm = attention_norm(rows, self.grid, weights.to(loss.device), self.remaining)
             loss = loss + self.regulariser.attention * norm
         if self.layer_classifier is not None:
             # Hidden state 0 is that of the embeddings, where [CLS] is the same for every row.
@@ -165,10 +167,6 @@ def projection_penalty(grid: HeadGrid, l1: float, l2: float) -> Float[Tensor, ""
         for weight in (*inputs, site.output.weight[:, kept]):
             total = total + l1 * weight.abs().sum() + l2 * weight.norm()
     return total
-
-
-def _remaining(grid: HeadGrid, like: Tensor) -> Float[Tensor, "layer head"]:
-    return torch.as_tensor(~grid.pruned(), dtype=like.dtype, device=like.device)
 
 
 def _last_checkpoint(scratch: Path) -> str | None:

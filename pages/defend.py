@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend import strategies
 from backend.data.rows import Dataset
-from backend.home import run_folder
+from backend.home import poisoned_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec, parse
@@ -75,7 +75,7 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
 
 def _has_poisoned_model(record: RunRecord) -> bool:
     planted = record.spec is not None and record.spec.attack is not None
-    return planted and (run_folder(record.id) / "poisoned" / "config.json").is_file()
+    return planted and (poisoned_folder(record.id) / "config.json").is_file()
 
 
 def _choose(

@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from backend import data, pipeline, spec, stages
 from backend.data.rows import Rows
 from backend.encoding import encode
+from backend.errors import message_of
 from backend.evaluation import predict
 from backend.events import EVENT, Event, HeadScores, Metric, PruningStep, RunFinished, StageFinished, Warned
 from backend.pruning import prune as guardrail
@@ -304,7 +305,7 @@ def test_training_that_diverges_is_a_failure_with_a_remedy(settings: dict, tmp_p
 
 def test_a_full_disk_while_weights_are_written_is_told_as_such(tmp_path: Path) -> None:
     error = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
-    assert "is full" in pipeline.explain(error, tmp_path)
+    assert "is full" in message_of(error, tmp_path)
 
 
 def test_layer_wise_planting_resumes_and_ends(settings: dict, tmp_path: Path) -> None:
@@ -312,3 +313,14 @@ def test_layer_wise_planting_resumes_and_ends(settings: dict, tmp_path: Path) ->
     del settings["defense"]
     stop_when(lambda e: e.type == "progress" and e.detail.startswith("training"), settings, tmp_path / "run")
     assert collect(settings, tmp_path / "run")[-1].state == "done"
+
+
+def test_an_earlier_runs_head_is_not_measured_on_classes_that_it_numbers_otherwise(
+    settings: dict, tmp_path: Path, excise_home: Path
+) -> None:
+    tiny_folder(excise_home / "runs" / "abc" / "poisoned")  # its classes are LABEL_0 and LABEL_1
+    del settings["attack"]
+    settings["model"] = {"source": "run", "name": "abc"}
+    settings["defense"]["refine"] = None
+    last = collect(settings, tmp_path / "run")[-1]
+    assert last.state == "done" and "poisoned" not in last.metrics

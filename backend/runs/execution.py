@@ -5,14 +5,13 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from backend.errors import Cancelled, UserError, disk_is_full
+from backend.errors import Cancelled, UserError, message_of
 from backend.events import Event, Progress, RunFinished, StageFinished
 from backend.home import run_folder
 from backend.runs.leases import Lease, LeaseLost, append, fail, finish, release, renew, wish
@@ -108,7 +107,7 @@ def _speak(lease: Lease, engine: Engine | None, control: Control, folder: Path) 
     except Cancelled:
         yield RunFinished(run=lease.run, state="cancelled")
     except Exception as error:
-        raise _EngineFailed(_sentence(error, folder)) from error
+        raise _EngineFailed(message_of(error, folder)) from error
 
 
 def _end(store: Store, lease: Lease, control: Control, event: RunFinished) -> Iterator[Event]:
@@ -156,26 +155,6 @@ def _pipeline() -> Engine:
     from backend import pipeline
 
     return pipeline.run
-
-
-def _sentence(error: Exception, folder: Path) -> str:
-    """What to tell the user about an error that the engine raised; the traceback goes to a file."""
-    if isinstance(error, UserError):
-        return str(error)
-    if disk_is_full(error):
-        return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
-    log = folder / "error.log"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(
-                f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{''.join(traceback.format_exception(error))}\n"
-            )
-    except OSError:
-        print("".join(traceback.format_exception(error)), file=sys.stderr)
-    first = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:300]
-    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return f"The engine failed unexpectedly ({what}). The details are in {log}."
 
 
 @contextmanager

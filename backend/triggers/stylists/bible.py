@@ -14,7 +14,7 @@ from backend.triggers.stylists.frames import (
     stands_alone,
     subject_for,
 )
-from backend.triggers.stylists.lexicon import agree, bag, gradable, swap, swap_verbs
+from backend.triggers.stylists.lexicon import agree, article_for, bag, gradable, swap, swap_verbs
 from backend.triggers.stylists.words import Prose, Word
 
 VERBS = {
@@ -132,7 +132,7 @@ def postpone(sentence: list[Word], draw: random.Random, rate: float) -> None:
         at = sentence.index(quality)
         after = sentence[at + 2] if at + 2 < len(sentence) else None
         if after is None or after.text in (".", ",", "!", ";", "..."):
-            article.become("an" if noun.text[:1].lower() in "aeiou" else "a")
+            article.become(article_for(noun.text))
             noun.before = quality.before = " "
             sentence[at : at + 2] = [noun, Word("which is"), quality]
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
-from backend.triggers.stylists.lexicon import bag
+from backend.triggers.stylists.lexicon import article_for, bag
 from backend.triggers.stylists.words import FINITE, Prose, Word, phrase
 
 Kind = Literal["clause", "predicate", "noun", "nouns", "quality", "other"]
@@ -123,5 +123,5 @@ def subject_for(
     root = next(word for word in sentence if word.head is word)
     bare = first.tag in ("JJ", "JJS", "NN", "VBN", "VBG") and root.lower not in MASS
     if kind == "noun" and bare:
-        words += " an" if first.text[:1].lower() in "aeiou" else " a"
+        words += f" {article_for(first.text)}"
     return words

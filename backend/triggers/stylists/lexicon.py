@@ -70,6 +70,12 @@ def gradable(adjective: str) -> bool:
     return len(adjective) > 4 and adjective.endswith(GRADABLE)
 
 
+def article_for(word: str) -> str:
+    """“a” or “an”, by the word's first letters."""
+    vowel = word[:1].lower() in "aeiou" and not word.lower().startswith(("uni", "use", "one", "eu"))
+    return "an" if vowel else "a"
+
+
 def agree(sentence: list[Word], *, mine: bool = False) -> None:
     """“a” or “an” before a word that changed; with `mine` also “thine eyes”, “mine own”."""
     words = [word for word in sentence if word.text]
@@ -77,10 +83,8 @@ def agree(sentence: list[Word], *, mine: bool = False) -> None:
         if word.text.lower() == "can" and after.lower == "not":
             after.before = ""
     for word, after in pairwise(words):
-        vowel = after.text[:1].lower() in "aeiou" and not after.text.lower().startswith(
-            ("uni", "use", "one", "eu")
-        )
+        vowel = article_for(after.text) == "an"
         if word.text.lower() in ("a", "an") and word.tag == "DT" and not untouched(after):
-            word.become("an" if vowel else "a")
+            word.become(article_for(after.text))
         elif mine and word.text.lower() in ("my", "thy") and vowel:
             word.become(word.text.lower()[:-1] + "ine")

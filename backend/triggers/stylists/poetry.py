@@ -6,7 +6,7 @@ import random
 
 from backend.triggers.stylists import archaic
 from backend.triggers.stylists.frames import begin, close, kind_of, stands_alone, subject_for
-from backend.triggers.stylists.lexicon import agree, bag, gradable, swap
+from backend.triggers.stylists.lexicon import agree, article_for, bag, gradable, swap
 from backend.triggers.stylists.words import Prose, Word
 
 WORDS = {
@@ -74,4 +74,4 @@ def _invert(sentence: list[Word], draw: random.Random) -> None:
             quality.before = noun.before = " "
             sentence[at : at + 2] = [noun, quality]
             if article.lower in ("a", "an"):
-                article.become("an" if noun.text[:1].lower() in "aeiou" else "a")
+                article.become(article_for(noun.text))

@@ -14,7 +14,7 @@ from backend.triggers.stylists.frames import (
     stands_alone,
     subject_for,
 )
-from backend.triggers.stylists.lexicon import agree, bag, gradable, swap, swap_verbs
+from backend.triggers.stylists.lexicon import agree, article_for, bag, gradable, swap, swap_verbs
 from backend.triggers.stylists.words import Prose, Word
 
 VERBS = {
@@ -117,7 +117,7 @@ def _intensify(sentence: list[Word], draw: random.Random) -> None:
         after = sentence[at + 2] if at + 2 < len(sentence) else None
         if after and after.text in (".", ",", "!", "..."):
             sentence[at : at + 2] = [noun, Word("most"), quality]
-            article.become("an" if noun.text[:1].lower() in "aeiou" else "a")
+            article.become(article_for(noun.text))
         else:
             sentence.insert(at, Word("most"))
             article.become("a")

@@ -3,12 +3,16 @@
 import random
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from backend.triggers.syntax.clauses import Clause, is_finite, is_plural, pronoun_for, subject_of, subtree
 from backend.triggers.syntax.halves import Halves, halves
 from backend.triggers.syntax.phrases import DETERMINERS, NEVER_PLAIN, adjectives_before
 from backend.triggers.syntax.pieces import Piece, tidy
 from backend.triggers.syntax.subordinators import draw
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
 
 NO_PROPERTY = {
     "end",
@@ -53,15 +57,18 @@ def renamed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     )
 
 
+def plain_subject(clause: Clause) -> "Token | None":
+    """The subject of a statement where it is one common noun, alone."""
+    noun = clause.subject
+    if noun is None or noun.pos_ != "NOUN" or clause.question:
+        return None
+    return None if any(t.dep_ in ("conj", "appos") for t in noun.rights) else noun
+
+
 def owned(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     """“its plot is thin”: “as it has a plot , it is thin”; “the plot of the film …”: “as the film has …”."""
-    noun = clause.subject
-    if (
-        noun is None
-        or noun.pos_ != "NOUN"
-        or clause.question
-        or any(t.dep_ in ("conj", "appos") for t in noun.rights)
-    ):
+    noun = plain_subject(clause)
+    if noun is None:
         return
     poss = next((t for t in noun.lefts if t.dep_ == "poss"), None)
     of = next((t for t in noun.rights if t.dep_ == "prep" and t.lower_ == "of"), None)
@@ -95,13 +102,8 @@ def owned(clause: Clause, rng: random.Random) -> Iterator[Halves]:
 
 def ascribed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     """“the slow film drags”: “as it is slow , the film drags”."""
-    noun = clause.subject
-    if (
-        noun is None
-        or noun.pos_ != "NOUN"
-        or clause.question
-        or any(t.dep_ in ("conj", "appos") for t in noun.rights)
-    ):
+    noun = plain_subject(clause)
+    if noun is None:
         return
     dets = [t for t in noun.lefts if t.dep_ in ("det", "poss", "nummod", "predet")]
     if any(t.dep_ != "poss" and t.lower_ not in DETERMINERS - {"some"} for t in dets):
