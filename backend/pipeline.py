@@ -4,11 +4,12 @@ poison → fine-tune → score → prune → fine-tune again → evaluate.  Each
 the run's, with its checkpoint and an `excise.json` of what it found; a run that is taken up again
 reads the folders that are there and goes on with the first that is not."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, Queue
 
 from backend.device import probe
 from backend.errors import Cancelled, message_of
@@ -24,7 +25,8 @@ def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None =
     Setting `stop`, or closing the generator, ends the run within one batch.  What goes wrong ends
     it as failed, with a message for the user; finished stages stay and are not done again."""
     stop = stop or threading.Event()
-    channel: SimpleQueue[Event | None] = SimpleQueue()
+    # One event at a time: the engine does not run ahead of what its listener has stored.
+    channel: Queue[Event | None] = Queue(maxsize=1)
     engine = threading.Thread(target=_drive, args=(spec, folder, run, stop, channel), name=f"run {run}")
     engine.start()
     try:
@@ -32,11 +34,13 @@ def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None =
             yield event
     finally:
         stop.set()
-        engine.join()
+        while engine.is_alive():
+            with contextlib.suppress(Empty):
+                channel.get(timeout=0.1)  # so that an engine that waits to speak can end
 
 
 def _drive(
-    spec: RunSpec, folder: Path, run: str, stop: threading.Event, channel: "SimpleQueue[Event | None]"
+    spec: RunSpec, folder: Path, run: str, stop: threading.Event, channel: "Queue[Event | None]"
 ) -> None:
     began = time.monotonic()
     ending = RunFinished(run=run, state="failed", random_weights=spec.model.random_weights)
