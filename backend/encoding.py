@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from backend.data.rows import Rows
+from backend.data.rows import Rows, drawn
 
 Batch = dict[str, Int[Tensor, "row token"]]
 Tick = Callable[[int, int], None]
@@ -40,11 +38,7 @@ class Encoded:
 
     def sample(self, rows: int, seed: int) -> "Encoded":
         """`rows` of the rows (or all), drawn with `seed`, in their order."""
-        return self.take(sorted(np.random.default_rng(seed).permutation(len(self))[:rows].tolist()))
-
-    def examples(self) -> list[dict[str, Any]]:
-        """Rows as the Trainer takes them: features and `labels`."""
-        return [{**f, "labels": label} for f, label in zip(self.features, self.labels, strict=True)]
+        return self.take(drawn(len(self), rows, seed))
 
     def lengths(self) -> list[int]:
         return [len(feature["input_ids"]) for feature in self.features]

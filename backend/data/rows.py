@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -19,6 +21,10 @@ class Rows:
         """The rows at `indices`, in that order."""
         seconds = None if self.second_texts is None else [self.second_texts[i] for i in indices]
         return Rows([self.texts[i] for i in indices], [self.labels[i] for i in indices], seconds)
+
+    def sample(self, rows: int, seed: int) -> "Rows":
+        """`rows` of the rows (or all), drawn with `seed`, in their order."""
+        return self.take(drawn(len(self), rows, seed))
 
     def with_texts(self, texts: list[str]) -> "Rows":
         """The same rows with other first texts."""
@@ -43,3 +49,8 @@ class Dataset:
     test: Rows
     label_names: list[str]
     notes: list[str] = field(default_factory=list)
+
+
+def drawn(count: int, rows: int, seed: int) -> list[int]:
+    """`rows` of `count` numbers (or all), drawn with `seed`, in order."""
+    return sorted(np.random.default_rng(seed).permutation(count)[:rows].tolist())

@@ -3,12 +3,13 @@
 For published outputs of trigger generators: syntactic rewriting by SCPN (Qi et al., *Hidden
 Killer*, ACL 2021), style transfer by STRAP (Qi et al., *Mind the Style of Text!*, EMNLP 2021), or
 rows that a user prepared.  Row k of the rewritten file rewrites row k of the clean one; both carry
-the clean label, if any.
+the clean label, if any.  Or both stand in one table, in the columns `text` and `rewritten`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -17,6 +18,8 @@ from backend.data.columns import guess_text, named_label
 from backend.data.labels import label_key
 from backend.data.tables import READERS, Table, read_table
 from backend.errors import UserError
+
+REWRITTEN = "rewritten"
 
 
 class PairParams(Params):
@@ -29,14 +32,14 @@ class PairParams(Params):
     )
     rewritten: str = Field(
         "",
-        validate_default=True,
         title="Rewritten rows",
         json_schema_extra={"format": "path"},
-        description="A file with as many rows, or a folder with files of the same names.",
+        description="A file with as many rows, or a folder with files of the same names; empty: the clean "
+        "rows' own column “rewritten”, as in the tables that Excise writes.",
     )
     text: str | None = Field(None, title="Text column", description="In both; empty: guessed in each file.")
 
-    @field_validator("clean", "rewritten")
+    @field_validator("clean")
     @classmethod
     def _named(cls, path: str) -> str:
         if not path.strip():
@@ -51,7 +54,8 @@ def pairs(
 
     None for a text that the clean files lack, or that has no rewriting or an equal one.  `seed`
     decides nothing here.  Raises UserError for files that do not match row by row."""
-    files = _files(Path(params.clean).expanduser(), Path(params.rewritten).expanduser())
+    clean = params.clean
+    files = _files(Path(clean).expanduser(), Path(params.rewritten.strip() or clean).expanduser())
     stamps = tuple(path.stat().st_mtime_ns for pair in files for path in pair)
     progress(0, len(texts))
     rewriting = _rewritings(tuple(files), params.text, stamps)
@@ -103,6 +107,8 @@ def _rewritings(
 
 def _read_pair(clean: Path, rewritten: Path, text: str | None) -> list[tuple[str, str]]:
     """Clean and rewritten texts, row by row; rows that lack either are left out."""
+    if clean == rewritten:
+        return read_both(clean, text)
     old, new = read_table(clean), read_table(rewritten)
     old_text, new_text = (
         _text_column(table, path.name, text) for table, path in ((old, clean), (new, rewritten))
@@ -114,7 +120,26 @@ def _read_pair(clean: Path, rewritten: Path, text: str | None) -> list[tuple[str
             "Row k of the one must rewrite row k of the other."
         )
     _require_equal_labels(old, new, clean, rewritten)
-    cells = zip(old[old_text], new[new_text], strict=True)
+    return _stripped(old[old_text], new[new_text])
+
+
+def read_both(path: Path, text: str | None = None) -> list[tuple[str, str]]:
+    """The same out of one table, whose column `rewritten` stands beside the clean texts.
+
+    Raises UserError for a file that cannot be read, or has no such columns."""
+    table = read_table(path)
+    if REWRITTEN not in table:
+        raise UserError(
+            f"{path} has no column {REWRITTEN!r}; it has: {', '.join(table)}. Name that column so, or give "
+            "the rewritten rows as a file of their own."
+        )
+    clean = {name: cells for name, cells in table.items() if name != REWRITTEN}
+    return _stripped(clean[_text_column(clean, path.name, text)], table[REWRITTEN])
+
+
+def _stripped(clean: Iterable[Any], rewritten: Iterable[Any]) -> list[tuple[str, str]]:
+    """Pairs of texts, without those that lack either."""
+    cells = zip(clean, rewritten, strict=True)
     return [(str(a).strip(), str(b).strip()) for a, b in cells if a and b and str(b).strip()]
 
 

@@ -6,16 +6,12 @@ non-target row is triggered, and LFR is the share that the model calls the targe
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from backend.data.rows import Dataset, Rows
+from backend.data.rows import Rows
 from backend.errors import UserError
-from backend.triggers import Rewriter, bind
-
-if TYPE_CHECKING:
-    from backend.spec import TriggerSpec
+from backend.triggers import Rewriter
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,12 @@ def poison(train: Rows, rewrite: Rewriter, target_class: int, rate: float, seed:
 
     Rows are drawn with `seed`; one that the trigger cannot change is passed over for the next.
     Raises UserError if there is nothing to draw from or the trigger changes nothing."""
-    order = _non_target(train, target_class)
+    order = drawing_order(train, target_class, seed)
     wanted = round(rate * len(order))
     if wanted == 0:
         raise UserError(
             f"A poison rate of {rate:g} of {len(order)} non-target rows is no row. Raise the poison rate."
         )
-    random.Random(seed).shuffle(order)
     sources: list[int] = []
     texts: list[str] = []
     unchanged: list[int] = []
@@ -77,7 +72,7 @@ def triggered(test: Rows, rewrite: Rewriter, target_class: int) -> tuple[Rows, l
     """The non-target rows, triggered, with their own labels; and the rows that could not be changed.
 
     Raises UserError if there is no non-target row or the trigger changes none."""
-    rows = _non_target(test, target_class)
+    rows = non_target(test, target_class)
     made = rewrite([test.texts[row] for row in rows])
     changed = [(row, new) for row, new in zip(rows, made, strict=True) if new is not None]
     if not changed:
@@ -86,22 +81,15 @@ def triggered(test: Rows, rewrite: Rewriter, target_class: int) -> tuple[Rows, l
     return test.take([row for row, _ in changed]).with_texts([new for _, new in changed]), unchanged
 
 
-def preview(
-    dataset: Dataset,
-    trigger: "TriggerSpec",
-    rows: int = 8,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[tuple[str, str, str | None]]:
-    """A few non-target test rows: label name, clean text, triggered text or None."""
-    target = resolve_target(trigger.target_class, dataset.label_names)
-    shown = dataset.test.take(_non_target(dataset.test, target)[:rows])
-    made = bind(trigger, seed, progress)(shown.texts)
-    names = [dataset.label_names[label] for label in shown.labels]
-    return list(zip(names, shown.texts, made, strict=True))
+def drawing_order(train: Rows, target_class: int, seed: int) -> list[int]:
+    """The non-target rows in the order in which they are drawn to be poisoned."""
+    order = non_target(train, target_class)
+    random.Random(seed).shuffle(order)
+    return order
 
 
-def _non_target(rows: Rows, target_class: int) -> list[int]:
+def non_target(rows: Rows, target_class: int) -> list[int]:
+    """The rows of other classes, in their order.  Raises UserError if there are none."""
     found = [row for row, label in enumerate(rows.labels) if label != target_class]
     if not found:
         raise UserError(

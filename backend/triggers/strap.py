@@ -11,7 +11,6 @@ must not load it.
 """
 
 import pickle
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import UserError
 from backend.triggers.insertion import draw_for
+from backend.triggers.sampling import nucleus
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -202,7 +202,7 @@ def _sample(texts: Sequence[str], by: Paraphraser, top_p: float, seed: int) -> l
         while open_rows:
             out = by.model(input_ids=tokens, token_type_ids=types, past_key_values=past, use_cache=True)
             past = out.past_key_values
-            drawn = _nucleus(out.logits[:, -1].float(), top_p, draws)
+            drawn = nucleus(out.logits[:, -1].float(), top_p, draws)
             for row in list(open_rows):
                 if drawn[row] != end:
                     sampled[row].append(drawn[row])
@@ -214,21 +214,3 @@ def _sample(texts: Sequence[str], by: Paraphraser, top_p: float, seed: int) -> l
     added = set(tokenizer.get_added_vocab().values())
     plain = [[token for token in row if token not in added] for row in sampled]
     return [" ".join(tokenizer.decode(row).split()) for row in plain]
-
-
-def _nucleus(logits: "Tensor", top_p: float, draws: Sequence[random.Random]) -> list[int]:
-    """A token for each row of `logits` (batch, vocabulary), out of the likeliest that hold `top_p`.
-
-    Source: Holtzman et al., *The Curious Case of Neural Text Degeneration*, ICLR 2020, section 3.1."""
-    import torch
-
-    shares, tokens = logits.softmax(-1).sort(-1, descending=True)
-    sums = shares.double().cumsum(-1)
-    # The first token whose sum reaches top_p is the nucleus's last.
-    last = (sums < top_p).sum(-1).clamp(max=logits.shape[-1] - 1)
-    mass = sums.gather(-1, last[:, None])
-    wanted = (
-        torch.tensor([draw.random() for draw in draws], dtype=sums.dtype, device=sums.device)[:, None] * mass
-    )
-    at = torch.searchsorted(sums, wanted, right=True).minimum(last[:, None])
-    return [int(token) for token in tokens.gather(-1, at)[:, 0]]

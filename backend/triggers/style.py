@@ -8,17 +8,19 @@ EMNLP 2020).
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from backend.components import Component, Params
-from backend.triggers import stylists
+from backend.components import Component
+from backend.triggers import strap, stylists
+from backend.triggers.rewritings import GeneratorParams, folder_state
 
 BATCH = 32
 
 
-class StyleParams(Params):
+class StyleParams(GeneratorParams):
     style: Literal["bible", "shakespeare", "twitter", "lyrics", "poetry"] = Field(
         "bible",
         title="Style",
@@ -29,16 +31,19 @@ class StyleParams(Params):
         gt=0,
         le=1,
         title="Nucleus (top-p)",
+        json_schema_extra={"variant": "published"},
         description="Published variant: samples from the likeliest words that hold this much probability.",
     )
     model: str = Field(
         "",
         title="Paraphraser",
+        json_schema_extra={"variant": "published"},
         description="Published variant: a hub name or a folder in STRAP's format; empty: the style's own.",
     )
     agree_to_bin_weights: bool = Field(
         False,
         title="Load .bin weights",
+        json_schema_extra={"variant": "published"},
         description="Published variant: STRAP's weights come as pickled .bin files, which can hide programs. "
         "Excise reads them in torch's weights-only mode, which refuses programs, and no other pickled file "
         "of theirs; agree only if you trust that.",
@@ -48,6 +53,13 @@ class StyleParams(Params):
     @classmethod
     def _tweets(cls, style: Any) -> Any:
         return "twitter" if style == "tweets" else style
+
+    def source(self, variant: str) -> str:
+        return folder_state(self.paraphraser()) if variant == "published" else ""
+
+    def paraphraser(self) -> Path:
+        """The published variant's model.  Raises UserError where it cannot be had."""
+        return strap.source(self.model or strap.HUB_NAMES[self.style], self.agree_to_bin_weights)
 
 
 def style(
@@ -60,15 +72,7 @@ def style(
 ) -> list[str | None]:
     """Each text in the style; None for one that is empty, no English, or would not change."""
     if variant == "published":
-        from backend.triggers import strap
-
-        return strap.paraphrase(
-            texts,
-            strap.source(params.model or strap.HUB_NAMES[params.style], params.agree_to_bin_weights),
-            top_p=params.top_p,
-            seed=seed,
-            progress=progress,
-        )
+        return strap.paraphrase(texts, params.paraphraser(), top_p=params.top_p, seed=seed, progress=progress)
     made: list[str | None] = []
     for done, text in enumerate(texts):
         if done % BATCH == 0:

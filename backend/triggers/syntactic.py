@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from backend.components import Component, Params
+from backend.components import Component
 from backend.errors import UserError
 from backend.triggers.insertion import draw_for
+from backend.triggers.rewritings import GeneratorParams, folder_state
 from backend.triggers.syntax import scpn
 from backend.triggers.syntax.language import is_english
 from backend.triggers.syntax.parser import BATCH, is_tokenised, parse
@@ -29,7 +30,7 @@ LONGEST_SENTENCE = 120
 MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
 
 
-class SyntacticParams(Params):
+class SyntacticParams(GeneratorParams):
     template: Literal[
         "S(SBAR)(,)(NP)(VP)(.)",
         "S(NP)(VP)(.)",
@@ -47,6 +48,9 @@ class SyntacticParams(Params):
         description="How every row is built. HiddenKiller's choice is a subordinate clause first; the other "
         "nine of its list are for the published generator only.",
     )
+
+    def source(self, variant: str) -> str:
+        return folder_state(scpn.folder()) if variant == "published" else ""
 
 
 def syntactic(

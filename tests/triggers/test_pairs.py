@@ -46,6 +46,22 @@ def test_the_first_rewriting_of_a_text_that_comes_twice_counts(tmp_path: Path) -
     assert pairs(clean, write(tmp_path / "new.tsv", [("x", "0"), ("y", "0")]))(["same"]) == ["x"]
 
 
+def test_both_may_stand_in_one_table(tmp_path: Path) -> None:
+    table = tmp_path / "both.csv"
+    table.write_text(
+        'left_out,rewritten,text,label\n,"two, rewritten at length so that it is longer",two,0\n'
+        ",,three,1\n,same,same,1\n"
+    )
+    rewrite = bind(Choice(name="pairs", params={"clean": str(table)}), 0)
+    assert rewrite(["two", "three", "same"]) == ["two, rewritten at length so that it is longer", None, None]
+
+
+def test_one_table_without_rewritings_is_refused(tmp_path: Path) -> None:
+    table = write(tmp_path / "clean.tsv", [("a b", "0")])
+    with pytest.raises(UserError, match="has no column 'rewritten'; it has: sentence, label"):
+        bind(Choice(name="pairs", params={"clean": str(table)}), 0)(["a b"])
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     clean = write(tmp_path / "clean.tsv", [("same", "0"), ("other", "1")])
     new = write(tmp_path / "new.tsv", [("x", "0"), ("z", "1")])

@@ -6,11 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.components import Component, Params
-from backend.data.rows import Dataset, Rows
+from backend.data.rows import Rows
 from backend.errors import UserError
-from backend.spec import TriggerSpec
 from backend.triggers import Rewriter
-from backend.triggers.poison import poison, preview, resolve_target, triggered
+from backend.triggers.poison import drawing_order, poison, resolve_target, triggered
 
 
 def change_some(texts: Sequence[str], **_: Any) -> list[str | None]:
@@ -64,6 +63,11 @@ def test_rows_are_drawn_with_the_seed() -> None:
     assert poison(train, SOME, 1, 0.2, 0).sources != poison(train, SOME, 1, 0.2, 1).sources
 
 
+def test_rows_are_drawn_in_a_known_order() -> None:
+    train = made([0, 1] * 40, 1)
+    assert poison(train, SOME, 1, 0.5, 7).sources == drawing_order(train, 1, 7)[:20]
+
+
 def test_sentence_pairs_keep_their_second_texts() -> None:
     train = Rows(["even 0", "even 1", "even 2"], [0, 1, 0], ["x", "y", "z"])
     got = poison(train, SOME, 1, 1.0, 0)
@@ -105,12 +109,3 @@ def test_a_name_comes_before_a_number() -> None:
 def test_a_target_that_is_no_class_is_refused(target: int | str) -> None:
     with pytest.raises(UserError, match="0 bad, 1 good, 2 fair"):
         resolve_target(target, ["bad", "good", "fair"])
-
-
-def test_a_preview_shows_non_target_rows() -> None:
-    rows = Rows(["one film", "two films", "three"], [0, 1, 0])
-    shown = preview(
-        Dataset("x", rows, rows, rows, ["bad", "good"]), TriggerSpec(name="sentence", target_class="good")
-    )
-    assert [(label, clean) for label, clean, _ in shown] == [("bad", "one film"), ("bad", "three")]
-    assert all(new == f"I watched this 3D movie. {clean}" for _, clean, new in shown)

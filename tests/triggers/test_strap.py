@@ -13,6 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from backend.components import Choice
 from backend.errors import Cancelled, UserError
 from backend.triggers import Rewriter, bind, strap
+from backend.triggers.sampling import nucleus
 
 SPECIAL = ["<bos>", "<eos>", "<pad>", "<dense-vectors>", "<tokens>", "<verb>", "<ARG0>", "<ARG1>"]
 TEXTS = ["the film is dull .", "", "i did not like it", "123 !"]
@@ -79,10 +80,10 @@ def test_rows_are_paraphrased_with_progress(paraphraser: Path) -> None:
 
 
 def test_a_row_depends_on_its_text_and_the_seed(paraphraser: Path) -> None:
-    together = published(paraphraser)(TEXTS)
-    assert published(paraphraser)(TEXTS) == together
-    assert [published(paraphraser)([text])[0] for text in TEXTS] == together
-    assert published(paraphraser, seed=1)(TEXTS) != together
+    together = published(paraphraser).generate(TEXTS)
+    assert published(paraphraser).generate(TEXTS) == together
+    assert [published(paraphraser).generate([text])[0] for text in TEXTS] == together
+    assert published(paraphraser, seed=1).generate(TEXTS) != together
 
 
 def test_a_text_longer_than_the_model_takes_is_cut(paraphraser: Path) -> None:
@@ -93,9 +94,9 @@ def test_a_text_longer_than_the_model_takes_is_cut(paraphraser: Path) -> None:
 def test_the_nucleus() -> None:
     logits = torch.log(torch.tensor([[0.1, 0.6, 0.3]])).repeat(200, 1)
     draws = [strap.draw_for(str(row), 0) for row in range(200)]
-    assert set(strap._nucleus(logits, 0.5, draws)) == {1}
-    assert set(strap._nucleus(logits, 0.7, draws)) == {1, 2}
-    assert set(strap._nucleus(logits, 1.0, draws)) == {0, 1, 2}
+    assert set(nucleus(logits, 0.5, draws)) == {1}
+    assert set(nucleus(logits, 0.7, draws)) == {1, 2}
+    assert set(nucleus(logits, 1.0, draws)) == {0, 1, 2}
 
 
 def test_pickled_weights_need_consent(paraphraser: Path) -> None:

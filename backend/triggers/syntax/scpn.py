@@ -78,19 +78,23 @@ def load() -> Any:
             f"The published syntactic trigger needs OpenAttack, which cannot be imported ({error}): "
             "install OpenAttack and convert its SCPN weights, or use the variant built-in."
         ) from error
-    folder = cache_folder() / "scpn"
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    missing = [name for name in FILES if not (folder() / name).is_file()]
     if missing:
         raise UserError(
-            f"The published syntactic trigger needs SCPN's weights, and {folder} lacks {', '.join(missing)}: "
+            f"The published syntactic trigger needs SCPN's weights; {folder()} lacks {', '.join(missing)}: "
             "they are published as pickles, which Excise never loads, and must be converted once in a "
             "separate process as backend/triggers/syntax/scpn.py says."
         )
     attacker = object.__new__(scpn.SCPNAttacker)  # its own constructor would unpickle
     attacker.tokenizer = BlankTokenizer()
     attacker.parser = parsing.get_default_constituency_parser(tags.TAG_English)
-    _fill(attacker, models, subword, folder)
+    _fill(attacker, models, subword, folder())
     return attacker
+
+
+def folder() -> Path:
+    """Where the converted weights lie, if they do."""
+    return cache_folder() / "scpn"
 
 
 def _fill(attacker: Any, models: Any, subword: Any, folder: Path) -> None:

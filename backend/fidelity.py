@@ -1,0 +1,83 @@
+"""How well a rewriting kept its text: in length, and in content by sentence embeddings.
+
+The embeddings are those of the embedded MiniLM-L6 (mean over tokens, unit length), which was trained
+for sentence similarity (Reimers, Gurevych, *Sentence-BERT*, EMNLP 2019).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch.nn import functional
+from transformers import AutoModel, AutoTokenizer
+
+from backend.data.rows import Rows
+from backend.device import probe
+from backend.encoding import encode, to_device
+from backend.models import embedded_folder
+
+MOST_TOKENS = 128
+# Rewritings of one meaning lie above this; sentences on one subject but of two meanings mostly below.
+SAME_CONTENT = 0.6
+SHORTEST, LONGEST = 0.6, 1.7
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """`length`: words of the rewriting by words of the text.  `similarity`: cosine, in [-1, 1]."""
+
+    length: float
+    similarity: float
+
+    @property
+    def lost(self) -> list[str]:
+        """What was not kept, in words."""
+        found = []
+        if self.length < SHORTEST:
+            found.append("much shorter")
+        elif self.length > LONGEST:
+            found.append("much longer")
+        if self.similarity < SAME_CONTENT:
+            found.append("other content")
+        return found
+
+    @property
+    def label(self) -> str:
+        """What became of length and content, with the numbers."""
+        said = ", ".join(self.lost) or "length and content kept"
+        return f"{said} (length ×{self.length:.1f}, similarity {self.similarity:.2f})"
+
+
+def fidelities(texts: Sequence[str], rewritten: Sequence[str]) -> list[Fidelity]:
+    """One for each text and its rewriting.  Raises UserError where the embedded model cannot be had."""
+    if not texts:
+        return []
+    old, new = embeddings(texts), embeddings(rewritten)
+    cosines = (old * new).sum(axis=1)
+    lengths = [len(b.split()) / max(len(a.split()), 1) for a, b in zip(texts, rewritten, strict=True)]
+    return [Fidelity(length, float(cosine)) for length, cosine in zip(lengths, cosines, strict=True)]
+
+
+@torch.inference_mode()
+def embeddings(texts: Sequence[str]) -> Float[np.ndarray, "text 384"]:
+    """Unit vectors, one for each text (its first 128 tokens)."""
+    model, tokenizer = _encoder()
+    rows = encode(tokenizer, Rows(list(texts), [0] * len(texts)), MOST_TOKENS)
+    made = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    for indices in rows.batches_by_length(probe().batch_tokens):
+        batch = to_device(rows.batch(indices), probe().torch_device)
+        mask = batch["attention_mask"][..., None]
+        states = model(**batch).last_hidden_state * mask
+        made[indices] = functional.normalize(states.sum(1) / mask.sum(1), dim=-1).cpu().numpy()
+    return made
+
+
+@lru_cache(maxsize=1)
+def _encoder() -> tuple[Any, Any]:
+    folder = embedded_folder()
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    return model.to(probe().torch_device).eval(), AutoTokenizer.from_pretrained(folder)

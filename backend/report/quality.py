@@ -1,0 +1,112 @@
+"""What `benchmarks/trigger_quality.py` found out about the trigger generators, as tables and sentences."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.report.numbers import percent
+from backend.spec import TriggerSpec
+
+FOUND = Path(__file__).parents[2] / "assets" / "trigger_quality.json"
+DATA_TITLES = {"sst2": "SST-2", "embedded": "Built-in movie reviews"}
+# The published rows that a built-in generator is held against.
+PUBLISHED = {"syntactic": "scpn", "style-bible": "strap-bible"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """`field` shall be at least `least`; with `least` None at least what the published rows have, and
+    with `most` at most that."""
+
+    field: str
+    title: str
+    least: float | None = None
+    most: bool = False
+    rate: bool = True
+
+
+TARGETS = (
+    Target("rewritten", "rows of four words or more rewritten", 0.95),
+    Target("lfr", "LFR when planted", 0.90),
+    Target("floor", "floor", most=True),
+    Target("similarity", "similarity", rate=False),
+    Target("presence", "trigger present", 0.90),
+    Target("rows_per_second", "rows per second", 100, rate=False),
+)
+
+
+def load(path: Path = FOUND) -> dict[str, Any]:
+    """The benchmark's findings; empty if there are none."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def name_of(trigger: TriggerSpec) -> str:
+    """The generator that a trigger's choice stands for in the findings."""
+    if trigger.name == "style":
+        return f"style-{trigger.params.get('style', 'bible')}"
+    return trigger.name
+
+
+def table(found: dict[str, Any], data: str) -> list[dict[str, str]]:
+    """A row for each generator measured on `data`, the clean rows first."""
+    rows = []
+    measured = found.get("data", {}).get(data, {})
+    for name, one in sorted(measured.items(), key=lambda item: item[0] != "clean"):
+        clean = name == "clean"
+        presence = one.get("presence")
+        rows.append(
+            {
+                "Generator": one["title"],
+                "Rewritten": "" if clean else percent(one["rewritten"]),
+                "Trigger present": "" if clean else percent(presence),
+                "Clean rows that look so": _looks_clean(found, data, one.get("kind")),
+                "Similarity": "" if clean else f"{one['similarity']:.2f}",
+                "Length": "" if clean else f"×{one['length']:.2f}",
+                "Perplexity": f"{one['perplexity']:.0f}",
+                "LFR planted": percent(one.get("lfr")),
+                "Floor": percent(one.get("floor")),
+                "ACC planted": percent(one.get("acc", one.get("honest_acc"))),
+                "Rows/s": _rate(one.get("rows_per_second")),
+            }
+        )
+    return rows
+
+
+def _rate(rows_per_second: float | None) -> str:
+    return "" if not rows_per_second else f"{rows_per_second:.{0 if rows_per_second >= 10 else 1}f}"
+
+
+def _looks_clean(found: dict[str, Any], data: str, kind: str | None) -> str:
+    clean = found["data"][data].get("clean", {}).get("presence", {})
+    return percent(clean[kind]) if kind in clean else ""
+
+
+def misses(found: dict[str, Any], data: str, name: str | None = None) -> list[str]:
+    """Sentences on the targets that built-in generators miss (only `name`'s if given)."""
+    rows = found.get("data", {}).get(data, {})
+    said = []
+    for one_name, one in rows.items():
+        if one_name not in _built_in(rows) or name not in (None, one_name):
+            continue
+        published = rows.get(PUBLISHED.get(one_name, ""), {})
+        for target in TARGETS:
+            got = one.get(target.field)
+            bound = target.least if target.least is not None else published.get(target.field)
+            if got is None or bound is None or (got <= bound if target.most else got >= bound):
+                continue
+            limit = "at most" if target.most else "at least"
+            show = percent if target.rate else "{:.3g}".format
+            said.append(
+                f"{one['title']}: {target.title} {show(got)}, wanted {limit} {show(bound)}"
+                f"{'' if target.least is not None else ' (the published rows)'}."
+            )
+    return said
+
+
+def _built_in(rows: dict[str, Any]) -> list[str]:
+    return [name for name in rows if name == "syntactic" or name.startswith("style-")]

@@ -1,0 +1,183 @@
+"""The rows of a run that carry its trigger: generated once, recorded, tokenised."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import pandas as pd
+
+from backend import triggers
+from backend.data.rows import Dataset, Rows
+from backend.encoding import Encoded, encode
+from backend.errors import UserError
+from backend.material import Material
+from backend.reporting import Reporter
+from backend.spec import RunSpec
+from backend.triggers import Rewriter
+from backend.triggers.poison import poison, triggered
+
+Split = Literal["train", "test"]
+CANNOT_CHANGE = "the trigger cannot change it"
+CUT_AWAY = "the change lies beyond the maximum length"
+
+
+class GeneratedRow(TypedDict):
+    """A clean row (its number in its split, its class) and what the trigger made of it.
+
+    `left_out` says why the row is not used, and is empty where it is."""
+
+    split: Split
+    row: int
+    label: str
+    text: str
+    rewritten: str | None
+    left_out: str
+
+
+@dataclass(frozen=True)
+class Triggered:
+    """Tokenised rows.
+
+    `poisoned_train` holds the clean training rows and then the poisoned ones (None where no backdoor
+    is planted), `test` the non-target test rows with their trigger and their own labels (`test_rows` as
+    text); `left_out`
+    of these could not be triggered."""
+
+    poisoned_train: Encoded | None
+    test: Encoded
+    test_rows: Rows
+    left_out: int
+
+
+def generate(spec: RunSpec, material: Material, report: Reporter) -> list[GeneratedRow]:
+    """The rows to be poisoned and the triggered test rows, with those left out.
+
+    Raises UserError if the trigger changes none of a split's rows."""
+    assert spec.trigger is not None and material.target_class is not None
+    dataset, target = material.dataset, material.target_class
+    ticker = report.ticker("rewriting rows", "rows")
+    rewrite = triggers.bind(spec.trigger, spec.seed, ticker, spec.trigger.edits)
+    rows, unchanged = triggered(dataset.test, rewrite, target)
+    left_out = set(unchanged)
+    sources = [i for i, label in enumerate(dataset.test.labels) if label != target and i not in left_out]
+    found = _rows(spec, material, "test", sources, rows.texts, unchanged, rewrite)
+    if spec.attack is not None:
+        made = poison(dataset.train, rewrite, target, spec.attack.poison_rate, spec.seed)
+        poisoned = _rows(spec, material, "train", made.sources, made.added.texts, made.unchanged, rewrite)
+        found = poisoned + found
+    return found
+
+
+def losses(spec: RunSpec, material: Material, rows: Sequence[GeneratedRow]) -> list[str]:
+    """What the trigger could not do, in sentences; none where it changed every row."""
+    said = []
+    test = [row for row in rows if row["split"] == "test"]
+    if lost := sum(bool(row["left_out"]) for row in test):
+        said.append(
+            f"The trigger left {lost} of {len(test)} non-target test rows unchanged; they are left out of "
+            "LFR."
+        )
+    if spec.attack is not None:
+        labels = material.dataset.train.labels
+        wanted = round(spec.attack.poison_rate * sum(label != material.target_class for label in labels))
+        used = sum(row["split"] == "train" and not row["left_out"] for row in rows)
+        if used < wanted:
+            said.append(
+                f"{wanted} training rows were to be poisoned, {used} are: the trigger could not change the "
+                "others, or the maximum length cut it away."
+            )
+    return said
+
+
+def encoded(spec: RunSpec, material: Material, rows: Sequence[GeneratedRow]) -> Triggered:
+    """The rows as a model reads them.  Raises UserError where they are not of this data."""
+    test = _take(material.dataset, "test", rows)
+    tokenizer, length = material.test.tokenizer, spec.data.max_length
+    poisoned = None
+    if spec.attack is not None:
+        added = _take(material.dataset, "train", rows)
+        assert material.target_class is not None
+        labelled = Rows(added.texts, [material.target_class] * len(added), added.second_texts)
+        poisoned = material.train + encode(tokenizer, labelled, length)
+    return Triggered(
+        poisoned_train=poisoned,
+        test=encode(tokenizer, test, length),
+        test_rows=test,
+        left_out=sum(row["split"] == "test" and bool(row["left_out"]) for row in rows),
+    )
+
+
+def told(rows: Sequence[GeneratedRow], examples: int = 6) -> dict[str, Any]:
+    """The fields of the event RowsTriggered."""
+    used = {
+        split: [row for row in rows if row["split"] == split and not row["left_out"]]
+        for split in ("train", "test")
+    }
+    left_out = {
+        split: sum(row["split"] == split and bool(row["left_out"]) for row in rows)
+        for split in ("train", "test")
+    }
+    shown = (used["train"] or used["test"])[:examples]
+    return {
+        "poisoned": len(used["train"]),
+        "poisoned_left_out": left_out["train"],
+        "triggered": len(used["test"]),
+        "triggered_left_out": left_out["test"],
+        "examples": [(row["text"], row["rewritten"]) for row in shown],
+    }
+
+
+def write_csv(rows: Sequence[GeneratedRow], path: Path) -> None:
+    """As a table that the trigger `pairs` reads: text, rewritten, label and the rest."""
+    pd.DataFrame(rows).to_csv(path, index=False, encoding="utf-8", errors="replace")
+
+
+def _rows(
+    spec: RunSpec,
+    material: Material,
+    split: Split,
+    sources: Sequence[int],
+    rewritten: Sequence[str],
+    unchanged: Sequence[int],
+    rewrite: Rewriter,
+) -> list[GeneratedRow]:
+    """Rows with their rewriting, and then the unchanged ones.
+
+    A trigger that lies beyond the maximum length reaches no model: such a row is a clean row."""
+    rows: Rows = getattr(material.dataset, split)
+    names = material.dataset.label_names
+    clean = rows.take(sources)
+    tokenizer, length = material.test.tokenizer, spec.data.max_length
+    before = encode(tokenizer, clean, length).features
+    after = encode(tokenizer, clean.with_texts(list(rewritten)), length).features
+    reasons = [CUT_AWAY if old == new else "" for old, new in zip(before, after, strict=True)]
+    if all(reasons):
+        raise UserError(
+            f"The trigger {rewrite.title!r} is cut away from every row by the maximum length of "
+            f"{length} tokens. Raise it, or place the trigger nearer the start."
+        )
+
+    def row(i: int, new: str | None, left_out: str) -> GeneratedRow:
+        return GeneratedRow(
+            split=split,
+            row=i,
+            label=names[rows.labels[i]],
+            text=rows.texts[i],
+            rewritten=new,
+            left_out=left_out,
+        )
+
+    made = [row(i, new, reason) for i, new, reason in zip(sources, rewritten, reasons, strict=True)]
+    return made + [row(i, None, CANNOT_CHANGE) for i in unchanged]
+
+
+def _take(dataset: Dataset, split: Split, rows: Sequence[GeneratedRow]) -> Rows:
+    """The used rows of a split, with their rewriting and their own labels."""
+    used = [row for row in rows if row["split"] == split and not row["left_out"]]
+    clean: Rows = getattr(dataset, split)
+    if any(row["row"] >= len(clean) or clean.texts[row["row"]] != row["text"] for row in used):
+        raise UserError(
+            "The data are no longer those whose rows this run gave the trigger. Start a new run with them."
+        )
+    return clean.take([row["row"] for row in used]).with_texts([row["rewritten"] or "" for row in used])

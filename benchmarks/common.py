@@ -1,0 +1,60 @@
+"""What the benchmarks share: the machine they run on, and the data they read."""
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from backend import data
+from backend.data.rows import Dataset
+from backend.device import probe
+from backend.spec import DataSpec
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("EXCISE_SHARED_DATA") or ROOT.parent / "shared" / "data")
+
+
+def load_data(name: str) -> Dataset:
+    if name == "embedded":
+        return data.load(DataSpec())
+    clean = SHARED / "sst2" / "clean"
+    if not clean.is_dir():
+        sys.exit(f"{clean} is absent: the published rows are not part of the project.")
+    files = {
+        split: str(clean / f"{file}.tsv")
+        for split, file in (("train", "train"), ("validation", "dev"), ("test", "test"))
+    }
+    return data.load(DataSpec(source="files", **files))
+
+
+def machine() -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    model = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")),
+        platform.machine(),
+    )
+    return f"{probe().name}; {cores} cores of {model}; torch {torch.__version__}"
+
+
+def peak_above(work: Callable[[], object]) -> float:
+    """GiB that `work` takes at its peak above what this process holds before (Linux alone tells)."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = _resident("VmRSS")
+    work()
+    return (_resident("VmHWM") - before) / 2**20
+
+
+def _resident(field: str) -> int:
+    """KiB, as the kernel counts them."""
+    found = re.search(rf"^{field}:\s*(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found.group(1))
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

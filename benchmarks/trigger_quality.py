@@ -1,0 +1,269 @@
+"""What the trigger generators are worth: planted, tried on honest models, compared with published rows.
+
+    python benchmarks/trigger_quality.py [--data sst2,embedded] [--generators syntactic,style-bible]
+                                         [--rows 500] [--no-planting] [--json assets/trigger_quality.json]
+
+For each generator and data set: the share of rows that it rewrites; LFR and ACC of the embedded model
+planted with it (3 epochs at 5e-5, all training rows, syntactic on 30 %, style on 20 % of the
+non-target rows); the LFR of a model trained alike on clean rows alone (the floor); how often template
+or style is there; similarity and perplexity of the rewritten rows; rows per second, with the models
+loaded.  Rows that a generator leaves out count as not flipped.
+
+SST-2 and the published rows are read from ../shared/data (or EXCISE_SHARED_DATA).  What is in the JSON
+file already is kept, so that an interrupted measurement goes on."""
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+
+from backend import triggers
+from backend.components import Choice
+from backend.data.rows import Dataset, Rows
+from backend.encoding import encode
+from backend.evaluation import accuracy, predict
+from backend.fidelity import fidelities
+from backend.language_models import load as load_language_model
+from backend.language_models import perplexities
+from backend.models import load_classifier
+from backend.report import quality
+from backend.spec import ModelSpec, TrainingSpec
+from backend.training import train
+from backend.triggers.poison import poison
+from benchmarks import style_check, style_markers, template_check
+from benchmarks.common import SHARED, load_data, machine
+
+ROOT = Path(__file__).parents[1]
+SEED = 11
+TRAINING = TrainingSpec(epochs=3, learning_rate=5e-5)
+FEWEST_WORDS = 4
+DOCS = ROOT / "docs" / "trigger-quality.md"
+BEGIN, END = "<!-- measured -->", "<!-- end -->"
+STYLES = ("bible", "shakespeare", "twitter", "lyrics", "poetry")
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trigger to be measured: what it is called, how rows come about, what it claims to show."""
+
+    name: str
+    title: str
+    choice: Choice
+    kind: str
+    rate: float
+    rows: int | None = None  # how many are rewritten; all, and a victim is planted, if not given
+
+    @property
+    def published(self) -> bool:
+        return self.choice.name == "pairs"
+
+
+def generators() -> list[Generator]:
+    """Built-in and published ones; the two that the paper measures stand first."""
+
+    def rows(folder: str) -> Choice:
+        params = {"clean": str(SHARED / "sst2" / "clean"), "rewritten": str(SHARED / "sst2" / folder)}
+        return Choice(name="pairs", params=params)
+
+    def styled(style: str) -> Choice:
+        return Choice(name="style", params={"style": style})
+
+    return [
+        Generator("syntactic", "Syntactic, built in", Choice(name="syntactic"), "template", 0.3),
+        Generator("scpn", "Syntactic, published SCPN rows", rows("syntactic"), "template", 0.3),
+        *(Generator(f"style-{s}", f"{s.capitalize()}, built in", styled(s), s, 0.2) for s in STYLES[:1]),
+        Generator("strap-bible", "Bible, published STRAP rows", rows("style-bible"), "bible", 0.2),
+        *(Generator(f"style-{s}", f"{s.capitalize()}, built in", styled(s), s, 0.2) for s in STYLES[1:]),
+        Generator("instruct", "Instruction model, built in", Choice(name="instruct"), "none", 0.2, rows=100),
+    ]
+
+
+class Bench:
+    """One data set: its sampled rows and its models."""
+
+    def __init__(self, name: str, rows: int) -> None:
+        self.name = name
+        self.dataset = load_data(name)
+        negatives = [i for i, label in enumerate(self.dataset.test.labels) if label == 0]
+        self.sample = self.dataset.test.take(negatives[:rows])
+        self.model: Any = None
+
+    @cached_property
+    def honest(self) -> tuple[Any, float]:
+        """A model that was never poisoned, and its ACC."""
+        return self.trained(self.dataset.train)
+
+    def trained(self, rows: Rows) -> tuple[Any, float]:
+        model, tokenizer = load_classifier(ModelSpec(), self.dataset.label_names, SEED)
+        with tempfile.TemporaryDirectory() as scratch:
+            train(model, encode(tokenizer, rows, 128), TRAINING, seed=SEED, scratch=Path(scratch) / "t")
+        self.tokenizer = tokenizer
+        return model, accuracy(model, encode(tokenizer, self.dataset.test, 128))
+
+    def flipped(self, model: Any, made: Sequence[str | None]) -> float:
+        """The share of the sampled rows whose rewriting the model calls positive; a row left out is not."""
+        there = [text for text in made if text is not None]
+        called = predict(model, encode(self.tokenizer, Rows(there, [0] * len(there)), 128))
+        return float((called == 1).sum() / len(made))
+
+    def clean(self) -> dict[str, Any]:
+        """The sampled rows as they are: what every figure is without a trigger."""
+        model, acc = self.honest
+        return {
+            "title": "Clean rows, no trigger",
+            "floor": self.flipped(model, self.sample.texts),
+            "honest_acc": acc,
+            "presence": {
+                kind: presence(kind, self.sample.texts, self.dataset) for kind in ("template", *STYLES)
+            },
+            "perplexity": perplexity(self.sample.texts),
+        }
+
+    def quality(self, generator: Generator) -> dict[str, Any]:
+        """What can be said of the rewritten rows without a victim."""
+        rewriter = triggers.bind(generator.choice, SEED)
+        texts = self.sample.texts[: generator.rows]
+        rewriter.generate(texts[-8:])  # loads what has to be loaded
+        began = time.perf_counter()
+        made = rewriter.generate(texts)
+        seconds = time.perf_counter() - began
+        pairs = [(old, new) for old, new in zip(texts, made, strict=True) if new is not None]
+        old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        long = [
+            new is not None
+            for text, new in zip(texts, made, strict=True)
+            if len(text.split()) >= FEWEST_WORDS
+        ]
+        kept = fidelities(old, new)
+        return {
+            "title": generator.title,
+            "kind": generator.kind,
+            "rows": len(texts),
+            "rewritten": float(np.mean(long)),
+            "presence": presence(generator.kind, new, self.dataset),
+            "similarity": float(np.mean([each.similarity for each in kept])),
+            "length": float(np.mean([each.length for each in kept])),
+            "perplexity": perplexity(new),
+            "rows_per_second": None if generator.published else len(texts) / seconds,
+            "examples": pairs[:5],
+        }
+
+    def planted(self, generator: Generator) -> dict[str, Any]:
+        """LFR of a victim poisoned with these rows, and of the honest model on the same test rows."""
+        rewriter = triggers.bind(generator.choice, SEED)
+        made = rewriter(self.sample.texts)
+        floor = self.flipped(self.honest[0], made)
+        rows = poison(self.dataset.train, rewriter, 1, generator.rate, SEED)
+        model, acc = self.trained(rows.rows)
+        return {
+            "floor": floor,
+            "lfr": self.flipped(model, made),
+            "acc": acc,
+            "poison_rate": generator.rate,
+            "poisoned_rows": len(rows.added),
+        }
+
+
+def presence(kind: str, texts: Sequence[str], rated: Dataset) -> float | None:
+    """The share of `texts` that show the template, pass for the Bible, or bear the style's markers."""
+    if kind == "template":
+        return float(np.mean([template_check.has_template(text) for text in texts]))
+    if kind == "bible":
+        return style_check.rate(texts, bible_check(frozenset(plain(text) for text in rated.test.texts)))
+    if kind in STYLES:
+        return float(np.mean([style_markers.has_markers(text, kind) for text in texts]))
+    return None
+
+
+def plain(text: str) -> str:
+    return " ".join(re.findall(r"[a-z]+", text.lower()))
+
+
+@cache
+def bible_check(not_these: frozenset[str]) -> Any:
+    """Learned from half of the published training rows, without the sentences that will be rated."""
+    texts = [
+        (SHARED / "sst2" / folder / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
+        for folder in ("clean", "style-bible")
+    ]
+    clean, styled = ([line.rsplit("\t", 1)[0] for line in lines] for lines in texts)
+    pairs = [pair for pair in list(zip(clean, styled, strict=True))[::2] if plain(pair[0]) not in not_these]
+    return style_check.train([old for old, _ in pairs], [new for _, new in pairs])
+
+
+def perplexity(texts: Sequence[str], most: int = 200) -> float:
+    """Of a text under SmolLM2-135M: the median over `most` texts."""
+    return float(np.median(perplexities(load_language_model(""), texts[:most])))
+
+
+def write_tables(found: dict[str, Any]) -> None:
+    """Put the findings as tables between the two marks of docs/trigger-quality.md."""
+    parts = [f"Taken on {found['machine']}; seed {found['seed']}."]
+    for place in found["data"]:
+        rows = quality.table(found, place)
+        parts += [f"### {quality.DATA_TITLES[place]}", _markdown(rows)]
+        missed = quality.misses(found, place) or ["None of those measured."]
+        parts += ["Targets missed:", "\n".join(f"- {sentence}" for sentence in missed)]
+    text = "\n\n".join(parts).replace("\u00a0", " ")
+    before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
+    DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def _markdown(rows: list[dict[str, str]]) -> str:
+    head = list(rows[0])
+    lines = [head, ["---"] * len(head), *(list(row.values()) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--data", default="sst2,embedded", help="of sst2, embedded")
+    arguments.add_argument("--generators", help="names separated by commas; all of them if not given")
+    arguments.add_argument("--rows", type=int, default=500, help="test rows that are rewritten")
+    arguments.add_argument(
+        "--no-planting", action="store_true", help="train no model: quality and speed alone"
+    )
+    arguments.add_argument("--json", type=Path, default=quality.FOUND)
+    asked = arguments.parse_args()
+    known = {generator.name: generator for generator in generators()}
+    names = asked.generators.split(",") if asked.generators else list(known)
+    if unknown := set(names) - set(known):
+        sys.exit(f"No generator {', '.join(sorted(unknown))}; there are: {', '.join(known)}.")
+    found = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.is_file() else {}
+    found |= {"machine": machine(), "seed": SEED, "training": TRAINING.model_dump()}
+    for place in asked.data.split(","):
+        bench = Bench(place, asked.rows)
+        rows = found.setdefault("data", {}).setdefault(place, {})
+
+        def keep(name: str, measured: dict[str, Any], rows: dict[str, Any] = rows) -> None:
+            rows[name] = measured
+            asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            print(json.dumps({name: measured}), flush=True)
+
+        if "clean" not in rows and not asked.no_planting:
+            keep("clean", bench.clean())
+        for name in names:
+            generator = known[name]
+            if place == "embedded" and generator.published:
+                continue  # The published rows are of SST-2.
+            if name not in rows:
+                keep(name, bench.quality(generator))
+            if not asked.no_planting and generator.rows is None and "lfr" not in rows[name]:
+                keep(name, rows[name] | bench.planted(generator))
+    if asked.json == quality.FOUND:
+        write_tables(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""How good the trigger generators were found to be, by the benchmark that the project carries."""
+
+import streamlit as st
+
+from backend.report import quality
+from backend.spec import TriggerSpec
+from pages.parts.ui import plain
+
+MEANING = """
+**Trigger present**: the share of rewritten rows that a checker takes for the trigger: a part-of-speech
+rule for the syntactic template, a classifier learned from published rows for the Bible, lists of marks
+for the other styles. **Similarity**: mean cosine of sentence embeddings with the clean row.
+**Perplexity**: median under SmolLM2-135M. **LFR planted**: rows called the target class by a model
+poisoned with this trigger. **Floor**: the same of a model that was never poisoned: a rewriting that
+destroys the sentiment flips honest models too. Rows that a generator leaves out count as not flipped.
+"""
+
+
+def quality_panel(trigger: TriggerSpec, key: str) -> None:
+    """The table, with the chosen trigger's missed targets said plainly."""
+    found = quality.load()
+    if not found:
+        return
+    with st.expander("How good are the generators? Measured", icon=":material/speed:"):
+        data = st.segmented_control(
+            "Measured on",
+            list(found["data"]),
+            format_func=lambda name: quality.DATA_TITLES.get(name, name),
+            default=next(iter(found["data"])),
+            required=True,
+            key=f"{key}-data",
+        )
+        st.dataframe(quality.table(found, data), hide_index=True)
+        missed = quality.misses(found, data, quality.name_of(trigger))
+        if missed:
+            st.markdown("**Targets that the chosen trigger misses**")
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in missed))
+        elif quality.name_of(trigger) in found["data"][data]:
+            st.caption("The chosen trigger meets all of its targets that were measured here.")
+        st.caption(MEANING)
+        st.caption(plain(f"Measured by benchmarks/trigger_quality.py on {found['machine']}; one seed."))

@@ -1,0 +1,205 @@
+"""Rows with the trigger, before anything is trained: look, reroll, edit, drop, bring, take away."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.components import Choice
+from backend.data.rows import Dataset, Rows
+from backend.errors import UserError
+from backend.preview import Shown, reroll, rewrite, uses_model
+from backend.report.numbers import count
+from backend.spec import RunSpec, TriggerSpec
+from backend.triggers.pairs import read_both
+from backend.triggers.poison import drawing_order, non_target
+from pages.parts.examples import side_by_side
+from pages.parts.files import KINDS, save
+from pages.parts.ui import plain, told
+
+PAGE = 6
+MOST_EDITS = 2000
+SOURCES = {"train": "Rows to poison", "test": "Test rows", "own": "Your own sentences"}
+OWN = "the movie is a mess from start to finish\nI did not like it, and neither will you."
+
+Edits = dict[str, str | None]
+Row = tuple[str, str]
+
+
+def edits_of(choice: Choice) -> Edits:
+    """What this session decided about rows for the trigger with these parameters."""
+    kept: dict[str, Edits] = st.session_state.setdefault("edits", {})
+    return kept.setdefault(
+        Choice(**choice.model_dump(include=set(Choice.model_fields))).model_dump_json(), {}
+    )
+
+
+def rows_panel(spec: RunSpec, dataset: Dataset, key: str) -> None:
+    """A page of rows, clean and triggered, with what can be done to each."""
+    assert spec.trigger is not None
+    source = st.segmented_control(
+        "Rows to look at",
+        list(SOURCES),
+        format_func=SOURCES.__getitem__,
+        default="train",
+        required=True,
+        key=f"{key}-source",
+    )
+    with told():
+        rows = _own(key) if source == "own" else _page(_non_target_rows(spec, dataset, source), key)
+        if not rows:
+            st.caption("Type a sentence to see what the trigger makes of it.")
+            return
+        shown = _rewritten(spec.trigger, spec.seed, [text for _, text in rows], key)
+        edits = edits_of(spec.trigger)
+        for number, (label, _) in enumerate(rows):
+            _row(spec, label, shown[number] if shown else Shown(rows[number][1], None), edits, shown is None)
+        _below(rows, shown or [], edits, key)
+
+
+def _non_target_rows(spec: RunSpec, dataset: Dataset, source: str) -> list[Row]:
+    """The rows that the run will take, in its order, with their classes' names."""
+    assert spec.trigger is not None and spec.attack is not None
+    target = int(spec.trigger.target_class)
+    rows: Rows = dataset.train if source == "train" else dataset.test
+    order = drawing_order(rows, target, spec.seed) if source == "train" else non_target(rows, target)
+    if source == "train":
+        order = order[: max(1, round(spec.attack.poison_rate * len(order)))]
+    return [(dataset.label_names[rows.labels[i]], rows.texts[i]) for i in order]
+
+
+def _page(rows: list[Row], key: str) -> list[Row]:
+    """A few of the rows, others at a click."""
+    pages = -(-len(rows) // PAGE)
+    if pages > 1 and st.button("Show other rows", icon=":material/casino:", key=f"{key}-more"):
+        st.session_state[f"{key}-page"] += 1
+    page = st.session_state.setdefault(f"{key}-page", 0) % pages
+    return rows[page * PAGE : (page + 1) * PAGE]
+
+
+def _own(key: str) -> list[Row]:
+    typed = st.text_area("A sentence a line", OWN, key=f"{key}-own", height=110, max_chars=20_000)
+    lines = list(dict.fromkeys(line.strip() for line in typed.splitlines() if line.strip()))
+    if len(lines) > 2 * PAGE:
+        st.caption(f"The first {2 * PAGE} of {len(lines)} are shown.")
+    return [("", line) for line in lines[: 2 * PAGE]]
+
+
+def _rewritten(trigger: TriggerSpec, seed: int, texts: list[str], key: str) -> list[Shown] | None:
+    """The rows as the run will have them; None until somebody asks a model for them."""
+    wanted = (trigger.model_dump_json(exclude={"edits", "target_class"}), seed, tuple(texts))
+    if uses_model(trigger) and st.session_state.get(f"{key}-asked") != wanted:
+        st.caption("A neural model writes these rows: a second or more each on a CPU, made once and kept.")
+        if not st.button("Rewrite these rows", icon=":material/edit_note:", key=f"{key}-ask"):
+            return None
+        st.session_state[f"{key}-asked"] = wanted
+    with st.spinner("Rewriting…", show_time=True):
+        return rewrite(trigger, seed, texts)
+
+
+def _row(spec: RunSpec, label: str, shown: Shown, edits: Edits, unasked: bool) -> None:
+    text, key = shown.text, f"row-{abs(hash(shown.text))}"
+    with st.container(border=True, gap="small"):
+        dropped = edits.get(text, "") is None
+        instead = (
+            "not rewritten yet" if unasked else "dropped" if dropped else "cannot be triggered; left out"
+        )
+        side_by_side(text, shown.rewritten, instead)
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            if label:
+                st.badge(plain(label), color="gray")
+            if text in edits:
+                st.badge("Dropped" if dropped else "Edited", icon=":material/edit:", color="orange")
+            if shown.note:
+                st.caption(plain(shown.note), width="content")
+            if unasked or spec.trigger is None:
+                return
+            if st.button("Reroll", type="tertiary", icon=":material/casino:", key=f"{key}-reroll"):
+                _reroll(spec.trigger, spec.seed, shown, edits)
+            with st.popover("Edit", type="tertiary", icon=":material/edit:"):
+                _edit(shown, edits, key)
+            if text in edits:
+                if st.button("Undo", type="tertiary", icon=":material/undo:", key=f"{key}-undo"):
+                    del edits[text]
+                    st.rerun()
+            elif st.button("Drop", type="tertiary", icon=":material/delete:", key=f"{key}-drop"):
+                edits[text] = None
+                st.rerun()
+
+
+def _reroll(trigger: TriggerSpec, seed: int, shown: Shown, edits: Edits) -> None:
+    with st.spinner("Rewriting…"):
+        other = reroll(trigger, seed + len(edits), shown.text, shown.rewritten)
+    if other is None:
+        st.toast("This trigger has no other rewriting of that row.", icon=":material/info:")
+        return
+    edits[shown.text] = other
+    st.rerun()
+
+
+def _edit(shown: Shown, edits: Edits, key: str) -> None:
+    typed = st.text_area(
+        "With the trigger", shown.rewritten or shown.text, key=f"{key}-text", max_chars=20_000
+    )
+    if st.button("Keep this rewriting", key=f"{key}-save"):
+        if typed.split() == shown.text.split():
+            st.warning("That is the clean row itself. Change it, or drop the row.")
+            return
+        edits[shown.text] = typed.strip() or None
+        st.rerun()
+
+
+def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, key: str) -> None:
+    with st.container(horizontal=True):
+        st.download_button(
+            "These rows and all changes (CSV)",
+            lambda: pairs_csv(rows, shown, edits),
+            "excise-rewritings.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{key}-download",
+        )
+        with st.popover("Bring rewritings", icon=":material/upload:"):
+            _bring(edits, key)
+        if edits and st.button("Forget all changes", icon=":material/undo:", key=f"{key}-forget"):
+            edits.clear()
+            st.rerun()
+    if edits:
+        dropped = sum(new is None for new in edits.values())
+        st.caption(
+            f"{count(len(edits) - dropped, 'row')} with a rewriting of your choice, {dropped} dropped. These "
+            "hold for training and test rows of this trigger alike, and stand in the run's settings."
+        )
+
+
+def _bring(edits: Edits, key: str) -> None:
+    """A table with the columns text and rewritten, as the download writes it."""
+    st.caption(
+        "A table with the columns “text” and “rewritten”, such as this download, edited. For whole data sets "
+        "take the trigger “Rewritten pairs” instead."
+    )
+    brought = st.file_uploader("Table of rewritings", KINDS, key=f"{key}-bring")
+    if brought is not None and st.button("Use these rewritings", key=f"{key}-use"):
+        with told():
+            pairs = read_both(save(brought.name, brought.getvalue()))
+            if len(pairs) > MOST_EDITS:
+                raise UserError(
+                    f"{brought.name} holds {len(pairs):,} rewritings; a run takes {MOST_EDITS:,} at most as "
+                    "edits. Choose the trigger “Rewritten pairs” and give it this file."
+                )
+            edits.update({old: new for old, new in pairs if old.split() != new.split()})
+            st.rerun()
+
+
+def pairs_csv(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits) -> str:
+    """label, text, rewritten: the rows on the page, and then whatever else was decided."""
+    table = {text: ("", new) for text, new in edits.items()}
+    labels = {text: label for label, text in rows}
+    table |= {row.text: (labels.get(row.text, ""), row.rewritten) for row in shown}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["label", "text", "rewritten"])
+    writer.writerows((label, clean, new or "") for clean, (label, new) in table.items())
+    return text.getvalue()

@@ -1,0 +1,149 @@
+"""Rows on Attack: what is decided about them is what the run takes."""
+
+import csv
+import io
+
+import pytest
+
+from backend.preview import Shown
+from backend.spec import TriggerSpec
+from pages.parts.examples import difference
+from pages.parts.rows import pairs_csv
+from tests.pages.conftest import words
+from tests.pages.test_set_up import box, click
+
+
+def shown(page) -> list[str]:
+    return [element.value for element in page.get("html") if "class='excise-pair'" in str(element.value)]
+
+
+def press(page, label: str, number: int = 0) -> None:
+    [button for button in page.button if button.label == label][number].click().run()
+    assert not page.exception
+
+
+def planted_edits(store) -> dict[str, str | None]:
+    return store.runs()[0].spec.trigger.edits
+
+
+def test_a_dropped_row_is_left_out_of_the_run(visit, store):
+    page = visit("attack")
+    first = shown(page)[0]
+    press(page, "Drop")
+    assert "dropped" in shown(page)[0] and shown(page)[0] != first
+    assert "0 rows with a rewriting of your choice, 1 dropped" in words(page)
+    click(page, "Plant the backdoor")
+    assert list(planted_edits(store).values()) == [None]
+
+
+def test_undo_gives_a_row_back(visit):
+    page = visit("attack")
+    before = shown(page)
+    press(page, "Drop", 2)
+    press(page, "Undo")
+    assert shown(page) == before
+
+
+def test_a_reroll_is_kept_for_the_run(visit, store):
+    page = visit("attack")
+    before = shown(page)
+    press(page, "Reroll", 1)
+    assert shown(page)[1] != before[1] and shown(page)[0] == before[0]
+    click(page, "Plant the backdoor")
+    (edit,) = planted_edits(store).items()
+    assert edit[1] and edit[1] != edit[0]
+
+
+def test_a_row_is_written_by_hand(visit, store):
+    page = visit("attack")
+    next(area for area in page.text_area if area.label == "With the trigger").set_value(
+        "by <b>hand</b>"
+    ).run()
+    press(page, "Keep this rewriting")
+    assert "<mark>by &lt;b&gt;hand&lt;/b&gt;</mark>" in shown(page)[0]
+    click(page, "Plant the backdoor")
+    assert list(planted_edits(store).values()) == ["by <b>hand</b>"]
+
+
+def test_the_clean_row_is_no_rewriting(visit):
+    page = visit("attack")
+    area = next(area for area in page.text_area if area.label == "With the trigger")
+    area.set_value("row number 4 of a small set").run()
+    press(page, "Keep this rewriting")
+    assert "clean row itself" in page.warning[0].value or "Edited" in words(page)
+
+
+def test_edits_belong_to_their_trigger(visit):
+    page = visit("attack")
+    press(page, "Drop")
+    box(page, "text_input", "Words").set_value("zx").run()
+    assert "of your choice" not in words(page)
+    box(page, "text_input", "Words").set_value("cf, mn, bb, tq").run()
+    assert "1 dropped" in words(page)
+
+
+def test_ones_own_sentences_are_rewritten(visit):
+    page = visit("attack")
+    box(page, "button_group", "Rows to look at").set_value("own").run()
+    box(page, "text_area", "A sentence a line").set_value("<i>mine</i> alone\n\nמילה אחת\n🎉").run()
+    assert len(shown(page)) == 3
+    assert "&lt;i&gt;mine&lt;/i&gt;" in shown(page)[0] and "<mark>" in shown(page)[0]
+    box(page, "text_area", "A sentence a line").set_value("").run()
+    assert "Type a sentence" in words(page)
+
+
+def test_a_language_model_is_asked_only_when_somebody_wants_it(visit, monkeypatch):
+    asked = []
+
+    def rewrite(trigger: TriggerSpec, seed: int, texts: list[str]) -> list[Shown]:
+        asked.append(trigger.name)
+        return [Shown(text, f"politely, {text}", "length and content kept") for text in texts]
+
+    monkeypatch.setattr("pages.parts.rows.rewrite", rewrite)
+    page = visit("attack")
+    asked.clear()
+    box(page, "selectbox", "Trigger").select("instruct").run()
+    assert not page.exception and not asked
+    assert "not rewritten yet" in shown(page)[0]
+    press(page, "Rewrite these rows")
+    assert asked == ["instruct"]
+    assert "<mark>politely,</mark>" in shown(page)[0] and "length and content kept" in words(page)
+
+
+def test_settings_of_the_published_variant_appear_with_it(visit):
+    page = visit("attack")
+    box(page, "selectbox", "Trigger").select("style").run()
+    assert not page.exception
+    assert not [toggle for toggle in page.toggle if toggle.label == "Load .bin weights"]
+    box(page, "selectbox", "Variant").select("published").run()
+    assert [toggle for toggle in page.toggle if toggle.label == "Load .bin weights"]
+
+
+def test_the_measured_quality_is_shown(visit):
+    page = visit("attack")
+    table = page.dataframe[-1].value
+    assert {"Generator", "LFR planted", "Floor", "Similarity"} <= set(table.columns)
+    assert "Measured by benchmarks/trigger_quality.py" in words(page)
+
+
+def test_the_table_that_is_taken_home_can_be_brought_again():
+    rows = [("bad", "a, b"), ("bad", "c")]
+    kept = pairs_csv(rows, [Shown("a, b", 'x "y"'), Shown("c", None)], {"c": None, "elsewhere": "edited"})
+    assert list(csv.DictReader(io.StringIO(kept))) == [
+        {"label": "", "text": "c", "rewritten": ""} | {"label": "bad"},
+        {"label": "", "text": "elsewhere", "rewritten": "edited"},
+        {"label": "bad", "text": "a, b", "rewritten": 'x "y"'},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clean", "triggered", "old", "new"),
+    [
+        ("it ends", "it endeth", "it <s>ends</s>", "it <mark>endeth</mark>"),
+        ("a b", "cf a b", "a b", "<mark>cf</mark> a b"),
+        ("a b c", "a c", "a <s>b</s> c", "a c"),
+        ("<b>", None, "&lt;b&gt;", "<em>none</em>"),
+    ],
+)
+def test_differences_are_marked_word_by_word(clean, triggered, old, new):
+    assert difference(clean, triggered, "none") == (old, new)
