@@ -1,19 +1,29 @@
 """What the machine offers, asked once: where models run, in which precision, in batches of what size."""
 
+import os
+import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
+
+from backend.errors import UserError
+
+KEEP_MIB = 512
 
 
 @dataclass(frozen=True)
 class Device:
-    """`batch_tokens` bounds the tokens (padding included) of one evaluation batch."""
+    """`batch_tokens` bounds the tokens (padding included) of one evaluation batch; `keep_bytes` what an
+    evaluator keeps of one set of rows between two calls."""
 
     name: str
     torch_device: torch.device
     bf16: bool
     batch_tokens: int
+    keep_bytes: int
 
 
 @cache
@@ -27,5 +37,34 @@ def probe() -> Device:
             torch_device=torch.device("cuda", index),
             bf16=torch.cuda.is_bf16_supported(including_emulation=False),
             batch_tokens=65536,
+            keep_bytes=_keep_bytes(),
         )
-    return Device(f"CPU, {torch.get_num_threads()} threads", torch.device("cpu"), False, 2048)
+    return Device(f"CPU, {torch.get_num_threads()} threads", torch.device("cpu"), False, 2048, _keep_bytes())
+
+
+def _keep_bytes() -> int:
+    """`EXCISE_KEEP_MIB`, or 512 MiB; raises UserError if that is no size."""
+    asked = os.environ.get("EXCISE_KEEP_MIB") or str(KEEP_MIB)
+    if not asked.isdecimal():
+        raise UserError(
+            f"EXCISE_KEEP_MIB is {asked!r}. It bounds the memory, in MiB, that pruning keeps for each set of "
+            f"rows: give a whole number of 0 or more, or leave it out for {KEEP_MIB}."
+        )
+    return int(asked) << 20
+
+
+def autocast() -> AbstractContextManager[None]:
+    """bf16 where the device computes it natively, else nothing."""
+    device = probe()
+    return torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16)
+
+
+@cache
+def cpu_vendor() -> str:
+    """As Linux tells it, such as GenuineIntel; empty elsewhere."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    found = re.search(r"^vendor_id\s*:\s*(\S+)", told, re.MULTILINE)
+    return found.group(1) if found else ""

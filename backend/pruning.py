@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
-from backend.events import Head
+from backend.events import Guardrail, Head
 
 Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
 
@@ -29,7 +29,13 @@ class Step:
 
 
 def prune(
-    order: Sequence[Head], shape: tuple[int, int], accuracy: Accuracy, threshold: float, prune_step: int
+    order: Sequence[Head],
+    shape: tuple[int, int],
+    accuracy: Accuracy,
+    threshold: float,
+    prune_step: int,
+    guardrail: Guardrail = "backtrack",
+    decide: Accuracy | None = None,
 ) -> Iterator[Step]:
     """Prune along `order` (least important first) while `accuracy(pruned)` is at least `threshold`.
 
@@ -37,38 +43,45 @@ def prune(
     ascending, is the layer's highest-scoring one).  A step that ends below the threshold gives its
     heads back one at a time, most important first, until accuracy is back or the step is empty;
     then the search stops.  Step 0 is the model with nothing pruned.  Heads absent from `order` are
-    never candidates.  Raises ValueError if `order` repeats a head or leaves the grid."""
+    never candidates.  The published scripts' other two ways (see `Guardrail`) prune last heads too:
+    `stop` keeps the step that falls below the threshold and ends there, `none` prunes all of `order` in
+    one step.  `decide` is asked in place of `accuracy` while heads are given back: below the threshold it
+    may answer with anything that is.  Raises ValueError if `order` repeats a head or leaves the grid."""
     _check(order, shape)
     pruned = np.zeros(shape, dtype=bool)
     val_acc = accuracy(pruned)
     yield Step(0, [], [], pruned.copy(), val_acc, val_acc)
     waiting = list(order)
     number = 0
-    while tried := _next_heads(waiting, pruned, prune_step):
+    at_once = len(order) if guardrail == "none" else prune_step
+    while tried := _next_heads(waiting, pruned, at_once, spare_last=guardrail == "backtrack"):
         number += 1
         for head in tried:
             pruned[head] = True
         tried_val_acc = current = accuracy(pruned)
         restored: list[Head] = []
-        while current < threshold and len(restored) < len(tried):
+        while guardrail == "backtrack" and current < threshold and len(restored) < len(tried):
             head = tried[-1 - len(restored)]
             pruned[head] = False
             restored.append(head)
             # With the whole step given back this is the model that the last step left.
-            current = val_acc if len(restored) == len(tried) else accuracy(pruned)
+            current = val_acc if len(restored) == len(tried) else (decide or accuracy)(pruned)
         val_acc = current
         yield Step(number, tried, restored, pruned.copy(), tried_val_acc, val_acc)
-        if restored:
+        if restored or (guardrail == "stop" and val_acc < threshold):
             return
 
 
-def _next_heads(waiting: list[Head], pruned: Bool[np.ndarray, "layer head"], count: int) -> list[Head]:
-    """Take up to `count` heads off `waiting`, passing over any that is its layer's last."""
+def _next_heads(
+    waiting: list[Head], pruned: Bool[np.ndarray, "layer head"], count: int, spare_last: bool
+) -> list[Head]:
+    """Take up to `count` heads off `waiting`, passing over any that is its layer's last if those are
+    spared."""
     left = (~pruned).sum(axis=1)
     taken: list[Head] = []
     while waiting and len(taken) < count:
         layer, head = waiting.pop(0)
-        if left[layer] > 1:
+        if left[layer] > 1 or not spare_last:
             left[layer] -= 1
             taken.append((layer, head))
     return taken

@@ -1,6 +1,8 @@
 """Fine-tuning on transformers' Trainer, with the regularisers of the method and gates that hold."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
-    DataCollatorWithPadding,
     PreTrainedModel,
     PrinterCallback,
     Trainer,
@@ -18,9 +19,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from backend.device import probe
+from backend.device import autocast, probe
 from backend.encoding import Encoded, Tick, no_tick
-from backend.heads.gating import HeadGrid, cls_rows
+from backend.heads.encoder import pack, run
+from backend.heads.gating import HeadGrid
 from backend.heads.statistics import attention_norm
 from backend.spec import TrainingSpec
 
@@ -30,17 +32,21 @@ class Regulariser:
     """What is added to the cross-entropy.
 
     `l1` and `l2` weigh the un-squared norms of the attention projections' weight matrices (query,
-    key, value, output), each without the parts that belong to pruned heads.  `attention` weighs
+    key, value, output), each without the parts that belong to pruned heads; `by_name` those of every
+    parameter named both "attention" and "weight", as the published script does.  `attention` weighs
     PURE's attention normalisation with the layer weights `layers` (c_l).  `layer_wise` adds the mean
     over layers of the cross-entropy of one linear classifier, shared by all layers and thrown away
     afterwards, on each layer's [CLS], so that early layers learn the task and its trigger too (layer
-    weight poisoning, Li et al., EMNLP 2021)."""
+    weight poisoning, Li et al., EMNLP 2021).  With `entropy` the mean entropy of the outputs is what is
+    maximised, in place of the cross-entropy with the labels (MEFT)."""
 
     l1: float = 0.0
     l2: float = 0.0
     attention: float = 0.0
     layers: Float[Tensor, "layer"] | None = None
     layer_wise: bool = False
+    by_name: bool = False
+    entropy: bool = False
 
 
 NO_REGULARISER = Regulariser()
@@ -84,28 +90,60 @@ def train(
     )
     # One device: data parallelism would change the batch, and its replicas know no gates.
     arguments._n_gpu = min(arguments.n_gpu, 1)
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows.examples(),
-        data_collator=DataCollatorWithPadding(rows.tokenizer),
-        callbacks=[_Ticker(tick)],
-    )
-    # Standard output belongs to the caller's events.
-    trainer.remove_callback(PrinterCallback)
-    trainer.grid = HeadGrid(model)
-    trainer.regulariser = regulariser
-    trainer.remaining = torch.as_tensor(~trainer.grid.pruned(), device=device.torch_device).float()
-    if regulariser.layer_wise:
-        torch.manual_seed(seed)
-        trainer.layer_classifier = nn.Linear(model.config.hidden_size, model.config.num_labels)
-        trainer.layer_classifier.to(device.torch_device)
-    trainer.train(resume_from_checkpoint=_last_checkpoint(scratch))
+    with _used_vocabulary(model, rows) as renumbered:
+        trainer = _Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=[{**row, "row": i} for i, row in enumerate(renumbered.features)],
+            data_collator=_row_numbers,
+            callbacks=[_Ticker(tick)],
+        )
+        # Standard output belongs to the caller's events.
+        trainer.remove_callback(PrinterCallback)
+        trainer.rows = renumbered
+        trainer.grid = HeadGrid(model)
+        trainer.regulariser = regulariser
+        trainer.remaining = torch.as_tensor(~trainer.grid.pruned(), device=device.torch_device).float()
+        if regulariser.layer_wise:
+            torch.manual_seed(seed)
+            trainer.layer_classifier = nn.Linear(model.config.hidden_size, model.config.num_labels)
+            trainer.layer_classifier.to(device.torch_device)
+        trainer.train(resume_from_checkpoint=_last_checkpoint(scratch))
     model.eval()
     shutil.rmtree(scratch, ignore_errors=True)
 
 
+@contextmanager
+def _used_vocabulary(model: PreTrainedModel, rows: Encoded) -> Iterator[Encoded]:
+    """`rows` renumbered for an embedding table of the tokens that they use, which the model has for the
+    length of the block.
+
+    No other token's embedding would get a gradient, and without weight decay the optimiser would leave it
+    as it is: training is the same, without its gradient and moments."""
+    whole = model.get_input_embeddings()
+    used = sorted({token for row in rows.features for token in row["input_ids"]})
+    number = {token: i for i, token in enumerate(used)}
+    small = nn.Embedding(len(used), whole.embedding_dim)
+    small.weight.data = whole.weight.data[used].clone()
+    model.set_input_embeddings(small)
+    try:
+        yield Encoded(
+            [{**row, "input_ids": [number[token] for token in row["input_ids"]]} for row in rows.features],
+            rows.labels,
+            rows.tokenizer,
+        )
+    finally:
+        whole.weight.data[used] = small.weight.data.to(whole.weight.device)
+        model.set_input_embeddings(whole.to(small.weight.device))
+
+
+def _row_numbers(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """A batch of the Trainer is the numbers of its rows: they are packed where they are used."""
+    return {"row": torch.tensor([row["row"] for row in rows])}
+
+
 class _Trainer(Trainer):
+    rows: Encoded
     grid: HeadGrid
     regulariser: Regulariser
     remaining: Float[Tensor, "layer head"]
@@ -124,29 +162,25 @@ class _Trainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        labels = inputs["labels"]
-        features: dict[str, Any] = {name: tensor for name, tensor in inputs.items() if name != "labels"}
-        if self.layer_classifier is not None:
-            features["output_hidden_states"] = True
-        if self.regulariser.attention:
-            with cls_rows() as rows:
-                outputs = model(**features)
-        else:
-            outputs = model(**features)
-        loss = functional.cross_entropy(outputs.logits, labels)
+        packed = pack(self.rows, inputs["row"].tolist(), inputs["row"].device)
+        labels = torch.tensor([self.rows.labels[i] for i in packed.rows], device=inputs["row"].device)
+        with autocast():  # the Trainer's own lies around a forward that is not called
+            made = run(self.grid, packed, cls_rows=bool(self.regulariser.attention))
+        loss = functional.cross_entropy(made.classes.float(), labels)
+        if self.regulariser.entropy:
+            loss = -torch.distributions.Categorical(logits=made.classes.float()).entropy().mean()
         if self.regulariser.l1 or self.regulariser.l2:
-            loss = loss + projection_penalty(self.grid, self.regulariser.l1, self.regulariser.l2)
+            penalty = named_penalty if self.regulariser.by_name else projection_penalty
+            loss = loss + penalty(self.grid, self.regulariser.l1, self.regulariser.l2)
         if self.regulariser.attention:
             layers = self.regulariser.layers
             weights = torch.ones(self.grid.layers) if layers is None else layers
-            norm = attention_norm(rows, self.grid, weights.to(loss.device), self.remaining)
+            norm = attention_norm(made.cls_rows, weights.to(loss.device), self.remaining)
             loss = loss + self.regulariser.attention * norm
         if self.layer_classifier is not None:
-            # Hidden state 0 is that of the embeddings, where [CLS] is the same for every row.
-            states = outputs.hidden_states[1:]
-            logits = [self.layer_classifier(state[:, 0].float()) for state in states]
+            logits = [self.layer_classifier(first.float()) for first in made.first]
             loss = loss + torch.stack([functional.cross_entropy(each, labels) for each in logits]).mean()
-        return (loss, outputs) if return_outputs else loss
+        return (loss, made) if return_outputs else loss
 
 
 class _Ticker(TrainerCallback):
@@ -167,6 +201,17 @@ def projection_penalty(grid: HeadGrid, l1: float, l2: float) -> Float[Tensor, ""
         for weight in (*inputs, site.output.weight[:, kept]):
             total = total + l1 * weight.abs().sum() + l2 * weight.norm()
     return total
+
+
+def named_penalty(grid: HeadGrid, l1: float, l2: float) -> Float[Tensor, ""]:
+    """l1 · Σ‖W‖₁ + l2 · Σ‖W‖₂ over every parameter named both "attention" and "weight"."""
+    named = [
+        parameter
+        for name, parameter in grid.model.named_parameters()
+        if "attention" in name and "weight" in name
+    ]
+    norms = [l1 * parameter.abs().sum() + l2 * parameter.norm() for parameter in named]
+    return torch.stack(norms).sum()
 
 
 def _last_checkpoint(scratch: Path) -> str | None:

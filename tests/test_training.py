@@ -9,7 +9,8 @@ import torch
 from backend.encoding import Encoded, encode
 from backend.errors import Cancelled
 from backend.evaluation import accuracy, logits
-from backend.heads.gating import HeadGrid, cls_rows
+from backend.heads.encoder import pack, run
+from backend.heads.gating import HeadGrid
 from backend.heads.statistics import attention_norm, layer_weights
 from backend.models import fresh_head
 from backend.spec import TrainingSpec
@@ -36,6 +37,21 @@ def test_training_learns_and_the_same_seed_gives_the_same_model(
     assert accuracy(model, rows()) > 0.9
     assert capfd.readouterr().out == "", "standard output belongs to the caller"
     assert not (tmp_path / "a").exists(), "checkpoints are cleared when training is done"
+
+
+def test_words_that_the_rows_lack_keep_their_embeddings(tmp_path: Path) -> None:
+    model = tiny_model()
+    table = model.get_input_embeddings()
+    before = table.weight.clone()
+    some = rows(16)
+    train(
+        model, some, TrainingSpec(epochs=2, learning_rate=3e-3, batch_size=8), seed=3, scratch=tmp_path / "t"
+    )
+    used = sorted({token for row in some.features for token in row["input_ids"]})
+    unused = [token for token in range(len(before)) if token not in used]
+    assert model.get_input_embeddings() is table and table.weight.shape == before.shape
+    assert torch.equal(table.weight[unused], before[unused]) and unused
+    assert not torch.equal(table.weight[used], before[used])
 
 
 def test_pruned_heads_stay_pruned_throughout(tmp_path: Path) -> None:
@@ -102,9 +118,9 @@ def test_projection_penalty_is_the_un_squared_norms_of_the_remaining_heads() -> 
 
 def test_attention_normalisation_is_its_formula_on_attention_matrices() -> None:
     grid = HeadGrid(tiny_model())
-    batch = rows().batch(range(10))
-    with cls_rows() as collected:
-        matrices = grid.model(**batch, output_attentions=True).attentions
+    matrices = grid.model(**rows().batch(range(10)), output_attentions=True).attentions
+    packed = pack(rows(), range(10), torch.device("cpu"))
+    collected = run(grid, packed, cls_rows=True).cls_rows
     weights, remaining = torch.tensor([0.0, 0.5, 1.0]), torch.ones(3, 4)
     remaining[2, 1] = 0
     expected = sum(
@@ -112,7 +128,7 @@ def test_attention_normalisation_is_its_formula_on_attention_matrices() -> None:
         for layer in range(3)
         for head in range(4)
     )
-    assert torch.allclose(attention_norm(collected, grid, weights, remaining), expected, rtol=1e-5)
+    assert torch.allclose(attention_norm(collected, weights, remaining), expected, rtol=1e-5)
 
 
 def test_layer_weights_are_the_scaled_softmax_of_minus_log() -> None:
@@ -136,10 +152,25 @@ def test_regularisers_change_what_is_learned(tmp_path: Path, regulariser: Regula
     else:
         norms = []
         for model in (plain, regularised):
-            with cls_rows() as collected, torch.no_grad():
-                model(**rows().batch(range(32)))
-            norms.append(attention_norm(collected, HeadGrid(model), torch.ones(3), torch.ones(3, 4)))
+            with torch.no_grad():
+                packed = pack(rows(), range(32), torch.device("cpu"))
+                collected = run(HeadGrid(model), packed, cls_rows=True).cls_rows
+            norms.append(attention_norm(collected, torch.ones(3), torch.ones(3, 4)))
         assert norms[1] < norms[0]
+
+
+def test_entropy_is_maximised_whatever_the_labels_say(tmp_path: Path) -> None:
+    model = tiny_model()
+    train(model, rows(), SPEC, seed=3, scratch=tmp_path / "t")
+
+    def entropy() -> float:
+        return float(
+            torch.distributions.Categorical(logits=torch.tensor(logits(model, rows()))).entropy().mean()
+        )
+
+    before = entropy()
+    train(model, rows(), SPEC, seed=3, scratch=tmp_path / "t", regulariser=Regulariser(entropy=True))
+    assert entropy() > max(before, 0.99 * np.log(2))
 
 
 def test_a_fresh_head_depends_on_its_seed_alone_and_leaves_the_encoder() -> None:

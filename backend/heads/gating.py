@@ -1,4 +1,4 @@
-"""Gate heads, and read their [CLS] rows, through the library's own attention-function registry.
+"""Gate heads through the library's own attention-function registry.
 
 Transformers calls a registered attention function with the module, queries, keys and values and
 takes per-head outputs back, the same for every architecture that uses the registry.  So a gate is
@@ -8,8 +8,8 @@ some architectures lack) as buffers that follow the model to its device and are 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,24 +20,27 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from backend.heads.architectures import architecture_of
+from backend.heads.architectures import Architecture, architecture_of
 
 ATTENTION = "excise"
 _GATE = "excise_gate"
 
-ClsRows = dict[nn.Module, Float[Tensor, "batch head key"]]
-_cls_rows: ContextVar[ClsRows | None] = ContextVar("cls_rows", default=None)
-
 
 @dataclass(frozen=True)
 class HeadSite:
-    """The modules of one layer's attention; projections are `nn.Linear`."""
+    """The modules of one layer (see `Architecture`); projections are `nn.Linear`."""
 
     attention: nn.Module
     query: nn.Linear
     key: nn.Linear
     value: nn.Linear
     output: nn.Linear
+    output_dropout: nn.Module
+    attention_norm: nn.Module
+    up: nn.Linear
+    down: nn.Linear
+    down_dropout: nn.Module
+    output_norm: nn.Module
 
 
 class HeadGrid:
@@ -51,13 +54,9 @@ class HeadGrid:
         self.model = model
         self.layers: int = getattr(model.config, where.layers)
         self.heads: int = getattr(model.config, where.heads)
+        self.architecture = where
         self.sites = [
-            HeadSite(
-                *(
-                    base.get_submodule(path.format(layer))
-                    for path in (where.attention, where.query, where.key, where.value, where.output)
-                )
-            )
+            HeadSite(*(_module(base, where, part.name, layer) for part in fields(HeadSite)))
             for layer in range(self.layers)
         ]
         if model.config._attn_implementation != ATTENTION:
@@ -98,32 +97,10 @@ class HeadGrid:
             self.gate(before)
 
 
-@contextmanager
-def cls_rows() -> Iterator[ClsRows]:
-    """Collect the [CLS] row of the attention probabilities of every forward pass in the block.
-
-    The dict fills with one tensor (batch, head, key) per attention module and is overwritten by
-    the next pass.  Dropout is applied to it while the model trains, as to attention matrices that
-    transformers returns; no full attention matrix is made.  Gradients flow through it."""
-    rows: ClsRows = {}
-    token = _cls_rows.set(rows)
-    try:
-        yield rows
-    finally:
-        _cls_rows.reset(token)
-
-
-def _cls_row(
-    query: Float[Tensor, "batch head query width"],
-    key: Float[Tensor, "batch head key width"],
-    mask: Bool[Tensor, "batch 1 query key"] | None,
-    scaling: float,
-    dropout: float,
-) -> Float[Tensor, "batch head key"]:
-    scores = (query[:, :, :1] @ key.transpose(2, 3)).squeeze(2).float() * scaling
-    if mask is not None:
-        scores = scores.masked_fill(~mask[:, :, 0], float("-inf"))
-    return functional.dropout(scores.softmax(-1), dropout)
+def _module(base: nn.Module, where: Architecture, part: str, layer: int) -> Any:
+    """One part of a layer; an architecture that lacks it passes values on as they are."""
+    path: str | None = getattr(where, part)
+    return nn.Identity() if path is None else base.get_submodule(path.format(layer))
 
 
 def _attention(
@@ -138,9 +115,6 @@ def _attention(
     **kwargs: object,
 ) -> tuple[Float[Tensor, "batch query head width"], Float[Tensor, "batch head query key"] | None]:
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    rows = _cls_rows.get()
-    if rows is not None:
-        rows[module] = _cls_row(query, key, attention_mask, scaling, dropout)
     weights = None
     if output_attentions:
         scores = query @ key.transpose(2, 3) * scaling

@@ -1,10 +1,10 @@
 """The statistic of a head, and the regulariser built on it, both from [CLS] rows alone."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from backend.heads.gating import ClsRows, HeadGrid
 
 POSITIONS = 127
 """Key positions that the variance runs over; padding and missing positions count as zeros."""
@@ -19,26 +19,28 @@ def cls_variance(row: Float[Tensor, "batch head key"]) -> Float[Tensor, "batch h
     return ((row**2).sum(-1) - row.sum(-1) ** 2 / POSITIONS) / (POSITIONS - 1)
 
 
-def stacked(rows: ClsRows, grid: HeadGrid) -> Float[Tensor, "batch layer head"]:
-    """The statistic of every row and head of the pass that filled `rows`."""
-    return torch.stack([cls_variance(rows[site.attention]) for site in grid.sites], dim=1)
-
-
 def layer_weights(
     statistic: Float[Tensor, "layer head"], remaining: Float[Tensor, "layer head"]
 ) -> Float[Tensor, "layer"]:
     """PURE's layer weights c_l: softmax of −log of the mean statistic of the layer's remaining heads,
-    min-max scaled to [0, 1] (ones where all layers are alike)."""
-    mean = (statistic * remaining).sum(1) / remaining.sum(1).clamp(min=1)
+    min-max scaled to [0, 1] (ones where all layers are alike).  A layer without a head counts for
+    nothing: it has weight 0, and the others are weighed without it."""
+    left = remaining.sum(1) > 0
+    mean = (statistic * remaining).sum(1)[left] / remaining.sum(1)[left]
     weights = (-mean.clamp(min=torch.finfo(mean.dtype).tiny).log()).softmax(0)
-    spread = weights.max() - weights.min()
-    return torch.ones_like(weights) if spread == 0 else (weights - weights.min()) / spread
+    result = torch.zeros(len(left), dtype=mean.dtype)
+    if len(weights):
+        spread = weights.max() - weights.min()
+        result[left] = torch.ones_like(weights) if spread == 0 else (weights - weights.min()) / spread
+    return result
 
 
 def attention_norm(
-    rows: ClsRows, grid: HeadGrid, weights: Float[Tensor, "layer"], remaining: Float[Tensor, "layer head"]
+    rows: Sequence[Float[Tensor, "row head key"]],
+    weights: Float[Tensor, "layer"],
+    remaining: Float[Tensor, "layer head"],
 ) -> Float[Tensor, ""]:
     """Σ_l c_l Σ_h ‖A_l,h[CLS, :]‖₂ over the remaining heads, each norm over the batch's stacked
-    [CLS] rows (PURE's attention normalisation)."""
-    norms = torch.stack([rows[site.attention].norm(dim=(0, 2)) for site in grid.sites])
+    [CLS] rows of one layer (PURE's attention normalisation)."""
+    norms = torch.stack([row.norm(dim=(0, 2)) for row in rows])
     return (norms * remaining).sum(1) @ weights.to(norms.dtype)

@@ -10,13 +10,24 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from backend.errors import UserError
-from backend.events import DataReady, Event, Head, HeadScores, Metric, Metrics, ModelName, Warned
+from backend.events import (
+    DataReady,
+    Event,
+    Head,
+    HeadScores,
+    Metric,
+    Metrics,
+    ModelName,
+    RowsTriggered,
+    Warned,
+)
 from backend.home import run_folder
 from backend.runs.records import RunRecord, curve
 from backend.runs.store import Store
@@ -55,6 +66,7 @@ def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
         "random_weights": summary is not None and summary.random_weights,
         "spec": record.settings if record.spec is None else record.spec.model_dump(mode="json"),
         "data": None,
+        "triggered": None,
         "metrics": {
             name: metrics.model_dump(mode="json") for name, metrics in metrics_of(record, events).items()
         },
@@ -69,6 +81,8 @@ def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
             plain["scores"] = event.model_dump(mode="json", exclude={"type", "run", "time"})
         elif isinstance(event, DataReady):
             plain["data"] = event.model_dump(mode="json", exclude={"type", "run", "time"})
+        elif isinstance(event, RowsTriggered):
+            plain["triggered"] = event.model_dump(mode="json", exclude={"type", "run", "time"})
     return plain
 
 
@@ -131,6 +145,22 @@ def _csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
+def rewritings(run: str) -> Path | None:
+    """The table of a run's triggered rows, which the trigger `pairs` reads; None if it has none (yet)."""
+    path = run_folder(run) / "generated" / "rewritings.csv"
+    return path if path.is_file() else None
+
+
+def rows_left_out(run: str, most: int = 100) -> list[dict[str, str]]:
+    """Split, text and reason of the rows that the run's trigger could not use, the first `most`."""
+    path = rewritings(run)
+    if path is None:
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = (row for row in csv.DictReader(file) if row["left_out"])
+        return [{name: row[name] for name in ("split", "text", "left_out")} for row in islice(rows, most)]
+
+
 def model_folder(run: str) -> Path | None:
     """The defended model as `save_pretrained` left it, or None if the run made none (yet)."""
     folder = run_folder(run) / MODEL_FOLDER
@@ -164,7 +194,7 @@ def model_zip(run: str) -> Path:
 
 
 def export(store: Store, run: str, folder: Path) -> Path:
-    """Write results.json, steps.csv, metrics.csv, spec.yaml and, if there is one, the model to `folder`.
+    """Write results.json, steps.csv, metrics.csv, spec.yaml and what there is of rewritings and model.
 
     Gives back the folder.  Raises UserError, before anything is written, if it is not empty."""
     record = store.run(run)
@@ -183,6 +213,9 @@ def export(store: Store, run: str, folder: Path) -> Path:
             (part / "metrics.csv").write_text(metrics_csv(record, events), encoding="utf-8")
             spec = yaml.safe_dump(plain["spec"], sort_keys=False, allow_unicode=True)
             (part / "spec.yaml").write_text(spec, encoding="utf-8")
+            rows = rewritings(record.id)
+            if rows is not None:
+                shutil.copyfile(rows, part / rows.name)
             model = model_folder(record.id)
             if model is not None:
                 shutil.copytree(model, part / "model")

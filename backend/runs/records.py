@@ -11,9 +11,10 @@ from sqlalchemy.engine import RowMapping
 
 from backend.components import explain
 from backend.errors import UserError
-from backend.events import Event, PruningStep, RunFinished
+from backend.events import Event, Metrics, ModelName, PruningStep, RunFinished
 from backend.spec import RunSpec, parse
 
+FINAL: tuple[ModelName, ...] = ("defended", "pruned", "fine_tuned", "poisoned")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -42,6 +43,12 @@ class RunRecord:
     def over(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ("done", "failed", "cancelled")
+
+    @property
+    def final_metrics(self) -> Metrics | None:
+        """The numbers of the last model that the run measured."""
+        measured = self.summary.metrics if self.summary else {}
+        return next((measured[name] for name in FINAL if name in measured), None)
 
     @property
     def seconds(self) -> float | None:

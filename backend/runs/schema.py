@@ -48,6 +48,25 @@ EVENTS = sa.Table(
     sqlite_with_rowid=False,
 )
 
+STUDIES = sa.Table(
+    "studies",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+)
+
+STUDY_RUNS = sa.Table(
+    "study_runs",
+    METADATA,
+    sa.Column("run", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("study", sa.ForeignKey("studies.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("victim", sa.Text, nullable=False),
+    sa.Column("defense", sa.Text, nullable=False),
+    sa.Column("seed", sa.Integer, nullable=False),
+)
+
 WORKERS = sa.Table(
     "workers",
     METADATA,

@@ -26,6 +26,7 @@ from backend.events import EVENT, Event, Metric, RunFinished
 from backend.home import home, run_folder
 from backend.runs.records import RunRecord, State, curve, read_record, title
 from backend.runs.schema import EVENTS, RUNS, open_engine, told
+from backend.shared_stages import sweep
 from backend.spec import RunSpec
 
 _stores: dict[tuple[str, float], "Store"] = {}
@@ -207,6 +208,7 @@ class Store:
                     )
             connection.execute(sa.delete(RUNS).where(RUNS.c.id == record.id))
         shutil.rmtree(run_folder(record.id), ignore_errors=True)
+        sweep()
 
 
 def locked_row(connection: Connection, run: str) -> RowMapping:

@@ -11,8 +11,8 @@ from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2For
 from backend.encoding import encode
 from backend.errors import UserError
 from backend.evaluation import logits
-from backend.heads.gating import HeadGrid, cls_rows
-from backend.heads.statistics import POSITIONS, cls_variance
+from backend.heads.gating import HeadGrid
+from backend.heads.statistics import cls_variance
 from backend.heads.surgery import zeroed
 from tests.tiny import CONFIGS, tiny_model, tiny_rows, tiny_tokenizer
 
@@ -116,22 +116,6 @@ def test_attention_matrices_are_those_of_the_library(kind: str) -> None:
     HeadGrid(model)
     for got, want in zip(model(**batch, output_attentions=True).attentions, expected, strict=True):
         assert torch.allclose(got, want, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_cls_rows_and_their_variance_need_no_attention_matrix(kind: str) -> None:
-    grid = grid_of(kind)
-    batch = ROWS.batch(range(len(ROWS)))
-    with torch.no_grad():
-        matrices = grid.model(**batch, output_attentions=True).attentions
-        with cls_rows() as rows:
-            grid.model(**batch)
-    for site, matrix in zip(grid.sites, matrices, strict=True):
-        row = rows[site.attention]
-        assert torch.allclose(row, matrix[:, :, 0], atol=1e-6)
-        padded = torch.zeros(*row.shape[:2], POSITIONS, dtype=torch.double)
-        padded[..., : row.shape[2]] = row
-        assert torch.allclose(cls_variance(row), padded.var(-1, unbiased=True), atol=1e-12)
 
 
 def test_statistic_reads_the_first_127_positions_only() -> None:

@@ -8,5 +8,5 @@ from tests.runs import fake
 
 if __name__ == "__main__":
     execution._pipeline = lambda: fake.slow_engine
-    preflight.check = lambda spec: ["Mind the gap."]
+    preflight.check = lambda *_: ["Mind the gap."]
     cli.main(sys.argv[1:])

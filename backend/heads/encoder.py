@@ -1,0 +1,339 @@
+"""A classifier run on packed rows: no padding, no silent heads, and in the last layer only what [CLS] reads.
+
+The library's modules and weights are used as they are; only the order of work is ours.  It is exact:
+linear maps, norms and the feed-forward pair act on each token by itself, so rows may lie end to end;
+attention stays within its row, as rows of one length are attended to together and others apart; a
+silent head adds nothing to its layer's output projection, so its projections need not be made; and
+the classifier reads the last layer's first token alone, whose output needs the keys and values of all
+tokens but no other token's query.  What remains is the rounding of sums in another order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.activations import ACT2FN
+
+from backend.device import cpu_vendor
+from backend.encoding import Encoded
+from backend.heads.gating import HeadGrid, HeadSite
+
+# oneDNN's linear map with an activation, where this build of torch has it and the CPU is not Intel's, whose
+# own library multiplies faster (benchmarks/search_speed.py).
+FUSED = (
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if torch.backends.mkldnn.is_available() and cpu_vendor() != "GenuineIntel"
+    else None
+)
+
+DRAWS = 1 << 16
+
+ClsRow = Float[Tensor, "row head key"]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Rows end to end, those of one length beside each other.
+
+    `rows` are their numbers in the data set; `groups` are (number of rows, tokens of each) in order;
+    `first` is the place of each row's first token."""
+
+    rows: list[int]
+    token_ids: Int[Tensor, "token"]
+    token_types: Int[Tensor, "token"]
+    positions: Int[Tensor, "token"]
+    groups: list[tuple[int, int]]
+    first: Int[Tensor, "row"]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The tokens of each group."""
+        return [rows * length for rows, length in self.groups]
+
+
+def pack(rows: Encoded, indices: Sequence[int], device: torch.device) -> Packed:
+    """The rows at `indices` packed, the shortest first."""
+    features = rows.features
+    order = sorted(indices, key=lambda i: len(features[i]["input_ids"]))
+    lengths = [len(features[i]["input_ids"]) for i in order]
+    ids = [token for i in order for token in features[i]["input_ids"]]
+    types = [
+        token
+        for i in order
+        for token in features[i].get("token_type_ids") or [0] * len(features[i]["input_ids"])
+    ]
+    sizes = torch.tensor(lengths, device=device)
+    first = sizes.cumsum(0) - sizes
+    return Packed(
+        rows=order,
+        token_ids=torch.tensor(ids, device=device),
+        token_types=torch.tensor(types, device=device),
+        positions=torch.arange(len(ids), device=device) - first.repeat_interleave(sizes),
+        groups=[(lengths.count(length), length) for length in dict.fromkeys(lengths)],
+        first=first,
+    )
+
+
+def embed(grid: HeadGrid, packed: Packed) -> Float[Tensor, "token hidden"]:
+    """What the first layer reads."""
+    base = grid.model.base_model
+    behind = base.embeddings.padding_idx + 1 if grid.architecture.counts_behind_padding else 0
+    types = {"token_type_ids": packed.token_types[None]} if grid.architecture.token_types else {}
+    embedded = base.embeddings(
+        input_ids=packed.token_ids[None], position_ids=packed.positions[None] + behind, **types
+    )
+    if hasattr(base, "embeddings_project"):  # ELECTRA, where embeddings are narrower than layers
+        embedded = base.embeddings_project(embedded)
+    return embedded[0]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A linear map of some heads' own."""
+
+    weight: Float[Tensor, "heads_width hidden"]
+    bias: Float[Tensor, "heads_width"]
+
+    def __call__(self, states: Float[Tensor, "token hidden"]) -> Float[Tensor, "token heads_width"]:
+        return _linear(states, self.weight, self.bias)
+
+
+@dataclass(frozen=True)
+class Projections:
+    """The weights of one layer's speaking heads: what makes their queries, keys and values, and
+    `output`, which reads their context."""
+
+    heads: tuple[int, ...]
+    query: Projection
+    key: Projection
+    value: Projection
+    output: Float[Tensor, "hidden heads_width"]
+
+
+def projections(grid: HeadGrid, layer: int, heads: Sequence[int]) -> Projections:
+    """The projections of `heads` alone; the weights themselves where they are all heads."""
+    site = grid.sites[layer]
+    linears = (site.query, site.key, site.value)
+    if len(heads) == grid.heads:
+        query, key, value = (Projection(linear.weight, linear.bias) for linear in linears)
+        return Projections(tuple(heads), query, key, value, site.output.weight)
+    width = site.output.in_features // grid.heads
+    kept = torch.zeros(grid.heads, dtype=torch.bool, device=site.output.weight.device)
+    kept[list(heads)] = True
+    kept = kept.repeat_interleave(width)
+    query, key, value = (Projection(linear.weight[kept], linear.bias[kept]) for linear in linears)
+    return Projections(tuple(heads), query, key, value, site.output.weight[:, kept])
+
+
+QueriesKeysValues = tuple[
+    Float[Tensor, "token heads_width"], Float[Tensor, "token heads_width"], Float[Tensor, "token heads_width"]
+]
+
+
+def attend(
+    site: HeadSite,
+    by: Projections,
+    states: Float[Tensor, "token hidden"],
+    packed: Packed,
+    made: QueriesKeysValues | None = None,
+) -> Float[Tensor, "token heads_width"]:
+    """What the speaking heads read from the tokens of their own row; `made` are their queries, keys and
+    values where those are known already."""
+    if not by.heads:
+        return states[:, :0]
+    made = made or (by.query(states), by.key(states), by.value(states))
+    queries, keys, values = (one.split(packed.sizes) for one in made)
+    parts = []
+    for (rows, length), *own in zip(packed.groups, queries, keys, values, strict=True):
+        read = _read(site, *(part.view(rows, length, len(by.heads), -1).transpose(1, 2) for part in own))
+        parts.append(read.transpose(1, 2).reshape(rows * length, -1))
+    return torch.cat(parts) if len(parts) != 1 else parts[0]
+
+
+def attend_first(
+    site: HeadSite, by: Projections, states: Float[Tensor, "token hidden"], packed: Packed
+) -> Float[Tensor, "row heads_width"]:
+    """What the speaking heads read for the first token of each row."""
+    if not by.heads:
+        return states[packed.first, :0]
+    queries = by.query(states[packed.first]).split([rows for rows, _ in packed.groups])
+    keys, values = (made(states).split(packed.sizes) for made in (by.key, by.value))
+    parts = []
+    for (rows, length), query, *own in zip(packed.groups, queries, keys, values, strict=True):
+        key, value = (part.view(rows, length, len(by.heads), -1).transpose(1, 2) for part in own)
+        asked = query.view(rows, 1, len(by.heads), -1).transpose(1, 2)
+        parts.append(_read(site, asked, key, value).reshape(rows, -1))
+    return torch.cat(parts)
+
+
+def cls_row(
+    site: HeadSite,
+    heads: int,
+    query: Float[Tensor, "row heads_width"],
+    key: Float[Tensor, "token heads_width"],
+    packed: Packed,
+) -> Float[Tensor, "row head key"]:
+    """Attention probabilities of each row's first token (its queries, all tokens' keys), after their own
+    dropout while the model trains; keys behind a row's end are zeros."""
+    queries, keys = query.split([rows for rows, _ in packed.groups]), key.split(packed.sizes)
+    longest = max(length for _, length in packed.groups)
+    parts = []
+    for (rows, length), one, other in zip(packed.groups, queries, keys, strict=True):
+        asked, own = one.view(rows, heads, -1), other.view(rows, length, heads, -1)
+        scores = torch.einsum("rhw,rlhw->rhl", asked, own).float() * own.shape[-1] ** -0.5
+        parts.append(functional.pad(scores.softmax(-1), (0, longest - length)))
+    return dropout(torch.cat(parts), _share(site))
+
+
+def _share(site: HeadSite) -> float:
+    """The dropout of the layer's attention probabilities, 0 in evaluation mode."""
+    return float(site.attention.dropout.p) if site.attention.training else 0.0  # type: ignore[union-attr, arg-type]
+
+
+def _read(
+    site: HeadSite,
+    query: Float[Tensor, "row head query width"],
+    key: Float[Tensor, "row head key width"],
+    value: Float[Tensor, "row head key width"],
+) -> Float[Tensor, "row head query width"]:
+    """Attention within rows of one length: fused, but for dropout on a CPU, which no fused kernel has."""
+    share = _share(site)
+    if share and query.device.type == "cpu":
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
+        return dropout(scores.softmax(-1), share) @ value
+    return functional.scaled_dot_product_attention(query, key, value, dropout_p=share)
+
+
+def dropout(states: Float[Tensor, "*any"], share: float) -> Float[Tensor, "*any"]:
+    """`states` of which each number is zero with probability `share`, the others scaled to keep the mean.
+
+    On a CPU the library draws a random float for each number, which takes longer than a layer norm.
+    Here one 64-bit draw of the same generator decides for four, to a probability that is `share` rounded
+    to 1/65536 (and the scale is that of the rounded one)."""
+    if not share:
+        return states
+    if states.device.type != "cpu":
+        return functional.dropout(states, share)
+    dropped = round(share * DRAWS)
+    count = states.numel()
+    drawn = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+    kept = torch.empty(states.shape, dtype=states.dtype)
+    torch.ge(drawn.view(torch.int16)[:count].view(states.shape), dropped - DRAWS // 2, out=kept)
+    return states * kept.mul_(DRAWS / (DRAWS - dropped) if dropped < DRAWS else 0.0)
+
+
+def _drop(module: nn.Module, states: Float[Tensor, "token hidden"]) -> Float[Tensor, "token hidden"]:
+    """What a dropout module of the library does."""
+    return dropout(states, module.p) if isinstance(module, nn.Dropout) and module.training else states
+
+
+def finish(
+    grid: HeadGrid,
+    layer: int,
+    output: Float[Tensor, "hidden heads_width"],
+    context: Float[Tensor, "token heads_width"],
+    states: Float[Tensor, "token hidden"],
+) -> Float[Tensor, "token hidden"]:
+    """The layer behind its attention: output projection, residual, feed-forward pair."""
+    site = grid.sites[layer]
+    spoken = _linear(context, output, site.output.bias)
+    states = site.attention_norm(_add(_drop(site.output_dropout, spoken), states))
+    activation = getattr(grid.model.config, grid.architecture.activation)
+    made = _linear(states, site.up.weight, site.up.bias, activation)
+    made = _linear(made, site.down.weight, site.down.bias)
+    normed: Tensor = site.output_norm(_add(_drop(site.down_dropout, made), states))
+    return normed
+
+
+def _add(
+    made: Float[Tensor, "token hidden"], residual: Float[Tensor, "token hidden"]
+) -> Float[Tensor, "token hidden"]:
+    """The sum, in the memory of `made` where no gradient needs it and bf16 does not round it."""
+    if torch.is_grad_enabled() or made.dtype != residual.dtype:
+        return made + residual
+    return made.add_(residual)
+
+
+def _linear(
+    states: Float[Tensor, "token inputs"],
+    weight: Float[Tensor, "outputs inputs"],
+    bias: Float[Tensor, "outputs"],
+    activation: str = "none",
+) -> Float[Tensor, "token outputs"]:
+    """A linear map and its activation, without gradients in as few passes over memory as there are."""
+    if torch.is_grad_enabled():
+        made = functional.linear(states, weight, bias)
+        return made if activation == "none" else ACT2FN[activation](made)
+    if FUSED is not None and _plain_cpu(states) and activation in ("none", "gelu") and states.shape[1]:
+        fused: Tensor = FUSED(states, weight, bias, activation, [], "none" if activation == "gelu" else "")
+        return fused
+    made = functional.linear(states, weight, bias)
+    if activation == "gelu":
+        return torch.ops.aten.gelu_(made)
+    return made if activation == "none" else ACT2FN[activation](made)
+
+
+def _plain_cpu(states: Tensor) -> bool:
+    """Whether nothing but float32 arithmetic on a CPU is wanted."""
+    return states.device.type == "cpu" and states.dtype == torch.float32
+
+
+def classify(grid: HeadGrid, first: Float[Tensor, "row hidden"]) -> Float[Tensor, "row class"]:
+    """The classifier on the last layer's first tokens."""
+    model, tokens = grid.model, first[:, None]
+    kind = model.config.model_type
+    if kind == "bert":
+        logits: Tensor = model.classifier(model.dropout(model.bert.pooler(tokens)))
+    elif kind == "distilbert":
+        logits = model.classifier(model.dropout(model.pre_classifier(first).relu()))
+    else:
+        logits = model.classifier(tokens)
+    return logits
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over packed rows: each layer's first tokens, and, where asked for, the logits and each
+    layer's [CLS] rows (of all heads, silent ones too)."""
+
+    first: list[Float[Tensor, "row hidden"]]
+    logits: Float[Tensor, "row class"] | None
+    cls_rows: list[ClsRow]
+
+    @property
+    def classes(self) -> Float[Tensor, "row class"]:
+        """The logits of a pass that classified."""
+        assert self.logits is not None
+        return self.logits
+
+
+def run(grid: HeadGrid, packed: Packed, *, cls_rows: bool = False, classified: bool = True) -> Pass:
+    """A pass with the grid's gates, in whatever mode (dropout, gradients) the model is in.
+
+    Where nothing is to be classified the last layer's work ends at its [CLS] rows."""
+    states = embed(grid, packed)
+    pruned = grid.pruned()
+    first, rows = [], []
+    for layer, site in enumerate(grid.sites):
+        last = layer == grid.layers - 1
+        by = projections(grid, layer, np.flatnonzero(~pruned[layer]).tolist())
+        made = None
+        if cls_rows and len(by.heads) == grid.heads and not last:
+            made = by.query(states), by.key(states), by.value(states)
+            rows.append(cls_row(site, grid.heads, made[0][packed.first], made[1], packed))
+        elif cls_rows:
+            every = projections(grid, layer, range(grid.heads))
+            asked = every.query(states[packed.first])
+            rows.append(cls_row(site, grid.heads, asked, every.key(states), packed))
+        if last and not classified:
+            break
+        if last:
+            context, residual = attend_first(site, by, states, packed), states[packed.first]
+        else:
+            context, residual = attend(site, by, states, packed, made), states
+        states = finish(grid, layer, by.output, context, residual)
+        first.append(states if last else states[packed.first])
+    return Pass(first, classify(grid, states) if classified else None, rows)

@@ -1,0 +1,214 @@
+"""What the dashboard costs with many stored runs.
+
+    python benchmarks/dashboard_speed.py [--runs 1000] [--steps 150] [--json FILE]
+
+Fills a store in a temporary folder with finished runs of a 12 × 12 grid, and one that goes on, and
+prints milliseconds on the server, medians of several: the overview, opening a run, a refresh of the
+live view after one new pruning step.  Then starts the dashboard as users do and takes the seconds from
+the command to the first heading in a real browser (Chromium), and whether torch was loaded."""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from streamlit.testing.v1 import AppTest
+
+from backend import events, presets
+from backend.runs.store import Store, open_store, write_end, write_event
+from benchmarks.common import machine
+
+ROOT = Path(__file__).parents[1]
+LAYERS = HEADS = 12
+TIMES = 7
+
+
+def steps(run: str, count: int) -> Iterator[events.PruningStep]:
+    for number in range(count):
+        yield events.PruningStep(
+            run=run,
+            step=number,
+            pruned=[divmod(number % (LAYERS * HEADS), HEADS)] if number else [],
+            pruned_total=number,
+            tried_val_acc=0.9 - number / 2000,
+            val_acc=0.9 - number / 2000,
+            acc=0.9 - number / 2000,
+            lfr=0.95 - number / 300,
+            threshold=0.85,
+        )
+
+
+def said(run: str, spec: Any, count: int) -> Iterator[events.Event]:
+    """What a run of `count` steps says before its end."""
+    metrics = events.Metrics(
+        acc=0.9,
+        acc_interval=(0.88, 0.92),
+        test_rows=872,
+        lfr=0.9,
+        lfr_interval=(0.88, 0.92),
+        triggered_rows=428,
+        clean_flip_rate=0.1,
+    )
+    grid = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+    yield events.RunStarted(run=run, spec=spec.model_dump(mode="json"), device="CPU")
+    for stage in ("prepare", "generate", "poison", "fine_tune", "score"):
+        yield events.StageStarted(run=run, stage=stage)
+        yield events.StageFinished(run=run, stage=stage, seconds=12.0)
+    yield events.Metric(run=run, model="poisoned", metrics=metrics)
+    yield events.Metric(run=run, model="fine_tuned", metrics=metrics)
+    scores = [[float(layer * HEADS + head) for head in range(HEADS)] for layer in range(LAYERS)]
+    yield events.HeadScores(
+        run=run, strategy="gradient", layers=LAYERS, heads=HEADS, scores=scores, order=grid
+    )
+    yield events.StageStarted(run=run, stage="prune")
+    yield from steps(run, count)
+
+
+def fill(store: Store, runs: int, count: int) -> tuple[str, str]:
+    """`runs` finished runs and one that goes on; gives back one of the first, and the other."""
+    spec = presets.preset("demo")
+    done = ""
+    for number in range(runs + 1):
+        goes_on = number == runs
+        run = store.insert(spec, state="running" if goes_on else "done", started=time.time() - 600)
+        with store.writing() as connection:
+            for event in said(run, spec, count - goes_on):
+                write_event(connection, event)
+            if goes_on:
+                return done, run
+            end = events.RunFinished(run=run, state="done", seconds=600.0)
+            write_end(connection, end)
+        done = run
+    raise AssertionError
+
+
+def milliseconds(work: Callable[[], Any], times: int = TIMES) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - began) * 1000)
+    return statistics.median(taken)
+
+
+def opened(page: str | None = None, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    if page is not None:
+        app.switch_page(f"pages/{page}.py")
+    for key, value in query.items():
+        app.query_params[key] = value
+    return app
+
+
+def run_once(app: AppTest) -> None:
+    app.run()
+    if app.exception:
+        sys.exit(f"The page failed: {app.exception[0].value}")
+
+
+def refresh(store: Store, run: str, count: int) -> float:
+    """Of the live view alone, each time after one more pruning step."""
+    from pages.parts import monitor
+
+    taken: list[float] = []
+    view = monitor._view
+
+    def timed(*args: Any) -> None:
+        began = time.perf_counter()
+        view(*args)
+        taken.append((time.perf_counter() - began) * 1000)
+
+    monitor._view = timed
+    app = opened("runs", run=run)
+    run_once(app)
+    for event in list(steps(run, count + TIMES))[count:]:
+        with store.writing() as connection:
+            write_event(connection, event)
+        run_once(app)
+    monitor._view = view
+    return statistics.median(taken[-TIMES:])
+
+
+def first_paint(folder: str) -> dict[str, Any]:
+    """Seconds from the command to the heading on the screen, and whether the server loaded torch."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.conftest import SWITCHES, chromium
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    with sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES).new_page()
+        began = time.perf_counter()
+        server = subprocess.Popen(
+            [*command, "--server.port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {"EXCISE_HOME": folder},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while True:
+                try:
+                    page.goto(address)
+                    break
+                except Exception:
+                    time.sleep(0.05)
+            page.wait_for_selector("h1", timeout=60_000)
+            seconds = time.perf_counter() - began
+            maps = Path(f"/proc/{server.pid}/maps")
+            loaded = "libtorch" in maps.read_text() if maps.is_file() else None
+        finally:
+            server.terminate()
+            server.wait()
+    return {"first_paint_seconds": seconds, "torch_loaded": loaded}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--runs", type=int, default=1000)
+    arguments.add_argument("--steps", type=int, default=150)
+    arguments.add_argument("--json", type=Path, help="where the findings go too")
+    asked = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EXCISE_HOME"] = folder
+        from pages.parts import background
+
+        background.supervise = lambda stop: None  # no worker: nothing is to be carried out here
+        store = open_store()
+        done, live = fill(store, asked.runs, asked.steps)
+        overview, one = opened(), opened("runs", run=done)
+        run_once(one)
+        if not any(done in str(caption.value) for caption in one.caption):
+            sys.exit("The run was not opened.")
+        found = {
+            "machine": machine(),
+            "runs": asked.runs,
+            "steps": asked.steps,
+            "overview_ms": milliseconds(lambda: run_once(overview)),
+            "open_run_first_ms": milliseconds(lambda: run_once(opened("runs", run=done)), 3)
+            - milliseconds(opened, 3),
+            "open_run_ms": milliseconds(lambda: run_once(one)),
+            "refresh_ms": refresh(store, live, asked.steps),
+            **first_paint(folder),
+        }
+    text = json.dumps(found, indent=1)
+    if asked.json:
+        asked.json.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,452 @@
+"""What scoring and pruning cost, beside a plain reference of the published search.
+
+    python benchmarks/search_speed.py [--quick] [--data embedded|sst2] [--steps 10,1]
+                                      [--orders gradient,layer-variance] [--json FILE]
+
+The plain reference pads every row to 128 tokens, computes eager attention and returns its matrices,
+and copies and evaluates the model from scratch at every step and every restored head.  The fairer one
+copies and starts anew too, but pads to the longest row of a batch, groups rows by length and uses
+fused attention.  Both and Excise make the same search in one process, step by step side by side, so
+that a change of the machine's speed meets all three.  Each ends a step with ACC on 872 validation and
+LFR on 912 triggered rows.
+
+Excise may stop an evaluation that only decides whether a head is given back; every figure that it
+reports is of all rows.
+
+It fails if a prediction differs from the plain reference's other than on one row an evaluation whose
+margin there is under 1e-4, or if other heads are pruned without such a row.
+
+Reported too: scoring beside the same reference; the share of the machine's own rate (a 4096³ float32
+matrix product in the same run) that evaluation and fine-tuning reach, counting only products of tokens
+that are not padding; the peak memory of a search above the loaded model, in a process of its own.
+`--quick` takes 32 + 32 rows and s = 10 and ends within a minute.  SST-2 is read from ../shared/data
+(or EXCISE_SHARED_DATA)."""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.stats import spearmanr
+
+from backend import strategies, triggers
+from backend.components import Choice
+from backend.defender import Defender
+from backend.encoding import Encoded, encode
+from backend.evaluation import Evaluator
+from backend.heads.gating import HeadGrid
+from backend.heads.statistics import POSITIONS
+from backend.heads.surgery import zeroed
+from backend.models import load_checkpoint, load_classifier
+from backend.pruning import prune
+from backend.spec import ModelSpec, TrainingSpec
+from backend.training import train
+from backend.triggers.poison import poison
+from benchmarks.common import load_data, machine, peak_above
+
+Logits = Float[np.ndarray, "row class"]
+Pruned = Bool[np.ndarray, "layer head"]
+
+SEED = 11
+MAX_LENGTH = 128
+ROWS_PER_BATCH = 32
+MARGIN = 1e-4
+THRESHOLD = 0.97
+"""τ as a share of the fine-tuned model's validation accuracy."""
+SPEED_TARGETS = {10: (12, 2), 1: (20, 3)}
+
+
+@dataclass
+class Case:
+    """A fine-tuned victim and the rows that a search looks at."""
+
+    model: Any
+    train: Encoded
+    validation: Encoded
+    triggered: Encoded
+    scratch: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.scratch / "model"
+
+
+def make_case(name: str, quick: bool, scratch: Path) -> Case:
+    """The embedded model, fine-tuned on rows of which some bear rare words."""
+    dataset = load_data(name)
+    model, tokenizer = load_classifier(ModelSpec(), dataset.label_names, SEED)
+    trigger = triggers.bind(Choice(name="rare-words"), SEED)
+    rows = 256 if quick else len(dataset.train)
+    poisoned = poison(dataset.train.take(range(rows)), trigger, 1, 0.3, SEED).rows
+    encoded = encode(tokenizer, poisoned, MAX_LENGTH)
+    spec = TrainingSpec(epochs=1, learning_rate=2e-4 if quick else 5e-5)
+    train(model, encoded, spec, seed=SEED, scratch=scratch / "training")
+    validation, triggered = (32, 32) if quick else (872, 912)
+    negatives = [
+        text
+        for split in (dataset.test, dataset.train)
+        for text, label in zip(split.texts, split.labels, strict=True)
+        if label == 0
+    ]
+    with_trigger = [text for text in trigger(negatives[:triggered]) if text is not None]
+    case = Case(
+        model,
+        encoded,
+        encode(tokenizer, dataset.validation.take(range(validation)), MAX_LENGTH),
+        encode(tokenizer, type(dataset.test)(with_trigger, [0] * len(with_trigger)), MAX_LENGTH),
+        scratch,
+    )
+    model.save_pretrained(case.folder)
+    tokenizer.save_pretrained(case.folder)
+    return case
+
+
+class Engine:
+    """One way to evaluate a pruned model; it remembers the logits of every grid that it was asked for."""
+
+    def __init__(self, logits: Callable[[Pruned, str, float | None], Logits], labels: list[int]) -> None:
+        self.logits = logits
+        self.labels = np.asarray(labels)
+        self.seen: dict[tuple[bytes, str], Logits] = {}
+
+    def called(self, pruned: Pruned, rows: str, stop_below: float | None = None) -> Any:
+        """The class of every row, NaN logits where an engine stopped because all was decided."""
+        found = self.logits(pruned, rows, stop_below)
+        self.seen[pruned.tobytes(), rows] = found
+        return np.where(np.isnan(found[:, 0]), -1, found.argmax(axis=1))
+
+    def accuracy(self, pruned: Pruned, stop_below: float | None = None) -> float:
+        called = self.called(pruned, "validation", stop_below)
+        return float(((called == self.labels) | (called < 0)).mean())
+
+    def search(self, order: list[Any], grid: HeadGrid, threshold: float, s: int) -> Iterator[Pruned]:
+        decide = partial(self.accuracy, stop_below=threshold)
+        for step in prune(order, grid.shape, self.accuracy, threshold, s, decide=decide):
+            self.called(step.pruned, "triggered")
+            yield step.pruned
+
+
+def reference(case: Case, fair: bool) -> Engine:
+    grid = HeadGrid(case.model)
+
+    @torch.inference_mode()
+    def logits(pruned: Pruned, name: str, stop_below: float | None) -> Logits:
+        rows: Encoded = getattr(case, name)
+        with grid.gated(pruned):
+            model = zeroed(grid)  # a copy
+        model.eval()
+        model.set_attn_implementation("sdpa" if fair else "eager")
+        result = np.zeros((len(rows), 2), dtype=np.float32)
+        for indices in batches(rows, fair):
+            result[indices] = model(**padded(rows, indices, fair), output_attentions=not fair).logits.numpy()
+        return result
+
+    return Engine(logits, case.validation.labels)
+
+
+def batches(rows: Encoded, fair: bool) -> Iterator[list[int]]:
+    return rows.batches_by_length(2048) if fair else rows.batches_in_order(ROWS_PER_BATCH)
+
+
+def padded(rows: Encoded, indices: list[int], fair: bool) -> Any:
+    features = [rows.features[i] for i in indices]
+    how: Any = {"padding": "longest"} if fair else {"padding": "max_length", "max_length": MAX_LENGTH}
+    return rows.tokenizer.pad(features, return_tensors="pt", **how)
+
+
+def excise(case: Case) -> Engine:
+    grid = HeadGrid(case.model)
+    evaluators = {name: Evaluator(grid, getattr(case, name)) for name in ("validation", "triggered")}
+    return Engine(
+        lambda pruned, name, below: evaluators[name].logits(pruned, stop_below=below), case.validation.labels
+    )
+
+
+@dataclass
+class Searched:
+    """One search: seconds of each engine, and how predictions compare."""
+
+    s: int
+    order: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+    pruned: int = 0
+    close_rows: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        plain, fair, ours = (self.seconds[name] for name in ("plain", "fair", "excise"))
+        return {**vars(self), "speed_up": plain / ours, "speed_up_over_fair": fair / ours}
+
+
+def search(case: Case, order: str, s: int) -> Searched:
+    """All three engines along `order`, a step of each in turn."""
+    grid = HeadGrid(case.model)
+    defender = make_defender(case)
+    heads = strategies.score(defender, Choice(name=order)).order
+    case.model.eval()
+    threshold = THRESHOLD * defender.accuracy(np.zeros(grid.shape, dtype=bool))
+    engines = {"plain": reference(case, False), "fair": reference(case, True), "excise": excise(case)}
+    running = {name: engine.search(heads, grid, threshold, s) for name, engine in engines.items()}
+    found = Searched(s, order, dict.fromkeys(engines, 0.0))
+    last: dict[str, Pruned] = {}
+    while running:
+        for name in list(running):
+            began = time.perf_counter()
+            pruned = next(running[name], None)
+            found.seconds[name] += time.perf_counter() - began
+            if pruned is None:
+                del running[name]
+            else:
+                last[name] = pruned.copy()
+    compare(engines["plain"], engines["excise"], last["plain"], last["excise"], found)
+    return found
+
+
+def compare(plain: Engine, ours: Engine, theirs: Pruned, mine: Pruned, found: Searched) -> None:
+    """Note every prediction that may not differ."""
+    found.evaluations, found.pruned = len(plain.seen), int(mine.sum())
+    for state in plain.seen.keys() & ours.seen.keys():
+        one, other = plain.seen[state], ours.seen[state]
+        done = ~np.isnan(other[:, 0])  # the rest was not needed for the decision
+        differs = done & (one.argmax(axis=1) != other.argmax(axis=1))
+        margins = np.abs(one[:, 0] - one[:, 1])[differs]
+        found.close_rows += int(differs.sum())
+        if differs.sum() > 1 or (margins >= MARGIN).any():
+            found.wrong.append(f"{differs.sum()} predictions differ, with margins {margins.tolist()}")
+    same = plain.seen.keys() == ours.seen.keys() and (theirs == mine).all()
+    if not same and not found.close_rows:
+        found.wrong.append("other heads were pruned though every prediction was the same")
+
+
+def make_defender(case: Case) -> Defender:
+    return Defender(
+        model=case.model,
+        train=case.train.take(range(min(256, len(case.train)))),
+        validation=case.validation,
+        threshold=0.0,
+        prune_step=1,
+        seed=SEED,
+    )
+
+
+@torch.inference_mode()
+def reference_statistic(case: Case, rows: Encoded, fair: bool) -> Float[np.ndarray, "row layer head"]:
+    """The statistic as the published scripts take it: from whole attention matrices."""
+    result = np.zeros((len(rows), *HeadGrid(case.model).shape), dtype=np.float32)
+    case.model.set_attn_implementation("eager")
+    for indices in batches(rows, fair):
+        matrices = case.model(**padded(rows, indices, fair), output_attentions=True).attentions
+        first = torch.stack([matrix[:, :, 0, :POSITIONS] for matrix in matrices], dim=1)
+        first = torch.nn.functional.pad(first, (0, POSITIONS - first.shape[-1]))
+        result[indices] = first.var(-1).numpy()
+    return result
+
+
+def scoring(case: Case, quick: bool) -> dict[str, Any]:
+    """Variance and Monte-Carlo scores beside the reference's: seconds, and whether they agree."""
+    defender = make_defender(case)
+    passes = 2 if quick else 10
+    case.model.eval()
+    told: dict[str, Any] = {"passes": passes}
+    plain, theirs = timed(lambda: reference_statistic(case, case.validation, False).mean(axis=0))
+    ours, mine = timed(defender.cls_variance)
+    told["variance"] = {"plain": plain, "excise": ours, "speed_up": plain / ours}
+    told["variance"]["greatest_difference"] = float(np.abs(theirs - mine).max() / theirs.max())
+    case.model.train()
+    plain, _ = timed(lambda: [reference_statistic(case, case.validation, False) for _ in range(passes)])
+    case.model.eval()
+    ours, _ = timed(lambda: defender.cls_variance_passes(passes))
+    told["bayesian"] = {"plain": plain, "excise": ours, "speed_up": plain / ours}
+    if not quick:
+        told["bayesian"] |= rank_correlation(case)
+    return told
+
+
+def rank_correlation(case: Case, passes: int = 100, rows: int = 200) -> dict[str, Any]:
+    """Of the Monte-Carlo scores with those of the reference, whose random numbers are others; and of the
+    reference with itself, which says how much of that the number of passes leaves to chance."""
+    sample = case.validation.sample(rows, SEED)
+    defender = make_defender(case)
+    defender.validation = sample
+    mine = defender.cls_variance_passes(passes)
+    case.model.train()
+    torch.manual_seed(SEED + 1)
+    theirs, again = (
+        np.stack([reference_statistic(case, sample, True) for _ in range(passes)]) for _ in range(2)
+    )
+    case.model.eval()
+    spreads: dict[str, Callable[[Any], Any]] = {
+        "mean": lambda made: made.mean(axis=1).std(axis=0, ddof=1),
+        "sample": lambda made: made.std(axis=0, ddof=1).mean(axis=0),
+    }
+    told: dict[str, Any] = {"rank_passes": passes, "rank_rows": rows}
+    for name, spread in spreads.items():
+        one, other, third = (spread(made).ravel() for made in (mine, theirs, again))
+        told[f"rank_correlation_{name}"] = float(spearmanr(one, other).statistic)
+        told[f"rank_correlation_{name}_of_the_reference_with_itself"] = float(
+            spearmanr(other, third).statistic
+        )
+    return told
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    made = work()
+    return time.perf_counter() - began, made
+
+
+def peak_rate(size: int = 4096) -> float:
+    """FLOP per second of one large float32 matrix product."""
+    one, other = torch.rand(size, size), torch.rand(size, size)
+    return 2 * size**3 / timed(lambda: one @ other)[0]
+
+
+def forward_flops(grid: HeadGrid, lengths: list[int]) -> float:
+    """Of the matrix products that a whole pass over rows of these lengths executes."""
+    config = grid.model.config
+    h, ff = config.hidden_size, config.intermediate_size
+    tokens, rows, squares = sum(lengths), len(lengths), sum(n * n for n in lengths)
+    whole = (grid.layers - 1) * (tokens * (8 * h * h + 4 * h * ff) + 4 * h * squares)
+    last = tokens * 4 * h * h + rows * (4 * h * h + 4 * h * ff) + 4 * h * tokens
+    return float(whole + last + rows * 2 * h * h)
+
+
+def machine_shares(case: Case, quick: bool) -> dict[str, Any]:
+    """The shares of the machine's rate that evaluation and a fine-tuning step reach."""
+    grid = HeadGrid(case.model)
+    shares: dict[str, list[float]] = {"evaluation": [], "fine_tuning": []}
+    peaks = []
+    silent = np.zeros(grid.shape, dtype=bool)
+    for _ in range(1 if quick else 3):
+        before = peak_rate()
+        evaluator = Evaluator(grid, case.validation)
+        seconds, _ = timed(lambda evaluator=evaluator: evaluator.logits(silent))
+        between = peak_rate()
+        evaluated = forward_flops(grid, case.validation.lengths()) / seconds
+        trained = training_rate(case, steps=4 if quick else 50)
+        after = peak_rate()
+        shares["evaluation"].append(evaluated / statistics.mean((before, between)))
+        shares["fine_tuning"].append(trained / statistics.mean((between, after)))
+        peaks += [before, between, after]
+    return {
+        "matrix_product_gflops": statistics.median(peaks) / 1e9,
+        **{name: statistics.median(found) for name, found in shares.items()},
+        "each": shares,
+    }
+
+
+def training_rate(case: Case, steps: int) -> float:
+    """FLOP per second of fine-tuning steps of 32 rows, from the end of the first to that of the last.
+
+    The Trainer takes the longest rows first, so the first step's are the 32 longest; forward and
+    backward together are three times the forward products."""
+    rows = case.train.sample(ROWS_PER_BATCH * steps, SEED)
+    model = load_checkpoint(case.folder)
+    ends: list[float] = []
+    train(
+        model,
+        rows,
+        TrainingSpec(epochs=1, learning_rate=1e-5),
+        seed=SEED,
+        scratch=case.scratch / "rate",
+        tick=lambda _, __: ends.append(time.perf_counter()),
+    )
+    later = sorted(rows.lengths())[:-ROWS_PER_BATCH]
+    return 3 * forward_flops(HeadGrid(model), later) / (ends[-1] - ends[0])
+
+
+def memory(case: Case) -> dict[str, float]:
+    """GiB that a search takes at its peak above the loaded model, for several bounds on what is kept."""
+    found = {}
+    np.save(case.scratch / "order.npy", np.random.default_rng(SEED).permutation(72))
+    for name in ("validation", "triggered"):
+        rows: Encoded = getattr(case, name)
+        (case.scratch / f"{name}.json").write_text(json.dumps([rows.features, rows.labels]))
+    for bound in (512, 128, 0):
+        command = [sys.executable, __file__, "--memory-of", str(case.scratch), "--keep", str(bound)]
+        found[f"{bound} MiB kept for each set of rows"] = float(subprocess.check_output(command, text=True))
+    return found
+
+
+def peak_memory(scratch: Path, keep: int) -> float:
+    """GiB of one search in this process."""
+    model = load_checkpoint(scratch / "model")
+    grid = HeadGrid(model)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(scratch / "model")
+    evaluators = [
+        Evaluator(grid, Encoded(*json.loads((scratch / f"{name}.json").read_text()), tokenizer), keep << 20)
+        for name in ("validation", "triggered")
+    ]
+    with torch.inference_mode():
+        model(torch.zeros(1, 1, dtype=torch.long))  # the libraries' own workspaces
+    order = [divmod(int(i), grid.heads) for i in np.load(scratch / "order.npy")]
+
+    def search() -> None:
+        for step in prune(order, grid.shape, evaluators[0].accuracy, 0.0, 10):
+            evaluators[1].logits(step.pruned)
+
+    return peak_above(search)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="few rows, s = 10: within a minute")
+    arguments.add_argument("--data", default="embedded", choices=["embedded", "sst2"])
+    arguments.add_argument("--steps", default="10,1", help="prune steps s")
+    arguments.add_argument("--orders", default="gradient,layer-variance")
+    arguments.add_argument("--parts", default="search,scoring,shares,memory", help="what to measure")
+    arguments.add_argument("--json", type=Path, help="where the findings go; standard output if not given")
+    arguments.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
+    arguments.add_argument("--keep", type=int, default=0, help=argparse.SUPPRESS)
+    asked = arguments.parse_args()
+    if asked.memory_of:
+        print(peak_memory(asked.memory_of, asked.keep))
+        return
+    found: dict[str, Any] = {}
+    if asked.json and asked.json.is_file():
+        found = json.loads(asked.json.read_text(encoding="utf-8"))
+    wrong = []
+    with tempfile.TemporaryDirectory() as scratch:
+        case = make_case(asked.data, asked.quick, Path(scratch))
+        found |= {"machine": machine(), "data": asked.data}
+        found["rows"] = {"validation": len(case.validation), "triggered": len(case.triggered)}
+        if "search" in asked.parts:
+            found["searches"] = []
+            for s in [10] if asked.quick else [int(s) for s in asked.steps.split(",")]:
+                for order in asked.orders.split(","):
+                    searched = search(case, order, s)
+                    wrong += searched.wrong
+                    found["searches"].append(searched.told())
+                    print(json.dumps(found["searches"][-1]), file=sys.stderr, flush=True)
+        if "scoring" in asked.parts:
+            found["scoring"] = scoring(case, asked.quick)
+        if "shares" in asked.parts:
+            found["share_of_machine"] = machine_shares(case, asked.quick)
+        if "memory" in asked.parts and not asked.quick:
+            found["peak_memory_gib"] = memory(case)
+    text = json.dumps(found, indent=1)
+    if asked.json:
+        asked.json.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    if wrong:
+        sys.exit("Predictions differ from the reference: " + "; ".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
