@@ -3,7 +3,9 @@
 Its measurements are numpy arrays over the head grid, so a strategy is a page of numpy, and no
 trigger, poisoned row or LFR is within its reach."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,11 +13,14 @@ from jaxtyping import Bool, Float
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from backend.device import probe
-from backend.encoding import Encoded, Tick, no_tick, to_device
-from backend.evaluation import accuracy, autocast
-from backend.heads.gating import HeadGrid, cls_rows
-from backend.heads.statistics import stacked
+from backend.device import autocast, probe
+from backend.encoding import Encoded, Tick, no_tick
+from backend.evaluation import Evaluator
+from backend.heads.encoder import pack, run
+from backend.heads.gating import HeadGrid
+from backend.heads.statistics import cls_variance
+from backend.pruning import Step, prune
+from backend.strategies.order import HeadOrder
 
 GRADIENT_BATCH = 32
 """Rows per gradient batch: part of the score's definition, not a matter of speed."""
@@ -36,6 +41,7 @@ class Defender:
     tick: Tick = no_tick
     check: Tick = no_tick
     grid: HeadGrid = field(init=False)
+    _evaluators: dict[int | None, Evaluator] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.grid = HeadGrid(self.model)
@@ -45,31 +51,67 @@ class Defender:
         """(layers, heads)."""
         return self.grid.shape
 
-    def accuracy(self, pruned: Bool[np.ndarray, "layer head"], rows: int | None = None) -> float:
+    def accuracy(
+        self,
+        pruned: Bool[np.ndarray, "layer head"],
+        rows: int | None = None,
+        stop_below: float | None = None,
+    ) -> float:
         """Clean validation accuracy with `pruned` gated, on all validation rows or a fixed, seeded
-        sample of `rows` of them."""
-        sample = self.validation if rows is None else self.validation.sample(rows, self.seed)
-        with self.grid.gated(pruned):
-            return accuracy(self.model, sample, self.check)
+        sample of `rows` of them; where it lies below `stop_below`, a bound that does so too."""
+        if rows not in self._evaluators:
+            sample = self.validation if rows is None else self.validation.sample(rows, self.seed)
+            self._evaluators[rows] = Evaluator(self.grid, sample)
+        return self._evaluators[rows].accuracy(pruned, self.check, stop_below)
+
+    def steps(self, order: HeadOrder) -> Iterator[Step]:
+        """The search along `order`, step by step under its guardrail."""
+        return prune(
+            order.order,
+            self.shape,
+            self.accuracy,
+            self.threshold,
+            self.prune_step,
+            order.guardrail,
+            decide=partial(self.accuracy, stop_below=self.threshold),
+        )
 
     def key_gradient_norms(self) -> Float[np.ndarray, "layer head"]:
         """Σ over batches of 32 training rows in data-set order of the ℓ2 norm of the gradient of the
         batch's mean loss with respect to each head's rows of the key projection, in evaluation
         mode (arXiv 2508.20032, section 3)."""
-        device = probe().torch_device
         self.model.eval()
-        weights = [site.key.weight for site in self.grid.sites]
         total = torch.zeros(self.shape, dtype=torch.float64)
+        for gradients in self._key_gradients():
+            total += torch.stack([self._head_norms(gradient) for gradient in gradients]).cpu()
+        return total.numpy()
+
+    def layer_key_gradient_norms(self) -> Float[np.ndarray, "layer"]:
+        """Σ over the same batches of the ℓ2 norm of the gradient with respect to each layer's whole key
+        projection, with dropout active: what the published script takes for every head of the layer."""
+        torch.manual_seed(self.seed)
+        self.model.train()
+        total = torch.zeros(self.shape[0], dtype=torch.float64)
+        try:
+            for gradients in self._key_gradients():
+                total += torch.stack([gradient.norm() for gradient in gradients]).cpu()
+        finally:
+            self.model.eval()
+        return total.numpy()
+
+    def _key_gradients(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Of each training batch, in the mode that the model is in: one gradient a layer."""
+        device = probe().torch_device
+        weights = [site.key.weight for site in self.grid.sites]
         batches = list(self.train.batches_in_order(GRADIENT_BATCH))
         for done, indices in enumerate(batches, start=1):
-            labels = torch.tensor([self.train.labels[i] for i in indices], device=device)
+            packed = pack(self.train, indices, device)
+            labels = torch.tensor([self.train.labels[i] for i in packed.rows], device=device)
             with autocast():
-                out = self.model(**to_device(self.train.batch(indices), device)).logits
+                logits = run(self.grid, packed).classes
             # Only the key projections' gradients are asked for, so no other weight gradient is made.
-            gradients = torch.autograd.grad(functional.cross_entropy(out.float(), labels), weights)
-            total += torch.stack([self._head_norms(gradient) for gradient in gradients]).cpu()
+            yield torch.autograd.grad(functional.cross_entropy(logits.float(), labels), weights)
             self.tick(done, len(batches))
-        return total.numpy()
 
     def _head_norms(self, gradient: Float[torch.Tensor, "width hidden"]) -> Float[torch.Tensor, "head"]:
         return gradient.double().unflatten(0, (self.grid.heads, -1)).flatten(1).norm(dim=1)
@@ -100,8 +142,9 @@ class Defender:
         batches = list(self.validation.batches_by_length(device.batch_tokens))
         result = np.zeros((len(self.validation), *self.shape))
         for done, indices in enumerate(batches, start=1):
-            with cls_rows() as rows, autocast():
-                self.model(**to_device(self.validation.batch(indices), device.torch_device))
-            result[indices] = stacked(rows, self.grid).cpu().numpy()
+            packed = pack(self.validation, indices, device.torch_device)
+            with autocast():
+                rows = run(self.grid, packed, cls_rows=True, classified=False).cls_rows
+            result[packed.rows] = torch.stack([cls_variance(row) for row in rows], dim=1).cpu().numpy()
             tick(done, len(batches))
         return result

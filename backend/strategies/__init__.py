@@ -1,8 +1,35 @@
 """Which heads go first: one file per strategy, each a `COMPONENT`.
 
 A strategy is `function(defender, params=…) -> HeadOrder`.  It sees the model and clean
-data through `backend.defender.Defender` and nothing of any trigger."""
+data through `backend.defender.Defender` and nothing of any trigger.  One with variants is also given
+`variant=…`: `paper`, as the paper describes it, or `published`, what its authors' scripts compute."""
 
-from backend.components import collect
+from typing import TYPE_CHECKING
+
+from backend.components import Choice, collect, pick
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+    from backend.strategies.order import HeadOrder
+    from backend.training import Regulariser
 
 COMPONENTS = collect("backend.strategies")
+
+
+def score(defender: "Defender", choice: Choice) -> "HeadOrder":
+    """Importance of every head and the order in which they go; raises UserError for a wrong choice."""
+    strategy = pick("strategy", COMPONENTS, choice)
+    params = strategy.parse(choice.params)
+    named = {"variant": choice.variant or strategy.variants[0]} if strategy.variants else {}
+    order: HeadOrder = strategy.function(defender, params=params, **named)
+    return order
+
+
+def fine_tune_regulariser(choice: Choice) -> "Regulariser | None":
+    """What the first fine-tuning carries for the strategy's sake."""
+    from backend.strategies.order import StrategyParams
+
+    strategy = pick("strategy", COMPONENTS, choice)
+    params = strategy.parse(choice.params)
+    assert isinstance(params, StrategyParams)
+    return params.fine_tune_regulariser(choice.variant or next(iter(strategy.variants), ""))

@@ -6,7 +6,10 @@ epistemic uncertainty.  Two readings of the paper's text are offered as `spread`
 `sample`, mean over rows of the standard deviation over passes; `mean`, standard deviation over
 passes of the mean over rows.  The importance of a head is its spread, or minus it where `order`
 says that the highest goes first.
-Source: arXiv 2508.20032, section 3, Bayesian uncertainty; defaults by evidence, see docs/demo.md."""
+Source: arXiv 2508.20032, section 3, Bayesian uncertainty; defaults by evidence, see docs/demo.md.
+
+`published`: an `eval()` inside the script's loop switches dropout off again, so its passes are identical
+and their mean is the plain variance score."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -31,7 +34,9 @@ class BayesianParams(StrategyParams):
     )
 
 
-def bayesian(defender: "Defender", params: BayesianParams) -> HeadOrder:
+def bayesian(defender: "Defender", params: BayesianParams, variant: str = "paper") -> HeadOrder:
+    if variant == "published":
+        return ascending(defender.cls_variance())
     passes = defender.cls_variance_passes(params.passes)
     if params.spread == "mean":
         spread = passes.mean(axis=1).std(axis=0, ddof=1)
@@ -46,5 +51,11 @@ COMPONENT = Component(
     summary="Heads are ordered by how uncertain their [CLS] statistic is under Monte-Carlo dropout.",
     params=BayesianParams,
     function=bayesian,
-    variants=("paper",),
+    variants=("paper", "published"),
+    variant_notes={
+        "published": (
+            "In the authors' script dropout is off while the passes are made: their mean is the plain "
+            "variance score."
+        )
+    },
 )

@@ -2,7 +2,11 @@
 
 score = α · uniform random score + (1 − α) · rank-normalised gradient score, averaged over M draws;
 heads of the lowest score go first, under the guardrail.
-Source: arXiv 2508.20032, section 3, randomised ensemble."""
+Source: arXiv 2508.20032, section 3, randomised ensemble.
+
+`published`: M draws that each prune 2 random heads of every layer; draws whose validation accuracy is
+at least τ are kept, and the union of their heads is pruned, unchecked.  Importance: minus the number of
+kept draws that a head is in."""
 
 from typing import TYPE_CHECKING
 
@@ -23,11 +27,29 @@ class EnsembleParams(StrategyParams):
     draws: int = Field(5, ge=1, le=1000, title="Draws M", description="Random draws that are averaged.")
 
 
-def ensemble(defender: "Defender", params: EnsembleParams) -> HeadOrder:
+def ensemble(defender: "Defender", params: EnsembleParams, variant: str = "paper") -> HeadOrder:
+    if variant == "published":
+        return kept_draws(defender, params.draws)
     chance = np.random.default_rng(defender.seed).random((params.draws, *defender.shape)).mean(axis=0)
     return ascending(
         params.alpha * chance + (1 - params.alpha) * rank_normalised(defender.key_gradient_norms())
     )
+
+
+def kept_draws(defender: "Defender", draws: int, by_layer: int = 2) -> HeadOrder:
+    """The union of the random draws that pass the guardrail one by one."""
+    rng = np.random.default_rng(defender.seed)
+    layers, heads = defender.shape
+    kept = np.zeros(defender.shape)
+    for done in range(draws):
+        draw = np.zeros(defender.shape, dtype=bool)
+        for layer in range(layers):
+            draw[layer, rng.permutation(heads)[:by_layer]] = True
+        if defender.accuracy(draw) >= defender.threshold:
+            kept += draw
+        defender.tick(done + 1, draws)
+    union = [head for head in ascending(-kept).order if kept[head]]
+    return HeadOrder(-kept, union, "none")
 
 
 COMPONENT = Component(
@@ -36,5 +58,11 @@ COMPONENT = Component(
     summary="The gradient score mixed with random draws, averaged over several of them.",
     params=EnsembleParams,
     function=ensemble,
-    variants=("paper",),
+    variants=("paper", "published"),
+    variant_notes={
+        "published": (
+            "The authors' script draws two random heads of each layer, keeps the draws that pass τ one by "
+            "one, and prunes the union of them unchecked."
+        )
+    },
 )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from backend.components import Params
 from backend.errors import UserError
-from backend.events import Head
+from backend.events import Guardrail, Head
 
 if TYPE_CHECKING:
     from backend.training import Regulariser
@@ -21,13 +21,14 @@ class HeadOrder:
 
     scores: Float[np.ndarray, "layer head"]
     order: list[Head]
+    guardrail: Guardrail = "backtrack"
 
 
 class StrategyParams(Params):
     """Base of the strategies' parameters; one that changes the first fine-tuning says how."""
 
-    def fine_tune_regulariser(self) -> "Regulariser | None":
-        """What the first fine-tuning carries for this strategy's sake."""
+    def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
+        """What the first fine-tuning carries for the sake of this variant of the strategy."""
         return None
 
 

@@ -13,7 +13,10 @@ statistic, so that before anything is learned heads of low variance look the che
 
 The learned policy without exploration is the order that the guardrail then follows: highest value
 first, that is, importance = −value.
-Source: arXiv 2508.20032, section 3, reinforcement-learning-guided pruning."""
+Source: arXiv 2508.20032, section 3, reinforcement-learning-guided pruning.
+
+`published`: ε = 0.1, otherwise lowest variance, and nothing is learned; at most 100 steps of s, of which
+the first that falls below τ is kept and the last."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,6 +26,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 
 from backend.components import Component
+from backend.events import Head
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
 
 if TYPE_CHECKING:
@@ -53,7 +57,12 @@ class ReinforcementParams(StrategyParams):
     )
 
 
-def reinforcement(defender: "Defender", params: ReinforcementParams) -> HeadOrder:
+PUBLISHED_EPSILON, PUBLISHED_STEPS = 0.1, 100
+
+
+def reinforcement(defender: "Defender", params: ReinforcementParams, variant: str = "paper") -> HeadOrder:
+    if variant == "published":
+        return unlearned(defender)
     values = -params.prior * rank_normalised(defender.cls_variance())
     done, total = 0, params.episodes * params.steps
 
@@ -65,6 +74,22 @@ def reinforcement(defender: "Defender", params: ReinforcementParams) -> HeadOrde
 
     learned = learn(values, accuracy, defender.threshold, defender.prune_step, defender.seed, params)
     return ascending(-learned)
+
+
+def unlearned(defender: "Defender") -> HeadOrder:
+    """Steps of random or of lowest-variance heads: no reward is looked at before τ ends it."""
+    scores = defender.cls_variance()
+    rng = np.random.default_rng(defender.seed)
+    waiting = ascending(scores).order
+    order: list[Head] = []
+    for _ in range(PUBLISHED_STEPS):
+        chosen = list(waiting)
+        if rng.random() < PUBLISHED_EPSILON:
+            rng.shuffle(chosen)
+        chosen = chosen[: defender.prune_step]
+        order += chosen
+        waiting = [head for head in waiting if head not in chosen]
+    return HeadOrder(scores, order, "stop")
 
 
 def learn(
@@ -120,5 +145,11 @@ COMPONENT = Component(
     summary="An agent prunes in short episodes and learns what each head costs; its order is followed.",
     params=ReinforcementParams,
     function=reinforcement,
-    variants=("paper",),
+    variants=("paper", "published"),
+    variant_notes={
+        "published": (
+            "The authors' script learns nothing: one step in ten is random, the others take the lowest "
+            "variance; the step that falls below τ is kept."
+        )
+    },
 )

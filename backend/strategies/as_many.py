@@ -1,0 +1,58 @@
+"""As many random heads per layer as another strategy takes: the control that tells which heads go from
+how many go, and where.
+
+The other strategy's search is made first, guardrail and all; then as many heads of each layer are
+drawn from the run's seed and pruned at once, unchecked."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from backend.components import Choice, Component
+from backend.strategies.order import HeadOrder, StrategyParams
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+    from backend.training import Regulariser
+
+
+class AsManyParams(StrategyParams):
+    strategy: str = Field("gradient", title="As many as", description="The strategy that is imitated.")
+
+    @field_validator("strategy")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        from backend.strategies import COMPONENTS
+
+        can = [other for other in COMPONENTS if other not in (COMPONENT.name, "none")]
+        if name not in can:
+            raise ValueError(f"there is no strategy {name!r} to imitate; choose one of: {', '.join(can)}")
+        return name
+
+    def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
+        from backend.strategies import fine_tune_regulariser
+
+        return fine_tune_regulariser(Choice(name=self.strategy))
+
+
+def as_many(defender: "Defender", params: AsManyParams) -> HeadOrder:
+    from backend.strategies import score
+
+    *_, last = defender.steps(score(defender, Choice(name=params.strategy)))
+    # A stream of its own: that of the seed alone is what random orders are drawn from.
+    rng = np.random.default_rng([defender.seed, 1])
+    chance = rng.random(defender.shape)
+    order = []
+    for layer, count in enumerate(last.pruned.sum(axis=1)):
+        order += [(layer, int(head)) for head in np.argsort(chance[layer])[:count]]
+    return HeadOrder(chance, order, "none")
+
+
+COMPONENT = Component(
+    name="as-many-random",
+    title="As many random heads per layer (control)",
+    summary="Random heads, as many of each layer as another strategy takes: does it matter which?",
+    params=AsManyParams,
+    function=as_many,
+)

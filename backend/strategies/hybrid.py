@@ -1,0 +1,151 @@
+"""Hybrid: several strategies' importances made one (the paper's open question 1).
+
+`rank-mean`: weighted mean of rank-normalised scores.  `borda`: weighted count of the heads that each
+strategy's order sends away before this one; heads that an order leaves out count as kept by it.
+`z-score`: weighted mean of standardised scores.  `intersection`: the worst rank, so that a head goes
+early only if every strategy says so.  `sequential`: the first strategy chooses the `share` of heads
+that may go, the second orders those and chooses again, and so on; the last one's order is followed.
+
+`weights` are given, or learned from clean data alone: for random sets of heads the loss of validation
+accuracy is measured and explained, by non-negative least squares, from how important each strategy
+takes the sets' heads to be.  Strategies that explain nothing get no weight."""
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field, field_validator, model_validator
+
+from backend.components import Choice, Component
+from backend.errors import UserError
+from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+    from backend.training import Regulariser
+
+Scores = Float[np.ndarray, "strategy layer head"]
+
+
+class HybridParams(StrategyParams):
+    strategies: tuple[str, ...] = Field(
+        ("gradient", "reinforcement"),
+        min_length=2,
+        max_length=6,
+        title="Strategies",
+        description="Names of what is combined, in order.",
+    )
+    fusion: Literal["rank-mean", "borda", "z-score", "intersection", "sequential"] = Field(
+        "rank-mean", title="Fusion", description="How their importances become one."
+    )
+    weights: tuple[float, ...] = Field(
+        (), title="Weights", description="One for each strategy; none: equal.  Of means and Borda counts."
+    )
+    learned: bool = Field(
+        False, title="Learn the weights", description="From clean validation data, instead of giving them."
+    )
+    share: float = Field(
+        0.6, gt=0, le=1, title="Share", description="Of the heads, at each turn (sequential)."
+    )
+    sets: int = Field(24, ge=4, le=1000, title="Sets of heads", description="Measured to learn the weights.")
+    rows: int = Field(256, ge=16, title="Rows", description="Validation rows that a set is measured on.")
+
+    @field_validator("strategies")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from backend.strategies import COMPONENTS
+
+        can = [name for name in COMPONENTS if name != COMPONENT.name]
+        if wrong := [name for name in names if name not in can]:
+            raise ValueError(f"there is no strategy {wrong[0]!r} to combine; choose of: {', '.join(can)}")
+        return names
+
+    @model_validator(mode="after")
+    def _weighed(self) -> "HybridParams":
+        if self.weights and len(self.weights) != len(self.strategies):
+            raise ValueError(f"got {len(self.weights)} weights for {len(self.strategies)} strategies")
+        if any(weight < 0 for weight in self.weights) or (self.weights and not sum(self.weights)):
+            raise ValueError("weights are 0 or more, and not all 0")
+        if self.learned and (self.weights or self.fusion in ("intersection", "sequential")):
+            raise ValueError("weights are learned only where none are given, for means and Borda counts")
+        return self
+
+    def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
+        from backend.strategies import fine_tune_regulariser
+
+        wanted = [fine_tune_regulariser(Choice(name=name)) for name in self.strategies]
+        return next((regulariser for regulariser in wanted if regulariser is not None), None)
+
+
+def hybrid(defender: "Defender", params: HybridParams) -> HeadOrder:
+    from backend.strategies import score
+
+    orders = [score(defender, Choice(name=name)) for name in params.strategies]
+    if params.fusion == "sequential":
+        return sequential(orders, params.share)
+    scores = np.stack([_comparable(order, params.fusion) for order in orders])
+    if params.fusion == "intersection":
+        return ascending(scores.max(axis=0))
+    weights = np.array(params.weights or [1.0] * len(orders))
+    if params.learned:
+        weights = learned_weights(defender, scores, params)
+    return ascending(np.tensordot(weights / weights.sum(), scores, axes=1))
+
+
+def _comparable(order: HeadOrder, fusion: str) -> Float[np.ndarray, "layer head"]:
+    """One strategy's importances on the scale that the fusion adds up."""
+    if fusion == "z-score":
+        spread = order.scores.std()
+        return (order.scores - order.scores.mean()) / (spread if spread > 0 else 1.0)
+    if fusion == "borda":
+        goes_before = np.full(order.scores.shape, float(len(order.order)))
+        for before, head in enumerate(order.order):
+            goes_before[head] = before
+        return goes_before / order.scores.size
+    return rank_normalised(order.scores)
+
+
+def sequential(orders: list[HeadOrder], share: float) -> HeadOrder:
+    """Each strategy orders the heads that the one before it chose, and chooses the first `share` of all
+    that may go by then; the importance of a head is its place in the order that results."""
+    chosen = orders[0].order
+    for turn, order in enumerate(orders[1:], start=1):
+        keep = max(1, round(orders[0].scores.size * share**turn))
+        allowed = set(chosen[:keep])
+        chosen = [head for head in order.order if head in allowed]
+    scores = np.full(orders[0].scores.shape, float(len(chosen)))
+    for place, head in enumerate(chosen):
+        scores[head] = place
+    return HeadOrder(scores, chosen)
+
+
+def learned_weights(
+    defender: "Defender", scores: Scores, params: HybridParams
+) -> Float[np.ndarray, "strategy"]:
+    """How much each strategy's importances explain of what random sets of heads cost; equal weights
+    where none explains anything.  Raises UserError if the model has too few heads to draw sets."""
+    from scipy.optimize import nnls
+
+    layers, heads = defender.shape
+    if layers * heads < 2:
+        raise UserError("Weights cannot be learned on a model with one head: give them.")
+    rng = np.random.default_rng(defender.seed)
+    whole = defender.accuracy(np.zeros(defender.shape, dtype=bool), params.rows)
+    lost, importance = [], []
+    for done in range(params.sets):
+        gone = rng.random(defender.shape) < rng.uniform(0.1, 0.5)
+        gone[np.arange(layers), rng.integers(heads, size=layers)] = False  # no layer goes as a whole
+        lost.append(whole - defender.accuracy(gone, params.rows))
+        importance.append((scores * gone).sum(axis=(1, 2)))
+        defender.tick(done + 1, params.sets)
+    weights, _ = nnls(np.array(importance) - np.mean(importance, axis=0), np.array(lost) - np.mean(lost))
+    return weights if weights.sum() > 0 else np.ones(len(scores))
+
+
+COMPONENT = Component(
+    name="hybrid",
+    title="Hybrid",
+    summary="Several strategies' importances made one, by a fusion rule of your choice.",
+    params=HybridParams,
+    function=hybrid,
+)

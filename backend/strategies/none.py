@@ -1,0 +1,28 @@
+"""No head: the control in which everything else is the same."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.components import Component
+from backend.strategies.order import HeadOrder, StrategyParams
+
+if TYPE_CHECKING:
+    from backend.defender import Defender
+
+
+class NoneParams(StrategyParams):
+    """There is nothing to choose."""
+
+
+def none(defender: "Defender", params: NoneParams) -> HeadOrder:
+    return HeadOrder(np.zeros(defender.shape), [])
+
+
+COMPONENT = Component(
+    name="none",
+    title="No head (control)",
+    summary="No head is pruned; every fine-tuning is the same: what pruning has to beat.",
+    params=NoneParams,
+    function=none,
+)

@@ -1,0 +1,40 @@
+"""ONION: what it finds surprising goes, and clean rows keep nearly all their words."""
+
+import pytest
+
+from backend.onion import bar_of, filtered, suspicions
+
+CLEAN = [
+    "a warm and funny film about growing up in a small town",
+    "the plot is thin but the two actors are wonderful together",
+    "it is too long and it never finds anything new to say",
+    "one of the best comedies that came out in recent years",
+    "the story drags and the jokes are older than the jokes of my grandfather",
+]
+
+
+def test_words_above_the_bar_go_and_a_text_is_never_emptied() -> None:
+    assert filtered("a cf b", [0.0, 9.0, 0.0], 5.0) == "a b"
+    assert filtered("cf", [9.0], 5.0) == "cf"
+    assert filtered("a b tail", [0.0, 9.0], 5.0) == "a tail", "words beyond those looked at stay"
+    assert filtered("", [], 5.0) == ""
+
+
+def test_the_bar_leaves_clean_words_standing() -> None:
+    words = [[float(i) for i in range(50)], [float(i) for i in range(50, 100)]]
+    bar = bar_of(words, 0.05)
+    assert sum(one > bar for text in words for one in text) == 5
+    assert bar_of([], 0.05) == float("inf")
+
+
+def test_the_language_model_suspects_the_rare_word(excise_home: object) -> None:
+    from backend.language_models import load
+
+    language = load("")
+    with_trigger = [" ".join([*text.split()[:4], "cf", *text.split()[4:]]) for text in CLEAN]
+    found = suspicions(language, [*with_trigger, ""])
+    assert [len(one) for one in found] == [len(text.split()) for text in with_trigger] + [0]
+    hits = sum(one[4] == max(one) for one in found[:-1])
+    assert hits >= 4, "cf is the most suspicious word of nearly every row"
+    alone = suspicions(language, with_trigger[:1])
+    assert alone[0] == pytest.approx(found[0], rel=1e-3), "whatever rows are read beside it"
