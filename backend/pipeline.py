@@ -1,8 +1,8 @@
 """The stages of a run, as a generator of typed events.
 
-poison → fine-tune → score → prune → fine-tune again → evaluate.  Each stage leaves a folder below
-the run's, with its checkpoint and an `excise.json` of what it found; a run that is taken up again
-reads the folders that are there and goes on with the first that is not."""
+generate → poison → fine-tune → score → prune → fine-tune again → evaluate.  Each stage leaves a
+folder below the run's, with its checkpoint and an `excise.json` of what it found; a run that is taken
+up again reads the folders that are there and goes on with the first that is not."""
 
 import contextlib
 import threading

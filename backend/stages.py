@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 from backend import strategies
-from backend.components import pick
 from backend.defender import Defender
-from backend.encoding import Encoded, Tick
-from backend.evaluation import accuracy, measure, predict
+from backend.device import probe
+from backend.encoding import Encoded, Tick, encode
+from backend.evaluation import Evaluator, accuracy, measure, predict
 from backend.events import (
     Artifact,
     Head,
@@ -26,6 +26,7 @@ from backend.events import (
     Metrics,
     ModelName,
     PruningStep,
+    RowsTriggered,
     Stage,
     Warned,
 )
@@ -33,15 +34,26 @@ from backend.heads.gating import HeadGrid
 from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed
 from backend.material import prepare
-from backend.models import load_checkpoint, load_classifier, published_labels
-from backend.pruning import prune
+from backend.models import load_checkpoint, load_classifier, published_labels, stored_at
+from backend.onion import rid_of_surprises
 from backend.reporting import Reporter
-from backend.spec import DefenseSpec, ModelSpec, RunSpec
-from backend.strategies.order import StrategyParams
+from backend.shared_stages import (
+    RECORD,
+    fetch,
+    folder_hashes,
+    key_of,
+    offer,
+    program,
+    trigger_files,
+    withdraw,
+)
+from backend.spec import DefenseSpec, ModelSpec, OnionSpec, RunSpec
+from backend.strategies.order import HeadOrder
 from backend.training import NO_REGULARISER, Regulariser, train
+from backend.triggered import Triggered, encoded, generate, losses, told, write_csv
 
-RECORD = "excise.json"
-"""Written into a stage's folder when the stage is done, so a folder that has it is whole."""
+REWRITINGS = "rewritings.csv"
+WITH_WEIGHTS = ("poisoned", "fine_tuned", "pruned", "refined", "defended")
 
 MODEL_OF: dict[Stage, ModelName] = {
     "poison": "poisoned",
@@ -58,15 +70,30 @@ class Stages:
         self.spec = spec
         self.folder = folder
         self.report = report
+        self.triggered: Triggered | None = None
         self.metrics: dict[ModelName, Metrics] = {}
         self.pruned_heads: list[Head] = []
+        # The hash of all that determines the last stage, and that of the victim before its defense; they mean
+        # something only where the run shares.
+        self.key = self.victim_key = ""
 
     def run(self) -> None:
         """Every stage that the specification asks for, in order."""
         self.report.begin("prepare")
         self.material = prepare(self.spec, self.report)
         self.report.finish()
+        if self.spec.share:
+            self.key = self._prepared_key()
+        if self.spec.trigger is not None:
+            if self.spec.share:
+                rate = self.spec.attack and self.spec.attack.poison_rate
+                files = trigger_files(self.spec.trigger)
+                self.key = key_of(self.key, "generate", self.spec.trigger, files, rate)
+            found = self._stage("generate", "generated", self._generate, self._say_rows)
+            self.report.emit(Artifact, name="rewritings", path=f"generated/{REWRITINGS}")
+            self.triggered = encoded(self.spec, self.material, found["rows"])
         if self.spec.attack is not None:
+            self.key = key_of(self.key, "poison", self.spec.attack)
             self._stage("poison", "poisoned", self._poison)
         if self.spec.defense is not None:
             self._defend(self.spec.defense)
@@ -74,6 +101,9 @@ class Stages:
     def _defend(self, defense: DefenseSpec) -> None:
         if self.spec.attack is None:
             self._measure_as_received()
+        self.victim_key = self.key
+        settings = (defense.train_rows, defense.entropy, defense.fine_tune)
+        self.key = key_of(self.key, "fine_tune", *settings, self._strategy_regulariser(defense))
         tuned = self._stage("fine_tune", "fine_tuned", lambda place: self._fine_tune(place, defense))
         threshold = _threshold(defense, tuned["val_acc"])
         if threshold > tuned["val_acc"]:
@@ -82,15 +112,44 @@ class Stages:
                 f"{tuned['val_acc']:.3f}, so a pruning step passes only if it raises accuracy. Lower τ, "
                 "or make it relative to the fine-tuned model."
             )
+        tuned_key = self.key
+        self.key = key_of(tuned_key, "score", defense.strategy, threshold, defense.prune_step)
         scored = self._stage("score", "scored", lambda _: self._score(defense, threshold), self._say_scores)
-        order = [(layer, head) for layer, head in scored["order"]]
+        order = HeadOrder(
+            np.array(scored["scores"]),
+            [(layer, head) for layer, head in scored["order"]],
+            scored.get("guardrail", "backtrack"),
+        )
+        self.key = key_of(self.key, "prune", defense.curve_rows)
         pruned = self._stage(
             "prune", "pruned", lambda place: self._prune(place, defense, threshold, order), self._say_steps
         )
         self.pruned_heads = [(layer, head) for layer, head in pruned["pruned_heads"]]
         if defense.refine is not None:
+            self.key = self._refine_key(defense, tuned_key)
             self._stage("refine", "refined", lambda place: self._refine(place, defense))
+        self.key = key_of(self.key, "evaluate", defense.onion)
         self._stage("evaluate", "defended", lambda place: self._evaluate(place, defense))
+
+    def _prepared_key(self) -> str:
+        """Of the clean rows, the model that the attacker or defender starts from, and the seed."""
+        spec, material = self.spec, self.material
+        weights = [] if spec.model.random_weights else folder_hashes(stored_at(spec.model))
+        rows = [
+            key_of(split.texts, split.second_texts, split.labels)
+            for split in (material.dataset.train, material.dataset.validation, material.dataset.test)
+        ]
+        names = (material.dataset.label_names, material.target_class, spec.data.max_length)
+        return key_of(program(), probe().name, spec.model, weights, rows, names, spec.seed)
+
+    def _refine_key(self, defense: DefenseSpec, tuned_key: str) -> str:
+        """The fine-tuned model counts only where the second fine-tuning reads it: else it is the same for
+        all strategies that prune the same heads."""
+        reads = defense.refine_from == "pruned" or defense.regulariser == "attention-normalisation"
+        heads = sorted(self.pruned_heads)
+        settings = (defense.train_rows, defense.refine, defense.refine_from, defense.regulariser)
+        weight = defense.regulariser_weight
+        return key_of(self.victim_key, "refine", heads, *settings, weight, tuned_key if reads else "")
 
     def _stage(
         self,
@@ -106,6 +165,13 @@ class Stages:
         place = self.folder / name
         self.report.begin(stage)
         found = self._read(place)
+        if self.spec.share and found is not None and found.get("key") != self.key:
+            # Made under other circumstances: what follows is not what the present ones would give.
+            self.key = found.get("key") or key_of(str(place), self.key)
+        if found is None and self.spec.share and fetch(self.key, place):
+            found = self._read(place)
+            if found is None:
+                withdraw(self.key)
         reused = found is not None
         if found is None:
             for left in self.folder.glob(f".{name}-*"):  # by a process that was killed
@@ -113,9 +179,12 @@ class Stages:
             hidden = self.folder / f".{name}-{os.getpid()}"
             hidden.mkdir()
             try:
-                (hidden / RECORD).write_text(json.dumps(work(hidden), indent=1), encoding="utf-8")
+                record = work(hidden) | {"key": self.key}
+                (hidden / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
                 shutil.rmtree(place, ignore_errors=True)
                 hidden.rename(place)
+                if self.spec.share:
+                    offer(self.key, place)
             finally:
                 shutil.rmtree(hidden, ignore_errors=True)
             found = json.loads((place / RECORD).read_text(encoding="utf-8"))
@@ -132,7 +201,10 @@ class Stages:
         if not (place / RECORD).is_file():
             return None
         try:
-            for weights in place.glob("*.safetensors"):
+            found_weights = list(place.glob("*.safetensors"))
+            if place.name in WITH_WEIGHTS and not found_weights:
+                raise OSError("the weights are missing")
+            for weights in found_weights:
                 with safe_open(weights, "pt"):
                     pass  # its header says how long the file must be
             found: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
@@ -150,13 +222,26 @@ class Stages:
     def _warn(self, message: str) -> None:
         self.report.emit(Warned, message=message)
 
+    def _generate(self, place: Path) -> dict[str, Any]:
+        """Give the trigger to the rows that are to be poisoned, and to the test rows."""
+        found: dict[str, Any] = {"rows": generate(self.spec, self.material, self.report)}
+        write_csv(found["rows"], place / REWRITINGS)
+        self._say_rows(found)
+        return found
+
+    def _say_rows(self, found: dict[str, Any]) -> None:
+        self.report.emit(RowsTriggered, **told(found["rows"]))
+        for sentence in losses(self.spec, self.material, found["rows"]):
+            self._warn(sentence)
+
     def _poison(self, place: Path) -> dict[str, Any]:
         """The attacker: fine-tune the model on clean and poisoned rows."""
-        assert self.spec.attack is not None and self.material.poisoned_train is not None
+        assert self.spec.attack is not None and self.triggered is not None
+        assert self.triggered.poisoned_train is not None
         model = self._load(self.spec.model, self.spec.seed)
         train(
             model,
-            self.material.poisoned_train,
+            self.triggered.poisoned_train,
             self.spec.attack.training,
             seed=self.spec.seed,
             scratch=self._scratch("poison"),
@@ -184,9 +269,19 @@ class Stages:
     def _fine_tune(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
         """The defender's first fine-tuning on clean rows: f_p."""
         model = self._load(self._victim(), self.spec.seed + 1)
+        if defense.entropy is not None:
+            train(
+                model,
+                self._clean(defense),
+                defense.entropy,
+                seed=self.spec.seed + 1,
+                scratch=self._scratch("fine_tune") / "entropy",
+                regulariser=Regulariser(entropy=True),
+                tick=self.report.ticker("maximising entropy"),
+            )
         train(
             model,
-            self.material.train,
+            self._clean(defense),
             defense.fine_tune,
             seed=self.spec.seed + 1,
             scratch=self._scratch("fine_tune"),
@@ -197,20 +292,26 @@ class Stages:
         val_acc = accuracy(model, self.material.validation, self.report.check)
         return {"metrics": self._measure(model).model_dump(), "val_acc": val_acc}
 
+    def _clean(self, defense: DefenseSpec) -> Encoded:
+        """The clean training rows that the defender has."""
+        rows = self.material.train
+        return rows if defense.train_rows is None else rows.sample(defense.train_rows, self.spec.seed)
+
     def _strategy_regulariser(self, defense: DefenseSpec) -> Regulariser:
         """What the first fine-tuning carries for the strategy's sake."""
-        strategy = pick("strategy", strategies.COMPONENTS, defense.strategy)
-        params = strategy.parse(defense.strategy.params)
-        wanted = params.fine_tune_regulariser() if isinstance(params, StrategyParams) else None
-        return wanted or NO_REGULARISER
+        return strategies.fine_tune_regulariser(defense.strategy) or NO_REGULARISER
 
     def _score(self, defense: DefenseSpec, threshold: float) -> dict[str, Any]:
-        strategy = pick("strategy", strategies.COMPONENTS, defense.strategy)
         defender = self._defender(load_checkpoint(self.folder / "fine_tuned"), defense, threshold)
         defender.tick = self.report.ticker("scoring heads")
-        result = strategy.function(defender, params=strategy.parse(defense.strategy.params))
+        result = strategies.score(defender, defense.strategy)
         scores = [[float(score) for score in row] for row in result.scores]
-        found = {"strategy": strategy.name, "scores": scores, "order": result.order}
+        found = {
+            "strategy": defense.strategy.name,
+            "scores": scores,
+            "order": result.order,
+            "guardrail": result.guardrail,
+        }
         self._say_scores(found)
         return found
 
@@ -218,23 +319,25 @@ class Stages:
         scores = found["scores"]
         self.report.emit(HeadScores, layers=len(scores), heads=len(scores[0]), **found)
 
-    def _prune(
-        self, place: Path, defense: DefenseSpec, threshold: float, order: list[Head]
-    ) -> dict[str, Any]:
+    def _prune(self, place: Path, defense: DefenseSpec, threshold: float, order: HeadOrder) -> dict[str, Any]:
         model = load_checkpoint(self.folder / "fine_tuned")
         defender = self._defender(model, defense, threshold)
-        test, triggered = self.material.test, self.material.triggered_test
-        curve_test = test.sample(defense.curve_rows, self.spec.seed)
-        curve_triggered = triggered and triggered.sample(defense.curve_rows, self.spec.seed)
+        test, triggered = self.material.test, self.triggered and self.triggered.test
+        curve_test = Evaluator(defender.grid, test.sample(defense.curve_rows, self.spec.seed))
+        curve_triggered = triggered and Evaluator(
+            defender.grid, triggered.sample(defense.curve_rows, self.spec.seed)
+        )
         tick = self.report.ticker("pruning steps", "steps")
-        steps = -(-len(order) // defense.prune_step)
+        steps = -(-len(order.order) // defense.prune_step)
         grid = np.zeros(defender.shape, dtype=bool)
         steps_made: list[dict[str, Any]] = []
-        for step in prune(order, defender.shape, defender.accuracy, threshold, defense.prune_step):
+        for step in defender.steps(order):
             grid = step.pruned
-            with defender.grid.gated(grid):
-                acc = accuracy(model, curve_test, self.report.check)
-                lfr = self._flip_rate(model, curve_triggered) if curve_triggered else None
+            acc = curve_test.accuracy(grid, self.report.check)
+            lfr = None
+            if curve_triggered:
+                called = curve_triggered.predict(grid, self.report.check)
+                lfr = float((called == self.material.target_class).mean())
             steps_made.append(
                 {
                     "step": step.number,
@@ -271,7 +374,7 @@ class Stages:
         grid.gate(self._grid(grid.shape))
         train(
             model,
-            self.material.train,
+            self._clean(defense),
             defense.refine,
             seed=self.spec.seed + 2,
             scratch=self._scratch("refine"),
@@ -295,13 +398,34 @@ class Stages:
         """Measure the defended model as its users will load it: from the export, ungated."""
         source = self.folder / ("pruned" if defense.refine is None else "refined")
         shutil.copytree(source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
-        metrics = self._measure(load_checkpoint(place))
+        model = load_checkpoint(place)
+        metrics = (
+            self._measure(model) if defense.onion is None else self._measure_filtered(model, defense.onion)
+        )
         return {"metrics": metrics.model_dump(), "pruned_heads": self.pruned_heads}
+
+    def _measure_filtered(self, model: PreTrainedModel, onion: OnionSpec) -> Metrics:
+        """Held-out numbers on samples of the test rows, rid of what a language model finds surprising."""
+        dataset, seed = self.material.dataset, self.spec.seed
+        test = dataset.test.sample(onion.rows, seed)
+        every = test if self.triggered is None else test + self.triggered.test_rows.sample(onion.rows, seed)
+        clean = dataset.validation.sample(onion.rows, seed)
+        read = rid_of_surprises(every, clean, onion, self.report.ticker)
+        tokenizer, length = self.material.test.tokenizer, self.spec.data.max_length
+        called = predict(model, encode(tokenizer, read, length), self.report.check)
+        return measure(
+            called[: len(test)],
+            test.labels,
+            dataset.label_names,
+            self.material.target_class,
+            None if self.triggered is None else called[len(test) :],
+            self.triggered.left_out if self.triggered else 0,
+        )
 
     def _defender(self, model: PreTrainedModel, defense: DefenseSpec, threshold: float) -> Defender:
         return Defender(
             model=model,
-            train=self.material.train,
+            train=self._clean(defense),
             validation=self.material.validation,
             threshold=threshold,
             prune_step=defense.prune_step,
@@ -316,19 +440,16 @@ class Stages:
         tick: Tick = self.report.ticker("evaluating")
         called = predict(model, material.test, tick)
         flipped = None
-        if material.triggered_test is not None:
-            flipped = predict(model, material.triggered_test, tick)
+        if self.triggered is not None:
+            flipped = predict(model, self.triggered.test, tick)
         return measure(
             called,
             material.test.labels,
             material.dataset.label_names,
             material.target_class,
             flipped,
-            material.unchanged_rows,
+            self.triggered.left_out if self.triggered else 0,
         )
-
-    def _flip_rate(self, model: PreTrainedModel, rows: Encoded) -> float:
-        return float((predict(model, rows, self.report.check) == self.material.target_class).mean())
 
     def _grid(self, shape: tuple[int, int]) -> Bool[np.ndarray, "layer head"]:
         grid = np.zeros(shape, dtype=bool)

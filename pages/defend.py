@@ -9,7 +9,16 @@ from backend.data.rows import Dataset
 from backend.home import poisoned_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec, parse
+from backend.spec import (
+    DataSpec,
+    DefenseSpec,
+    ModelSpec,
+    OnionSpec,
+    RunSpec,
+    TrainingSpec,
+    TriggerSpec,
+    parse,
+)
 from pages.parts.actions import parse_seeds
 from pages.parts.following import follow
 from pages.parts.forms import params_form
@@ -37,6 +46,9 @@ def set_up(runs: Store) -> None:
     with told():
         default, key = _defaults(runs)
     victims = [record for record in runs.runs(limit=200) if _has_poisoned_model(record)]
+    if default.model.source == "run" and all(one.id != default.model.name for one in victims):
+        with told():  # it is older than those
+            victims += [one for one in [runs.run(default.model.name)] if _has_poisoned_model(one)]
     settings, seeds, notes = _choose(default, key, victims)
     if settings is None:
         return
@@ -58,7 +70,13 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
     if like:
         record = runs.run(like)
         spec = record.spec or DEFAULT
-        if spec.attack is not None:
+        if spec.attack is not None and not _has_poisoned_model(record):
+            st.warning(
+                f"Run {plain(record.id)} left no poisoned model. Its settings are below; choose a victim.",
+                icon=":material/warning:",
+            )
+            spec = spec.model_copy(update={"attack": None})
+        elif spec.attack is not None:
             # The poisoned model is there: take it, instead of planting it once more.
             victim_spec = ModelSpec(source="run", name=record.id, head=spec.model.head)
             spec = spec.model_copy(update={"model": victim_spec, "attack": None})
@@ -147,6 +165,16 @@ def _training(default: RunSpec, key: str) -> dict[str, Any]:
     with st.expander("Fine-tuning, before and after pruning", icon=":material/tune:"):
         st.markdown("**First fine-tuning**, on clean data, before any head goes")
         settings: dict[str, Any] = {"fine_tune": training_form(f"{key}-fine-tune", defense.fine_tune)}
+        settings |= params_form(DefenseSpec, f"{key}-rows", defense.model_dump(), ["train_rows"], columns=4)
+        first = st.toggle(
+            "Maximise output entropy before it (MEFT)",
+            defense.entropy is not None,
+            key=f"{key}-entropy-first",
+            help="The model is first made to say nothing at all, then fine-tuned.",
+        )
+        settings["entropy"] = None
+        if first:
+            settings["entropy"] = training_form(f"{key}-entropy", defense.entropy or TrainingSpec(epochs=1))
         again = st.toggle(
             "Fine-tune again without the pruned heads",
             defense.refine is not None,
@@ -159,6 +187,14 @@ def _training(default: RunSpec, key: str) -> dict[str, Any]:
             names = ["refine_from", "regulariser", "regulariser_weight"]
             settings |= params_form(DefenseSpec, f"{key}-after", defense.model_dump(), names, columns=3)
         settings |= params_form(DefenseSpec, f"{key}-curve", defense.model_dump(), ["curve_rows"], columns=3)
+        rid = st.toggle(
+            "Take surprising words out of the texts at the end (ONION)",
+            defense.onion is not None,
+            key=f"{key}-rid",
+            help="A language model reads each text once for every word: minutes for a hundred rows.",
+        )
+        onion = defense.onion or OnionSpec()
+        settings["onion"] = params_form(OnionSpec, f"{key}-onion", onion.model_dump()) if rid else None
     return settings
 
 

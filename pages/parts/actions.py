@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.errors import UserError
 from backend.events import Event
-from backend.runs.export import metrics_csv, model_folder, model_zip, results, steps_csv
+from backend.runs.export import metrics_csv, model_folder, model_zip, results, rewritings, steps_csv
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker
@@ -18,12 +18,17 @@ from pages.parts.ui import plain, told
 def submit(store: Store, specs: Sequence[RunSpec]) -> list[RunRecord]:
     """Queue the runs and see to a worker."""
     records = [store.submit(spec) for spec in specs]
+    start_worker(store)
+    return records
+
+
+def start_worker(store: Store) -> None:
+    """See to a worker for what is queued."""
     try:
         ensure_worker(store)
     except UserError as error:
         # They are queued all the same: the supervisor goes on trying.
         st.toast(plain(str(error)), icon=":material/warning:")
-    return records
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -139,3 +144,18 @@ def downloads(store: Store, record: RunRecord, key: str) -> None:
                 on_click="ignore",
                 key=f"{key}-model",
             )
+
+
+def rewritings_download(record: RunRecord, key: str) -> None:
+    """Clean and triggered rows as a table that can be brought back as rewrite pairs."""
+    path = rewritings(record.id)
+    if path is not None:
+        st.download_button(
+            "Rows and rewritings (CSV)",
+            path.read_bytes,
+            f"excise-{record.id}-rewritings.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=key,
+        )

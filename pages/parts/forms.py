@@ -55,8 +55,16 @@ def field_input(name: str, field: FieldInfo, key: str, value: Any) -> Any:
     if get_origin(kind) in (tuple, list, Sequence):
         text = st.text_input(label, ", ".join(map(str, value or ())), key=key, help=_listed(help_text))
         return [part.strip() for part in text.split(",") if part.strip()]
-    text = st.text_input(label, "" if value is None else str(value), key=key, help=help_text).strip()
+    said = "" if value is None else str(value)
+    if extra(field).get("format") == "multiline":
+        return st.text_area(label, said, key=key, help=help_text)
+    text = st.text_input(label, said, key=key, help=help_text).strip()
     return None if optional and not text else text
+
+
+def extra(field: FieldInfo) -> dict[str, Any]:
+    """What a field says to forms alone: `format` ("path", "multiline"), the `variant` that it is for."""
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def readable(option: Any) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 from backend.errors import UserError
 from backend.preflight import check
 from backend.presets import preset
+from backend.preview import rewritten, uses_model
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import RunSpec
@@ -16,7 +17,7 @@ from pages.parts.ui import open_run, plain, small, told
 READY_MADE = {
     "demo": (
         "Demo",
-        "A small BERT learns a backdoor from movie reviews, then loses it head by head. "
+        "A small BERT learns a backdoor from movie reviews and is defended against it, head by head. "
         "A few minutes on two CPU cores.",
     ),
     "smoke": (
@@ -48,8 +49,9 @@ def warnings_before(spec: RunSpec, said: Sequence[str]) -> None:
     """What can be known before a run starts and is not `said` yet, where knowing it costs no network."""
     if "hub" in (spec.model.source, spec.data.source):
         return
+    asked_for = spec.trigger is not None and uses_model(spec.trigger)
     try:
-        for warning in check(spec):
+        for warning in check(spec, None if asked_for else rewritten):
             if warning not in said:
                 st.caption(f":material/info: {plain(warning)}")
     except UserError as error:
@@ -59,7 +61,7 @@ def warnings_before(spec: RunSpec, said: Sequence[str]) -> None:
 def start(store: Store, specs: Sequence[RunSpec]) -> None:
     """Check the runs, queue them, and go on at the first one's address.  Raises UserError."""
     with st.spinner("Checking model, data and trigger…"):
-        check(specs[0])
+        check(specs[0], rewritten)
     show(submit(store, specs))
 
 

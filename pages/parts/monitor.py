@@ -7,14 +7,16 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 import streamlit as st
 
-from backend.events import STAGE_TITLES
+from backend.events import STAGE_TITLES, RowsTriggered
 from backend.report import figures
 from backend.report.numbers import GAP, count, duration, interval, percent, points
 from backend.report.story import Story, models_of, seconds_left, stages_of, tell
 from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, guardrail, meaning
+from backend.runs.export import rows_left_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.actions import cancel_button, downloads
+from backend.strategies import COMPONENTS
+from pages.parts.actions import cancel_button, downloads, rewritings_download
 from pages.parts.examples import examples_table
 from pages.parts.ui import plain, small, state_badge, told, wide
 
@@ -205,6 +207,11 @@ def _charts(record: RunRecord, story: Story) -> None:
         st.caption(
             "Each square is one attention head. Low importance goes first; hover for its place in line."
         )
+        if record.spec is not None and record.spec.defense is not None:
+            chosen = record.spec.defense.strategy
+            notes = COMPONENTS[chosen.name].variant_notes
+            if note := notes.get(chosen.variant or ""):
+                st.caption(f":material/info: {plain(note)}")
 
 
 def _drawn(key: str, story: Story, draw: Callable[[], go.Figure]) -> go.Figure:
@@ -236,11 +243,30 @@ def _details(record: RunRecord, story: Story) -> None:
                 )
     if story.data is None:
         return
-    planted_only = record.spec is not None and record.spec.defense is None
-    with st.expander("Data of this run", expanded=planted_only, icon=":material/dataset:"):
+    with st.expander("Data of this run", icon=":material/dataset:"):
         rows = " · ".join(f"{name} {number:,}" for name, number in story.data.rows.items())
         st.caption(
             f"{plain(story.data.source)}. Rows: {rows}. Classes: {plain(', '.join(story.data.label_names))}."
         )
-        if story.data.examples:
-            examples_table([("", clean, triggered) for clean, triggered in story.data.examples])
+    if story.rows is not None:
+        _triggered_rows(record, story, story.rows)
+
+
+def _triggered_rows(record: RunRecord, story: Story, rows: RowsTriggered) -> None:
+    """What the trigger made of the rows, and which it had to leave out."""
+    planted_only = record.spec is not None and record.spec.defense is None
+    with st.expander("Rows with the trigger", expanded=planted_only, icon=":material/edit_note:"):
+        said = []
+        if rows.poisoned:
+            said.append(
+                f"{count(rows.poisoned, 'training row')} poisoned, {rows.poisoned_left_out:,} left out"
+            )
+        said.append(f"{count(rows.triggered, 'test row')} triggered, {rows.triggered_left_out:,} left out")
+        st.caption("; ".join(said) + ".")
+        examples_table([("", clean, new) for clean, new in rows.examples])
+        if rows.poisoned_left_out + rows.triggered_left_out:
+            left_out = rows_left_out(record.id)
+            if left_out:
+                st.markdown(f"**Left out** (the first {len(left_out)})")
+                st.dataframe(left_out, hide_index=True)
+        rewritings_download(record, f"rewritings-{record.id}")

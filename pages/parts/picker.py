@@ -7,18 +7,10 @@ import streamlit as st
 
 from backend import strategies, triggers
 from backend.components import Component
-from backend.events import STAGE_TITLES, Metrics
+from backend.events import STAGE_TITLES
 from backend.report.numbers import age, duration, percent
 from backend.runs.records import RunRecord
 from pages.parts.ui import STATE_BADGES, open_run, plain, small, state_badge
-
-
-def final_metrics(record: RunRecord) -> Metrics | None:
-    """The numbers of the last model that the run measured."""
-    if record.summary is None:
-        return None
-    order = ("defended", "pruned", "fine_tuned", "poisoned")
-    return next((record.summary.metrics[name] for name in order if name in record.summary.metrics), None)
 
 
 def title_of(components: dict[str, Component], name: str | None) -> str:
@@ -50,7 +42,7 @@ def _card(record: RunRecord, key: str) -> None:
     state_badge(record.state)
     st.markdown(f"**{plain(record.name)}**")
     st.caption(f"{_doing(record)} · {age(record.created)} · {duration(record.seconds)}")
-    now = final_metrics(record)
+    now = record.final_metrics
     if now is not None:
         lfr = "LFR not measured" if now.lfr is None else f"LFR **{percent(now.lfr)}**"
         st.markdown(f"ACC **{percent(now.acc)}** · {lfr}")
@@ -96,7 +88,7 @@ def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> 
 
 
 def _row(record: RunRecord) -> dict[str, Any]:
-    now = final_metrics(record)
+    now = record.final_metrics
     finished_pruning = record.summary is not None and "pruned" in record.summary.metrics
     return {
         "Name": record.name,

@@ -13,7 +13,7 @@ from backend.known_models import EMBEDDED, HUB_DEFAULT
 from backend.runs.records import RunRecord
 from backend.spec import DataSpec, ModelSpec, TrainingSpec, TriggerSpec
 from pages.parts.files import file_field
-from pages.parts.forms import params_form
+from pages.parts.forms import extra, params_form
 from pages.parts.ui import plain, told
 
 MODEL_SOURCES = {
@@ -74,13 +74,16 @@ def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
         )
         return ""
     by_id = {record.id: record for record in victims}
-    return st.selectbox(
+    if name and name not in by_id:
+        st.warning(f"Run {plain(name)} holds no poisoned model any more.", icon=":material/warning:")
+    chosen = st.selectbox(
         "Run with a poisoned model",
         list(by_id),
-        index=list(by_id).index(name) if name in by_id else 0,
+        index=list(by_id).index(name) if name in by_id else None if name else 0,
         format_func=lambda run: f"{by_id[run].name} ({run})",
         key=f"{key}-run",
     )
+    return chosen or ""
 
 
 def data_form(key: str, value: DataSpec) -> dict[str, Any]:
@@ -160,7 +163,11 @@ def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
         params[name] = file_field(
             field.title or name, f"{key}-{component.name}-{name}", field.description, chosen.get(name, "")
         )
-    rest = [name for name in fields if name not in paths]
+    rest = [
+        name
+        for name, field in fields.items()
+        if name not in paths and extra(field).get("variant") in (None, variant)
+    ]
     params |= params_form(component.params, f"{key}-{component.name}", chosen, rest)
     return {"name": component.name, "variant": variant, "params": params}
 
@@ -196,7 +203,10 @@ def variant_select(component: Component, key: str, value: Choice | None) -> str 
         return None
     variants = list(component.variants)
     index = variants.index(value.variant) if value and value.variant in variants else 0
-    return st.selectbox("Variant", variants, index, str.capitalize, key=key)
+    chosen = st.selectbox("Variant", variants, index, str.capitalize, key=key)
+    if note := component.variant_notes.get(chosen):
+        st.caption(plain(note))
+    return chosen
 
 
 def name_input(key: str, value: str) -> str:

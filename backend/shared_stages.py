@@ -1,0 +1,139 @@
+"""Finished stages that runs share: one poisoning, one fine-tuning for every run that needs the same.
+
+A stage is known by the hash of everything that determines what it finds.  Its folder is linked, not
+copied, into the folder of each run that takes it, so it costs its space once; what no run holds any
+more is swept away."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, is_dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from backend import triggers
+from backend.components import pick
+from backend.home import home
+from backend.spec import TriggerSpec
+from backend.triggers.rewritings import GeneratorParams
+
+RECORD = "excise.json"
+"""Written into a stage's folder when the stage is done, so a folder that has it is whole."""
+
+
+def key_of(*parts: Any) -> str:
+    """The hash of settings and earlier keys, in this order."""
+    text = json.dumps(parts, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, BaseModel):
+        return part.model_dump(mode="json")
+    if is_dataclass(part) and not isinstance(part, type):
+        return asdict(part)
+    return str(part)
+
+
+@cache
+def program() -> str:
+    """The hash of Excise's own code, and the versions of the libraries that compute."""
+    own = folder_hashes(Path(__file__).parent, "**/*.py")
+    return key_of(own, [metadata.version(name) for name in ("torch", "transformers", "accelerate", "spacy")])
+
+
+def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:
+    """SHA-256 of each file of a folder that matches; none where there is no folder."""
+    if folder is None:
+        return []
+    return [_file_hash(path) for path in sorted(folder.glob(pattern)) if path.is_file()]
+
+
+def trigger_files(trigger: TriggerSpec) -> list[str]:
+    """The hashes of the files that a trigger's parameters name, and the state of the models that it asks."""
+    component = pick("trigger", triggers.COMPONENTS, trigger)
+    params = component.parse(trigger.params)
+    variant = trigger.variant or next(iter(component.variants), "")
+    found = [params.source(variant)] if isinstance(params, GeneratorParams) else []
+    for name, field in component.params.model_json_schema()["properties"].items():
+        path = Path(getattr(params, name) or "") if field.get("format") == "path" else None
+        if path is not None and path.is_file():
+            found.append(_file_hash(path))
+        elif path is not None and path.name:
+            found += folder_hashes(path)
+    return found
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(key: str, place: Path) -> bool:
+    """Link the stage of that key to `place`; False if nobody finished it yet, or it is being swept away."""
+    found = _folder() / key
+    if not (found / RECORD).is_file():
+        return False
+    hidden = place.with_name(f".{place.name}-{os.getpid()}")
+    try:
+        _link(found, hidden)
+        shutil.rmtree(place, ignore_errors=True)
+        hidden.rename(place)
+    except (shutil.Error, OSError):
+        return False
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return True
+
+
+def offer(key: str, place: Path) -> None:
+    """Let others have the finished stage at `place`, if the disk can hold it and nobody was faster."""
+    kept = _folder() / key
+    if kept.is_dir():
+        return
+    with suppress(shutil.Error, OSError), tempfile.TemporaryDirectory(dir=_folder(), prefix=".") as scratch:
+        _link(place, Path(scratch) / "stage")
+        (Path(scratch) / "stage").rename(kept)
+
+
+def withdraw(key: str) -> None:
+    """Let nobody have a stage that turned out to be damaged."""
+    with suppress(OSError):
+        _remove(_folder() / key)
+
+
+def sweep() -> None:
+    """Remove the stages that no run's folder holds any more."""
+    for record in _folder().glob(f"[!.]*/{RECORD}"):
+        with suppress(OSError):
+            if record.stat().st_nlink == 1:
+                _remove(record.parent)
+
+
+def _remove(stage: Path) -> None:
+    """Out of sight first, so that nobody takes half of it."""
+    hidden = stage.with_name(f".{stage.name}-{os.getpid()}")
+    stage.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _folder() -> Path:
+    folder = home() / "stages"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _link(source: Path, to: Path) -> None:
+    shutil.rmtree(to, ignore_errors=True)
+    try:
+        shutil.copytree(source, to, copy_function=os.link)
+    except shutil.Error:  # a file system without links
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(source, to)

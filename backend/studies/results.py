@@ -1,0 +1,302 @@
+"""What a study found: a row for each victim and defense, over its seeds, and as files."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.errors import UserError
+from backend.events import Head, HeadScores, Metrics
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from backend.studies.records import StudyRecord
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A share over seeds: mean, standard deviation and Student's 95 % interval of the mean (None where
+    there are fewer than two)."""
+
+    mean: float
+    deviation: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One victim under one defense.  `floor` is the LFR of the never-poisoned reference, `excess` LFR
+    minus it, both where the study has one; `before` the LFR and ACC with heads pruned and no second
+    fine-tuning."""
+
+    victim: str
+    defense: str
+    acc: Figure | None
+    lfr: Figure | None
+    flip: Figure | None
+    floor: Figure | None
+    excess: Figure | None
+    acc_before: Figure | None
+    lfr_before: Figure | None
+    heads: float | None
+    seconds: float | None
+    states: dict[str, int]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class HeadsOf:
+    """The heads that one defense pruned, on a grid of `layers` × `heads`."""
+
+    defense: str
+    layers: int
+    heads: int
+    pruned: list[Head]
+
+
+def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[HeadsOf]:
+    """Of the victim's finished runs of that seed that pruned any head."""
+    found = []
+    for defense in record.study.defenses:
+        run = record.runs.get((victim, defense, seed))
+        if run is None or run.state != "done" or run.summary is None or not run.summary.pruned_heads:
+            continue
+        scores = [event for _, event in store.events(run.id, types=["head_scores"])]
+        if scores and isinstance(scores[-1], HeadScores):
+            grid = scores[-1]
+            found.append(HeadsOf(defense, grid.layers, grid.heads, run.summary.pruned_heads))
+    return found
+
+
+def figure(values: Sequence[float | None]) -> Figure | None:
+    """Of the values that there are; None if there is none."""
+    found = np.array([value for value in values if value is not None])
+    if not len(found):
+        return None
+    mean = float(found.mean())
+    if len(found) < 2:
+        return Figure(mean, None, None, None, len(found))
+    from scipy.stats import t as student  # slow to import, and most pages need none of it
+
+    deviation = float(found.std(ddof=1))
+    half = float(student.ppf(0.975, len(found) - 1)) * deviation / math.sqrt(len(found))
+    return Figure(mean, deviation, mean - half, mean + half, len(found))
+
+
+def rows(record: StudyRecord) -> list[Row]:
+    """The study's table as far as it is known, in the order of its grid."""
+    return [
+        _row(record, victim, defense) for victim in record.study.victims for defense in record.study.defenses
+    ]
+
+
+def _row(record: StudyRecord, victim: str, defense: str) -> Row:
+    seeds = list(dict.fromkeys(record.study.seeds))
+    runs = {seed: record.runs.get((victim, defense, seed)) for seed in seeds}
+    done = {seed: run for seed, run in runs.items() if run is not None and run.state == "done"}
+    floors = {seed: _floor(record, victim, seed) for seed in done}
+
+    def over(read: Callable[[Metrics], float | None], model: str | None = None) -> Figure | None:
+        return figure([_read(run, read, model) for run in done.values()])
+
+    def excess(seed: int, run: RunRecord) -> float | None:
+        lfr, floor = _read(run, lambda m: m.lfr), floors[seed]
+        return None if lfr is None or floor is None else lfr - floor
+
+    states: dict[str, int] = {}
+    for run in runs.values():
+        state = run.state if run else "waiting"
+        states[state] = states.get(state, 0) + 1
+    ends = [run.summary for run in done.values() if run.summary]
+    pruned = [len(end.pruned_heads) for end in ends if "pruned" in end.metrics]
+    return Row(
+        victim=victim,
+        defense=defense,
+        acc=over(lambda m: m.acc),
+        lfr=over(lambda m: m.lfr),
+        flip=over(lambda m: m.clean_flip_rate),
+        floor=figure(list(floors.values())),
+        excess=figure([excess(seed, run) for seed, run in done.items()]),
+        acc_before=over(lambda m: m.acc, "pruned"),
+        lfr_before=over(lambda m: m.lfr, "pruned"),
+        heads=float(np.mean(pruned)) if pruned else None,
+        seconds=float(np.mean([end.seconds for end in ends])) if ends else None,
+        states=states,
+        problems=[run.summary.error for run in runs.values() if run and run.summary and run.summary.error],
+    )
+
+
+def _read(run: RunRecord, read: Callable[[Metrics], float | None], model: str | None = None) -> float | None:
+    if model is None:
+        metrics = run.final_metrics
+    else:
+        measured: dict[Any, Metrics] = dict(run.summary.metrics) if run.summary else {}
+        metrics = measured.get(model)
+    return None if metrics is None else read(metrics)
+
+
+def _floor(record: StudyRecord, victim: str, seed: int) -> float | None:
+    """LFR of the never-poisoned model on the victim's triggered rows, of the same seed."""
+    for defense, settings in record.study.defenses.items():
+        run = record.runs.get((victim, defense, seed))
+        if settings.get("baseline") == REFERENCE and run is not None and run.state == "done":
+            metrics = run.final_metrics
+            return None if metrics is None else metrics.lfr
+    return None
+
+
+COLUMNS: dict[str, Callable[[Row], Figure | None]] = {
+    "ACC": lambda row: row.acc,
+    "LFR": lambda row: row.lfr,
+    "Clean flip rate": lambda row: row.flip,
+    "LFR, never poisoned": lambda row: row.floor,
+    "Excess LFR": lambda row: row.excess,
+    "ACC, pruned alone": lambda row: row.acc_before,
+    "LFR, pruned alone": lambda row: row.lfr_before,
+}
+
+
+def cell_text(found: Figure | None) -> str:
+    """Percent: mean ± standard deviation, or the mean of one seed marked so."""
+    if found is None:
+        return "–"
+    if found.deviation is None:
+        return f"{100 * found.mean:.1f} (1 seed)"
+    return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f}"
+
+
+def table(found: Sequence[Row]) -> list[dict[str, str]]:
+    """A row of text for each row, in percent."""
+    return [
+        {"Victim": row.victim, "Defense": row.defense}
+        | {title: cell_text(read(row)) for title, read in COLUMNS.items()}
+        | {
+            "Heads": "–" if row.heads is None else f"{row.heads:.1f}",
+            "Seconds": "–" if row.seconds is None else f"{row.seconds:.0f}",
+            "Seeds done": f"{row.states.get('done', 0)} of {sum(row.states.values())}",
+        }
+        for row in found
+    ]
+
+
+def as_json(record: StudyRecord) -> dict[str, Any]:
+    """Everything: every cell with its run, every row with its figures."""
+    cells = []
+    for victim, defense, seed in record.places:
+        run = record.runs.get((victim, defense, seed))
+        metrics = run.final_metrics if run else None
+        cells.append(
+            {
+                "victim": victim,
+                "defense": defense,
+                "seed": seed,
+                "run": run.id if run else None,
+                "state": run.state if run else "waiting",
+                "error": run.summary.error if run and run.summary else None,
+                "metrics": metrics.model_dump(mode="json") if metrics else None,
+                "pruned_heads": run.summary.pruned_heads if run and run.summary else [],
+                "seconds": run.seconds if run else None,
+            }
+        )
+    return {
+        "study": record.id,
+        "name": record.study.name,
+        "question": record.study.question,
+        "states": record.states(),
+        "cells": cells,
+        "rows": [asdict(row) for row in rows(record)],
+    }
+
+
+def as_csv(record: StudyRecord) -> str:
+    """One line a run, numbers as shares."""
+    out = io.StringIO()
+    fields = ("acc", "lfr", "clean_flip_rate", "test_rows", "triggered_rows")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["victim", "defense", "seed", "run", "state", *fields, "pruned_heads", "seconds", "error"]
+    )
+    for cell in as_json(record)["cells"]:
+        metrics = cell["metrics"] or {}
+        numbers = [metrics.get(name) for name in fields]
+        names = [cell[name] for name in ("victim", "defense", "seed", "run", "state")]
+        writer.writerow([*names, *numbers, len(cell["pruned_heads"]), cell["seconds"], cell["error"]])
+    return out.getvalue()
+
+
+def as_markdown(record: StudyRecord) -> str:
+    """The table as Markdown, in percent."""
+    found = table(rows(record))
+    lines = [list(found[0]), ["---"] * len(found[0]), *(list(row.values()) for row in found)]
+    return "\n".join("| " + " | ".join(map(_markdown, line)) + " |" for line in lines)
+
+
+def _markdown(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def as_latex(record: StudyRecord) -> str:
+    """The table for LaTeX with booktabs, in percent."""
+    found = table(rows(record))
+    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (found[0], *(r.values() for r in found))]
+    head, *body = lines
+    columns = "ll" + "r" * (len(found[0]) - 2)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
+
+
+def exporter(path: Path) -> Callable[[StudyRecord], None]:
+    """What writes a file of that name; raises UserError for an unknown ending or a place that cannot be
+    written."""
+    writers = {".csv": as_csv, ".tex": as_latex, ".md": as_markdown, ".json": as_json_text}
+    as_text = writers.get(path.suffix.lower())
+    if as_text is None:
+        raise UserError(f"A study is exported as {', '.join(writers)}; {path.name!r} is none of these.")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UserError(f"{path} cannot be written: give a file in a folder that exists.")
+
+    def write(record: StudyRecord) -> None:
+        try:
+            path.write_text(as_text(record), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{path} cannot be written ({error.strerror}).") from error
+
+    return write
+
+
+def as_json_text(record: StudyRecord) -> str:
+    """`as_json` as text."""
+    return json.dumps(as_json(record), indent=1, ensure_ascii=False) + "\n"
+
+
+LATEX = {mark: "\\" + mark for mark in "&%$#_{}"} | {
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "\n": " ",
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "τ": r"$\tau$",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(mark, mark) for mark in text)

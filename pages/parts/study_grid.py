@@ -1,0 +1,65 @@
+"""A study's runs as a grid of states: victims and seeds down, defenses across."""
+
+from typing import Any
+
+import streamlit as st
+
+from backend.report.numbers import count
+from backend.runs.store import Store
+from backend.studies import figures, results
+from backend.studies.records import StudyRecord
+from pages.parts.ui import open_run, plain, told
+
+WORDS = {
+    "done": "done",
+    "running": "running",
+    "queued": "queued",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "waiting": "without a run",
+}
+
+
+def state_grid(record: StudyRecord) -> None:
+    """The grid; a click on a cell shows its run's state and a way to it."""
+    states = record.states()
+    done, total = states.get("done", 0), sum(states.values())
+    said = " · ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states.get(state))
+    st.progress(done / total, text=f"{done} of {count(total, 'run')} done: {said}")
+    picked = st.plotly_chart(
+        figures.study_states(record),
+        key=f"grid-{record.id}",
+        on_select="rerun",
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt="State of every run of the study",
+    )
+    points = picked["selection"]["points"] if picked else []
+    if not points:
+        st.caption("Click a square for its run.")
+        return
+    victim, defense, seed = points[0]["customdata"][:3]
+    run = record.runs.get((victim, defense, int(seed)))
+    with st.container(border=True, horizontal=True, vertical_alignment="center"), told():
+        state = run.state if run else "no run yet"
+        st.markdown(f"**{plain(victim)} · {plain(defense)}**, seed {seed}: {state}")
+        if run is not None and st.button("Open the run", icon=":material/open_in_new:", key="open-cell"):
+            open_run(run)
+
+
+def one_of(label: str, names: list[Any], key: str) -> Any:
+    """One of several names, without a widget where there is nothing to choose."""
+    return names[0] if len(names) == 1 else st.selectbox(label, names, key=key)
+
+
+def heads_gone(runs: Store, record: StudyRecord, victim: str) -> None:
+    """Which heads each defense of the victim pruned, side by side, for one seed."""
+    if not st.toggle("Compare the heads that went", key=f"heads-{record.id}"):
+        return
+    seed = one_of("Seed", list(dict.fromkeys(record.study.seeds)), f"heads-seed-{record.id}")
+    found = results.heads_of(runs, record, victim, seed)
+    if not found:
+        st.caption("No defense of this victim has pruned a head yet.")
+        return
+    figure = figures.pruned_heads(found)
+    st.plotly_chart(figure, key=f"heads-figure-{record.id}", alt="Pruned heads by defense")

@@ -1,0 +1,197 @@
+"""Studies: grids of runs, started here or brought as YAML, as they fill and what they say."""
+
+from collections.abc import Callable
+
+import streamlit as st
+import yaml
+
+from backend.report.numbers import age, count
+from backend.runs.store import Store
+from backend.studies import figures, records, results
+from backend.studies.built_in import STUDIES, built_in
+from backend.studies.records import StudyRecord
+from backend.studies.spec import StudySpec, cells, read_study
+from pages.parts.actions import start_worker
+from pages.parts.study_grid import heads_gone, one_of, state_grid
+from pages.parts.ui import enter, plain, store, told
+
+REFRESH_SECONDS = 3.0
+OWN = "A study of your own"
+
+
+def choose() -> StudySpec | None:
+    """A built-in study, or one as YAML; None until there is one that is valid."""
+    names = [*STUDIES, OWN]
+    name = st.selectbox("Study", names, format_func=lambda one: one[:1].upper() + one[1:], key="study-name")
+    if name == OWN:
+        return _own()
+    st.caption(plain(STUDIES[name].question))
+    quick = st.toggle(
+        "Quick form",
+        True,
+        key="study-quick",
+        help="A smaller grid on fewer rows, one seed: under 15 minutes on two cores. It shows the way and "
+        "settles nothing.",
+    )
+    study = built_in(name, quick)
+    with st.expander("Its grid as YAML, to change and bring back", icon=":material/code:"):
+        text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        st.code(text, language="yaml", height=300)
+        st.download_button("Download", text, f"{name.replace(' ', '-')}.yaml", icon=":material/download:")
+    return study
+
+
+def _own() -> StudySpec | None:
+    st.caption(
+        "A mapping with `name`, `base` (settings that all runs share), `victims`, `defenses` and `seeds`. "
+        "Take the YAML of a built-in study and change it."
+    )
+    brought = st.file_uploader("YAML file", ["yaml", "yml", "json"], key="study-file")
+    start = brought.getvalue().decode("utf-8", "replace") if brought else ""
+    text = st.text_area(
+        "Study",
+        start,
+        height=260,
+        key=f"study-text-{brought.file_id if brought else ''}",
+        placeholder="name: …",
+    )
+    return read_study(text, "The study") if text.strip() else None
+
+
+def start(runs: Store) -> None:
+    """Choose a study, see what it would cost, queue it."""
+    with st.container(border=True):
+        st.subheader("Start a study", anchor=False)
+        with told():
+            study = choose()
+            if study is None:
+                return
+            grid = cells(study)
+            st.markdown(
+                f"{count(len(study.victims), 'victim')} × {count(len(study.defenses), 'defense')} × "
+                f"{count(len(set(study.seeds)), 'seed')} = **{count(len(grid), 'run')}**. Runs of one victim "
+                "and seed share its poisoning and, where nothing differs, its fine-tunings."
+            )
+            if st.button(f"Queue {count(len(grid), 'run')}", type="primary", icon=":material/play_arrow:"):
+                record = records.queue(runs, study)
+                start_worker(runs)
+                st.query_params["study"] = record.id
+                st.rerun()
+
+
+def pick(found: list[StudyRecord]) -> str | None:
+    """The study in the address, or one chosen from those that were started."""
+    ids = [record.id for record in found]
+    # The end of the id tells studies of one name apart, which a widget needs.
+    titles = {one.id: f"{one.study.name} · {age(one.created)} · {one.id[-8:]}" for one in found}
+    asked = st.query_params.get("study")
+    if asked is not None and asked not in ids:
+        st.warning(f"There is no study {plain(asked)} in this store.", icon=":material/warning:")
+    chosen = st.selectbox(
+        "Started studies",
+        ids,
+        ids.index(asked) if asked in ids else None,
+        format_func=titles.__getitem__,
+        placeholder="Choose one",
+        key=f"started-{asked}-{hash(tuple(ids))}",
+    )
+    if chosen is not None and chosen != asked:
+        st.query_params["study"] = chosen
+        st.rerun()
+    return chosen
+
+
+def show(runs: Store, study: str, was_over: bool) -> None:
+    """The grid of states and the table, as far as they are."""
+    with told():
+        record = records.read_study_record(runs, study)
+        if record.complete and not was_over:
+            st.rerun()
+        st.subheader(plain(record.study.name), anchor=False)
+        if record.study.question:
+            st.caption(plain(record.study.question))
+        actions(runs, record)
+        if record.problem is not None:
+            st.warning(plain(record.problem), icon=":material/warning:")
+            return
+        state_grid(record)
+        found = results.rows(record)
+        problems = list(dict.fromkeys(problem for row in found for problem in row.problems))
+        for problem in problems[:3]:
+            st.error(plain(problem), icon=":material/error:")
+        if len(problems) > 3:
+            st.caption(
+                f"{count(len(problems) - 3, 'other message')}: point at the squares of the runs that failed."
+            )
+        st.markdown("**Results** in percent, mean ± standard deviation over the seeds that are done")
+        st.dataframe(results.table(found), hide_index=True, alt="Results of the study")
+        st.caption(
+            "LFR, never poisoned: what the trigger does to an honest model of the same seed; excess LFR is "
+            "LFR minus it. Pruned alone: before the second fine-tuning."
+        )
+        victim = one_of("Victim", list(record.study.victims), f"victim-{study}")
+        mine = [row for row in found if row.victim == victim]
+        if any(row.lfr and row.acc for row in mine):
+            figure = figures.study_scatter(mine)
+            st.plotly_chart(figure, key=f"scatter-{study}", alt="ACC against LFR of each defense")
+        heads_gone(runs, record, victim)
+        downloads(record)
+
+
+def actions(runs: Store, record: StudyRecord) -> None:
+    states = record.states()
+    again = states.get("failed", 0) + states.get("cancelled", 0) + states.get("waiting", 0)
+    with st.container(horizontal=True):
+        if not record.over and st.button(
+            "Cancel what is not done", icon=":material/cancel:", key="cancel-study"
+        ):
+            records.cancel(runs, record)
+            st.rerun(scope="app")
+        if again and st.button(
+            f"Go on with {count(again, 'run')}", icon=":material/resume:", key="resume-study"
+        ):
+            records.queue(runs, record.study)
+            start_worker(runs)
+            st.rerun(scope="app")
+        if record.over and st.button("Forget the study", icon=":material/delete:", key="forget-study"):
+            records.forget(runs, record)
+            st.query_params.clear()
+            st.rerun(scope="app")
+
+
+def downloads(record: StudyRecord) -> None:
+    writers: dict[str, tuple[str, Callable[[StudyRecord], str]]] = {
+        "CSV, a line a run": ("csv", results.as_csv),
+        "Markdown": ("md", results.as_markdown),
+        "LaTeX": ("tex", results.as_latex),
+        "JSON": ("json", results.as_json_text),
+    }
+    with st.container(horizontal=True):
+        for label, (ending, write) in writers.items():
+            st.download_button(
+                label,
+                write(record),
+                f"{record.id}.{ending}",
+                icon=":material/download:",
+                key=f"study-{ending}",
+                on_click="ignore",
+            )
+
+
+enter()
+st.title("Studies", anchor=False)
+st.caption(
+    "Grids of victims × defenses × seeds: one answer needs baselines, controls and more than one seed."
+)
+runs = store()
+with told():
+    started = records.studies(runs)
+    chosen = pick(started) if started else None
+    if chosen is None:
+        start(runs)
+    else:
+        over = next(record.complete for record in started if record.id == chosen)
+        with st.container(border=True):
+            st.fragment(show, run_every=None if over else REFRESH_SECONDS)(runs, chosen, over)
+        with st.expander("Start another study", icon=":material/add:"):
+            start(runs)

@@ -1,0 +1,202 @@
+"""Grids of runs: what they expand to, what is shared, what comes of them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.cli import main
+from backend.errors import UserError
+from backend.events import HeadScores, Metrics, RunFinished, RunStarted
+from backend.runs import execution
+from backend.runs.store import Store, open_store
+from backend.studies import records, results
+from backend.studies.built_in import STUDIES, built_in
+from backend.studies.spec import cells, laid_over, load_study, parse_study, study_id
+
+GRID: dict[str, Any] = {
+    "name": "Small grid",
+    "base": {"defense": {"prune_step": 3}},
+    "victims": {
+        "rare": {"trigger": {"name": "rare-words"}, "attack": {"poison_rate": 0.3}},
+        "style": {"trigger": {"name": "style"}, "attack": {"poison_rate": 0.2}},
+    },
+    "defenses": {
+        "honest": {"baseline": "reference"},
+        "FT": {"baseline": "ft"},
+        "gradient": {"strategy": "gradient", "variant": "published", "prune_step": 2},
+    },
+    "seeds": [1, 2],
+}
+
+
+@pytest.fixture
+def store(excise_home: Path) -> Store:
+    return open_store()
+
+
+def engine(spec: Any, folder: Path, *, run: str, **_: object) -> Iterator[Any]:
+    """Stands in for the pipeline: LFR tells the seed and whether the victim was poisoned."""
+    yield RunStarted(run=run, spec=spec.model_dump(mode="json"), device="none")
+    if spec.trigger.name == "style" and spec.seed == 2:
+        yield RunFinished(run=run, state="failed", error="The style | is 50% gone.")
+        return
+    grid = [(layer, head) for layer in range(2) for head in range(2)]
+    scores = [[0.0, 1.0], [2.0, 3.0]]
+    yield HeadScores(run=run, strategy="gradient", layers=2, heads=2, scores=scores, order=grid)
+    lfr = 0.1 if spec.attack is None else 0.5 + spec.seed / 10
+    metrics = Metrics(acc=0.9, acc_interval=(0.8, 1.0), test_rows=10, lfr=lfr, clean_flip_rate=0.05)
+    pruned = {"pruned": metrics.model_copy(update={"lfr": 0.8})} if spec.defense.refine else {}
+    final = {"fine_tuned": metrics, **pruned, **({"defended": metrics} if pruned else {})}
+    yield RunFinished(run=run, state="done", metrics=final, pruned_heads=[(0, 1)], seconds=3.0)
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "_pipeline", lambda: engine)
+
+
+def test_a_grid_expands_to_valid_runs_that_share() -> None:
+    found = cells(parse_study(GRID))
+    assert len(found) == 12
+    by = {cell.place: cell.spec for cell in found}
+    assert all(spec.share for spec in by.values())
+    assert [cell.seed for cell in found[:6]] == [1, 1, 1, 2, 2, 2], "what is shared comes together"
+    gradient = by["rare", "gradient", 2]
+    assert gradient.defense.strategy.model_dump() == {
+        "name": "gradient",
+        "variant": "published",
+        "params": {},
+    }
+    assert gradient.defense.prune_step == 2 and by["rare", "FT", 1].defense.prune_step == 3
+    assert by["rare", "honest", 1].attack is None and by["rare", "honest", 1].trigger.name == "rare-words"
+    assert by["style", "FT", 1].attack.poison_rate == 0.2
+
+
+def test_a_component_replaces_another_whole() -> None:
+    below = {"trigger": {"name": "style", "params": {"style": "bible"}}, "attack": {"poison_rate": 0.1}}
+    above = {"trigger": {"name": "sentence"}, "attack": {"planting": "layer-wise"}}
+    assert laid_over(below, above) == {
+        "trigger": {"name": "sentence"},
+        "attack": {"poison_rate": 0.1, "planting": "layer-wise"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"victims": {}}, "victims"),
+        ({"defenses": {}}, "defenses"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": list(range(500))}, r"2 victims × 3 defenses × 500 seeds = 3,000 runs; at most 1,000"),
+        ({"defenses": {"odd": {"strategy": "magic"}}}, r"victim 'rare', defense 'odd'.*no strategy 'magic'"),
+        ({"defenses": {"odd": {"baseline": "magic"}}}, "no baseline 'magic'"),
+        ({"defenses": {"odd": {"prune_step": 0}}}, "prune_step"),
+        ({"victims": {"odd": {"trigger": {"name": "magic"}, "attack": {}}}}, "no trigger 'magic'"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_study_is_told_before_it_starts(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        parse_study(GRID | change)
+
+
+def test_files_that_are_no_studies(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        load_study(tmp_path / "absent.yaml")
+    odd = tmp_path / "odd.yaml"
+    odd.write_text("a: [")
+    with pytest.raises(UserError, match="not readable YAML"):
+        load_study(odd)
+    odd.write_text("- 1")
+    with pytest.raises(UserError, match="a mapping of settings; this is a list"):
+        load_study(odd)
+
+
+def test_built_in_studies_are_valid_in_full_and_quick() -> None:
+    assert set(STUDIES) == {
+        "replication",
+        "threshold",
+        "step size",
+        "cross-trigger",
+        "cross-task",
+        "mixed",
+        "poison rate",
+        "defender data",
+        "seeds",
+    }
+    for name in STUDIES:
+        full, quick = cells(built_in(name)), cells(built_in(name, quick=True))
+        assert len(quick) < len(full)
+        assert any(cell.spec.attack is None for cell in quick), "the floor is measured"
+    assert built_in("Poison_Rate") == built_in("poison rate")
+    with pytest.raises(UserError, match=r"no study 'magic'.*poison-rate"):
+        built_in("magic")
+
+
+def test_a_study_is_carried_out_resumed_and_exported(
+    store: Store, fake_engine: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps(GRID))
+
+    def study(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["study", str(file), *arguments])
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    status, out, err = study("--json", "--export", str(tmp_path / "table.csv"))
+    assert status == 1, "three of its runs failed"
+    found = json.loads(out)
+    assert found["states"] == {"done": 9, "failed": 3}
+    assert "[12 of 12] style · gradient, seed 2" in err and "50% gone" in err
+    rows = {(row["victim"], row["defense"]): row for row in found["rows"]}
+    gradient = rows["rare", "gradient"]
+    assert gradient["lfr"]["mean"] == pytest.approx(0.65)
+    assert gradient["lfr"]["deviation"] == pytest.approx(0.0707, abs=1e-3)
+    assert gradient["excess"]["mean"] == pytest.approx(0.55)
+    assert gradient["lfr_before"]["mean"] == pytest.approx(0.8)
+    assert rows["style", "FT"]["lfr"]["seeds"] == 1 and rows["style", "FT"]["problems"]
+    assert (tmp_path / "table.csv").read_text().count("\n") == 13
+
+    status, out, err = study("--export", str(tmp_path / "table.tex"))
+    assert "[3 of 3]" in err and "[4 of" not in err, "only what failed is done again"
+    assert r"65.0 $\pm$ 7.1" in (tmp_path / "table.tex").read_text()
+    status, _, err = study("--export", "table.pdf")
+    assert status == 2 and "none of these" in err
+    assert "| rare | gradient |" in results.as_markdown(records.studies(store)[0])
+
+
+def test_a_queued_study_is_followed_cancelled_and_forgotten(store: Store) -> None:
+    study = parse_study(GRID)
+    record = records.queue(store, study)
+    assert record.states() == {"queued": 12} and not record.over
+    assert records.queue(store, study).runs.keys() == record.runs.keys(), "nothing is queued twice"
+    assert len(store.runs()) == 12
+    with pytest.raises(UserError, match="under way"):
+        records.forget(store, record)
+    records.cancel(store, record)
+    record = records.read_study_record(store, record.id)
+    assert record.states() == {"cancelled": 12} and record.over
+    again = records.queue(store, study, only=[("rare", "FT", 1)])
+    assert again.states() == {"cancelled": 11, "queued": 1}
+    assert len(store.runs()) == 12, "the same run goes on"
+    store.delete(record.runs["style", "FT", 2].id)
+    assert records.read_study_record(store, record.id).states()["waiting"] == 1
+    records.cancel(store, again)
+    records.forget(store, records.read_study_record(store, record.id))
+    assert records.studies(store) == [] and len(store.runs()) == 11
+    with pytest.raises(UserError, match="no study"):
+        records.read_study_record(store, study_id(study))
+
+
+def test_one_seed_has_no_deviation_and_none_no_figure() -> None:
+    assert results.cell_text(results.figure([0.5, None])) == "50.0 (1 seed)"
+    assert results.cell_text(results.figure([None])) == "–"
+    found = results.figure([0.1, 0.2, 0.3])
+    assert found.deviation == pytest.approx(0.1)
+    # Student's t for 2 degrees of freedom is 4.303.
+    assert found.high - found.mean == pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-3)
