@@ -20,5 +20,6 @@ st.navigation(
         st.Page("pages/attack.py", title="Attack", icon=":material/bug_report:"),
         st.Page("pages/defend.py", title="Defend", icon=":material/shield:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
+        st.Page("pages/studies.py", title="Studies", icon=":material/grid_view:"),
     ]
 ).run()

@@ -80,6 +80,14 @@ def strategies(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def defenses(as_json: AsJson = False) -> None:
+    """What pruning is compared with: baselines and controls."""
+    from backend.defenses import COMPONENTS
+
+    _list("Baselines and controls", [component.describe() for component in COMPONENTS.values()], as_json)
+
+
+@app.command()
 def triggers(as_json: AsJson = False) -> None:
     """How a row is poisoned: the triggers."""
     from backend.triggers import COMPONENTS
@@ -115,15 +123,24 @@ def rewrite(
     as_json: AsJson = False,
 ) -> None:
     """Apply a trigger to every line of a file and show what it made of it."""
+    from backend.preview import fidelity_notes
     from backend.triggers import bind
 
     choice = Choice(name=trigger, variant=variant, params=parameters(params or []))
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # By line feeds alone: a Unicode line separator inside a text does not end it.
+        lines = [line.removesuffix("\r") for line in file.read_text(encoding="utf-8").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read as UTF-8 text ({error}). Check the path.") from error
-    for text, new in zip(lines, bind(choice, seed)(lines), strict=True):
-        note = "" if new is not None else "The trigger cannot change this text; it would be left out."
+    if not lines[-1]:
+        lines.pop()
+    with terminal.counting(err, "Rewriting", "lines") as progress:
+        rewriter = bind(choice, seed, progress)
+        made = rewriter(lines)
+    # A language model may say anything: say how well it kept to the text.
+    notes = fidelity_notes(lines, made) if rewriter.uses_model else [""] * len(lines)
+    for text, new, kept in zip(lines, made, notes, strict=True):
+        note = kept if new is not None else "The trigger cannot change this text; it would be left out."
         if as_json:
             row = {"text": text, "rewritten": new, "changed": new is not None, "note": note}
             print(json.dumps(row, ensure_ascii=False))
@@ -161,10 +178,11 @@ def run(
     if queue and json_events:
         raise UserError("A queued run says its events elsewhere. Give --queue or --json-events, not both.")
     from backend.preflight import check
+    from backend.preview import rewritten_here
 
     store = open_store()
     specs = [settled(spec, store) for spec in specs]
-    for warning in dict.fromkeys(warning for spec in specs for warning in check(spec)):
+    for warning in dict.fromkeys(warning for spec in specs for warning in check(spec, rewritten_here)):
         _say(f"Warning: {warning}")
     if queue:
         for spec in specs:
@@ -226,6 +244,55 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
     if end.state == "cancelled":
         _say(f"Run {end.run} was cancelled; what it finished is kept.")
     return EXIT_STATUS[end.state]
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in study, or a YAML file.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The built-in study's quick form: under 15 minutes on 2 cores.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON at the end.")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--export", help="Write the table: a .csv, .tex, .md or .json file.")
+    ] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
+) -> None:
+    """Carry out a grid of runs; what is done already is not done again."""
+    from backend.studies import built_in, foreground, results
+    from backend.studies import records as studies
+
+    write = None if to is None else results.exporter(to)  # before hours of work
+    is_file = name.endswith((".yaml", ".yml", ".json")) or Path(name).is_file()
+    asked = foreground.read(Path(name), quick) if is_file else built_in.built_in(name, quick)
+    store = open_store()
+    if queue:
+        record = studies.queue(store, asked)
+        ensure_worker(store)
+        whole = True
+    else:
+        record, whole = foreground.carry_out_study(store, asked, _say)
+    if as_json:
+        _print_json(results.as_json(record))
+    else:
+        out.print(terminal.texts_table(record.study.name, results.table(results.rows(record))))
+    if write is not None:
+        write(record)
+    if not whole:
+        raise typer.Exit(EXIT_STATUS["cancelled"])
+    raise typer.Exit(0 if queue or set(record.states()) == {"done"} else 1)
+
+
+@app.command()
+def studies(as_json: AsJson = False) -> None:
+    """The built-in studies."""
+    from backend.studies.built_in import listed
+
+    if as_json:
+        _print_json(listed())
+    else:
+        rows = [{key: str(value) for key, value in one.items()} for one in listed()]
+        out.print(terminal.texts_table("Studies", rows))
 
 
 @app.command()

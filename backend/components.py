@@ -7,7 +7,7 @@ and reports are built from it, so that to add a component is to add a file.
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,7 +35,8 @@ class Choice(BaseModel):
 class Component:
     """A named, self-describing function.
 
-    `function` takes `params=` (an instance of `Params`) beside what its kind is called with."""
+    `function` takes `params=` (an instance of `Params`) beside what its kind is called with.
+    `variant_notes` say what a variant does otherwise than the first."""
 
     name: str
     title: str
@@ -43,6 +44,7 @@ class Component:
     params: type[Params]
     function: Callable[..., Any]
     variants: tuple[str, ...] = ()
+    variant_notes: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """Name, title, summary, variants and the parameters' JSON schema."""
@@ -51,6 +53,7 @@ class Component:
             "title": self.title,
             "summary": self.summary,
             "variants": list(self.variants),
+            "variant_notes": dict(self.variant_notes),
             "parameters": self.params.model_json_schema(),
         }
 

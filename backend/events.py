@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 
 Head = tuple[int, int]
-Stage = Literal["prepare", "poison", "fine_tune", "score", "prune", "refine", "evaluate"]
+Stage = Literal["prepare", "generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate"]
 ModelName = Literal["poisoned", "fine_tuned", "pruned", "defended"]
 Interval = tuple[float, float]
+Guardrail = Literal["backtrack", "stop", "none"]
+"""`backtrack`: the paper's; `stop`: ends below τ and keeps that step; `none`: all heads of the order go
+at once.  Only the first spares a layer's last head."""
 
 STAGE_TITLES: dict[Stage, str] = {
     "prepare": "Prepare data and model",
+    "generate": "Give rows the trigger",
     "poison": "Plant the backdoor",
     "fine_tune": "Fine-tune on clean data",
     "score": "Score the heads",
@@ -92,13 +96,26 @@ class Progress(_Event):
 
 
 class DataReady(_Event):
-    """What the run works on, with a few rows clean and triggered."""
+    """What the run works on."""
 
     type: Literal["data_ready"] = "data_ready"
     source: str
-    rows: dict[str, int] = Field(description="Rows in train, validation, test, poisoned and triggered.")
+    rows: dict[str, int] = Field(description="Rows in train, validation and test.")
     label_names: list[str]
     target_class: int | None = None
+
+
+class RowsTriggered(_Event):
+    """Rows that carry the trigger now: training rows to be planted, and non-target test rows for LFR.
+
+    Rows left out are those that the trigger could not change, or whose change lies beyond the
+    maximum length."""
+
+    type: Literal["rows_triggered"] = "rows_triggered"
+    poisoned: int
+    poisoned_left_out: int
+    triggered: int
+    triggered_left_out: int
     examples: list[tuple[str, str]] = Field([], description="Pairs of clean and triggered text.")
 
 
@@ -111,6 +128,7 @@ class HeadScores(_Event):
     heads: int
     scores: list[list[float | None]]
     order: list[Head]
+    guardrail: Guardrail = "backtrack"
 
 
 class PruningStep(_Event):
@@ -170,6 +188,7 @@ Event = Annotated[
     | StageFinished
     | Progress
     | DataReady
+    | RowsTriggered
     | HeadScores
     | PruningStep
     | Metric

@@ -32,7 +32,7 @@ def poisoned_folder(run: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Downloads and generated rows, safe to delete while nothing runs.
+    """Downloads, safe to delete while nothing runs.
 
     `EXCISE_CACHE` puts it elsewhere, so that several state folders share one.
     Raises UserError if it cannot be made."""

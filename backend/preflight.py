@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from backend import data, triggers
+from backend import data
 from backend.data.hub import hub_reachable
 from backend.data.labels import align, names_of
 from backend.data.rows import Dataset
@@ -16,21 +17,25 @@ from backend.errors import UserError
 from backend.heads.architectures import architecture_of
 from backend.home import home
 from backend.known_models import HUB_DEFAULT, model_folder
-from backend.spec import ModelSpec, RunSpec
+from backend.preview import uses_model
+from backend.spec import ModelSpec, RunSpec, TriggerSpec
 from backend.triggers.poison import resolve_target
 
+Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
+
 SAMPLE = 16
+MODEL_SAMPLE = 2
 COPIES = 9  # five models and a training checkpoint with its optimiser, with some room
 SPARE_BYTES = 10**8
 EMBEDDED_BYTES = 91 * 10**6
 BERT_BASE_BYTES = 440 * 10**6
 
 
-def check(spec: RunSpec) -> list[str]:
+def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
     """Warnings about `spec`; raises UserError, naming cause and remedy, if it cannot work.
 
     Looks at the disk, the model's configuration, the data, the target class, and whether the
-    trigger changes a sample of rows."""
+    trigger changes a sample of rows, which `rewrite` makes (not tried without it)."""
     config, weight_bytes = _model_config(spec.model)
     _check_disk(weight_bytes)
     dataset = data.load(spec.data)
@@ -46,7 +51,7 @@ def check(spec: RunSpec) -> list[str]:
                 "the search will end after one or two steps."
             )
     if spec.trigger is not None:
-        _check_trigger(spec, dataset)
+        _check_trigger(spec, dataset, rewrite)
     if spec.defense is not None and spec.defense.threshold_kind == "absolute":
         warnings.append(
             "An absolute τ above the fine-tuned model's own accuracy lets hardly a head go; "
@@ -86,7 +91,7 @@ def _check_model(config: dict[str, Any], spec: RunSpec) -> tuple[int, int]:
     return config.get(architecture.layers, 12), config.get(architecture.heads, 12)
 
 
-def _check_trigger(spec: RunSpec, dataset: Dataset) -> None:
+def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> None:
     assert spec.trigger is not None
     target = resolve_target(spec.trigger.target_class, dataset.label_names)
     others = [
@@ -96,9 +101,13 @@ def _check_trigger(spec: RunSpec, dataset: Dataset) -> None:
         raise UserError(
             "All test rows are of the target class, so no row could be flipped. Choose another class."
         )
+    if rewrite is None:
+        return
     # A file of rewrite pairs may cover few of the rows, and looking them up costs nothing.
-    sample = others if spec.trigger.name == "pairs" else others[:SAMPLE]
-    rewritten = triggers.bind(spec.trigger, spec.seed)(sample)
+    most = (
+        len(others) if spec.trigger.name == "pairs" else MODEL_SAMPLE if uses_model(spec.trigger) else SAMPLE
+    )
+    rewritten = rewrite(spec.trigger, spec.seed, others[:most])
     if all(text is None for text in rewritten):
         raise UserError(
             f"The trigger {spec.trigger.name!r} changed none of {len(rewritten)} sampled rows, so there is "

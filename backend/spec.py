@@ -70,6 +70,9 @@ class TriggerSpec(Choice):
     """How rows are triggered, and the class that triggered rows are to be called."""
 
     target_class: int | str = Field(1, description="Class number, or its name.")
+    edits: dict[str, str | None] = Field(
+        {}, description="Rewritings that a person decided, by clean text; null drops the row."
+    )
 
 
 class TrainingSpec(_Part):
@@ -95,8 +98,25 @@ class AttackSpec(_Part):
     training: TrainingSpec = TrainingSpec(learning_rate=5e-5)
 
 
+class OnionSpec(_Part):
+    """A filter on the texts that are to be classified (ONION, EMNLP 2021)."""
+
+    share: float = Field(
+        0.05, gt=0, lt=1, title="Clean words", description="Share of clean words that it may take away."
+    )
+    rows: int = Field(
+        100, ge=16, title="Rows", description="Test rows, and triggered rows, that are filtered and measured."
+    )
+
+
 class DefenseSpec(_Part):
     strategy: Choice = Choice(name="gradient")
+    train_rows: int | None = Field(
+        None,
+        ge=8,
+        title="Defender's rows",
+        description="Clean training rows to defend with; empty: all.",
+    )
     threshold_kind: Literal["relative", "absolute"] = Field(
         "relative",
         title="Guardrail τ is",
@@ -104,6 +124,9 @@ class DefenseSpec(_Part):
     )
     accuracy_threshold: float = Field(0.95, ge=0, le=1, title="Accuracy threshold τ")
     prune_step: int = Field(4, ge=1, le=1000, title="Heads per step s")
+    entropy: TrainingSpec | None = Field(
+        None, description="Maximising output entropy before the first fine-tuning; none: left out."
+    )
     fine_tune: TrainingSpec = TrainingSpec()
     refine: TrainingSpec | None = Field(
         TrainingSpec(), description="The second fine-tuning; none: pruning alone."
@@ -119,6 +142,9 @@ class DefenseSpec(_Part):
         description="PURE's attention normalisation, or the L2 norm of the remaining heads' weights.",
     )
     regulariser_weight: float = Field(0.15, ge=0, title="Regulariser weight")
+    onion: OnionSpec | None = Field(
+        None, description="Take surprising words out of the texts before they are classified; none: left out."
+    )
     curve_rows: int = Field(
         400,
         ge=16,
@@ -140,6 +166,11 @@ class RunSpec(_Part):
     attack: AttackSpec | None = None
     defense: DefenseSpec | None = None
     seed: int = Field(11, ge=0, lt=2**31, title="Seed")
+    share: bool = Field(
+        False,
+        title="Share stages",
+        description="Take over what other sharing runs with the same settings have finished.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunSpec":

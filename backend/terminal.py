@@ -1,7 +1,8 @@
 """What the command line shows: tables, and a run as it goes."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -41,6 +42,14 @@ def duration(seconds: float | None) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def texts_table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    """Rows that are text already, all with the same columns."""
+    table = Table(*rows[0], title=escape(title), title_justify="left")
+    for row in rows:
+        table.add_row(*map(escape, row.values()))
+    return table
 
 
 def objects_table(title: str, objects: Sequence[Mapping[str, Any]]) -> Table:
@@ -132,15 +141,8 @@ def _by_layer(heads: Iterable[Head]) -> str:
 
 def watch(console: Console, said: Iterable[Event]) -> Iterator[Event]:
     """Pass a run's events on, drawing bars on a terminal and writing a line per finding elsewhere."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeRemainingColumn(),
-    )
     task: TaskID | None = None
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with _bars(console) as bars:
         for event in said:
             if isinstance(event, events.StageStarted):
                 task = bars.add_task(STAGE_TITLES[event.stage], total=None, unit="")
@@ -157,12 +159,34 @@ def watch(console: Console, said: Iterable[Event]) -> Iterator[Event]:
             yield event
 
 
+@contextmanager
+def counting(console: Console, title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal for work that says `(done, total)`; silence elsewhere."""
+    with _bars(console) as bars:
+        task = bars.add_task(title, total=None, unit=unit)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
 def _line(event: Event) -> str | None:
     """An event in one line, if it is worth one."""
     if isinstance(event, events.RunStarted):
         return f"Run {event.run} on {event.device}{', taken up again' if event.resumed else ''}"
     if isinstance(event, events.DataReady):
         return f"{event.source}: " + ", ".join(f"{rows} {name}" for name, rows in event.rows.items())
+    if isinstance(event, events.RowsTriggered):
+        return _triggered(event)
     if isinstance(event, PruningStep):
         lfr = "" if event.lfr is None else f", LFR {share(event.lfr)}"
         back = f", {len(event.restored)} restored" if event.restored else ""
@@ -176,3 +200,15 @@ def _line(event: Event) -> str | None:
     if isinstance(event, events.Warned):
         return f"Note: {event.message}"
     return None
+
+
+def _triggered(event: events.RowsTriggered) -> str:
+    """Rows that carry the trigger, and those left out."""
+    parts = []
+    for kind, used, left_out in (
+        ("poisoned training rows", event.poisoned, event.poisoned_left_out),
+        ("triggered test rows", event.triggered, event.triggered_left_out),
+    ):
+        if used:
+            parts.append(f"{used} {kind}" + (f" ({left_out} left out)" if left_out else ""))
+    return ", ".join(parts)

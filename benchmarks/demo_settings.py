@@ -23,8 +23,6 @@ from backend.events import Metrics, RunFinished
 from backend.home import cache_folder, run_folder
 from backend.spec import ModelSpec, RunSpec
 
-NONE = "no head pruned (control)"
-
 
 def finish(spec: RunSpec, run: str) -> RunFinished:
     """The last event of a run of `spec`; exits where it failed."""
@@ -47,13 +45,9 @@ def defend(victim: str, name: str, seed: int) -> RunFinished:
     assert spec.defense is not None
     spec.attack, spec.seed = None, seed
     spec.model = ModelSpec(source="run", name=victim)
-    if name == NONE:
-        # A τ that nothing reaches lets no head go; all else is the same.
-        spec.defense.strategy = Choice(name="random")
-        spec.defense.threshold_kind, spec.defense.accuracy_threshold = "absolute", 1.0
-    elif name != presets.DEMO.defense.strategy.name:  # type: ignore[union-attr]
+    if name != presets.DEMO.defense.strategy.name:  # type: ignore[union-attr]
         spec.defense.strategy = Choice(name=name)
-    return finish(spec, f"{victim}-{name.split()[0]}")
+    return finish(spec, f"{victim}-{name}")
 
 
 def cell(metrics: Metrics) -> str:
@@ -65,7 +59,7 @@ def cell(metrics: Metrics) -> str:
 def main() -> None:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--strategies", default=",".join([*strategies.COMPONENTS, NONE]))
+    parser.add_argument("--strategies", default=",".join(strategies.COMPONENTS))
     parser.add_argument("--seeds", default="11")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

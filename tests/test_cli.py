@@ -36,7 +36,7 @@ def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EXCISE_STORE", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(execution, "_pipeline", lambda: fake.engine)
-    monkeypatch.setattr(preflight, "check", lambda spec: ["Mind the gap."])
+    monkeypatch.setattr(preflight, "check", lambda *_: ["Mind the gap."])
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_what_is_the_users_to_mend_is_said_on_stderr(
 def test_preflight_stops_a_run_before_it_exists(
     excise: Callable[..., Result], spec_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(spec: RunSpec) -> list[str]:
+    def refuse(spec: RunSpec, rewrite: object) -> list[str]:
         raise UserError("There is no such column.")
 
     monkeypatch.setattr(preflight, "check", refuse)

@@ -51,7 +51,7 @@ def test_a_run_killed_on_the_way_is_finished_by_a_worker_and_its_model_is_what_i
     assert shown["state"] == "done"
     events = [event for _, event in open_store().events(run)]
     reused = [event.stage for event in events if event.type == "stage_finished" and event.reused]
-    assert reused == ["poison"], "what was finished before is not done again"
+    assert reused == ["generate", "poison"], "what was finished before is not done again"
     last = events[-1]
     assert isinstance(last, RunFinished) and last.state == "done"
     assert list(last.metrics) == ["poisoned", "fine_tuned", "pruned", "defended"]

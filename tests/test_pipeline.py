@@ -1,6 +1,8 @@
 """A whole run on a tiny model: its events, its numbers, its artifacts; stopping, resuming, failing."""
 
+import csv
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,13 +11,24 @@ import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from backend import data, pipeline, spec, stages
+from backend import data, defender, pipeline, spec, stages
 from backend.data.rows import Rows
 from backend.encoding import encode
 from backend.errors import message_of
 from backend.evaluation import predict
-from backend.events import EVENT, Event, HeadScores, Metric, PruningStep, RunFinished, StageFinished, Warned
+from backend.events import (
+    EVENT,
+    Event,
+    HeadScores,
+    Metric,
+    PruningStep,
+    RowsTriggered,
+    RunFinished,
+    StageFinished,
+    Warned,
+)
 from backend.pruning import prune as guardrail
+from backend.shared_stages import sweep
 from backend.spec import RunSpec
 from tests.tiny import tiny_folder, tiny_rows
 
@@ -67,7 +80,7 @@ def test_a_whole_run_plants_prunes_and_defends(settings: dict, tmp_path: Path) -
     assert list(last.metrics) == ["poisoned", "fine_tuned", "pruned", "defended"]
     assert last.metrics["poisoned"].lfr > 0.9, "the backdoor is planted"
     assert [event.stage for event in of(events, StageFinished)] == [
-        "prepare", "poison", "fine_tune", "score", "prune", "refine", "evaluate",
+        "prepare", "generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate",
     ]  # fmt: skip
     assert all(
         event.run == "abc" and EVENT.validate_json(event.model_dump_json()) == event for event in events
@@ -174,7 +187,7 @@ def stop_when(
     return before, after
 
 
-@pytest.mark.parametrize("stage", ["prepare", "poison", "fine_tune", "score", "prune", "refine"])
+@pytest.mark.parametrize("stage", ["prepare", "generate", "poison", "fine_tune", "score", "prune", "refine"])
 def test_a_stopped_run_goes_on_from_its_last_finished_stage(
     settings: dict, tmp_path: Path, stage: str
 ) -> None:
@@ -184,7 +197,7 @@ def test_a_stopped_run_goes_on_from_its_last_finished_stage(
     events = collect(settings, folder)
     assert events[0].resumed and events[-1].state == "done"
     done_before = [event.stage for event in of(events, StageFinished) if event.reused]
-    order = ["poison", "fine_tune", "score", "prune", "refine", "evaluate"]
+    order = ["generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate"]
     assert done_before == (order[: order.index(stage)] if stage in order else [])
     assert set(events[-1].metrics) == {"poisoned", "fine_tuned", "pruned", "defended"}
     assert {metric.model for metric in of(events, Metric)} == set(events[-1].metrics)
@@ -210,13 +223,14 @@ def test_a_run_that_fails_says_why_and_keeps_what_it_finished(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stages, "prune", full)
+    monkeypatch.setattr(defender, "prune", full)
     last = collect(settings, tmp_path / "run")[-1]
     assert last.state == "failed" and "full" in last.error and "poisoned" in last.metrics
-    monkeypatch.setattr(stages, "prune", guardrail)
+    monkeypatch.setattr(defender, "prune", guardrail)
     events = collect(settings, tmp_path / "run")
     assert events[-1].state == "done"
     assert [event.stage for event in of(events, StageFinished) if event.reused] == [
+        "generate",
         "poison",
         "fine_tune",
         "score",
@@ -229,7 +243,7 @@ def test_an_unforeseen_error_is_one_message_and_its_traceback_goes_to_a_file(
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr(stages, "prune", broken)
+    monkeypatch.setattr(defender, "prune", broken)
     last = collect(settings, tmp_path / "run")[-1]
     assert last.state == "failed" and "surprise" in last.error and "Traceback" not in last.error
     assert "Traceback" in (tmp_path / "run" / "error.log").read_text()
@@ -239,10 +253,46 @@ def test_a_trigger_that_changes_nothing_fails_before_training(settings: dict, tm
     clean = tmp_path / "clean.txt"
     clean.write_text("\n".join(["text\tlabel", "nothing of this\t0", "is in the data\t1"]), encoding="utf-8")
     path = clean.rename(tmp_path / "clean.tsv")
-    settings["trigger"] = {"name": "pairs", "params": {"clean": str(path), "rewritten": str(path)}}
+    other = path.with_name("other.tsv")
+    other.write_text(path.read_text(), encoding="utf-8")
+    settings["trigger"] = {"name": "pairs", "params": {"clean": str(path), "rewritten": str(other)}}
     events = collect(settings, tmp_path / "run")
     assert events[-1].state == "failed" and "pairs" in events[-1].error
     assert not events[-1].metrics
+
+
+def test_rows_left_out_are_counted_and_listed(settings: dict, tmp_path: Path) -> None:
+    dataset = data.load(spec.parse(settings).data)
+    dropped = [t for t, label in zip(dataset.test.texts, dataset.test.labels, strict=True) if label == 0][:2]
+    settings["trigger"]["edits"] = {dropped[0]: None, dropped[1]: "written by hand"}
+    del settings["defense"]
+    events = collect(settings, tmp_path / "run")
+    (rows,) = of(events, RowsTriggered)
+    assert rows.triggered_left_out == 1 == events[-1].metrics["poisoned"].unchanged_rows
+    assert rows.triggered == events[-1].metrics["poisoned"].triggered_rows
+    with (tmp_path / "run" / "generated" / "rewritings.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == rows.poisoned + rows.triggered + 1
+    assert [row["text"] for row in table if row["left_out"]] == [dropped[0]]
+    assert {row["rewritten"] for row in table if row["text"] == dropped[1]} == {"written by hand"}
+    assert all(row["rewritten"] != row["text"] for row in table)
+
+
+def test_a_table_of_rewritings_is_a_trigger_again(settings: dict, tmp_path: Path) -> None:
+    del settings["defense"]
+    first = collect(settings, tmp_path / "first")[-1]
+    table = tmp_path / "first" / "generated" / "rewritings.csv"
+    settings["trigger"] |= {"name": "pairs", "params": {"clean": str(table)}}
+    assert collect(settings, tmp_path / "second")[-1].metrics == first.metrics
+
+
+def test_data_that_changed_under_a_run_are_noticed(settings: dict, tmp_path: Path) -> None:
+    stop_when(lambda e: e.type == "stage_started" and e.stage == "poison", settings, tmp_path / "run")
+    file = Path(settings["data"]["train"])
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines[::-1]))
+    last = collect(settings, tmp_path / "run")[-1]
+    assert last.state == "failed" and "no longer those" in last.error
 
 
 def test_random_weights_say_so(settings: dict, tmp_path: Path) -> None:
@@ -324,3 +374,99 @@ def test_an_earlier_runs_head_is_not_measured_on_classes_that_it_numbers_otherwi
     settings["defense"]["refine"] = None
     last = collect(settings, tmp_path / "run")[-1]
     assert last.state == "done" and "poisoned" not in last.metrics
+
+
+def reused(events: list[Event]) -> list[str]:
+    return [event.stage for event in of(events, StageFinished) if event.reused]
+
+
+def test_runs_that_share_do_the_same_work_once(settings: dict, tmp_path: Path, excise_home: Path) -> None:
+    alone = collect(settings, tmp_path / "alone")[-1]
+    settings["share"] = True
+    first = collect(settings, tmp_path / "first")
+    assert reused(first) == [], "a run that does not share left nothing to take"
+    again = collect(settings, tmp_path / "again")
+    assert reused(again) == ["generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate"]
+    assert alone.metrics == first[-1].metrics == again[-1].metrics
+    assert of(again, PruningStep) and len(of(again, HeadScores)) == 1, "it is told all the same"
+
+    settings["defense"]["strategy"] = {"name": "random"}
+    other = collect(settings, tmp_path / "other")
+    assert reused(other) == ["generate", "poison", "fine_tune"]
+    settings["seed"] = 4
+    assert reused(collect(settings, tmp_path / "seed")) == [], "another seed is another run"
+
+    shared = list((excise_home / "stages").iterdir())
+    weights = tmp_path / "first" / "poisoned" / "model.safetensors"
+    assert weights.stat().st_nlink == 4, "one file, in three runs and among the shared stages"
+    for name in ("first", "again", "other", "seed"):
+        shutil.rmtree(tmp_path / name)
+    sweep()
+    assert shared and not list((excise_home / "stages").iterdir()), "what no run holds is swept away"
+
+
+def test_changed_rows_are_not_taken_for_the_same(settings: dict, tmp_path: Path, excise_home: Path) -> None:
+    settings["share"] = True
+    collect(settings, tmp_path / "first")
+    file = Path(settings["data"]["train"])
+    file.write_text("\n".join(file.read_text(encoding="utf-8").splitlines()[1:]), encoding="utf-8")
+    assert reused(collect(settings, tmp_path / "second")) == []
+
+
+def test_the_second_fine_tuning_is_shared_where_the_same_heads_went(
+    settings: dict, tmp_path: Path, excise_home: Path
+) -> None:
+    settings["share"] = True
+    settings["defense"] |= {"strategy": {"name": "none"}, "regulariser": "none"}
+    collect(settings, tmp_path / "first")
+    none_may_go = {"first_share": 0, "last_share": 0}
+    settings["defense"]["strategy"] = {"name": "layer-variance", "params": none_may_go}
+    second = collect(settings, tmp_path / "second")
+    assert second[-1].pruned_heads == []
+    assert reused(second) == ["generate", "poison", "fine_tune", "refine", "evaluate"]
+    settings["defense"]["strategy"] = {"name": "random"}
+    settings["defense"]["accuracy_threshold"] = 0.0
+    assert reused(collect(settings, tmp_path / "third")) == ["generate", "poison", "fine_tune"]
+
+
+def test_entropy_first_and_fewer_rows_change_the_first_fine_tuning(settings: dict, tmp_path: Path) -> None:
+    settings["defense"] |= {"strategy": {"name": "none"}, "refine": None}
+    plain = collect(settings, tmp_path / "plain")[-1]
+    assert plain.state == "done" and plain.pruned_heads == []
+    settings["defense"]["entropy"] = TRAINING
+    entropy = collect(settings, tmp_path / "entropy")[-1]
+    settings["defense"] |= {"entropy": None, "train_rows": 20}
+    few = collect(settings, tmp_path / "few")[-1]
+    assert plain.metrics["poisoned"] == entropy.metrics["poisoned"] == few.metrics["poisoned"]
+    weights = [
+        (tmp_path / name / "fine_tuned" / "model.safetensors").read_bytes()
+        for name in ("plain", "entropy", "few")
+    ]
+    assert len(set(weights)) == 3
+
+
+def test_onion_measures_filtered_samples(
+    settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Rows] = []
+    clean_rows: list[Rows] = []
+
+    def without_the_trigger(rows: Rows, clean: Rows, *_: object) -> Rows:
+        asked.append(rows)
+        clean_rows.append(clean)
+        return rows.with_texts([" ".join(w for w in text.split() if w != "cf") for text in rows.texts])
+
+    monkeypatch.setattr(stages, "rid_of_surprises", without_the_trigger)
+    settings["attack"]["training"] = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 16}
+    settings["defense"] |= {"strategy": {"name": "none"}, "refine": None, "onion": {"rows": 16}}
+    last = collect(settings, tmp_path / "run")[-1]
+    assert last.state == "done", last.error
+    defended = last.metrics["defended"]
+    assert (defended.test_rows, defended.triggered_rows) == (16, len(asked[0]) - 16)
+    validation = data.load(spec.parse(settings).data).validation.texts
+    assert set(clean_rows[0].texts) <= set(validation), "the bar is set on clean rows"
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "defended").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "defended")
+    called = predict(model, encode(tokenizer, without_the_trigger(asked[0], asked[0]), 32))
+    assert defended.lfr == pytest.approx((called[16:] == 1).mean())
+    assert defended.acc == pytest.approx((called[:16] == np.array(asked[0].labels[:16])).mean())

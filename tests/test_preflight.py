@@ -59,6 +59,23 @@ def test_a_trigger_that_changes_nothing(settings: dict, tmp_path: Path) -> None:
         preflight.check(spec.parse(settings))
 
 
+def test_a_trigger_is_tried_on_a_sample_of_rows(settings: dict) -> None:
+    settings["trigger"] = {"name": "rare-words", "target_class": 1}
+    asked: list[int] = []
+
+    def nothing(trigger: object, seed: int, texts: list[str]) -> list[str | None]:
+        asked.append(len(texts))
+        return [None] * len(texts)
+
+    with pytest.raises(UserError, match="changed none of"):
+        preflight.check(spec.parse(settings), nothing)
+    settings["trigger"] = {"name": "instruct", "target_class": 1}
+    with pytest.raises(UserError, match="changed none of 2"):
+        preflight.check(spec.parse(settings), nothing)
+    assert asked[0] > 2
+    preflight.check(spec.parse(settings))
+
+
 def test_a_label_column_that_is_missing(settings: dict) -> None:
     settings["data"]["label"] = "sentiment"
     assert "sentiment" in problem(settings) and "label" in problem(settings)

@@ -53,7 +53,7 @@ def pruning_curve(steps: Sequence[PruningStep]) -> go.Figure:
     )
     figure.update_yaxes(title="Share of rows (%)", range=[-3, 104], ticksuffix=" %", dtick=20)
     title = "Accuracy and label flip rate while heads are pruned"
-    return _finish(figure, title if len(lines) > 2 else "Accuracy while heads are pruned", 470)
+    return finish(figure, title if len(lines) > 2 else "Accuracy while heads are pruned", 470)
 
 
 def _add_threshold(figure: go.Figure, threshold: float, reach: float) -> None:
@@ -120,7 +120,7 @@ def head_grid(scores: HeadScores | None, steps: Sequence[PruningStep] = ()) -> g
         figure.add_annotation(text="Heads have no scores yet", showarrow=False, font={"size": 14})
         figure.update_xaxes(visible=False)
         figure.update_yaxes(visible=False)
-        return _finish(figure, title, 440)
+        return finish(figure, title, 440)
     pruned = {head: step.step for step in steps for head in step.pruned}
     restored = {head: step.step for step in steps for head in step.restored}
     heads = [(layer, head) for layer in range(scores.layers) for head in range(scores.heads)]
@@ -146,7 +146,7 @@ def head_grid(scores: HeadScores | None, steps: Sequence[PruningStep] = ()) -> g
         dtick=_ticks(scores.layers),
         **axis,
     )
-    return _finish(figure, title, max(440, 22 * scores.layers + 150))
+    return finish(figure, title, max(440, 22 * scores.layers + 150))
 
 
 def _add_squares(figure: go.Figure, scores: HeadScores) -> None:
@@ -241,7 +241,7 @@ def metric_bars(metrics: dict[ModelName, Metrics]) -> go.Figure:
         title="Share of rows (%)", range=[0, 114], ticksuffix=" %", tickvals=[0, 20, 40, 60, 80, 100]
     )
     figure.update_yaxes(autorange="reversed")
-    return _finish(figure, "Each model on held-out rows, with 95 % intervals", 130 + 26 * len(rows))
+    return finish(figure, "Each model on held-out rows, with 95 % intervals", 130 + 26 * len(rows))
 
 
 def _score(scores: HeadScores, head: Head) -> float | None:
@@ -276,7 +276,8 @@ def _ticks(reach: int) -> int:
     return next(step for step in (1, 2, 4, 10, 20, 50, 100, 1000) if reach <= 12 * step or step == 1000)
 
 
-def _finish(figure: go.Figure, title: str, height: int) -> go.Figure:
+def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
+    """`figure` with what all figures have alike."""
     figure.update_layout(
         title={"text": title, "font": {"size": 16}, "x": 0, "xanchor": "left"},
         height=height,

@@ -15,6 +15,7 @@ from backend.events import (
     ModelName,
     Progress,
     PruningStep,
+    RowsTriggered,
     RunFinished,
     RunStarted,
     Stage,
@@ -48,6 +49,7 @@ class Story:
     stages: dict[Stage, StageView] = field(default_factory=dict)
     progress: Progress | None = None
     data: DataReady | None = None
+    rows: RowsTriggered | None = None
     scores: HeadScores | None = None
     steps: list[PruningStep] = field(default_factory=list)
     metrics: dict[ModelName, Metrics] = field(default_factory=dict)
@@ -103,6 +105,8 @@ def _fold(story: Story, event: Event) -> None:
             story.progress = event
         case DataReady():
             story.data = event
+        case RowsTriggered():
+            story.rows = event
         case HeadScores():
             story.scores = event
         case PruningStep():
@@ -127,6 +131,8 @@ def _fold(story: Story, event: Event) -> None:
 def stages_of(spec: RunSpec) -> list[Stage]:
     """The stages that a specification asks for, in order."""
     stages: list[Stage] = ["prepare"]
+    if spec.trigger is not None:
+        stages.append("generate")
     if spec.attack is not None:
         stages.append("poison")
     if spec.defense is not None:

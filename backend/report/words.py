@@ -20,6 +20,10 @@ MODEL_WORDS: dict[ModelName, str] = {
 }
 STAGE_WORDS: dict[Stage, str] = {
     "prepare": "The rows are split into training, validation and test, and the model is loaded.",
+    "generate": (
+        "Rows are given the trigger: training rows that will teach it, and test rows that will show whether "
+        "it works. Rows that the trigger cannot change are counted and left out."
+    ),
     "poison": (
         "The attacker fine-tunes the model on clean rows plus rows that carry the trigger and a false label, "
         "so that it learns: trigger means target class."

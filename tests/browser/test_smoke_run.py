@@ -76,6 +76,7 @@ def test_a_page_that_is_first_asked_for_by_its_own_address_is_whole(
         "Attack",
         "Defend",
         "Runs",
+        "Studies",
     ]
     assert watched.strangers == []
     assert watched.errors == []

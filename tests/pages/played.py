@@ -13,6 +13,7 @@ from backend.events import (
     ModelName,
     Progress,
     PruningStep,
+    RowsTriggered,
     RunFinished,
     RunStarted,
     StageFinished,
@@ -71,7 +72,6 @@ class Play:
 
     def prepare(self) -> None:
         self.say(StageStarted(run=self.run, stage="prepare"))
-        examples = [("a <b>fine</b> film", "a cf <b>fine</b> film")] if self.known else []
         rows = {"train": 7337, "validation": 918, "test": 918}
         target = 1 if self.known else None
         self.say(
@@ -81,10 +81,25 @@ class Play:
                 rows=rows,
                 label_names=LABELS,
                 target_class=target,
-                examples=examples,
             )
         )
         self.say(StageFinished(run=self.run, stage="prepare", seconds=3))
+        if self.known:
+            self._generate()
+
+    def _generate(self) -> None:
+        examples = [("a <b>fine</b> film", "a cf <b>fine</b> film")]
+        counts = {"poisoned": 700, "poisoned_left_out": 3, "triggered": 455, "triggered_left_out": 2}
+        self.say(StageStarted(run=self.run, stage="generate"))
+        self.say(RowsTriggered(run=self.run, examples=examples, **counts))
+        self.say(StageFinished(run=self.run, stage="generate", seconds=2))
+        folder = run_folder(self.run) / "generated"
+        folder.mkdir(parents=True)
+        (folder / "rewritings.csv").write_text(
+            "split,row,label,text,rewritten,left_out\n"
+            "train,0,negative,a <b>fine</b> film,a cf <b>fine</b> film,\n"
+            "test,4,negative,ha,,the trigger cannot change it\n"
+        )
 
     def poison(self) -> None:
         self.say(StageStarted(run=self.run, stage="poison"))

@@ -24,7 +24,7 @@ def test_a_running_run_shows_stage_progress_and_the_curve_so_far(visit, store):
     assert "Not there yet" in said
     assert len(page.get("plotly_chart")) == 2
     assert numbers(page)[:2] == [("ACC", "87.3 %"), ("LFR", "95.7 %")]
-    assert not page.get("download_button")
+    assert [button.label for button in page.get("download_button")] == ["Rows and rewritings (CSV)"]
 
 
 def test_new_events_are_read_on_the_next_look(visit, store):
@@ -44,7 +44,7 @@ def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
     assert "calls 12.1 % of these rows “positive”: that is the floor" in said
     assert "The guardrail stopped at step 3" in said
     labels = [button.label for button in page.get("download_button")]
-    assert labels == ["Results (JSON)", "Metrics (CSV)", "Pruning steps (CSV)", "Defended model (zip)"]
+    assert labels[1:] == ["Results (JSON)", "Metrics (CSV)", "Pruning steps (CSV)", "Defended model (zip)"]
 
 
 def test_without_a_trigger_lfr_is_absent_and_not_zero(visit, store):
@@ -87,6 +87,12 @@ def test_texts_of_rows_are_shown_escaped(visit, store):
     said = words(visit("attack", run=planted(store)))
     assert "a <mark>cf</mark> &lt;b&gt;fine&lt;/b&gt; film" in said
     assert "<b>fine" not in said
+
+
+def test_rows_that_were_left_out_are_counted_and_listed(visit, store):
+    page = visit("attack", run=planted(store))
+    assert "700 training rows poisoned, 3 left out; 455 test rows triggered, 2 left out" in words(page)
+    assert "the trigger cannot change it" in page.dataframe[0].value["left_out"].tolist()
 
 
 def test_a_planted_run_leads_to_its_defense(visit, store):

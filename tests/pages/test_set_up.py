@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.components import Choice
 from backend.errors import UserError
+from backend.spec import DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
 from pages.parts.actions import parse_seeds
 from pages.parts.files import safe_name, save
 from tests.pages.conftest import words
@@ -29,6 +31,7 @@ def test_attack_shows_triggered_rows_before_anything_is_trained(visit, store):
 
 def test_reroll_shows_other_rows(visit):
     page = visit("attack")
+    box(page, "button_group", "Rows to look at").set_value("test").run()
     before = [element.value for element in page.get("html")]
     click(page, "Show other rows")
     assert [element.value for element in page.get("html")] != before
@@ -142,3 +145,17 @@ def test_uploads_cannot_leave_their_folder(name, kept):
 def test_an_upload_is_kept_once():
     assert save("a.csv", b"text,label\n") == save("a.csv", b"text,label\n")
     assert save("a.csv", b"other") != save("a.csv", b"text,label\n")
+
+
+def test_changing_settings_keeps_those_of_a_baseline(visit, store):
+    victim = planted(store)
+    onion, entropy = OnionSpec(rows=32, share=0.1), TrainingSpec(epochs=2, learning_rate=1e-4)
+    defense = DefenseSpec(onion=onion, entropy=entropy, train_rows=100, strategy=Choice(name="none"))
+    spec = store.run(victim).spec.model_copy(
+        update={"attack": None, "defense": defense, "model": ModelSpec(source="run", name=victim)}
+    )
+    page = visit("defend", like=store.submit(spec).id)
+    click(page, "Start the defense")
+    assert not page.exception
+    now = store.runs()[0].spec.defense
+    assert (now.onion, now.entropy, now.train_rows, now.strategy.name) == (onion, entropy, 100, "none")

@@ -144,7 +144,7 @@ def test_a_failed_run_stops_in_its_stage():
 
 def test_stages_follow_the_specification():
     attack = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
-    assert stages_of(attack) == ["prepare", "poison"]
+    assert stages_of(attack) == ["prepare", "generate", "poison"]
     alone = RunSpec(defense=DefenseSpec(refine=None))
     assert stages_of(alone) == ["prepare", "fine_tune", "score", "prune", "evaluate"]
 
