@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
-from backend import strategies
+from backend import calls, strategies
 from backend.defender import Defender
 from backend.device import probe
 from backend.encoding import Encoded, Tick, encode
@@ -249,7 +249,7 @@ class Stages:
             tick=self.report.ticker("training on poisoned rows"),
         )
         self._save(model, place)
-        return {"metrics": self._measure(model).model_dump()}
+        return {"metrics": self._measure(model, place).model_dump()}
 
     def _victim(self) -> ModelSpec:
         """What the defender downloads: the poisoned model if this run planted one."""
@@ -290,7 +290,7 @@ class Stages:
         )
         self._save(model, place)
         val_acc = accuracy(model, self.material.validation, self.report.check)
-        return {"metrics": self._measure(model).model_dump(), "val_acc": val_acc}
+        return {"metrics": self._measure(model, place).model_dump(), "val_acc": val_acc}
 
     def _clean(self, defense: DefenseSpec) -> Encoded:
         """The clean training rows that the defender has."""
@@ -354,7 +354,7 @@ class Stages:
             self.report.emit(PruningStep, **steps_made[-1])
             tick(step.number, steps)
         defender.grid.gate(grid)
-        metrics = self._measure(model)
+        metrics = self._measure(model, place)
         self._save(zeroed(defender.grid), place)
         return {"metrics": metrics.model_dump(), "pruned_heads": _heads(grid), "steps": steps_made}
 
@@ -397,11 +397,12 @@ class Stages:
     def _evaluate(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
         """Measure the defended model as its users will load it: from the export, ungated."""
         source = self.folder / ("pruned" if defense.refine is None else "refined")
-        shutil.copytree(source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
+        shutil.copytree(source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD, calls.FILE))
         model = load_checkpoint(place)
-        metrics = (
-            self._measure(model) if defense.onion is None else self._measure_filtered(model, defense.onion)
-        )
+        if defense.onion is None:
+            metrics = self._measure(model, place)
+        else:
+            metrics = self._measure_filtered(model, defense.onion)
         return {"metrics": metrics.model_dump(), "pruned_heads": self.pruned_heads}
 
     def _measure_filtered(self, model: PreTrainedModel, onion: OnionSpec) -> Metrics:
@@ -434,14 +435,16 @@ class Stages:
             check=self.report.check,
         )
 
-    def _measure(self, model: PreTrainedModel) -> Metrics:
-        """All held-out numbers of `model`, on every test row."""
+    def _measure(self, model: PreTrainedModel, place: Path | None = None) -> Metrics:
+        """All held-out numbers of `model`, on every test row; what it called them is kept in `place`."""
         material = self.material
         tick: Tick = self.report.ticker("evaluating")
         called = predict(model, material.test, tick)
         flipped = None
         if self.triggered is not None:
             flipped = predict(model, self.triggered.test, tick)
+        if place is not None:
+            calls.Calls(called, flipped).save(place)
         return measure(
             called,
             material.test.labels,
