@@ -1,38 +1,44 @@
 """What a model called each held-out row: kept beside its checkpoint, for tests that pair rows."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool
+from pydantic import TypeAdapter, ValidationError
 
 FILE = "calls.json"
 
 
 @dataclass(frozen=True)
 class Calls:
-    """The class called, by number: of every clean test row, and of every triggered one (None without a
-    trigger), in the order of the data."""
+    """Classes by number, in the order of the data: what every clean test row was called and is
+    (`labels`), and what every triggered row was called, none of which is of the target class."""
 
-    test: Int[np.ndarray, "row"]
-    triggered: Int[np.ndarray, "triggered"] | None
+    test: list[int]
+    labels: list[int]
+    triggered: list[int] = field(default_factory=list)
+    target_class: int | None = None
+
+    @property
+    def right(self) -> Bool[np.ndarray, "row"]:
+        """Which test rows were called by their label."""
+        return np.array(self.test) == np.array(self.labels)
+
+    @property
+    def flipped(self) -> Bool[np.ndarray, "triggered"]:
+        """Which triggered rows were called the target class."""
+        return np.array(self.triggered, dtype=np.int64) == self.target_class
 
     def save(self, folder: Path) -> None:
         """Write them into the folder of a stage."""
-        triggered = None if self.triggered is None else self.triggered.tolist()
-        found = {"test": self.test.tolist(), "triggered": triggered}
-        (folder / FILE).write_text(json.dumps(found), encoding="utf-8")
+        (folder / FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def read_calls(folder: Path) -> Calls | None:
     """Those of a finished stage; None where it left none, or none that can be read."""
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        triggered = found["triggered"]
-        return Calls(
-            np.array(found["test"], dtype=np.int64),
-            None if triggered is None else np.array(triggered, dtype=np.int64),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return TypeAdapter(Calls).validate_json((folder / FILE).read_bytes())
+    except (OSError, ValidationError):
         return None

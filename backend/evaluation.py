@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from backend.calls import Calls
 from backend.device import autocast, probe
 from backend.encoding import Encoded, Tick, no_tick
 from backend.errors import UserError
@@ -202,40 +203,33 @@ def wilson(successes: int, rows: int) -> Interval:
     return float(interval.low), float(interval.high)
 
 
-def measure(
-    called: Int[np.ndarray, "row"],
-    labels: Sequence[int],
-    label_names: Sequence[str],
-    target_class: int | None = None,
-    triggered_called: Int[np.ndarray, "triggered"] | None = None,
-    unchanged_rows: int = 0,
-) -> Metrics:
+def measure(calls: Calls, label_names: Sequence[str], unchanged_rows: int = 0) -> Metrics:
     """All numbers of one model from what it called the clean and the triggered test rows.
 
     ACC: share of clean test rows called right.  LFR: share of triggered non-target rows called the
     target class.  Clean flip rate: share of untriggered non-target rows called the target class
     (arXiv 2508.20032, section 4; intervals after Wilson)."""
-    truth = np.asarray(labels)
-    right = int((called == truth).sum())
+    called, truth = np.array(calls.test), np.array(calls.labels)
+    right = int(calls.right.sum())
     metrics = Metrics(
         acc=right / len(truth),
         acc_interval=wilson(right, len(truth)),
         test_rows=len(truth),
         per_class=_per_class(called, truth, label_names),
     )
-    if target_class is None:
+    if calls.target_class is None:
         return metrics
-    non_target = called[truth != target_class]
+    non_target = called[truth != calls.target_class]
     if len(non_target):
-        flips = int((non_target == target_class).sum())
+        flips = int((non_target == calls.target_class).sum())
         metrics.clean_flip_rate = flips / len(non_target)
         metrics.clean_flip_rate_interval = wilson(flips, len(non_target))
     metrics.unchanged_rows = unchanged_rows
-    if triggered_called is not None and len(triggered_called):
-        flips = int((triggered_called == target_class).sum())
-        metrics.lfr = flips / len(triggered_called)
-        metrics.lfr_interval = wilson(flips, len(triggered_called))
-        metrics.triggered_rows = len(triggered_called)
+    if calls.triggered:
+        flips, rows = int(calls.flipped.sum()), len(calls.triggered)
+        metrics.lfr = flips / rows
+        metrics.lfr_interval = wilson(flips, rows)
+        metrics.triggered_rows = rows
     return metrics
 
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 from backend import calls, strategies
+from backend.calls import Calls
 from backend.defender import Defender
 from backend.device import probe
 from backend.encoding import Encoded, Tick, encode
@@ -413,15 +414,11 @@ class Stages:
         clean = dataset.validation.sample(onion.rows, seed)
         read = rid_of_surprises(every, clean, onion, self.report.ticker)
         tokenizer, length = self.material.test.tokenizer, self.spec.data.max_length
-        called = predict(model, encode(tokenizer, read, length), self.report.check)
-        return measure(
-            called[: len(test)],
-            test.labels,
-            dataset.label_names,
-            self.material.target_class,
-            None if self.triggered is None else called[len(test) :],
-            self.triggered.left_out if self.triggered else 0,
+        called = predict(model, encode(tokenizer, read, length), self.report.check).tolist()
+        filtered = Calls(
+            called[: len(test)], list(test.labels), called[len(test) :], self.material.target_class
         )
+        return self._numbers(filtered)
 
     def _defender(self, model: PreTrainedModel, defense: DefenseSpec, threshold: float) -> Defender:
         return Defender(
@@ -439,20 +436,16 @@ class Stages:
         """All held-out numbers of `model`, on every test row; what it called them is kept in `place`."""
         material = self.material
         tick: Tick = self.report.ticker("evaluating")
-        called = predict(model, material.test, tick)
-        flipped = None
-        if self.triggered is not None:
-            flipped = predict(model, self.triggered.test, tick)
+        called = predict(model, material.test, tick).tolist()
+        flipped = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
+        made = Calls(called, list(material.test.labels), flipped, material.target_class)
         if place is not None:
-            calls.Calls(called, flipped).save(place)
-        return measure(
-            called,
-            material.test.labels,
-            material.dataset.label_names,
-            material.target_class,
-            flipped,
-            self.triggered.left_out if self.triggered else 0,
-        )
+            made.save(place)
+        return self._numbers(made)
+
+    def _numbers(self, made: Calls) -> Metrics:
+        left_out = self.triggered.left_out if self.triggered else 0
+        return measure(made, self.material.dataset.label_names, left_out)
 
     def _grid(self, shape: tuple[int, int]) -> Bool[np.ndarray, "layer head"]:
         grid = np.zeros(shape, dtype=bool)

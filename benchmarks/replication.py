@@ -25,13 +25,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend import pipeline
+from backend.calls import read_calls
 from backend.events import Metrics, RunFinished
 from backend.home import cache_folder, home, run_folder
 from backend.shared_stages import sweep
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
+from backend.studies.paired import difference, difference_text, p_text
 from backend.studies.results import Figure, cell_text, figure
 from backend.studies.spec import Cell, StudySpec, cells
 from benchmarks.common import ROOT, SHARED, machine
@@ -40,6 +44,7 @@ RESULTS = ROOT / "docs" / "results"
 SEEDS = [11, 12, 13]
 TRAINING = {"epochs": 3, "learning_rate": 5e-5}
 AFTER = {"epochs": 2, "learning_rate": 5e-5}
+CONTROL = "Second fine-tuning alone"
 ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {"Gradient (published)", "Gradient + RL"}
 """Defenses whose second fine-tuning (or whole work) has one seed."""
 
@@ -114,9 +119,19 @@ def carry_out(cell: Cell) -> dict[str, Any]:
         "state": end.state,
         "error": end.error,
         "metrics": {name: found.model_dump(mode="json") for name, found in end.metrics.items()},
+        "rows": {name: rows_of(run_folder(run) / name) for name in end.metrics},
         "pruned_heads": end.pruned_heads,
         "seconds": end.seconds,
     }
+
+
+def rows_of(folder: Path) -> dict[str, str] | None:
+    """A 1 for each test row called right and each triggered row flipped, in the order of the data."""
+    calls = read_calls(folder)
+    if calls is None:
+        return None
+    marks = {"right": calls.right, "flipped": calls.flipped}
+    return {name: "".join(map(str, found.astype(int))) for name, found in marks.items()}
 
 
 def forget() -> None:
@@ -144,10 +159,14 @@ def write_table(names: StudySpec) -> None:
         "# Replication: method × trigger on MiniLM-L6 and SST-2",
         "",
         "Made by `python benchmarks/replication.py --only-table` from the cells in `cells/`; in percent,",
-        "mean ± standard deviation over the seeds that are done. **Pruned**: heads cut, no further training.",
-        "**Defended**: after the second fine-tuning. **Excess**: LFR minus that of the never-poisoned model",
-        "of the same seed. **Seconds** are what the run spent itself: the first run of a victim and seed",
-        "planted the backdoor for all.",
+        "mean ± standard deviation (95 % interval of the mean) over the seeds that are done. **Pruned**: heads",
+        "cut, no further training. **Defended**: after the second fine-tuning. **Excess**: LFR minus that of",
+        "the never-poisoned model of the same seed. **Seconds** are what the run spent itself: the first run",
+        "of a victim and seed planted the backdoor for all.",
+        "",
+        f"The second table of each trigger pairs every defense with the control *{CONTROL}*, on the same rows",
+        "of the same seeds: difference in points with the 95 % interval of a paired bootstrap over seeds and",
+        "rows, and McNemar's exact p, the largest of the seeds, not corrected for the number of defenses.",
     ]
     for name in names.victims:
         mine = [cell for cell in found if cell["victim"] == name and cell["state"] == "done"]
@@ -162,6 +181,7 @@ def write_table(names: StudySpec) -> None:
             here = [cell for cell in mine if cell["defense"] == defense]
             if here:
                 lines.append(_line(defense, here, floors))
+        lines += _paired(mine, list(names.defenses))
     (RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -185,6 +205,28 @@ def _line(defense: str, here: list[dict[str, Any]], floors: dict[int, float]) ->
         f"{seconds:.0f}",
     ]
     return _markdown(parts)
+
+
+def _paired(mine: list[dict[str, Any]], defenses: list[str]) -> list[str]:
+    """Every defense with a second fine-tuning beside the control that has it and prunes nothing."""
+    control = {cell["seed"]: cell["rows"].get("defended") for cell in mine if cell["defense"] == CONTROL}
+    lines = []
+    for defense in defenses:
+        here = {cell["seed"]: cell["rows"].get("defended") for cell in mine if cell["defense"] == defense}
+        both = [seed for seed in here if here[seed] and control.get(seed)]
+        if defense == CONTROL or not both:
+            continue
+        parts = [defense, str(len(both))]
+        for mark in ("right", "flipped"):
+            gap = difference([(_bits(here[seed][mark]), _bits(control[seed][mark])) for seed in both])
+            parts += [difference_text(gap), p_text(gap)]
+        lines.append(_markdown(parts))
+    titles = [f"Minus *{CONTROL}*", "Seeds", "ACC, points", "p", "LFR, points", "p"]
+    return ["", _markdown(titles), _markdown(["---"] * len(titles)), *lines] if lines else []
+
+
+def _bits(marks: str) -> np.ndarray:
+    return np.array([mark == "1" for mark in marks])
 
 
 def _markdown(cells: list[str]) -> str:

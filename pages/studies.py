@@ -12,7 +12,7 @@ from backend.studies.built_in import STUDIES, built_in
 from backend.studies.records import StudyRecord
 from backend.studies.spec import StudySpec, cells, read_study
 from pages.parts.actions import start_worker
-from pages.parts.study_grid import heads_gone, one_of, state_grid
+from pages.parts.study_grid import beside, heads_gone, one_of, state_grid
 from pages.parts.ui import enter, plain, store, told
 
 REFRESH_SECONDS = 3.0
@@ -134,6 +134,7 @@ def show(runs: Store, study: str, was_over: bool) -> None:
         if any(row.lfr and row.acc for row in mine):
             figure = figures.study_scatter(mine)
             st.plotly_chart(figure, key=f"scatter-{study}", alt="ACC against LFR of each defense")
+            beside(record, victim)
         heads_gone(runs, record, victim)
         downloads(record)
 

@@ -47,8 +47,13 @@ class RunRecord:
     @property
     def final_metrics(self) -> Metrics | None:
         """The numbers of the last model that the run measured."""
+        return self.summary.metrics[self.final_model] if self.summary and self.final_model else None
+
+    @property
+    def final_model(self) -> ModelName | None:
+        """The last model that the run measured."""
         measured = self.summary.metrics if self.summary else {}
-        return next((measured[name] for name in FINAL if name in measured), None)
+        return next((name for name in FINAL if name in measured), None)
 
     @property
     def seconds(self) -> float | None:

@@ -77,8 +77,8 @@ def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[
     return found
 
 
-def figure(values: Sequence[float | None]) -> Figure | None:
-    """Of the values that there are; None if there is none."""
+def figure(values: Sequence[float | None], least: float = 0.0) -> Figure | None:
+    """Of the values that there are; None if there is none.  No interval leaves `least` to 1."""
     found = np.array([value for value in values if value is not None])
     if not len(found):
         return None
@@ -89,7 +89,7 @@ def figure(values: Sequence[float | None]) -> Figure | None:
 
     deviation = float(found.std(ddof=1))
     half = float(student.ppf(0.975, len(found) - 1)) * deviation / math.sqrt(len(found))
-    return Figure(mean, deviation, mean - half, mean + half, len(found))
+    return Figure(mean, deviation, max(least, mean - half), min(1.0, mean + half), len(found))
 
 
 def rows(record: StudyRecord) -> list[Row]:
@@ -125,7 +125,7 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
         lfr=over(lambda m: m.lfr),
         flip=over(lambda m: m.clean_flip_rate),
         floor=figure(list(floors.values())),
-        excess=figure([excess(seed, run) for seed, run in done.items()]),
+        excess=figure([excess(seed, run) for seed, run in done.items()], least=-1.0),
         acc_before=over(lambda m: m.acc, "pruned"),
         lfr_before=over(lambda m: m.lfr, "pruned"),
         heads=float(np.mean(pruned)) if pruned else None,
@@ -166,12 +166,13 @@ COLUMNS: dict[str, Callable[[Row], Figure | None]] = {
 
 
 def cell_text(found: Figure | None) -> str:
-    """Percent: mean ± standard deviation, or the mean of one seed marked so."""
+    """Percent: mean ± standard deviation (95 % interval of the mean), or one seed marked so."""
     if found is None:
         return "–"
     if found.deviation is None:
         return f"{100 * found.mean:.1f} (1 seed)"
-    return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f}"
+    low, high = 100 * (found.low or 0.0), 100 * (found.high or 0.0)
+    return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f} ({low:.0f} to {high:.0f})"
 
 
 def table(found: Sequence[Row]) -> list[dict[str, str]]:

@@ -7,7 +7,9 @@ import streamlit as st
 from backend.report.numbers import count
 from backend.runs.store import Store
 from backend.studies import figures, results
+from backend.studies.paired import comparisons, difference_text, p_text
 from backend.studies.records import StudyRecord
+from backend.studies.results import REFERENCE
 from pages.parts.ui import open_run, plain, told
 
 WORDS = {
@@ -50,6 +52,41 @@ def state_grid(record: StudyRecord) -> None:
 def one_of(label: str, names: list[Any], key: str) -> Any:
     """One of several names, without a widget where there is nothing to choose."""
     return names[0] if len(names) == 1 else st.selectbox(label, names, key=key)
+
+
+def beside(record: StudyRecord, victim: str) -> None:
+    """How much each defense of the victim differs from one of them, row by row."""
+    others = [
+        name for name in record.study.defenses if record.study.defenses[name].get("baseline") != REFERENCE
+    ]
+    against = st.selectbox(
+        "Compare each with",
+        others,
+        None,
+        key=f"against-{record.id}",
+        placeholder="A defense, to test differences on the same rows",
+    )
+    if against is None:
+        return
+    found = comparisons(record, victim, against)
+    if not found:
+        st.caption("There is nothing to compare: it takes two defenses of this victim that are done.")
+        return
+    st.dataframe(
+        [
+            {"Defense": one.defense}
+            | {f"{name}, points": difference_text(gap) for name, gap in (("ACC", one.acc), ("LFR", one.lfr))}
+            | {f"p, {name}": p_text(gap) for name, gap in (("ACC", one.acc), ("LFR", one.lfr))}
+            for one in found
+        ],
+        hide_index=True,
+        alt=f"Differences from {against}",
+    )
+    st.caption(
+        f"Each defense minus {plain(against)}, in percentage points, mean over the seeds that both have done "
+        "with the 95 % interval of a paired bootstrap over seeds and rows. p is that of McNemar's exact test "
+        "on the same rows, the largest of the seeds; it is not corrected for looking at many defenses."
+    )
 
 
 def heads_gone(runs: Store, record: StudyRecord, victim: str) -> None:

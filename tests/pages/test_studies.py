@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from backend.calls import Calls
+from backend.home import run_folder
 from backend.runs import leases
 from backend.studies import records
 from backend.studies.built_in import STUDIES, built_in
@@ -63,15 +65,27 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     for cell in cells(record.study):
         if cell.victim == "rare" or cell.seed == 2:
             finish(store, record, cell)
+    record = records.read_study_record(store, record.id)
     page = visit("studies", study=record.id)
     said = words(page)
     assert "<i>Mine</i>" in said and "The style | is 50% gone." in said
     assert "6 of 12 runs done: 6 done · 3 failed · 3 without a run" in progress(page)
     table = page.dataframe[0].value
     row = table[(table["Victim"] == "rare") & (table["Defense"] == "gradient")].iloc[0]
-    assert row["LFR"] == "65.0 ± 7.1" and row["Excess LFR"] == "55.0 ± 7.1" and row["Seeds done"] == "2 of 2"
+    assert row["LFR"] == "65.0 ± 7.1 (1 to 100)" and row["Excess LFR"] == "55.0 ± 7.1 (-9 to 100)"
+    assert row["Seeds done"] == "2 of 2"
     page.toggle(key=f"heads-{record.id}").set_value(True).run()
     assert not page.exception and len(page.get("plotly_chart")) == 3, "states, ACC and LFR, pruned heads"
+    page.selectbox(key=f"against-{record.id}").set_value("FT").run()
+    assert "nothing to compare" in words(page)
+    for (_, defense, _), run in record.runs.items():
+        folder = run_folder(run.id) / (run.final_model or "")
+        folder.mkdir(parents=True, exist_ok=True)
+        Calls([0], [0], [1] * 20 if defense == "FT" else [0] * 20, 1).save(folder)
+    page.run()
+    gaps = page.dataframe[1].value
+    assert list(gaps["Defense"]) == ["honest", "gradient"]
+    assert gaps["LFR, points"][1] == "-100.0 (-100.0 to -100.0)" and gaps["p, LFR"][1] == "< 0.001"
     button(page, "Go on with 6 runs").click().run()
     assert not page.exception
     assert records.read_study_record(store, record.id).states() == {"done": 6, "queued": 6}

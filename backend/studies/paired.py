@@ -1,0 +1,127 @@
+"""Two defenses of one victim on the same rows: by how much they differ, and whether chance does as much."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from backend.calls import Calls, read_calls
+from backend.home import run_folder
+from backend.runs.records import RunRecord
+from backend.studies.records import StudyRecord
+
+RESAMPLES = 1000
+
+Rows = Bool[np.ndarray, "row"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of a share, the first defense minus the second, mean over seeds.
+
+    `low` to `high` is the 95 % interval of a paired bootstrap that draws seeds and rows; `p` the largest
+    over the seeds of McNemar's exact test, so that a small one holds for each of them."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A defense beside another on the rows that both were measured on."""
+
+    defense: str
+    acc: Difference | None
+    lfr: Difference | None
+
+
+def difference(pairs: Sequence[tuple[Rows, Rows]]) -> Difference | None:
+    """Of the shares of true rows, a pair of defenses for each seed; None without a row.  Raises
+    ValueError where a pair's rows are not as many."""
+    pairs = [(first, second) for first, second in pairs if len(first)]
+    if not pairs:
+        return None
+    gaps = []
+    for first, second in pairs:
+        if len(first) != len(second):
+            raise ValueError(f"{len(first)} rows cannot be paired with {len(second)}")
+        gaps.append(first.astype(np.int8) - second.astype(np.int8))
+    low, high = np.quantile(_resampled(gaps), (0.025, 0.975))
+    return Difference(
+        mean=float(np.mean([gap.mean() for gap in gaps])),
+        low=float(low),
+        high=float(high),
+        p=max(_mcnemar(gap) for gap in gaps),
+        seeds=len(gaps),
+    )
+
+
+def _resampled(gaps: Sequence[np.ndarray]) -> np.ndarray:
+    """Means of seeds and rows drawn with replacement; rows at the same place go together, since seeds
+    are measured on the same rows."""
+    random = np.random.default_rng(0)
+    means = np.empty(RESAMPLES)
+    for number in range(RESAMPLES):
+        places = random.random(max(map(len, gaps)))
+        drawn = [gap[(places[: len(gap)] * len(gap)).astype(int)].mean() for gap in gaps]
+        means[number] = random.choice(drawn, len(drawn)).mean()
+    return means
+
+
+def _mcnemar(gap: np.ndarray) -> float:
+    from scipy.stats import binomtest  # slow to import, and most pages need none of it
+
+    only_first, only_second = int((gap == 1).sum()), int((gap == -1).sum())
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def compare(pairs: Sequence[tuple[Calls, Calls]], defense: str) -> Comparison:
+    """ACC and LFR of two defenses, a pair of calls for each seed; seeds whose rows are not the same are
+    left out."""
+    same = [(one, other) for one, other in pairs if one.labels == other.labels]
+    triggered = [(one, other) for one, other in same if len(one.triggered) == len(other.triggered)]
+    return Comparison(
+        defense,
+        difference([(one.right, other.right) for one, other in same]),
+        difference([(one.flipped, other.flipped) for one, other in triggered]),
+    )
+
+
+def comparisons(record: StudyRecord, victim: str, against: str) -> list[Comparison]:
+    """Every other defense of the victim beside `against`, over the seeds that both have done."""
+    seeds = list(dict.fromkeys(record.study.seeds))
+    other = {seed: _calls(record.runs.get((victim, against, seed))) for seed in seeds}
+    found = []
+    for defense in record.study.defenses:
+        mine = {seed: _calls(record.runs.get((victim, defense, seed))) for seed in seeds}
+        pairs = [(one, two) for seed in seeds if (one := mine[seed]) and (two := other[seed])]
+        if defense != against and pairs:
+            found.append(compare(pairs, defense))
+    return found
+
+
+def _calls(run: RunRecord | None) -> Calls | None:
+    """What the last model that the run measured called the rows."""
+    if run is None or run.state != "done" or run.final_model is None:
+        return None
+    return read_calls(run_folder(run.id) / run.final_model)
+
+
+def difference_text(gap: Difference | None) -> str:
+    """In percentage points with its interval."""
+    if gap is None:
+        return "–"
+    return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+
+
+def p_text(gap: Difference | None) -> str:
+    """Of McNemar's test, rounded."""
+    if gap is None:
+        return "–"
+    return "< 0.001" if gap.p < 0.001 else f"{gap.p:.3f}"

@@ -1,0 +1,91 @@
+"""Differences of two defenses on the same rows: their size, interval and test."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.calls import Calls
+from backend.events import Metrics, RunFinished
+from backend.home import run_folder
+from backend.runs import leases
+from backend.runs.store import open_store
+from backend.studies import records
+from backend.studies.paired import comparisons, difference, difference_text, p_text
+from backend.studies.spec import cells, parse_study
+from tests.studies.test_studies import GRID
+
+ROWS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+
+
+def as_pair(rows: list[tuple[bool, bool]]) -> tuple[np.ndarray, np.ndarray]:
+    both = np.array(rows, dtype=bool)
+    return both[:, 0], both[:, 1]
+
+
+def test_mcnemar_counts_only_rows_on_which_the_two_differ() -> None:
+    # 8 rows only the first has, 1 only the second: the exact two-sided p is 2 · (1 + 9) / 2⁹.
+    first = np.array([True] * 8 + [False] + [True] * 91)
+    second = np.array([False] * 8 + [True] + [True] * 91)
+    found = difference([(first, second)])
+    assert found is not None
+    assert found.p == pytest.approx(2 * 10 / 512)
+    assert found.mean == pytest.approx(0.07) and found.low > 0 and found.seeds == 1
+    assert difference_text(found).startswith("+7.0 (+") and p_text(found) == "0.039"
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(ROWS, min_size=1, max_size=3))
+def test_the_interval_holds_the_mean_and_turns_with_the_pair(seeds: list[list[tuple[bool, bool]]]) -> None:
+    pairs = [as_pair(rows) for rows in seeds]
+    found, turned = difference(pairs), difference([(second, first) for first, second in pairs])
+    assert found is not None and turned is not None
+    assert found.low - 0.25 <= found.mean <= found.high + 0.25 and -1 <= found.low <= found.high <= 1
+    assert turned.mean == pytest.approx(-found.mean)
+    assert turned.low == pytest.approx(-found.high) and turned.p == pytest.approx(found.p)
+    assert 0 < found.p <= 1
+
+
+def test_what_holds_in_one_seed_only_is_not_called_sure() -> None:
+    clear = np.ones(200, dtype=bool), np.arange(200) < 120
+    none = np.arange(200) < 150, np.arange(200) < 150
+    alone, both = difference([clear]), difference([clear, none])
+    assert alone is not None and both is not None
+    assert alone.low > 0.3 and p_text(alone) == "< 0.001"
+    assert both.low <= 0 and both.p == 1.0
+
+
+def test_nothing_to_compare() -> None:
+    assert difference([]) is None and difference_text(None) == p_text(None) == "–"
+    with pytest.raises(ValueError, match="3 rows cannot be paired with 2"):
+        difference([(np.ones(3, bool), np.ones(2, bool))])
+
+
+def test_defenses_of_a_study_are_compared_where_both_are_done(excise_home: Path) -> None:
+    store = open_store()
+    study = parse_study(GRID | {"victims": {"rare": GRID["victims"]["rare"]}})
+    record = records.read_study_record(store, records.register(store, study))
+    flips = {"FT": [1, 1, 1, 1, 1, 1], "gradient": [1, 0, 0, 0, 0, 0]}
+    for cell in cells(study):
+        if cell.defense not in flips or (cell.defense, cell.seed) == ("gradient", 2):
+            continue
+        lease = leases.begin(store, cell.spec, "here")
+        records.assign(store, record.id, cell, lease.run)
+        folder = run_folder(lease.run) / "defended"
+        folder.mkdir(parents=True)
+        calls = Calls([0, 1, 1], [0, 1, 0], flips[cell.defense], 1)
+        if cell.defense == "gradient":
+            calls = dataclasses.replace(calls, test=[0, 1, 0])
+        calls.save(folder)
+        metrics = Metrics(acc=0.5, acc_interval=(0, 1), test_rows=3)
+        end = RunFinished(run=lease.run, state="done", metrics={"defended": metrics})
+        leases.finish(store, lease, end)
+    record = records.read_study_record(store, record.id)
+    found = comparisons(record, "rare", "FT")
+    assert [one.defense for one in found] == ["gradient"], "the reference is not done"
+    assert found[0].lfr is not None and found[0].acc is not None
+    assert found[0].lfr.seeds == 1 and found[0].lfr.mean == pytest.approx(-5 / 6)
+    assert found[0].lfr.p == pytest.approx(2 / 2**5) and found[0].acc.mean == pytest.approx(1 / 3)
