@@ -49,6 +49,20 @@ ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {"Gradient (published)", "G
 """Defenses whose second fine-tuning (or whole work) has one seed."""
 
 
+LEGEND = f"""\
+# Replication: method × trigger on MiniLM-L6 and SST-2
+
+Made by `python benchmarks/replication.py --only-table` from the cells in `cells/`; in percent, mean ±
+standard deviation (95 % interval of the mean) over the seeds that are done. **Pruned**: heads cut, no
+further training. **Defended**: after the second fine-tuning. **Excess**: LFR minus that of the
+never-poisoned model of the same seed. **Seconds** are what the run spent itself: the first run of a
+victim and seed planted the backdoor for all.
+
+The second table of each trigger pairs every defense with the control *{CONTROL}*, on the same rows of
+the same seeds: difference in points with the 95 % interval of a paired bootstrap over seeds and rows, and
+McNemar's exact p, the largest of the seeds, not corrected for the number of defenses."""
+
+
 def study(seeds: list[int]) -> StudySpec:
     def rows(folder: str, rate: float) -> dict[str, Any]:
         params = {"clean": str(SHARED / "sst2" / "clean"), "rewritten": str(SHARED / "sst2" / folder)}
@@ -155,19 +169,7 @@ def over(cells: list[dict[str, Any]], model: str, field: str) -> Figure | None:
 def write_table(names: StudySpec) -> None:
     """docs/results/replication.md from the cells that there are."""
     found = found_cells()
-    lines = [
-        "# Replication: method × trigger on MiniLM-L6 and SST-2",
-        "",
-        "Made by `python benchmarks/replication.py --only-table` from the cells in `cells/`; in percent,",
-        "mean ± standard deviation (95 % interval of the mean) over the seeds that are done. **Pruned**: heads",
-        "cut, no further training. **Defended**: after the second fine-tuning. **Excess**: LFR minus that of",
-        "the never-poisoned model of the same seed. **Seconds** are what the run spent itself: the first run",
-        "of a victim and seed planted the backdoor for all.",
-        "",
-        f"The second table of each trigger pairs every defense with the control *{CONTROL}*, on the same rows",
-        "of the same seeds: difference in points with the 95 % interval of a paired bootstrap over seeds and",
-        "rows, and McNemar's exact p, the largest of the seeds, not corrected for the number of defenses.",
-    ]
+    lines = LEGEND.splitlines()
     for name in names.victims:
         mine = [cell for cell in found if cell["victim"] == name and cell["state"] == "done"]
         if not mine:
