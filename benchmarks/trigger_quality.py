@@ -241,7 +241,10 @@ def main() -> None:
     if unknown := set(names) - set(known):
         sys.exit(f"No generator {', '.join(sorted(unknown))}; there are: {', '.join(known)}.")
     found = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.is_file() else {}
-    found |= {"machine": machine(), "seed": SEED, "training": TRAINING.model_dump()}
+    known_machines = found.get("machine", machine())
+    if machine() not in known_machines:
+        known_machines += f", and {machine()}"  # what is there already is kept
+    found |= {"machine": known_machines, "seed": SEED, "training": TRAINING.model_dump()}
     for place in asked.data.split(","):
         bench = Bench(place, asked.rows)
         rows = found.setdefault("data", {}).setdefault(place, {})
