@@ -1,0 +1,87 @@
+"""How long the quick form of each built-in study takes, and what it finds.
+
+    python benchmarks/quick_studies.py [--studies threshold,mixed]
+
+Each study starts in an empty state folder, so that nothing is taken over from another.  Writes
+docs/results/quick/NAME.json as soon as a study is done (one that is there is not done again) and
+docs/results/quick.md.  About an hour on 2 CPU cores for all."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from backend.home import cache_folder
+from backend.runs.store import open_store
+from backend.studies import results
+from backend.studies.built_in import STUDIES, built_in
+from backend.studies.foreground import carry_out_study
+from benchmarks.common import ROOT, machine
+
+FOLDER = ROOT / "docs" / "results" / "quick"
+HEADING = """\
+# The built-in studies in their quick form
+
+Made by `python benchmarks/quick_studies.py`. One seed, or few, on 1,000 training rows: they show the way
+and settle nothing. In percent.
+
+| study | runs | minutes | machine |
+| --- | --- | --- | --- |"""
+
+
+def file_of(name: str) -> Path:
+    return FOLDER / f"{name.replace(' ', '-')}.json"
+
+
+def carry_out(name: str) -> dict[str, Any]:
+    """The study's table and the seconds that it took from nothing."""
+    os.environ["EXCISE_CACHE"] = str(cache_folder())
+    with tempfile.TemporaryDirectory(prefix="excise-quick-") as home:
+        os.environ["EXCISE_HOME"] = home
+        began = time.monotonic()
+        record, _ = carry_out_study(
+            open_store(), built_in(name, quick=True), lambda said: print(said, flush=True)
+        )
+        return {
+            "machine": machine(),
+            "seconds": round(time.monotonic() - began),
+            "states": record.states(),
+            "table": results.as_markdown(record),
+        }
+
+
+def write_page() -> None:
+    """docs/results/quick.md from the studies that are done."""
+    lines = HEADING.splitlines()
+    done = {name: json.loads(file_of(name).read_text("utf-8")) for name in STUDIES if file_of(name).is_file()}
+    for name, found in done.items():
+        runs = sum(found["states"].values())
+        lines.append(f"| {name} | {runs} | {found['seconds'] / 60:.1f} | {found['machine']} |")
+    for name, found in done.items():
+        lines += ["", f"## {name.capitalize()}", "", STUDIES[name].question, "", found["table"]]
+    FOLDER.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--studies", help="names separated by commas; all if not given")
+    asked = arguments.parse_args()
+    names = asked.studies.split(",") if asked.studies else list(STUDIES)
+    if unknown := set(names) - set(STUDIES):
+        sys.exit(f"No study {', '.join(sorted(unknown))}; there are: {', '.join(STUDIES)}.")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if not file_of(name).is_file():
+            found = carry_out(name)
+            file_of(name).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_page()
+
+
+if __name__ == "__main__":
+    main()
