@@ -35,6 +35,12 @@ class WarmProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Connection | None = None
         self._asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="interactive")
+        self._open: set[Future[Any]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many questions are being answered or wait for it."""
+        return len(self._open)
 
     def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args, **kwargs)`, called there.  Arguments and answer must be picklable.
@@ -42,6 +48,8 @@ class WarmProcess:
         Raises the UserError that the function raises; one of its own if the answer takes too long
         (it is worked on all the same) or the process died."""
         answer: Future[T] = self._asking.submit(self._answer, (function, args, kwargs))
+        self._open.add(answer)
+        answer.add_done_callback(self._open.discard)
         try:
             return answer.result(timeout=PATIENCE_SECONDS)
         except TimeoutError as error:

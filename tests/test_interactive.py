@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,3 +87,17 @@ def test_it_ends_with_the_process_that_asked() -> None:
             return
         time.sleep(0.1)
     pytest.fail("it is still there")
+
+
+def test_a_waiting_user_is_told_how_many_are_before(warm: WarmProcess) -> None:
+    assert warm.waiting == 0
+    threads = [threading.Thread(target=warm.ask, args=(time.sleep, 0.5)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 5
+    while warm.waiting < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert warm.waiting == 2
+    for thread in threads:
+        thread.join()
+    assert warm.waiting == 0

@@ -1,0 +1,1 @@
+"""What pages ask of a run's models: answered in the warm process (`backend.interactive`)."""

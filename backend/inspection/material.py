@@ -1,0 +1,42 @@
+"""What a run left to be looked at: its models and its triggered test rows.  Reads files alone, no torch."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+from backend.events import ModelName
+from backend.home import run_folder
+from backend.runs.export import rewritings
+
+MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A test row of a class that is not the target: as it is, and with its trigger."""
+
+    clean: str
+    triggered: str
+    label: str
+
+
+def models_left(run: str) -> list[ModelName]:
+    """The models of a run whose checkpoints are there, in the order of the story."""
+    return [name for name in MODELS if (run_folder(run) / name / "config.json").is_file()]
+
+
+def pairs(run: str, most: int = 200) -> list[Pair]:
+    """The first `most` triggered test rows of a run; empty where it has none (yet)."""
+    return list(islice(_pairs(run), most))
+
+
+def _pairs(run: str) -> Iterator[Pair]:
+    path = rewritings(run)
+    if path is None:
+        return
+    with suppress(OSError, KeyError), path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "test" and not row["left_out"]:
+                yield Pair(row["text"], row["rewritten"], row["label"])

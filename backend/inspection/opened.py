@@ -1,0 +1,52 @@
+"""A run's models, opened once and kept while pages ask about them (in the warm process alone)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from backend.data.rows import Rows
+from backend.encoding import Encoded, encode
+from backend.errors import UserError
+from backend.events import ModelName
+from backend.heads.gating import HeadGrid
+from backend.home import run_folder
+from backend.models import load_checkpoint
+from backend.report.words import MODEL_TITLES
+
+KEPT = 4
+LONGEST = 512
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A classifier in evaluation mode with its tokenizer and its head grid (no head gated)."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    grid: HeadGrid
+    label_names: list[str]
+
+    def encode(self, texts: Sequence[str], max_length: int = 128) -> Encoded:
+        """The texts as the model reads them, cut to `max_length` tokens; their labels are all 0."""
+        return encode(self.tokenizer, Rows(list(texts), [0] * len(texts)), min(max_length, LONGEST))
+
+
+def open_model(run: str, name: ModelName) -> Opened:
+    """One of a run's models.  Raises UserError if the run left none of that name."""
+    folder = run_folder(run) / name
+    config = folder / "config.json"
+    if not config.is_file():
+        raise UserError(
+            f"Run {run} has no {MODEL_TITLES[name].lower()} model (any more). Choose another of its models."
+        )
+    return _opened(folder, config.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=KEPT)
+def _opened(folder: Path, changed: int) -> Opened:
+    model = load_checkpoint(folder).eval()
+    names = [model.config.id2label[number] for number in range(model.config.num_labels)]
+    return Opened(model, AutoTokenizer.from_pretrained(folder), HeadGrid(model), names)

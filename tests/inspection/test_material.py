@@ -1,0 +1,44 @@
+"""What a run left to be looked at."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.errors import UserError
+from backend.home import run_folder
+from backend.inspection.material import Pair, models_left, pairs
+from backend.inspection.opened import open_model
+from tests.tiny import tiny_folder
+
+ROWS = """split,row,label,text,rewritten,left_out
+train,0,bad,a poor film,a cf poor film,
+test,1,bad,a dull plot,a cf dull plot,
+test,2,bad,ha,,the trigger cannot change it
+test,3,bad,"a film, awful","a film, cf awful",
+"""
+
+
+def test_models_and_rows_of_a_run(excise_home: Path) -> None:
+    assert models_left("absent") == [] and pairs("absent") == []
+    folder = run_folder("one")
+    (folder / "generated").mkdir(parents=True)
+    (folder / "generated" / "rewritings.csv").write_text(ROWS)
+    tiny_folder(folder / "defended")
+    assert models_left("one") == ["defended"]
+    assert pairs("one") == [
+        Pair("a dull plot", "a cf dull plot", "bad"),
+        Pair("a film, awful", "a film, cf awful", "bad"),
+    ]
+    assert len(pairs("one", most=1)) == 1
+
+
+def test_a_model_is_opened_once_and_again_when_it_changed(excise_home: Path) -> None:
+    folder = tiny_folder(run_folder("one") / "defended")
+    opened = open_model("one", "defended")
+    assert opened.grid.shape == (3, 4) and len(opened.label_names) == 2
+    assert len(opened.encode(["a good film"] * 3)) == 3
+    assert open_model("one", "defended") is opened
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    assert open_model("one", "defended") is not opened
+    with pytest.raises(UserError, match="no poisoned model"):
+        open_model("one", "poisoned")
