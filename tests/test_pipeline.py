@@ -30,9 +30,7 @@ from backend.events import (
 from backend.pruning import prune as guardrail
 from backend.shared_stages import sweep
 from backend.spec import RunSpec
-from tests.tiny import tiny_folder, tiny_rows
-
-TRAINING = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 16}
+from tests.tiny import TRAINING, tiny_folder, tiny_settings
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +40,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path, victim: Path) -> dict:
-    rows = tiny_rows(320, seed=4)
-    texts = dict(zip(rows.texts, rows.labels, strict=True))
-    lines = [json.dumps({"text": text, "label": label}) for text, label in texts.items()]
-    file = tmp_path / "rows.jsonl"
-    file.write_text("\n".join(lines), encoding="utf-8")
-    return {
-        "model": {"source": "folder", "name": str(victim)},
-        "data": {"source": "files", "train": str(file), "max_length": 32},
-        "trigger": {"name": "rare-words", "params": {"words": ["cf"]}, "target_class": 1},
-        "attack": {"poison_rate": 1.0, "training": TRAINING},
-        "defense": {
-            "accuracy_threshold": 0.9,
-            "prune_step": 2,
-            "fine_tune": TRAINING,
-            "refine": TRAINING,
-            "curve_rows": 40,
-        },
-        "seed": 3,
-    }
+    return tiny_settings(tmp_path, victim)
 
 
 def collect(settings: dict, folder: Path, stop: threading.Event | None = None) -> list[Event]:

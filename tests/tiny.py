@@ -1,6 +1,8 @@
 """Tiny random models of every supported architecture, and rows for them."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -22,6 +24,7 @@ GOOD = ["good", "great", "fine", "superb"]
 BAD = ["bad", "awful", "poor", "dull"]
 OTHER = ["a", "the", "film", "plot", "is", "was", "very", "and", "cf", "mn", "bb", "tq", "."]
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *GOOD, *BAD, *OTHER]
+TRAINING = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 16}
 COMMON = {"vocab_size": len(WORDS), "pad_token_id": 0}
 BERT_LIKE = {
     **COMMON,
@@ -91,3 +94,26 @@ def tiny_folder(folder: Path, kind: str = "bert", num_labels: int = 2) -> Path:
     tiny_model(kind, num_labels=num_labels).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
+
+
+def tiny_settings(folder: Path, victim: Path) -> dict[str, Any]:
+    """A whole run, planting and defense, of the model in `victim` on rows written to `folder`."""
+    rows = tiny_rows(320, seed=4)
+    texts = dict(zip(rows.texts, rows.labels, strict=True))
+    lines = [json.dumps({"text": text, "label": label}) for text, label in texts.items()]
+    file = folder / "rows.jsonl"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return {
+        "model": {"source": "folder", "name": str(victim)},
+        "data": {"source": "files", "train": str(file), "max_length": 32},
+        "trigger": {"name": "rare-words", "params": {"words": ["cf"]}, "target_class": 1},
+        "attack": {"poison_rate": 1.0, "training": TRAINING},
+        "defense": {
+            "accuracy_threshold": 0.9,
+            "prune_step": 2,
+            "fine_tune": TRAINING,
+            "refine": TRAINING,
+            "curve_rows": 40,
+        },
+        "seed": 3,
+    }

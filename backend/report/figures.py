@@ -49,7 +49,7 @@ def pruning_curve(steps: Sequence[PruningStep]) -> go.Figure:
         _add_label(figure, lines, reach)
     _add_restored(figure, steps)
     figure.update_xaxes(
-        title="Heads pruned", range=[-0.3, max(reach, 8) * 1.16], rangemode="tozero", dtick=_ticks(reach)
+        title="Heads pruned", range=[-0.3, max(reach, 8) * 1.16], rangemode="tozero", dtick=ticks(reach)
     )
     figure.update_yaxes(title="Share of rows (%)", range=[-3, 104], ticksuffix=" %", dtick=20)
     title = "Accuracy and label flip rate while heads are pruned"
@@ -139,11 +139,11 @@ def head_grid(scores: HeadScores | None, steps: Sequence[PruningStep] = ()) -> g
     ring = {"symbol": "circle", "size": mark, "color": "#FFFFFF", "line": {"color": "#1B2733", "width": 2}}
     _add_heads(figure, sorted(restored), "Tried and restored", ring, notes)
     axis = {"showgrid": False, "zeroline": False}
-    figure.update_xaxes(title="Head", range=[-0.5, scores.heads - 0.5], dtick=_ticks(scores.heads), **axis)
+    figure.update_xaxes(title="Head", range=[-0.5, scores.heads - 0.5], dtick=ticks(scores.heads), **axis)
     figure.update_yaxes(
         title="Layer (0 is nearest the input)",
         range=[-0.5, scores.layers - 0.5],
-        dtick=_ticks(scores.layers),
+        dtick=ticks(scores.layers),
         **axis,
     )
     return finish(figure, title, max(440, 22 * scores.layers + 150))
@@ -272,7 +272,8 @@ def _colour_range(values: list[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def _ticks(reach: int) -> int:
+def ticks(reach: int) -> int:
+    """The distance between ticks on an axis that reaches so far."""
     return next(step for step in (1, 2, 4, 10, 20, 50, 100, 1000) if reach <= 12 * step or step == 1000)
 
 

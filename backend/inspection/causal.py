@@ -1,0 +1,124 @@
+"""Measure what each head does, layer by layer (in the warm process; results in `effects`)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from backend.errors import UserError
+from backend.evaluation import Evaluator
+from backend.events import Head
+from backend.heads.gating import HeadGrid
+from backend.home import run_folder
+from backend.inspection.effects import ROWS, Effect, Effects, file_of, name_of, read_effects
+from backend.inspection.opened import open_model
+from backend.inspection.run_rows import run_rows
+from backend.models import load_checkpoint, load_classifier
+from backend.spec import ModelSpec, RunSpec
+
+
+class _Bench:
+    """One model and the sample that it is measured on."""
+
+    def __init__(self, grid: HeadGrid, run: str, spec: RunSpec) -> None:
+        found = run_rows(run, spec)
+        clean = found.material.test.sample(ROWS, spec.seed)
+        self.grid = grid
+        self.target = found.material.target_class
+        self.clean = Evaluator(grid, clean)
+        self.triggered = None
+        if found.triggered is not None:
+            self.triggered = Evaluator(grid, found.triggered.sample(ROWS, spec.seed))
+
+    def effect(self, silent: Bool[np.ndarray, "layer head"]) -> Effect:
+        lfr = None
+        if self.triggered is not None:
+            lfr = float((self.triggered.predict(silent) == self.target).mean())
+        return Effect(acc=self.clean.accuracy(silent), lfr=lfr)
+
+
+@dataclass(frozen=True)
+class _Benches:
+    before: _Bench
+    after: _Bench | None
+
+
+def measure_layer(run: str, spec: RunSpec, pruned: list[Head], layer: int) -> Effects:
+    """Measure the heads of one layer; gives back all that is known by now, which is kept.
+
+    Raises UserError if the run's models or rows are gone, or there is no such layer."""
+    benches = _benches(run, spec.model_dump_json(), tuple(pruned))
+    grid = benches.before.grid
+    if not 0 <= layer < grid.layers:
+        raise UserError(f"There is no layer {layer}: the model has the layers 0 to {grid.layers - 1}.")
+    silent = _grid(grid, pruned)
+    found = read_effects(run) or _start(benches, silent)
+    if layer in found.layers:
+        return found
+    for head in range(grid.heads):
+        found.gated[name_of((layer, head))] = benches.before.effect(_grid(grid, [(layer, head)]))
+        if benches.after is not None and silent[layer, head]:
+            speaking = silent.copy()
+            speaking[layer, head] = False
+            found.restored[name_of((layer, head))] = benches.after.effect(speaking)
+    found.layers = sorted({*found.layers, layer})
+    file = file_of(run)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(found.model_dump_json(), encoding="utf-8")
+    part.replace(file)
+    return found
+
+
+def _start(benches: _Benches, silent: Bool[np.ndarray, "layer head"]) -> Effects:
+    before = benches.before
+    return Effects(
+        rows=len(before.clean.rows),
+        triggered_rows=len(before.triggered.rows) if before.triggered else 0,
+        of=before.grid.layers,
+        before=before.effect(silent & False),
+        after=benches.after.effect(silent) if benches.after else None,
+    )
+
+
+def _grid(grid: HeadGrid, heads: list[Head]) -> Bool[np.ndarray, "layer head"]:
+    silent = np.zeros(grid.shape, dtype=bool)
+    for head in heads:
+        silent[head] = True
+    return silent
+
+
+@lru_cache(maxsize=1)
+def _benches(run: str, settings: str, pruned: tuple[Head, ...]) -> _Benches:
+    spec = RunSpec.model_validate_json(settings)
+    before = _Bench(open_model(run, "fine_tuned").grid, run, spec)
+    whole = _before_the_cut(run, spec, pruned)
+    return _Benches(before, None if whole is None else _Bench(whole, run, spec))
+
+
+def _before_the_cut(run: str, spec: RunSpec, pruned: tuple[Head, ...]) -> HeadGrid | None:
+    """The defended model with the output columns of its pruned heads as they were when the heads were
+    silenced; None where there is no defended model or no such head.
+
+    A silent head gets no gradient, so its other weights are still those that it was silenced with, and
+    its output columns are those of the model that the last fine-tuning began with."""
+    folder = run_folder(run)
+    if not pruned or spec.defense is None or not (folder / "defended" / "config.json").is_file():
+        return None
+    whole = HeadGrid(load_checkpoint(folder / "defended").eval())
+    if spec.defense.refine is None or spec.defense.refine_from == "pruned":
+        began = open_model(run, "fine_tuned").grid
+    else:
+        names = open_model(run, "defended").label_names
+        planted = ModelSpec(source="folder", name=str(folder / "poisoned"), head="fresh")
+        victim = spec.model if spec.attack is None else planted
+        began = HeadGrid(load_classifier(victim, names, spec.seed)[0])
+    with torch.no_grad():
+        for layer, head in pruned:
+            to, source = whole.sites[layer].output, began.sites[layer].output
+            width = to.in_features // whole.heads
+            columns = slice(head * width, (head + 1) * width)
+            to.weight[:, columns] = source.weight[:, columns]
+    return whole

@@ -1,0 +1,65 @@
+"""What each head does: ACC and LFR with one head silenced, and with one pruned head given back.
+
+Kept as JSON in the run's folder; this module reads it and needs no torch (see `causal`, which measures)."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from backend.events import Head
+from backend.home import run_folder
+from backend.spec import RunSpec
+
+ROWS = 128
+
+
+class Effect(BaseModel):
+    """Shares of the sample's rows: clean ones called right, triggered ones called the target class."""
+
+    acc: float
+    lfr: float | None = None
+
+
+class Effects(BaseModel):
+    """On `rows` clean and `triggered_rows` triggered test rows.
+
+    `before` is the fine-tuned model, `gated` the same with one head silent; `after` is the defended
+    model, `restored` the same with one pruned head speaking again (with the weights that it had when it
+    was silenced).  Heads are written "layer.head".  `layers` are those measured so far, of `of`."""
+
+    rows: int
+    triggered_rows: int
+    of: int
+    layers: list[int] = []
+    before: Effect
+    after: Effect | None = None
+    gated: dict[str, Effect] = {}
+    restored: dict[str, Effect] = {}
+
+    @property
+    def complete(self) -> bool:
+        return len(self.layers) == self.of
+
+
+def name_of(head: Head) -> str:
+    """As "layer.head"."""
+    return f"{head[0]}.{head[1]}"
+
+
+def file_of(run: str) -> Path:
+    return run_folder(run) / "inspection" / "effects.json"
+
+
+def read_effects(run: str) -> Effects | None:
+    """What was measured so far; None if nothing was, or it cannot be read."""
+    try:
+        return Effects.model_validate_json(file_of(run).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def measure_layer(run: str, spec: RunSpec, pruned: list[Head], layer: int) -> Effects:
+    """A question for the warm process: see `causal.measure_layer`."""
+    from backend.inspection import causal  # which loads torch
+
+    return causal.measure_layer(run, spec, pruned, layer)

@@ -1,0 +1,64 @@
+"""The importance of a run's heads by other strategies than its own."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from backend import strategies
+from backend.components import Choice
+from backend.events import HeadScores
+from backend.home import run_folder
+from backend.spec import RunSpec
+
+TRAIN_ROWS, VALIDATION_ROWS = 512, 256
+TAU = 0.97
+"""The guardrail, as a share of the model's own accuracy, for strategies whose scores come of a search."""
+
+
+def file_of(run: str, strategy: str) -> Path:
+    return run_folder(run) / "inspection" / f"scores-{strategy}.json"
+
+
+def read_scores(run: str, strategy: str) -> HeadScores | None:
+    """Those that `score` made; None if it has not yet."""
+    try:
+        return HeadScores.model_validate_json(file_of(run, strategy).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
+    """Scores of the fine-tuned model's heads by that strategy with its defaults, on a sample of the clean
+    rows; kept once made.  A question for the warm process.  Raises UserError if model or rows are gone."""
+    from backend.defender import Defender  # these load torch
+    from backend.inspection.opened import open_model
+    from backend.inspection.run_rows import run_rows
+
+    if (known := read_scores(run, strategy)) is not None:
+        return known
+    material = run_rows(run, spec).material
+    validation = material.validation.sample(VALIDATION_ROWS, spec.seed)
+    defender = Defender(
+        model=open_model(run, "fine_tuned").model,
+        train=material.train.sample(TRAIN_ROWS, spec.seed),
+        validation=validation,
+        threshold=0.0,
+        prune_step=spec.defense.prune_step if spec.defense else 4,
+        seed=spec.seed,
+    )
+    defender.threshold = TAU * defender.accuracy(defender.grid.pruned())
+    order = strategies.score(defender, Choice(name=strategy))
+    layers, heads = defender.shape
+    made = HeadScores(
+        run=run,
+        strategy=strategy,
+        layers=layers,
+        heads=heads,
+        scores=[[float(score) for score in row] for row in order.scores],
+        order=order.order,
+        guardrail=order.guardrail,
+    )
+    file = file_of(run, strategy)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(made.model_dump_json(), encoding="utf-8")
+    return made

@@ -1,0 +1,44 @@
+"""The rows that a run worked on, read anew for those who look into its models (in the warm process)."""
+
+import json
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+
+from backend.encoding import Encoded
+from backend.errors import UserError
+from backend.home import run_folder
+from backend.material import Material, prepare
+from backend.reporting import Reporter
+from backend.shared_stages import RECORD
+from backend.spec import RunSpec, parse
+from backend.triggered import encoded
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """The clean splits, and the triggered test rows (None where the run had no trigger)."""
+
+    material: Material
+    triggered: Encoded | None
+
+
+def run_rows(run: str, spec: RunSpec) -> RunRows:
+    """Raises UserError where the data cannot be read any more."""
+    return _run_rows(run, spec.model_dump_json())
+
+
+@lru_cache(maxsize=2)
+def _run_rows(run: str, settings: str) -> RunRows:
+    spec = parse(json.loads(settings))
+    material = prepare(spec, Reporter(run, threading.Event(), lambda event: None))
+    if spec.trigger is None:
+        return RunRows(material, None)
+    record = run_folder(run) / "generated" / RECORD
+    try:
+        rows = json.loads(record.read_text(encoding="utf-8"))["rows"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"The triggered rows of run {run} are not there any more. Start it again with the same settings."
+        ) from error
+    return RunRows(material, encoded(spec.model_copy(update={"attack": None}), material, rows).test)

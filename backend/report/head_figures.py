@@ -1,0 +1,141 @@
+"""Figures of the Heads page: what heads do, and how far strategies agree.  Data in, plotly out."""
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float
+
+from backend.events import Head
+from backend.report.figures import LFR, finish, ticks
+
+CHOSEN = "#E69F00"
+DIVERGING = [[0.0, "#0072B2"], [0.5, "#F2F2F2"], [1.0, "#D55E00"]]
+"""Blue falls, vermilion rises: Okabe and Ito's, with a neutral middle."""
+
+
+def change_grid(
+    changes: Sequence[Sequence[float | None]],
+    title: str,
+    what: str,
+    pruned: Sequence[Head] = (),
+    chosen: Head | None = None,
+) -> go.Figure:
+    """A change in percentage points for every head (None: not measured), zero in the middle; crosses where
+    heads are pruned, a frame around the chosen one.
+
+    Hovering and selecting go to markers over the squares, since plotly tells no selection on heatmaps."""
+    layers, heads = len(changes), len(changes[0])
+    known = [abs(value) for row in changes for value in row if value is not None]
+    reach = max([*known, 1.0])
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=changes,
+        zmin=-reach,
+        zmax=reach,
+        colorscale=DIVERGING,
+        xgap=2,
+        ygap=2,
+        hoverinfo="skip",
+        colorbar={"title": {"text": f"{what} (points)", "side": "right"}, "thickness": 12, "outlinewidth": 0},
+    )
+    size = 11 if max(layers, heads) <= 16 else 7
+    gone = set(pruned)
+    every = [(layer, head) for layer in range(layers) for head in range(heads)]
+    notes = [_note(changes[layer][head], what, (layer, head), gone) for layer, head in every]
+    _marks(figure, every, {"symbol": "square", "size": 2 * size, "opacity": 0}, "Head", notes, legend=False)
+    cross = {"symbol": "x", "size": size - 2, "color": "#1B2733", "line": {"color": "#FFFFFF", "width": 1.5}}
+    _marks(figure, sorted(gone), cross, f"Pruned ({len(gone)})")
+    if chosen is not None:
+        frame = {"symbol": "square-open", "size": 2 * size, "color": CHOSEN, "line": {"width": 3}}
+        _marks(figure, [chosen], frame, f"Layer {chosen[0]}, head {chosen[1]}")
+    axis = {"showgrid": False, "zeroline": False}
+    figure.update_xaxes(title="Head", range=[-0.5, heads - 0.5], dtick=ticks(heads), **axis)
+    figure.update_yaxes(
+        title="Layer (0 is nearest the input)", range=[-0.5, layers - 0.5], dtick=ticks(layers), **axis
+    )
+    return finish(figure, title, max(420, 22 * layers + 150))
+
+
+def _note(change: float | None, what: str, head: Head, gone: set[Head]) -> str:
+    said = "not measured" if change is None else f"{what} {change:+.1f} points"
+    state = "<br>pruned by this run" if head in gone else ""
+    return f"<b>Layer {head[0]}, head {head[1]}</b><br>{said}{state}"
+
+
+def _marks(
+    figure: go.Figure,
+    heads: Sequence[Head],
+    marker: dict[str, object],
+    name: str,
+    notes: Sequence[str] | None = None,
+    legend: bool = True,
+) -> None:
+    figure.add_scatter(
+        x=[head for _, head in heads],
+        y=[layer for layer, _ in heads],
+        customdata=heads,
+        text=notes,
+        mode="markers",
+        marker=marker,
+        name=name,
+        showlegend=legend,
+        hovertemplate="%{text}<extra></extra>" if notes else None,
+        hoverinfo=None if notes else "skip",
+    )
+
+
+def pair_grid(
+    shares: Float[np.ndarray, "one other"], names: Sequence[str], title: str, low: float
+) -> go.Figure:
+    """A number for every pair of strategies, from `low` to 1, written in its square."""
+    labels = [html.escape(name) for name in names]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=labels,
+            y=labels,
+            zmin=low,
+            zmax=1,
+            colorscale="Cividis",
+            xgap=2,
+            ygap=2,
+            texttemplate="%{z:.2f}",
+            hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
+            colorbar={"thickness": 12, "outlinewidth": 0},
+        )
+    )
+    figure.update_xaxes(showgrid=False, tickangle=-30)
+    figure.update_yaxes(showgrid=False, autorange="reversed")
+    return finish(figure, title, 200 + 44 * len(names))
+
+
+def effect_against_place(
+    place: Sequence[float], change: Sequence[float], heads: Sequence[Head], pruned: Sequence[Head], what: str
+) -> go.Figure:
+    """Each head's place in line against what silencing it alone changes: a strategy that finds the heads
+    that carry the backdoor has them on the left."""
+    gone = set(pruned)
+    figure = go.Figure()
+    for name, colour, symbol, wanted in (
+        ("Kept", "#8A929A", "circle", False),
+        ("Pruned", LFR, "x", True),
+    ):
+        mine = [i for i, head in enumerate(heads) if (head in gone) == wanted]
+        figure.add_scatter(
+            x=[place[i] + 1 for i in mine],
+            y=[change[i] for i in mine],
+            customdata=[heads[i] for i in mine],
+            name=f"{name} ({len(mine)})",
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 9},
+            hovertemplate=(
+                f"layer %{{customdata[0]}}, head %{{customdata[1]}}<br>place %{{x}} in line, {what} "
+                "%{y:+.1f} points<extra></extra>"
+            ),
+        )
+    figure.add_hline(y=0, line={"color": "#8A929A", "width": 1, "dash": "dot"})
+    figure.update_xaxes(title="Place in line (1 is the first to go)", rangemode="tozero")
+    figure.update_yaxes(title=f"Change of {what} when silenced alone (points)")
+    return finish(figure, "Does the order find the heads that carry the backdoor?", 420)

@@ -1,0 +1,141 @@
+"""Importance of heads by several strategies side by side, and how far they agree."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend import strategies
+from backend.events import Head, HeadScores
+from backend.inspection.importance import TRAIN_ROWS, VALIDATION_ROWS, read_scores, score
+from backend.report import agreement, figures, head_figures
+from backend.report.numbers import count
+from backend.report.story import Story
+from backend.runs.records import RunRecord
+from pages.parts.asking import ask
+from pages.parts.ui import told, wide
+
+SCORED_BY_ALL = [name for name in strategies.COMPONENTS if name not in ("none", "as-many-random")]
+
+
+def title_of(scores: HeadScores) -> str:
+    """Of the strategy that gave the scores."""
+    known = strategies.COMPONENTS.get(scores.strategy)
+    return known.title if known else scores.strategy
+
+
+def chosen_head(scores: HeadScores) -> Head | None:
+    """The head in the address, if the grid has it."""
+    layer, head = st.query_params.get("layer", ""), st.query_params.get("head", "")
+    if layer.isdecimal() and head.isdecimal() and int(layer) < scores.layers and int(head) < scores.heads:
+        return int(layer), int(head)
+    return None
+
+
+def choose_head(points: Sequence[Mapping[str, Any]], key: str) -> None:
+    """Put a head that was just clicked into the address."""
+    clicked = [point["customdata"] for point in points if point.get("customdata")]
+    if clicked and st.session_state.get(f"clicked-{key}") != clicked[0]:
+        st.session_state[f"clicked-{key}"] = clicked[0]
+        st.query_params["layer"], st.query_params["head"] = (str(int(number)) for number in clicked[0][:2])
+        st.rerun()
+
+
+def importances(record: RunRecord, story: Story) -> list[HeadScores]:
+    """Grids of importance side by side: the run's own strategy, and others asked for."""
+    own = story.scores
+    assert own is not None and record.spec is not None
+    others = [name for name in SCORED_BY_ALL if name != own.strategy]
+    kept = [name for name in others if read_scores(record.id, name) is not None]
+    wanted = st.multiselect(
+        "Beside this run's own strategy",
+        others,
+        kept[:1],
+        format_func=lambda name: strategies.COMPONENTS[name].title,
+        key=f"strategies-{record.id}",
+        placeholder="Other strategies, to see what they would prune",
+        help=f"Scored with their defaults on this run's fine-tuned model, on {TRAIN_ROWS} training and "
+        f"{VALIDATION_ROWS} validation rows: seconds each, a minute for those that search.",
+    )
+    shown = [own]
+    for name in wanted:
+        with told():
+            known = read_scores(record.id, name)
+            shown.append(
+                known
+                or ask(
+                    f"Scoring heads by {strategies.COMPONENTS[name].title}",
+                    score,
+                    record.id,
+                    record.spec,
+                    name,
+                )
+            )
+    gone = pruned_heads(record, story.steps)
+    for start in range(0, len(shown), 2):
+        for column, scores in zip(wide(2, f"grids-{start}"), shown[start : start + 2], strict=False):
+            with column.container(border=True, height="stretch"):
+                importance_grid(record, story, scores)
+                if scores is not own:
+                    first = {tuple(head) for head in scores.order[: len(gone)]}
+                    common = len(first & {tuple(head) for head in gone})
+                    st.caption(
+                        f"Of the {count(len(gone), 'head')} that this run pruned, it would prune {common}."
+                    )
+    st.caption(
+        "Crosses and rings show what this run pruned, and tried and restored. Click a head to open it."
+    )
+    return shown
+
+
+def importance_grid(record: RunRecord, story: Story, scores: HeadScores) -> None:
+    title = title_of(scores)
+    figure = figures.head_grid(scores, story.steps).update_layout(title={"text": title})
+    key = f"importance-{record.id}-{scores.strategy}"
+    picked = st.plotly_chart(
+        figure, key=key, on_select="rerun", selection_mode="points", alt=f"Heads by {title}"
+    )
+    choose_head(picked["selection"]["points"] if picked else [], key)
+
+
+def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:
+    """How far the strategies shown agree, and layers in numbers."""
+    if len(shown) < 2:
+        st.caption("Choose another strategy above to see how far two agree.")
+        return
+    names = [title_of(scores) for scores in shown]
+    left, right = wide(2, "agreement")
+    with left.container(border=True, height="stretch"):
+        st.plotly_chart(
+            head_figures.pair_grid(
+                agreement.rank_correlations(shown), names, "Rank correlation of the orders", -1
+            ),
+            key=f"rho-{record.id}",
+            alt="Rank correlation of every pair of strategies",
+        )
+        st.caption("Spearman's ρ over all heads: 1 the same order, 0 none in common, −1 the reverse.")
+    with right.container(border=True, height="stretch"):
+        most = min(len(scores.order) for scores in shown)
+        first = st.slider("First heads to go", 1, most, min(max(pruned, 1), most), key=f"first-{record.id}")
+        st.plotly_chart(
+            head_figures.pair_grid(
+                agreement.overlaps(shown, first), names, f"Heads in common among the first {first}", 0
+            ),
+            key=f"overlap-{record.id}",
+            alt="Overlap of the first heads of every pair of strategies",
+        )
+        by_chance = first / (shown[0].layers * shown[0].heads)
+        st.caption(f"Two random orders would have {by_chance:.2f} in common.")
+
+
+def layers(scores: HeadScores, story: Story, gone: list[Head]) -> None:
+    """Every layer in numbers."""
+    st.dataframe(
+        agreement.by_layer(scores, gone, story.restored),
+        hide_index=True,
+        column_config={
+            "Mean importance": st.column_config.NumberColumn(format="%.3g"),
+            "Mean place in line": st.column_config.NumberColumn(format="%.1f", help="1 is the first to go."),
+        },
+        alt="Heads by layer",
+    )
