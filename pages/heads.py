@@ -81,12 +81,6 @@ def one_head(record: RunRecord, shown: list[HeadScores], story: Story, gone: lis
     found = read_effects(record.id)
     if found is not None:
         effect_lines(found, name_of(chosen))
-    st.page_link(
-        "pages/attention.py",
-        label="What it attends to",
-        icon=":material/visibility:",
-        query_params={"run": record.id, "layer": str(layer), "head": str(head)},
-    )
 
 
 def look(runs: Store) -> None:
@@ -106,7 +100,7 @@ def look(runs: Store) -> None:
         return
     gone = [(layer, head) for layer, head in pruned_heads(record, story.steps)]
     st.subheader("Importance", anchor=False)
-    shown = importances(record, story)
+    shown = importances(record, story, gone)
     views = ["What each head does", "Agreement of strategies", "Layers"]
     view = st.segmented_control("View", views, default=views[0], required=True, key=f"view-{record.id}")
     if view == views[0]:

@@ -21,6 +21,12 @@ def places(scores: HeadScores) -> Float[np.ndarray, "head"]:
     return line.ravel()
 
 
+def ranks(values: Float[np.ndarray, "head"]) -> Float[np.ndarray, "head"]:
+    """0 for the lowest; equal values share the mean of their ranks."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, side="right") - 1) / 2
+
+
 def rank_correlation(one: Float[np.ndarray, "head"], other: Float[np.ndarray, "head"]) -> float:
     """Spearman's ρ of two rankings; 0 where one is all ties."""
     spread = one.std() * other.std()

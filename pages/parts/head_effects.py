@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from backend.errors import UserError
 from backend.events import Head, HeadScores
 from backend.inspection.effects import ROWS, Effect, Effects, measure_layer, name_of, read_effects
 from backend.report import agreement, head_figures
@@ -10,33 +11,44 @@ from backend.report.numbers import percent
 from backend.runs.records import RunRecord
 from pages.parts.asking import ask
 from pages.parts.head_importance import choose_head, chosen_head
-from pages.parts.ui import told, wide
+from pages.parts.ui import plain, wide
+
+NEXT_LAYER_SECONDS = 0.5
 
 
-@st.fragment
 def effects_of(record: RunRecord, scores: HeadScores, gone: list[Head]) -> None:
     """What silencing each head does, measured layer by layer while the page is open."""
     found = read_effects(record.id)
-    key = f"measuring-{record.id}"
     if found is None or not found.complete:
         st.markdown(
             "Importance is a guess. The **causal effect** is measured: ACC and LFR with one head silent, "
             "and with one pruned head given back to the defended model."
         )
-        if not st.session_state.get(key):
-            label = "Measure every head" if found is None else "Go on measuring"
-            if st.button(label, type="primary", icon=":material/science:", key=f"measure-{record.id}"):
-                st.session_state[key] = True
-                st.rerun(scope="fragment")
-            st.caption(f"On {ROWS} clean and {ROWS} triggered test rows: about a minute on two cores, once.")
-        else:
-            with told():
-                st.session_state[key] = False
-                found = measure_next(record, scores, gone, found)
-                st.session_state[key] = not found.complete
-                st.rerun(scope="app" if found.complete else "fragment")
+        measuring = st.session_state.get(f"measuring-{record.id}", False)
+        st.fragment(_measure, run_every=NEXT_LAYER_SECONDS if measuring else None)(record, scores, gone)
     if found is not None:
         draw_effects(record, scores, found, gone)
+
+
+def _measure(record: RunRecord, scores: HeadScores, gone: list[Head]) -> None:
+    """A button that starts; then a layer at every look, so that others are answered in between."""
+    key, failed = f"measuring-{record.id}", f"not-measured-{record.id}"
+    found = read_effects(record.id)
+    if st.session_state.get(key):
+        try:
+            st.session_state[key] = not measure_next(record, scores, gone, found).complete
+        except UserError as error:
+            st.session_state[key], st.session_state[failed] = False, str(error)
+        if not st.session_state[key]:
+            st.rerun()
+        return
+    if message := st.session_state.pop(failed, None):
+        st.error(plain(message), icon=":material/error:")
+    label = "Measure every head" if found is None else "Go on measuring"
+    if st.button(label, type="primary", icon=":material/science:", key=f"measure-{record.id}"):
+        st.session_state[key] = True
+        st.rerun()
+    st.caption(f"On {ROWS} clean and {ROWS} triggered test rows: about a minute on two cores, once.")
 
 
 def measure_next(record: RunRecord, scores: HeadScores, gone: list[Head], found: Effects | None) -> Effects:

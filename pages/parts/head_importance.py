@@ -41,7 +41,7 @@ def choose_head(points: Sequence[Mapping[str, Any]], key: str) -> None:
         st.rerun()
 
 
-def importances(record: RunRecord, story: Story) -> list[HeadScores]:
+def importances(record: RunRecord, story: Story, gone: list[Head]) -> list[HeadScores]:
     """Grids of importance side by side: the run's own strategy, and others asked for."""
     own = story.scores
     assert own is not None and record.spec is not None
@@ -60,18 +60,9 @@ def importances(record: RunRecord, story: Story) -> list[HeadScores]:
     shown = [own]
     for name in wanted:
         with told():
+            doing = f"Scoring heads by {strategies.COMPONENTS[name].title}"
             known = read_scores(record.id, name)
-            shown.append(
-                known
-                or ask(
-                    f"Scoring heads by {strategies.COMPONENTS[name].title}",
-                    score,
-                    record.id,
-                    record.spec,
-                    name,
-                )
-            )
-    gone = pruned_heads(record, story.steps)
+            shown.append(known or ask(doing, score, record.id, record.spec, name))
     for start in range(0, len(shown), 2):
         for column, scores in zip(wide(2, f"grids-{start}"), shown[start : start + 2], strict=False):
             with column.container(border=True, height="stretch"):
