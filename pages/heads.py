@@ -42,8 +42,9 @@ def choose_run(runs: Store) -> RunRecord | None:
     )
     if chosen != asked:
         st.query_params["run"] = chosen
-        for gone in ("layer", "head"):
-            st.query_params.pop(gone, None)
+        if asked:
+            for gone in ("layer", "head"):
+                st.query_params.pop(gone, None)
     return found[ids.index(chosen)]
 
 

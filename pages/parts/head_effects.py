@@ -103,7 +103,8 @@ def draw_effects(record: RunRecord, scores: HeadScores, found: Effects, gone: li
             picked = st.plotly_chart(
                 figure, key=key, on_select="rerun", selection_mode="points", alt=f"Change of {name} by head"
             )
-            st.caption(f"{percent(getattr(base, measure))} without that change.")
+            whole = "with every head speaking" if kind == "gated" else "of the defended model"
+            st.caption(f"{name} {whole}: {percent(getattr(base, measure))}.")
             choose_head(picked["selection"]["points"] if picked else [], key)
     if kind == "gated":
         against_place(record, scores, found, gone)
