@@ -1,4 +1,4 @@
-# Excise: `make run` starts the dashboard, `make test` runs every test.
+# Excise: `make run` starts the dashboard, `make test` runs every test, `make screenshots` takes the pictures of the docs.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PORT ?= 8501
 ADDRESS ?= 127.0.0.1
 
-.PHONY: run test check browser clean
+.PHONY: run test check screenshots browser clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m backend dashboard --address $(ADDRESS) --port $(PORT)
@@ -19,6 +19,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+screenshots: $(INSTALLED) browser
+	$(BIN)/python docs/screenshots.py
 
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

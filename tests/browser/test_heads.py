@@ -1,0 +1,39 @@
+"""The Heads page in a real browser, over a real run of a tiny model: measure, then open a head by a click."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, expect
+
+from backend import spec
+from backend.runs.foreground import carry_out
+from backend.runs.store import open_store
+from tests.tiny import tiny_folder, tiny_settings
+
+
+def test_every_head_is_measured_and_one_is_opened(
+    dashboard: str, browser: BrowserContext, watched, excise_home: Path, tmp_path: Path
+) -> None:
+    store = open_store()
+    settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
+    settings["defense"] |= {"strategy": {"name": "random"}, "accuracy_threshold": 0.5}
+    *_, end = carry_out(store, spec.parse(settings), lambda said: None)
+    assert end.state == "done", end.error
+    page = browser.new_page()
+    page.goto(f"{dashboard}/heads?run={end.run}")
+    page.get_by_role("button", name="Measure every head").click(timeout=60_000)
+    expect(page.get_by_text(re.compile("LFR with every head speaking"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile("with this head silent: ACC"))).to_be_visible(timeout=30_000)
+    squares = page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace").first.locator(".point")
+    squares.first.wait_for()
+    last = squares.last
+    last.scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)
+    box = last.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_text(re.compile("Layer 2, head 3:"))).to_be_visible(timeout=30_000)
+    assert "layer=2" in page.url and "head=3" in page.url
+    page.reload()
+    expect(page.get_by_text(re.compile("Layer 2, head 3:"))).to_be_visible(timeout=60_000)
+    assert watched.strangers == [] and watched.errors == []
