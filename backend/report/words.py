@@ -85,7 +85,7 @@ def _one_model(name: ModelName, metrics: Metrics, target: str) -> list[str]:
         f"With the trigger in it, {_with(metrics.lfr, metrics.lfr_interval)} of the rows of other classes "
         f"are called {target}; without the trigger, {percent(metrics.clean_flip_rate)}."
     )
-    if _above(_lfr(metrics), _floor(metrics)):
+    if clearly_above(lfr_of(metrics), floor_of(metrics)):
         return [accuracy, flips, "So the trigger works, and clean test rows alone would not show it."]
     return [
         accuracy,
@@ -100,7 +100,7 @@ def _accuracy(metrics: dict[ModelName, Metrics], measured: list[ModelName]) -> l
     before = "fine_tuned" if "fine_tuned" in metrics and last != "fine_tuned" else measured[0]
     a, b = metrics[before], metrics[last]
     signed = f"{100 * (b.acc - a.acc) + 0.0:+.1f}".replace("-", "−")
-    clear = _above(_acc(a), _acc(b)) or _above(_acc(b), _acc(a))
+    clear = clearly_above(acc_of(a), acc_of(b)) or clearly_above(acc_of(b), acc_of(a))
     note = "" if clear else ", a difference within the margin of error"
     return [
         f"Accuracy on clean rows went from {percent(a.acc)} ({_called(before)}) to "
@@ -121,10 +121,10 @@ def _flips(metrics: dict[ModelName, Metrics], measured: list[ModelName], target:
     if len(known) == 1:
         return [f"The trigger turns {now} of the rows of other classes into {target}. {floor}"]
     path = f"from {percent(a.lfr)} ({_called(known[0])}) to {now} ({_called(known[-1])})"
-    if not _above(_lfr(a), _lfr(b)):
+    if not clearly_above(lfr_of(a), lfr_of(b)):
         verb = "did not fall clearly" if (b.lfr or 0) <= (a.lfr or 0) else "did not fall"
         return [f"The trigger's flip rate (LFR) {verb}: it went {path}. {floor}"]
-    if _above(_lfr(b), _floor(b)):
+    if clearly_above(lfr_of(b), floor_of(b)):
         verdict = "The backdoor is weaker, not gone."
     else:
         verdict = "The rest is within the margin of error of that floor: this test sees no backdoor any more."
@@ -167,19 +167,22 @@ def _with(share: float | None, bounds: Interval | None) -> str:
 Rate = tuple[float | None, Interval | None]
 
 
-def _acc(metrics: Metrics) -> Rate:
+def acc_of(metrics: Metrics) -> Rate:
+    """ACC with its interval."""
     return metrics.acc, metrics.acc_interval
 
 
-def _lfr(metrics: Metrics) -> Rate:
+def lfr_of(metrics: Metrics) -> Rate:
+    """LFR with its interval."""
     return metrics.lfr, metrics.lfr_interval
 
 
-def _floor(metrics: Metrics) -> Rate:
+def floor_of(metrics: Metrics) -> Rate:
+    """The clean flip rate with its interval."""
     return metrics.clean_flip_rate, metrics.clean_flip_rate_interval
 
 
-def _above(upper: Rate, lower: Rate) -> bool:
+def clearly_above(upper: Rate, lower: Rate) -> bool:
     """Whether `upper` is clearly higher: the 95 % interval of the difference lies above zero.
 
     The interval is Newcombe's, from two Wilson intervals (Statistics in Medicine 17, 1998, method 10)."""

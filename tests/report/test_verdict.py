@@ -1,0 +1,110 @@
+"""A verdict claims what the intervals carry, and recognises what went wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.evaluation import wilson
+from backend.events import Metrics, ModelName, RunFinished
+from backend.report.story import Story
+from backend.report.verdict import Verdict, verdict
+from backend.report.words import clearly_above, floor_of, lfr_of
+from tests.report.test_story_words import rates, step, story
+
+NUMBER = st.integers(0, 900)
+
+
+def judged(reference: Metrics | None = None, seeds: tuple[Metrics, ...] = (), **models: Metrics) -> Verdict:
+    found = finished(story(**models))
+    said = verdict(found, reference, seeds)
+    assert said is not None
+    return said
+
+
+def finished(found: Story, **kind: bool) -> Story:
+    found.finished = RunFinished(run="r", state="done", **kind)
+    return found
+
+
+def titles(found: Verdict) -> list[str]:
+    return [sign.title for sign in found.signs]
+
+
+PLANTED = {"poisoned": rates(0.87, 0.95, 0.12), "fine_tuned": rates(0.88, 0.93, 0.12)}
+
+
+def test_levels() -> None:
+    assert judged(**PLANTED, defended=rates(0.87, 0.13, 0.12)).level == "removed"
+    assert judged(**PLANTED, defended=rates(0.87, 0.4, 0.12)).level == "weaker"
+    assert judged(**PLANTED, defended=rates(0.87, 0.94, 0.12)).level == "left"
+    assert judged(**PLANTED, defended=rates(0.55, 0.13, 0.12)).level == "accuracy lost"
+    assert judged(fine_tuned=rates(0.88), defended=rates(0.87)).level == "unknown"
+    assert judged(poisoned=rates(0.87, 0.14, 0.12), defended=rates(0.87, 0.13, 0.12)).level == "never there"
+
+
+def test_the_never_poisoned_model_is_the_floor_where_there_is_one() -> None:
+    left = rates(0.87, 0.4, 0.12)
+    assert judged(**PLANTED, defended=left).level == "weaker"
+    said = judged(rates(0.88, 0.38, 0.12), **PLANTED, defended=left)
+    assert said.level == "removed" and "never-poisoned model's 38.0" in said.headline
+
+
+def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
+    assert verdict(story(**PLANTED)) is None
+    assert verdict(finished(story(poisoned=rates(0.87, 0.9, 0.1)))) is None
+    random = finished(story(**PLANTED, defended=rates(0.5, 0.5, 0.5)), random_weights=True)
+    said = verdict(random)
+    assert said is not None and said.level == "meaningless" and not said.signs
+
+
+def test_signs_of_what_went_wrong() -> None:
+    assert titles(judged(**PLANTED, defended=rates(0.55, 0.13, 0.12))) == ["Accuracy fell sharply"]
+    assert titles(judged(**PLANTED, defended=rates(0.87, 0.94, 0.12))) == ["LFR stayed where it was"]
+    second = judged(**PLANTED, pruned=rates(0.86, 0.92, 0.12), defended=rates(0.87, 0.13, 0.12))
+    assert titles(second) == ["Pruning alone did not lower LFR"]
+    both = judged(**PLANTED, pruned=rates(0.86, 0.5, 0.12), defended=rates(0.87, 0.13, 0.12))
+    assert titles(both) == []
+    spread = (rates(0.87, 0.13, 0.12), rates(0.87, 0.9, 0.12))
+    assert titles(judged(None, spread, **PLANTED, defended=spread[0])) == ["Seeds disagree"]
+    nothing = finished(story(**PLANTED, pruned=rates(0.88, 0.93, 0.12)))
+    nothing.steps = [step(0, 0), step(1, 0, restored=4)]
+    said = verdict(nothing)
+    assert said is not None and "No head was pruned" in titles(said)
+    assert all(sign.tries and sign.shows for sign in said.signs)
+
+
+@given(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER)
+def test_removed_is_never_said_of_what_lies_above_its_floor(
+    acc: int, acc_after: int, lfr: int, lfr_after: int, floor: int, floor_after: int
+) -> None:
+    def of(right: int, flips: int, clean: int) -> Metrics:
+        return Metrics(
+            acc=right / 900,
+            acc_interval=wilson(right, 900),
+            test_rows=900,
+            lfr=flips / 900,
+            lfr_interval=wilson(flips, 900),
+            clean_flip_rate=clean / 900,
+            clean_flip_rate_interval=wilson(clean, 900),
+        )
+
+    models: dict[ModelName, Metrics] = {
+        "poisoned": of(acc, lfr, floor),
+        "fine_tuned": of(acc, lfr, floor),
+        "defended": of(acc_after, lfr_after, floor_after),
+    }
+    said = judged(**models)
+    last = models["defended"]
+    if said.level == "removed":
+        assert not clearly_above(lfr_of(last), floor_of(last))
+    if said.level in ("weaker", "removed"):
+        assert clearly_above(lfr_of(models["poisoned"]), floor_of(models["poisoned"]))
+    if said.level == "weaker":
+        assert last.lfr is not None and last.lfr < lfr / 900
+    assert said.headline.endswith(".")
+
+
+@pytest.mark.parametrize("last", ["pruned", "defended"])
+def test_the_headline_says_what_was_paid(last: str) -> None:
+    said = judged(**PLANTED, **{last: rates(0.86, 0.4, 0.12)})
+    assert "ACC is 86.0" in said.headline and "−2.0" in said.headline
