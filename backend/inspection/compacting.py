@@ -1,0 +1,178 @@
+"""The defended model made compact: built, checked against the gated one, and measured beside it.
+
+No torch until something is built: pages read what was measured here."""
+
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.data import Rows
+from backend.data import load as load_data
+from backend.errors import UserError
+from backend.events import Head
+from backend.home import run_folder
+from backend.inspection.material import pairs
+from backend.runs.export import model_folder
+from backend.spec import RunSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from backend.encoding import Batch
+
+COMPACT_FOLDER = "compact"
+RECORD = "excise.json"
+TOLERANCE = 1e-4
+ROWS, BATCH_ROWS, ROUNDS = 128, 32, 5
+MOST_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A compact model beside the whole one: bytes of their weights, rows per second (float32, padded
+    batches of `batch_rows`, the median of passes that alternate between the two), and the largest
+    difference of their logits on the same `rows`."""
+
+    bytes_whole: int
+    bytes_compact: int
+    speed_whole: float
+    speed_compact: float
+    rows: int
+    batch_rows: int
+    device: str
+    difference: float
+
+
+def compact_folder(run: str) -> Path:
+    """Where a run's compact model is, once it is made."""
+    return run_folder(run) / COMPACT_FOLDER
+
+
+def measured(run: str) -> Measured | None:
+    """What was measured when the run's compact model was made; None if it is not made (yet)."""
+    try:
+        return Measured(**json.loads((compact_folder(run) / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def make_compact(run: str, spec: RunSpec, pruned: Sequence[Head]) -> Measured:
+    """Make the run's compact model, once, and say how it compares; loads torch.
+
+    Raises UserError if there is nothing to make it of, no row to check it on, or its logits differ
+    from the gated model's by more than 1e-4."""
+    found = measured(run)
+    if found is not None:
+        return found
+    whole = model_folder(run)
+    if whole is None:
+        raise UserError(f"Run {run} has no defended model. Only runs whose defense finished have one.")
+    if not pruned:
+        raise UserError(
+            f"Run {run} pruned no head, so a compact model would be the whole one. Take the zeroed model."
+        )
+    rows = _some_rows(run, spec)
+    target = compact_folder(run)
+    place = Path(tempfile.mkdtemp(prefix=f".{COMPACT_FOLDER}-", dir=target.parent))
+    try:
+        made = _build(whole, place, rows, spec.data.max_length, pruned)
+        (place / RECORD).write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
+        place.chmod(0o755)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(place, target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return made
+
+
+def _some_rows(run: str, spec: RunSpec) -> Rows:
+    """Test rows of the run, from its own folder where it has any: its data may be gone by now."""
+    kept = [pair.clean for pair in pairs(run, ROWS)]
+    if kept:
+        return Rows(kept, [0] * len(kept))
+    return load_data(spec.data).test.sample(ROWS, spec.seed)
+
+
+def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequence[Head]) -> Measured:
+    import numpy as np
+    from transformers import AutoTokenizer
+
+    from backend.device import probe
+    from backend.encoding import encode, to_device
+    from backend.heads import excise_compact
+    from backend.heads.gating import HeadGrid
+    from backend.heads.surgery import compact, save_compact
+    from backend.models import load_checkpoint, told
+
+    device = probe()
+    with told(str(whole)):
+        model, tokenizer = load_checkpoint(whole).eval(), AutoTokenizer.from_pretrained(whole)
+    encoded = encode(tokenizer, rows, max_length)
+    batches = [
+        to_device(encoded.batch(batch), device.torch_device)
+        for batch in encoded.batches_in_order(BATCH_ROWS)
+    ]
+    grid = HeadGrid(model)
+    gates = np.zeros(grid.shape, dtype=bool)
+    for head in pruned:
+        gates[head] = True
+    grid.gate(gates)
+    save_compact(compact(grid), place)
+    tokenizer.save_pretrained(place)
+    small = excise_compact.load(place)[0].to(device.torch_device)
+    difference = max(_difference(model, small, batch) for batch in batches)
+    if not difference <= TOLERANCE:
+        raise UserError(
+            f"The compact model's logits differ from the gated model's by {difference:.1g}, more than "
+            f"{TOLERANCE:g} allows, so it was not kept. Take the zeroed model, and tell us of this one."
+        )
+    # The whole model as its users run it: no gates, the library's own attention.
+    grid.gate(gates & False)
+    model.set_attn_implementation("sdpa")
+    speed_whole, speed_compact = _speeds([model, small], batches, len(rows))
+    return Measured(
+        bytes_whole=(whole / "model.safetensors").stat().st_size,
+        bytes_compact=(place / excise_compact.WEIGHTS).stat().st_size,
+        speed_whole=speed_whole,
+        speed_compact=speed_compact,
+        rows=len(rows),
+        batch_rows=BATCH_ROWS,
+        device=device.name,
+        difference=difference,
+    )
+
+
+def _difference(one: "PreTrainedModel", other: "PreTrainedModel", batch: "Batch") -> float:
+    import torch
+
+    with torch.inference_mode():
+        return float((one(**batch).logits - other(**batch).logits).abs().max())
+
+
+def _speeds(models: "Sequence[PreTrainedModel]", batches: "Sequence[Batch]", rows: int) -> list[float]:
+    """Rows per second of each model: medians of passes over all batches, taken in turns so that what
+    else the machine does falls on all alike; fewer passes where they take long."""
+    import torch
+
+    def seconds(model: "PreTrainedModel") -> float:
+        began = time.perf_counter()
+        for batch in batches:
+            # Reading the numbers back waits for a device that works ahead.
+            model(**batch).logits.cpu()
+        return time.perf_counter() - began
+
+    with torch.inference_mode():
+        for model in models:
+            model(**batches[0])
+        began = time.perf_counter()
+        passes: list[list[float]] = []
+        while len(passes) < ROUNDS and (not passes or time.perf_counter() - began < MOST_SECONDS):
+            passes.append([seconds(model) for model in models])
+    return [rows / statistics.median(taken) for taken in zip(*passes, strict=True)]
