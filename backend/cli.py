@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -331,11 +331,26 @@ def show(run: RunId, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def export(run: RunId, folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
-    """Write a run's results, its specification and the defended model to a new folder."""
-    out.print(
-        f"Wrote {escape(str(exporting.export(open_store(), run, folder)))}", highlight=False, soft_wrap=True
-    )
+def export(
+    run: RunId,
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    model: Annotated[
+        Literal["zeroed", "compact"],
+        typer.Option(help="The defended model: any transformers loads it zeroed; compact it is smaller."),
+    ] = "zeroed",
+) -> None:
+    """Write a run's report, results and specification and the defended model to a new folder."""
+    from backend.inspection.compacting import measured
+    from backend.report import bundle, card
+
+    store = open_store()
+    written = bundle.export(store, run, folder, model)
+    out.print(f"Wrote {escape(str(written))}", highlight=False, soft_wrap=True)
+    if model == "compact" and (found := measured(store.run(run).id)) is not None:
+        compared = card.comparison_table(found)
+        rows = [dict(zip(compared.head, row, strict=True)) for row in compared.rows]
+        out.print(terminal.texts_table("Compact model", rows))
+        _say(card.how(found))
 
 
 @app.command()

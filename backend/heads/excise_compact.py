@@ -27,7 +27,8 @@ def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     The model is the library's own; only its attention projections are as narrow as the weights in the
     folder, and the library's attention takes the number of heads from their width.  Raises ImportError
-    for a transformers that counts heads otherwise, RuntimeError if weights are missing, left over or too wide."""
+    for a transformers that counts heads otherwise, RuntimeError for weights that are missing, left over
+    or too wide."""
     if int(transformers.__version__.split(".")[0]) < 5:
         raise ImportError(
             f"This model needs transformers 5 or newer; this is {transformers.__version__}. "

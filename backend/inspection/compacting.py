@@ -3,7 +3,6 @@
 No torch until something is built: pages read what was measured here."""
 
 import json
-import os
 import shutil
 import statistics
 import tempfile
@@ -63,7 +62,7 @@ def measured(run: str) -> Measured | None:
         return None
 
 
-def make_compact(run: str, spec: RunSpec, pruned: Sequence[Head]) -> Measured:
+def make_compact(run: str, spec: RunSpec | None, pruned: Sequence[Head]) -> Measured:
     """Make the run's compact model, once, and say how it compares; loads torch.
 
     Raises UserError if there is nothing to make it of, no row to check it on, or its logits differ
@@ -78,6 +77,11 @@ def make_compact(run: str, spec: RunSpec, pruned: Sequence[Head]) -> Measured:
         raise UserError(
             f"Run {run} pruned no head, so a compact model would be the whole one. Take the zeroed model."
         )
+    if spec is None:
+        raise UserError(
+            f"The settings of run {run} are not valid in this version of Excise, so there are no rows to "
+            "check a compact model on. Take the zeroed model."
+        )
     rows = _some_rows(run, spec)
     target = compact_folder(run)
     place = Path(tempfile.mkdtemp(prefix=f".{COMPACT_FOLDER}-", dir=target.parent))
@@ -86,7 +90,7 @@ def make_compact(run: str, spec: RunSpec, pruned: Sequence[Head]) -> Measured:
         (place / RECORD).write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
         place.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(place, target)
+        place.replace(target)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return made
@@ -116,8 +120,7 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
         model, tokenizer = load_checkpoint(whole).eval(), AutoTokenizer.from_pretrained(whole)
     encoded = encode(tokenizer, rows, max_length)
     batches = [
-        to_device(encoded.batch(batch), device.torch_device)
-        for batch in encoded.batches_in_order(BATCH_ROWS)
+        to_device(encoded.batch(batch), device.torch_device) for batch in encoded.batches_in_order(BATCH_ROWS)
     ]
     grid = HeadGrid(model)
     gates = np.zeros(grid.shape, dtype=bool)

@@ -1,13 +1,9 @@
-"""Results of a run as files: JSON, CSV, the specification, and the defended model."""
+"""Results of a run as plain data, JSON, CSV and YAML, and where it left its files."""
 
 import csv
 import errno
 import io
 import json
-import os
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -30,7 +26,6 @@ from backend.events import (
 )
 from backend.home import run_folder
 from backend.runs.records import RunRecord, curve
-from backend.runs.store import Store
 
 MODEL_FOLDER = "defended"
 STEP_COLUMNS = [
@@ -74,7 +69,7 @@ def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
         "steps": [step.model_dump(mode="json", exclude={"type", "run"}) for step in curve(events)],
         "scores": None,
         "warnings": list(dict.fromkeys(event.message for event in events if isinstance(event, Warned))),
-        "versions": _versions(record.id),
+        "versions": versions(record.id),
     }
     for event in events:
         if isinstance(event, HeadScores):
@@ -93,6 +88,32 @@ def pruned_heads(record: RunRecord, events: Iterable[Event]) -> list[Head]:
     return [head for step in curve(events) for head in step.pruned]
 
 
+def head_list(record: RunRecord, events: Iterable[Event]) -> dict[str, Any]:
+    """Which heads went, as plain data: `pruned` as (layer, head), counted from 0, layer 0 nearest the
+    input; `kept` the heads left by layer, None where the heads were never scored."""
+    known = list(events)
+    pruned = pruned_heads(record, known)
+    scores = next((event for event in reversed(known) if isinstance(event, HeadScores)), None)
+    kept = scores and [
+        [head for head in range(scores.heads) if (layer, head) not in pruned]
+        for layer in range(scores.layers)
+    ]
+    return {
+        "run": record.id,
+        "strategy": scores and scores.strategy,
+        "layers": scores and scores.layers,
+        "heads": scores and scores.heads,
+        "pruned": [list(head) for head in pruned],
+        "kept": kept,
+    }
+
+
+def spec_yaml(record: RunRecord) -> str:
+    """What the run was asked, as `python -m backend run` reads it."""
+    plain = record.settings if record.spec is None else record.spec.model_dump(mode="json")
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
 def metrics_of(record: RunRecord, events: Iterable[Event]) -> dict[ModelName, Metrics]:
     """Numbers of each model measured so far."""
     found: dict[ModelName, Metrics] = {
@@ -103,7 +124,8 @@ def metrics_of(record: RunRecord, events: Iterable[Event]) -> dict[ModelName, Me
     return found
 
 
-def _versions(run: str) -> dict[str, str]:
+def versions(run: str) -> dict[str, str]:
+    """Of Python and the libraries that the run was carried out with; empty before it has started."""
     try:
         return dict(json.loads((run_folder(run) / "versions.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -167,66 +189,9 @@ def model_folder(run: str) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
-def model_zip(run: str) -> Path:
-    """The defended model zipped, built once: unpacked, it is a folder for `from_pretrained`.
-
-    Raises UserError if the run made none, or the disk is full."""
-    folder = model_folder(run)
-    if folder is None:
-        raise UserError(f"Run {run} has no defended model. Only runs whose defense finished have one.")
-    target = run_folder(run) / f"{MODEL_FOLDER}.zip"
-    if target.is_file():
-        return target
-    with _room_for(target):
-        handle, name = tempfile.mkstemp(suffix=".zip", dir=target.parent)
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-                for path in sorted(folder.rglob("*")):
-                    if path.is_file():
-                        # Weights do not shrink: packing them would only cost time.
-                        packed = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
-                        archive.write(path, path.relative_to(folder), packed)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    return target
-
-
-def export(store: Store, run: str, folder: Path) -> Path:
-    """Write results.json, steps.csv, metrics.csv, spec.yaml and what there is of rewritings and model.
-
-    Gives back the folder.  Raises UserError, before anything is written, if it is not empty."""
-    record = store.run(run)
-    events = [event for _, event in store.events(record.id)]
-    folder = folder.expanduser().absolute()
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is not an empty folder. Name a new or an empty one.")
-    plain = results(record, events)
-    with _room_for(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            part.chmod(0o755)
-            (part / "results.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-            (part / "steps.csv").write_text(steps_csv(events), encoding="utf-8")
-            (part / "metrics.csv").write_text(metrics_csv(record, events), encoding="utf-8")
-            spec = yaml.safe_dump(plain["spec"], sort_keys=False, allow_unicode=True)
-            (part / "spec.yaml").write_text(spec, encoding="utf-8")
-            rows = rewritings(record.id)
-            if rows is not None:
-                shutil.copyfile(rows, part / rows.name)
-            model = model_folder(record.id)
-            if model is not None:
-                shutil.copytree(model, part / "model")
-            part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    return folder
-
-
 @contextmanager
-def _room_for(path: Path) -> Iterator[None]:
+def room_for(path: Path) -> Iterator[None]:
+    """Writing to `path`: a full disk or a folder that may not be written becomes a UserError."""
     try:
         yield
     except OSError as error:

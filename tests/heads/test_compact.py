@@ -60,8 +60,7 @@ def test_the_projections_hold_the_heads_left_alone(kind: str, tmp_path: Path) ->
     pruned = np.array([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], dtype=bool)
     grid.gate(pruned)
     folder = saved(grid, tmp_path)
-    names = {name: module for name, module in grid.model.named_modules()}
-    paths = {id(module): name for name, module in names.items()}
+    paths = {id(module): name for name, module in grid.model.named_modules()}
     with safe_open(folder / excise_compact.WEIGHTS, "pt") as file:
         for site, left in zip(grid.sites, (2, 4, 1), strict=True):
             for linear in (site.query, site.key, site.value):

