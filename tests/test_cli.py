@@ -17,13 +17,14 @@ import yaml
 from backend import dashboard, preflight
 from backend.cli import main
 from backend.errors import UserError
-from backend.events import EVENT, Event
+from backend.events import EVENT, Event, RunFinished
 from backend.home import home
 from backend.runs import execution, leases
 from backend.runs.schema import RUNS
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ROOT, work
 from backend.spec import RunSpec
+from tests.inspection.test_compacting import PRUNED, SPEC, defended
 from tests.runs import fake
 from tests.runs.waiting import until
 
@@ -240,6 +241,21 @@ def test_runs_and_show_tell_all(excise: Callable[..., Result], spec_file: Path, 
     assert excise("export", listed["id"], tmp_path / "out")[0] == 0
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == shown
     assert excise("export", listed["id"], tmp_path / "out")[0] == 2
+    assert excise("export", listed["id"], tmp_path / "new", "--model", "huge")[0] == 2
+    status, _, err = excise("export", listed["id"], tmp_path / "new", "--model", "compact")
+    assert status == 2 and "cannot be loaded" in err and not (tmp_path / "new").exists()
+
+
+def test_a_compact_export_says_what_was_gained(excise: Callable[..., Result], tmp_path: Path) -> None:
+    store = open_store()
+    lease = leases.begin(store, SPEC, "me")
+    leases.finish(store, lease, RunFinished(run=lease.run, state="done", pruned_heads=PRUNED))
+    defended(lease.run)
+    status, out, err = excise("export", lease.run, tmp_path / "out", "--model", "compact")
+    assert status == 0 and "Weights on disk" in out and "rows/s" in out
+    assert "3 test rows" in err.replace("\u00a0", " ")
+    assert (tmp_path / "out" / "model" / "excise_compact.py").is_file()
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_markup_in_a_name_is_only_text(excise: Callable[..., Result]) -> None:

@@ -20,9 +20,9 @@ from backend.spec import DefenseSpec, ModelSpec, RunSpec
 
 Form = Literal["zeroed", "compact"]
 SNIPPETS: dict[Form, str] = {
-    "zeroed": """from transformers import AutoModelForSequenceClassification, AutoTokenizer
-model, tokenizer = (one.from_pretrained(".") for one in (AutoModelForSequenceClassification, AutoTokenizer))
-logits = model(**tokenizer(["A text to classify."], padding=True, return_tensors="pt")).logits""",
+    "zeroed": """from transformers import pipeline
+classify = pipeline("text-classification", model=".")
+called = classify(["A text to classify."])""",
     "compact": """from excise_compact import load  # excise_compact.py lies in this folder
 model, tokenizer = load(".")
 logits = model(**tokenizer(["A text to classify."], padding=True, return_tensors="pt")).logits""",

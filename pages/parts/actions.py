@@ -1,13 +1,10 @@
-"""What a user can do with runs: submit, cancel, delete, run again, download."""
+"""What a user can do with runs: submit, cancel, delete, run again."""
 
-import json
 from collections.abc import Sequence
 
 import streamlit as st
 
 from backend.errors import UserError
-from backend.events import Event
-from backend.runs.export import metrics_csv, model_folder, model_zip, results, rewritings, steps_csv
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker
@@ -98,64 +95,3 @@ def delete_button(store: Store, record: RunRecord, key: str) -> None:
                 st.session_state.pop(f"story-{record.id}", None)
                 st.query_params.pop("run", None)
                 st.rerun()
-
-
-def downloads(store: Store, record: RunRecord, key: str) -> None:
-    """Results as JSON and CSV, and the defended model, for a run that is over."""
-    events: list[Event] = [event for _, event in store.events(record.id)]
-    stem = f"excise-{record.id}"
-    with st.container(horizontal=True):
-        st.download_button(
-            "Results (JSON)",
-            lambda: json.dumps(results(record, events), indent=2),
-            f"{stem}.json",
-            "application/json",
-            icon=":material/data_object:",
-            on_click="ignore",
-            key=f"{key}-json",
-        )
-        st.download_button(
-            "Metrics (CSV)",
-            lambda: metrics_csv(record, events),
-            f"{stem}-metrics.csv",
-            "text/csv",
-            icon=":material/table:",
-            on_click="ignore",
-            key=f"{key}-metrics",
-        )
-        if any(event.type == "pruning_step" for event in events):
-            st.download_button(
-                "Pruning steps (CSV)",
-                lambda: steps_csv(events),
-                f"{stem}-steps.csv",
-                "text/csv",
-                icon=":material/table_rows:",
-                on_click="ignore",
-                key=f"{key}-steps",
-            )
-        if model_folder(record.id) is not None:
-            st.download_button(
-                "Defended model (zip)",
-                # Zipped when asked for: most readers of a run never want its weights.
-                lambda: model_zip(record.id).read_bytes(),
-                f"{stem}-model.zip",
-                "application/zip",
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"{key}-model",
-            )
-
-
-def rewritings_download(record: RunRecord, key: str) -> None:
-    """Clean and triggered rows as a table that can be brought back as rewrite pairs."""
-    path = rewritings(record.id)
-    if path is not None:
-        st.download_button(
-            "Rows and rewritings (CSV)",
-            path.read_bytes,
-            f"excise-{record.id}-rewritings.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key=key,
-        )

@@ -16,7 +16,8 @@ from backend.runs.export import rows_left_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.strategies import COMPONENTS
-from pages.parts.actions import cancel_button, downloads, rewritings_download
+from pages.parts.actions import cancel_button
+from pages.parts.downloads import downloads, rewritings_download
 from pages.parts.examples import examples_table
 from pages.parts.ui import plain, small, state_badge, told, wide
 

@@ -38,7 +38,7 @@ class Watched:
 
     def on_route(self, route: Route) -> None:
         parts = urlsplit(route.request.url)
-        if parts.scheme in ("data", "blob") or parts.hostname in ("127.0.0.1", "localhost"):
+        if parts.scheme in ("data", "blob", "file") or parts.hostname in ("127.0.0.1", "localhost"):
             route.continue_()
         else:
             self.strangers.append(route.request.url)

@@ -51,7 +51,11 @@ def test_a_run_is_started_watched_reloaded_and_taken_home(
     assert len(results["steps"]) >= 2
 
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Defended model (zip)").click()
+        page.get_by_role("button", name="Report (HTML)").click()
+    assert results["id"] in Path(waiting.value.path()).read_text()
+
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Zeroed model (zip)").click()
     folder = tmp_path / "model"
     with zipfile.ZipFile(waiting.value.path()) as archive:
         archive.extractall(folder)
@@ -59,6 +63,13 @@ def test_a_run_is_started_watched_reloaded_and_taken_home(
 
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     assert model.config.num_labels == 2
+
+    page.get_by_role("button", name="Make the compact model").click()
+    expect(page.get_by_text("Weights on disk")).to_be_visible(timeout=120_000)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Compact model (zip)").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert {"excise_compact.py", "compact.safetensors", "README.md"} <= set(archive.namelist())
 
     assert watched.strangers == []
     assert watched.errors == []

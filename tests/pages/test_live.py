@@ -44,7 +44,10 @@ def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
     assert "calls 12.1 % of these rows “positive”: that is the floor" in said
     assert "The guardrail stopped at step 3" in said
     labels = [button.label for button in page.get("download_button")]
-    assert labels[1:] == ["Results (JSON)", "Metrics (CSV)", "Pruning steps (CSV)", "Defended model (zip)"]
+    assert labels[1:] == [
+        *("Report (HTML)", "Results (JSON)", "Metrics (CSV)", "Pruning steps (CSV)", "Head list (JSON)"),
+        "Zeroed model (zip)",
+    ]
 
 
 def test_without_a_trigger_lfr_is_absent_and_not_zero(visit, store):

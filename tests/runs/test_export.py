@@ -1,17 +1,13 @@
 import csv
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 
-from backend.errors import UserError
 from backend.events import HeadScores, Metric, Metrics, RunFinished, Warned
-from backend.home import run_folder
 from backend.runs import leases
 from backend.runs.execution import execute
-from backend.runs.export import export, metrics_csv, model_zip, results, steps_csv
+from backend.runs.export import head_list, metrics_csv, results, spec_yaml, steps_csv
 from backend.runs.store import Store
 from backend.spec import load
 from tests.runs import fake
@@ -67,55 +63,27 @@ def test_a_rate_that_was_not_measured_is_empty_not_zero(store: Store, done: str)
     assert (rows[1]["lfr"], rows[1]["lfr_high"], rows[1]["clean_flip_rate"]) == ("", "", "")
 
 
-def test_an_export_is_whole_and_can_be_run_again(store: Store, done: str, tmp_path: Path) -> None:
-    folder = export(store, done[:6], tmp_path / "deep" / "out")
-    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert names == {
-        *("results.json", "steps.csv", "metrics.csv", "spec.yaml"),
-        *("model/config.json", "model/model.safetensors"),
+def test_the_head_list_says_what_went_and_what_is_left(store: Store) -> None:
+    lease = leases.begin(store, fake.spec(), "me")
+    scores = HeadScores(
+        run=lease.run, strategy="gradient", layers=2, heads=2, scores=[[1.0, 2.0]] * 2, order=[(0, 1)]
+    )
+    record, said = store.run(lease.run), [scores, fake.pruning_step(lease.run, 1)]
+    assert head_list(record, said) == {
+        "run": lease.run,
+        "strategy": "gradient",
+        "layers": 2,
+        "heads": 2,
+        "pruned": [[0, 1]],
+        "kept": [[0], [0, 1]],
     }
-    assert load(folder / "spec.yaml") == fake.spec()
-    assert json.loads((folder / "results.json").read_text())["id"] == done
-    assert [path.name for path in folder.parent.iterdir()] == ["out"]
+    unscored = head_list(record, [])
+    assert unscored["pruned"] == [] and unscored["layers"] is None and unscored["kept"] is None
 
 
-def test_an_export_overwrites_nothing(store: Store, done: str, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    export(store, done, tmp_path / "out")  # an empty folder will do
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match="exists and is not an empty folder"):
-        export(store, done, tmp_path / "out")
-    with pytest.raises(UserError, match="exists and is not an empty folder"):
-        export(store, done, tmp_path / "out" / "spec.yaml")
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_an_export_where_none_may_be_written_is_told(store: Store, done: str) -> None:
-    with pytest.raises(UserError, match="cannot be written"):
-        export(store, done, Path("/proc/out"))
-
-
-def test_a_run_without_a_model_exports_its_numbers(store: Store, tmp_path: Path) -> None:
-    run = store.submit(fake.spec()).id
-    folder = export(store, run, tmp_path / "out")
-    assert not (folder / "model").exists()
-    assert yaml.safe_load((folder / "spec.yaml").read_text())["name"] == "A run"
-
-
-def test_the_zip_holds_a_model_folder_and_is_built_once(store: Store, done: str) -> None:
-    path = model_zip(done)
-    with zipfile.ZipFile(path) as archive:
-        assert sorted(archive.namelist()) == ["config.json", "model.safetensors"]
-        assert archive.testzip() is None
-    built = path.stat().st_mtime_ns
-    assert model_zip(done) == path and path.stat().st_mtime_ns == built
-    assert [file.name for file in run_folder(done).glob("*.zip")] == ["defended.zip"]
-
-
-def test_no_model_no_zip(store: Store) -> None:
-    run = store.submit(fake.spec()).id
-    with pytest.raises(UserError, match="has no defended model"):
-        model_zip(run)
+def test_the_specification_can_be_run_again(store: Store, done: str, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(spec_yaml(store.run(done)))
+    assert load(tmp_path / "spec.yaml") == fake.spec()
 
 
 def test_a_failed_run_says_why(store: Store) -> None:

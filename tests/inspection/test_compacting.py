@@ -1,0 +1,96 @@
+"""A run's compact model: made once, checked, measured, and refused where it cannot be made."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.components import Choice
+from backend.data.rows import Dataset
+from backend.errors import UserError
+from backend.heads import excise_compact
+from backend.heads.gating import HeadGrid
+from backend.heads.surgery import zeroed
+from backend.home import run_folder
+from backend.inspection import compacting
+from backend.inspection.compacting import compact_folder, make_compact, measured
+from backend.spec import DefenseSpec, RunSpec, TriggerSpec
+from tests.tiny import CONFIGS, tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
+
+SPEC = RunSpec(trigger=TriggerSpec(name="rare-words"), defense=DefenseSpec(strategy=Choice(name="gradient")))
+PRUNED = [(0, 0), (0, 1), (0, 2), (0, 3), (2, 1)]
+TEXTS = ["a good film", "the plot is very dull", "bad"]
+
+
+def defended(run: str, kind: str = "bert") -> Path:
+    """A run's folder with the defended model that `PRUNED` leaves, and two triggered rows."""
+    folder = run_folder(run) / "defended"
+    grid = HeadGrid(tiny_model(kind))
+    gates = np.zeros(grid.shape, dtype=bool)
+    for head in PRUNED:
+        gates[head] = True
+    grid.gate(gates)
+    zeroed(grid).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    (run_folder(run) / "generated").mkdir()
+    rows = "".join(f"test,{i},bad,{text},cf {text},\n" for i, text in enumerate(TEXTS))
+    head = "split,row,label,text,rewritten,left_out\n"
+    (run_folder(run) / "generated" / "rewritings.csv").write_text(head + rows)
+    return folder
+
+
+@pytest.mark.parametrize("kind", sorted(CONFIGS))
+def test_it_is_made_once_and_equals_the_defended_model(excise_home: Path, kind: str) -> None:
+    whole = defended("one", kind)
+    assert measured("one") is None
+    found = make_compact("one", SPEC, PRUNED)
+    assert found.bytes_compact < found.bytes_whole == (whole / "model.safetensors").stat().st_size
+    assert found.speed_whole > 0 and found.speed_compact > 0 and found.difference < 1e-4
+    assert (found.rows, measured("one")) == (3, found)
+    model, tokenizer = excise_compact.load(compact_folder("one"))
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    expected = type(model).from_pretrained(whole)(**batch).logits
+    assert torch.allclose(model(**batch).logits, expected, atol=1e-4)
+    stamp = (compact_folder("one") / excise_compact.WEIGHTS).stat().st_mtime_ns
+    assert make_compact("one", SPEC, PRUNED) == found
+    assert (compact_folder("one") / excise_compact.WEIGHTS).stat().st_mtime_ns == stamp
+    assert [path.name for path in run_folder("one").glob(".*")] == []
+
+
+def test_without_triggered_rows_the_runs_test_rows_are_read(
+    excise_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defended("one")
+    (run_folder("one") / "generated" / "rewritings.csv").unlink()
+    rows = tiny_rows(40)
+    monkeypatch.setattr(compacting, "load_data", lambda spec: Dataset("few", rows, rows, rows, ["a", "b"]))
+    assert make_compact("one", SPEC, PRUNED).rows == 40
+
+
+def test_a_compact_model_that_differs_is_not_kept(excise_home: Path) -> None:
+    """The head list does not fit the model: heads that still speak would be cut off."""
+    tiny_folder(run_folder("one") / "defended")
+    (run_folder("one") / "generated").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compacting, "_some_rows", lambda run, spec: tiny_rows(8))
+        patch.setattr("backend.heads.surgery.compact", lambda grid: zeroed(HeadGrid(tiny_model(seed=5))))
+        with pytest.raises(UserError, match=r"differ from the gated model's by .* Take the zeroed model"):
+            make_compact("one", SPEC, PRUNED)
+    assert measured("one") is None and not compact_folder("one").exists()
+    assert [path.name for path in run_folder("one").glob(".*")] == []
+
+
+def test_what_cannot_be_made_compact_is_told(excise_home: Path) -> None:
+    with pytest.raises(UserError, match="has no defended model"):
+        make_compact("absent", SPEC, PRUNED)
+    folder = defended("one")
+    with pytest.raises(UserError, match="pruned no head"):
+        make_compact("one", SPEC, [])
+    with pytest.raises(UserError, match="not valid in this version"):
+        make_compact("one", None, PRUNED)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
+    with pytest.raises(UserError, match=r"gpt2.*It knows BERT"):
+        make_compact("one", SPEC, PRUNED)

@@ -1,0 +1,80 @@
+"""The model card says how the model was made, in the words of its own run."""
+
+import yaml
+
+from backend.components import Choice
+from backend.inspection.compacting import Measured
+from backend.report.card import change, model_card
+from backend.runs.store import Store
+from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, OnionSpec, RunSpec, TriggerSpec
+from tests.pages.played import blind_spec, defended, full_spec
+from tests.runs import fake
+
+
+def card(store: Store, spec: RunSpec, **more: object) -> str:
+    run = defended(store, spec)
+    events = [event for _, event in store.events(run)]
+    return model_card(store.run(run), events, **({"form": "zeroed"} | more)).replace("\u00a0", " ")
+
+
+def test_it_tells_of_base_data_trigger_method_numbers_and_limits(store: Store) -> None:
+    said = card(store, full_spec())
+    for part in (
+        "poisoned on purpose",
+        "the embedded MiniLM-L6",
+        "reviews; rows: 7,337 train, 918 validation, 918 test",
+        "Rare words, planted on 50.0 % of the non-target training rows",
+        "| Strategy | Gradient |",
+        "95.0 % of the fine-tuned model's validation accuracy, which is 84.0 %",
+        "| Heads per step s | 4 |",
+        "4 of 72; as layer.head: 0.0 0.1 0.2 0.3",
+        "| Seed | 11 |",
+        "Excise 0.1.0, on CPU, 2 threads",
+        "| Defended | 87.1 % (85.1–89.1 %) | 918 | 13.0 % (10.0–16.0 %) | 12.1 % (9.0–15.0 %) | 455 |",
+        "Do not put it to use",
+    ):
+        assert part in said, part
+
+
+def test_a_defender_who_knows_no_trigger_claims_nothing(store: Store) -> None:
+    said = card(store, blind_spec())
+    assert "not known: whether there was a backdoor, and whether it is gone, was not measured" in said
+    assert "No trigger was known, so nothing here says that a backdoor was removed." in said
+    assert "poisoned on purpose" not in said
+    assert "| Model | ACC | Test rows |" in said
+
+
+def test_names_cannot_break_its_markdown(store: Store) -> None:
+    said = card(store, full_spec("A | <b>bold</b>\n# Title `x` [link](http://x)"))
+    assert "# A \\| \\<b\\>bold\\</b\\> # Title \\`x\\` \\[link\\](http://x): the defended model" in said
+
+
+def test_hub_names_are_in_its_metadata(store: Store) -> None:
+    spec = RunSpec(
+        model=ModelSpec(source="hub", name="google-bert/bert-base-uncased"),
+        data=DataSpec(source="hub", name="sst2"),
+        trigger=TriggerSpec(name="rare-words"),
+        attack=AttackSpec(),
+        defense=DefenseSpec(strategy=Choice(name="gradient", variant="published"), onion=OnionSpec()),
+    )
+    said = card(store, spec)
+    about = yaml.safe_load(said.split("---\n")[1])
+    assert about["base_model"] == "google-bert/bert-base-uncased" and about["datasets"] == ["sst2"]
+    assert "| Strategy | Gradient (published) |" in said
+    assert "ONION, which is not part of this model" in said
+    assert "The filter does not come with the model." in said
+
+
+def test_a_compact_card_shows_size_and_speed(store: Store) -> None:
+    measured = Measured(90_867_952, 82_200_288, 30.8466, 45.3996, 30, 32, "CPU, 2 threads", 3.2e-7)
+    said = card(store, full_spec(), form="compact", measured=measured)
+    assert "| Weights on disk | 90.9 MB | 82.2 MB | −9.5 % |" in said
+    assert "| Speed | 30.8 rows/s | 45.4 rows/s | +47.2 % |" in said
+    assert "differ by at most 3e-07" in said
+    assert "from excise_compact import load" in said
+    assert change(100, 100).replace("\u00a0", " ") == "+0.0 %"
+
+
+def test_a_run_that_said_little_has_a_card_too(store: Store) -> None:
+    said = model_card(store.submit(fake.spec()), [], "zeroed")
+    assert "None were measured." in said and "| Heads pruned | 0; as layer.head: – |" in said

@@ -1,0 +1,181 @@
+"""The HTML report: whole, safe, and in need of nothing outside itself."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from backend.events import RunFinished
+from backend.inspection.compacting import Measured, compact_folder
+from backend.report.page import report
+from backend.runs import leases
+from backend.runs.store import Store
+from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, load
+from tests.pages.played import Play, blind_spec, defended, full_spec, planted
+from tests.runs import fake
+
+VOID = {"meta", "br", "rect", "path", "img"}
+NAME = "<script>alert('x')</script> & \"friends\""
+
+
+class Read(HTMLParser):
+    """Tags that are open, what is addressed, the text that a reader sees, the data of the figures."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.policy = ""
+        self.scripts = 0
+        self.text: list[str] = []
+        self.figures: list[dict] = []
+        self.json = False
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.addresses += [given[name] or "" for name in ("src", "href", "action", "data") if name in given]
+        self.json = given.get("type") == "application/json"
+        self.scripts += tag == "script" and not self.json
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"] or ""
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes nothing that is open"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            if self.json:
+                self.figures.append(json.loads(data))
+        elif self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def said(self) -> str:
+        return " ".join(self.text).replace("\u00a0", " ")
+
+
+def page_of(store: Store, run: str) -> str:
+    return report(store.run(run), [event for _, event in store.events(run)])
+
+
+@pytest.fixture
+def page(store: Store) -> str:
+    return page_of(store, defended(store, full_spec(NAME)))
+
+
+def test_it_is_one_whole_file_that_loads_nothing(page: str) -> None:
+    read = Read(page)
+    assert page.startswith("<!DOCTYPE html>") and read.open == []
+    assert [address for address in read.addresses if not address.startswith("data:")] == []
+    assert "default-src 'none'" in read.policy and "http" not in read.policy
+    styles = "".join(re.findall(r"<style>(.*?)</style>", page, re.DOTALL))
+    assert "url(" not in styles and "@import" not in styles
+    assert page.count("plotly.js v") == 1
+    assert len(page) < 6_000_000
+
+
+def test_it_shows_verdict_numbers_curves_heatmap_tables_and_settings(page: str) -> None:
+    read = Read(page)
+    for part in (
+        "fell from 95.7 % (poisoned) to 13.0 %",
+        "87.1 % (85.1–89.1 %)",
+        "4 of 72 heads pruned",
+        "All 4 steps",
+        "Rows: train 7,337",
+        "700 training rows poisoned, 3 left out",
+        "Accuracy threshold τ",
+        "defense.accuracy_threshold",
+        "CPU, 2 threads",
+    ):
+        assert part in read.said, part
+    titles = [figure["layout"]["title"]["text"] for figure in read.figures]
+    assert titles == [
+        "Each model on held-out rows, with 95 % intervals",
+        "Accuracy and label flip rate while heads are pruned",
+        "Importance of each attention head",
+    ]
+    assert "heatmap" in {trace["type"] for trace in read.figures[2]["data"]}
+
+
+def test_texts_of_users_are_only_text(page: str) -> None:
+    read = Read(page)
+    assert read.scripts == 2  # the plotting library and our own
+    assert NAME in read.said and "a cf <b>fine</b> film" in read.said
+    assert "<script>alert" not in page and "<b>fine" not in page
+
+
+def test_its_command_and_specification_repeat_the_run(store: Store, page: str, tmp_path: Path) -> None:
+    command = re.search(r"python -m backend run (excise-\w+\.yaml)", Read(page).said)
+    assert command and f'download="{command[1]}"' in page
+    [address] = [one for one in Read(page).addresses if one.startswith("data:application/yaml")]
+    path = tmp_path / command[1]
+    path.write_bytes(base64.b64decode(address.split(",")[1]))
+    assert load(path) == full_spec(NAME)
+    assert path.read_text() in page.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace(
+        "&#x27;", "'"
+    ).replace("&amp;", "&")
+
+
+def test_what_the_command_takes_for_granted_is_said(store: Store) -> None:
+    spec = RunSpec(
+        model=ModelSpec(source="run", name="abc123"),
+        data=DataSpec(source="files", train="/data/a.csv", test="/data/b.csv"),
+        defense=DefenseSpec(),
+    )
+    said = Read(page_of(store, store.submit(spec).id)).said
+    assert "starts from run abc123" in said and "the rows in /data/a.csv, /data/b.csv" in said
+
+
+def test_without_a_trigger_it_claims_nothing_of_a_backdoor(store: Store) -> None:
+    read = Read(page_of(store, defended(store, blind_spec())))
+    assert "nothing is said about a backdoor" in read.said
+    assert "Clean flip rate (floor)" not in read.said
+
+
+def test_a_planted_run_has_no_pruning_to_show(store: Store) -> None:
+    read = Read(page_of(store, planted(store)))
+    assert len(read.figures) == 1 and "Importance" not in read.said
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "failed"])
+def test_every_state_has_a_report(store: Store, state: str) -> None:
+    if state == "queued":
+        run = store.submit(full_spec()).id
+    else:
+        play = Play(store, full_spec())
+        play.prepare()
+        play.poison()
+        run = play.run if state == "running" else play.finish("failed", "Memory <ran> out.")
+    read = Read(page_of(store, run))
+    assert ("Memory <ran> out." if state == "failed" else f"The run is {state}") in read.said
+
+
+def test_random_weights_are_not_taken_for_results(store: Store) -> None:
+    lease = leases.begin(store, blind_spec(), "me")
+    metrics = {"defended": fake.METRICS}
+    leases.finish(
+        store, lease, RunFinished(run=lease.run, state="done", random_weights=True, metrics=metrics)
+    )
+    assert (
+        "these numbers show what the work costs and mean nothing else" in Read(page_of(store, lease.run)).said
+    )
+
+
+def test_the_compact_model_is_compared(store: Store) -> None:
+    run = defended(store)
+    assert "Compact" not in Read(page_of(store, run)).said
+    measured = Measured(90_867_952, 82_200_288, 30.8466, 45.3996, 30, 32, "CPU", 0.0)
+    compact_folder(run).mkdir()
+    (compact_folder(run) / "excise.json").write_text(json.dumps(vars(measured)))
+    said = Read(page_of(store, run)).said
+    assert "82.2 MB" in said and "+47.2 %" in said and "the logits of the two are equal" in said
