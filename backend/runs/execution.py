@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
+from backend import __version__
 from backend.errors import Cancelled, UserError, message_of
 from backend.events import Event, Progress, RunFinished, StageFinished
 from backend.home import run_folder
@@ -192,7 +193,7 @@ def _heartbeat(store: Store, lease: Lease, control: Control) -> Iterator[None]:
 def _note_versions(folder: Path) -> None:
     """What the run ran on, for its results: `versions.json`, of the process that worked on it last."""
     names = ("torch", "transformers", "accelerate", "datasets", "safetensors", "numpy")
-    versions: dict[str, Any] = {"python": sys.version.split()[0]}
+    versions: dict[str, Any] = {"excise": __version__, "python": sys.version.split()[0]}
     for name in names:
         try:
             versions[name] = metadata.version(name)

@@ -1,7 +1,6 @@
 """Results of a run as plain data, JSON, CSV and YAML, and where it left its files."""
 
 import csv
-import errno
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from backend.errors import UserError
+from backend import __version__
+from backend.errors import UserError, disk_is_full
 from backend.events import (
     DataReady,
     Event,
@@ -132,6 +132,11 @@ def versions(run: str) -> dict[str, str]:
         return {}  # the run has not started
 
 
+def made_with(run: str) -> str:
+    """The version of Excise that carried the run out; this one if the run does not say."""
+    return versions(run).get("excise", __version__)
+
+
 def steps_csv(events: Iterable[Event]) -> str:
     """One row per pruning step; heads as layer.head, separated by spaces."""
     rows = []
@@ -194,11 +199,13 @@ def room_for(path: Path) -> Iterator[None]:
     """Writing to `path`: a full disk or a folder that may not be written becomes a UserError."""
     try:
         yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
+    except Exception as error:
+        if disk_is_full(error):
             raise UserError(
                 f"The disk is full: {path} cannot be written. Free some space and try again."
             ) from error
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}). Choose another place."
-        ) from error
+        if isinstance(error, OSError):
+            raise UserError(
+                f"{path} cannot be written ({error.strerror or error}). Choose another place."
+            ) from error
+        raise

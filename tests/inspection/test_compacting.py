@@ -94,3 +94,15 @@ def test_what_cannot_be_made_compact_is_told(excise_home: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
     with pytest.raises(UserError, match=r"gpt2.*It knows BERT"):
         make_compact("one", SPEC, PRUNED)
+
+
+def test_a_full_disk_is_told(excise_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    defended("one")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("backend.heads.surgery.save_model", full)
+    with pytest.raises(UserError, match="disk is full"):
+        make_compact("one", SPEC, PRUNED)
+    assert measured("one") is None and [path.name for path in run_folder("one").glob(".*")] == []

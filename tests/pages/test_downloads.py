@@ -1,5 +1,7 @@
 """Take it with you: what a run that is over offers, and the compact model made on request."""
 
+from collections.abc import Iterator
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -15,6 +17,14 @@ from tests.pages.conftest import numbers, words
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 
 MAKE = "Make the compact model"
+
+
+@pytest.fixture
+def warm() -> Iterator[None]:
+    """A warm process over this test's own state folder."""
+    warm_process().close()
+    yield
+    warm_process().close()
 
 
 def labels(page: AppTest) -> list[str]:
@@ -48,7 +58,7 @@ def tiny_run(store: Store) -> str:
     return play.run
 
 
-def test_the_compact_model_is_made_beside_the_page_and_shown_with_its_gains(visit, store):
+def test_the_compact_model_is_made_beside_the_page_and_shown_with_its_gains(visit, store, warm):
     run = tiny_run(store)
     page = visit("defend", run=run)
     assert "The 5 pruned heads are gone from the weights" in words(page)
@@ -64,7 +74,6 @@ def test_the_compact_model_is_made_beside_the_page_and_shown_with_its_gains(visi
     page = visit("defend", run=run)
     assert "Compact model (zip)" in labels(page)
     assert MAKE not in [button.label for button in page.button]
-    warm_process().close()
 
 
 def test_what_stands_in_the_way_is_told(visit, store, monkeypatch: pytest.MonkeyPatch):

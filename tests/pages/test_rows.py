@@ -6,8 +6,8 @@ import io
 import pytest
 
 from backend.preview import Shown
+from backend.report.differences import difference
 from backend.spec import TriggerSpec
-from pages.parts.examples import difference
 from pages.parts.rows import pairs_csv
 from tests.pages.conftest import words
 from tests.pages.test_set_up import box, click

