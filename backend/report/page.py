@@ -195,7 +195,10 @@ def _again(record: RunRecord) -> str:
 
 def _needs(record: RunRecord) -> list[str]:
     """What the command takes for granted."""
-    notes = ["Numbers repeat exactly on the same kind of machine with the same versions (see the end)."]
+    notes = [
+        "Expect the same numbers on the same kind of machine with the same versions, which stand at the end; "
+        "other machines round otherwise."
+    ]
     spec = record.spec
     if spec is None:
         return notes
@@ -243,9 +246,9 @@ def _figure(name: str, figure: go.Figure) -> str:
     bare.update_xaxes(automargin=True).update_yaxes(automargin=True)
     # "<" must not end the script, whatever a label says.
     data = bare.to_json().replace("<", "\\u003c")
-    height = figure.layout.height
+    label, height = escape(figure.layout.title.text), figure.layout.height
     return (
-        f'<div class="figure" id="{name}" style="min-height:{height}px">'
+        f'<div class="figure" id="{name}" role="figure" aria-label="{label}" style="min-height:{height}px">'
         f'<script type="application/json">{data}</script></div>'
     )
 
