@@ -27,6 +27,7 @@ from backend.report.tables import (
     stages_table,
     steps_table,
 )
+from backend.report.verdict import verdict
 from backend.report.words import MODEL_TITLES, guardrail, meaning
 from backend.runs.export import made_with, metrics_of, pruned_heads, spec_yaml, versions
 from backend.runs.records import RunRecord
@@ -97,8 +98,11 @@ def _head(record: RunRecord, story: Story) -> str:
 
 
 def _verdict(record: RunRecord, story: Story) -> str:
-    """What the numbers mean, in sentences."""
+    """What became of the backdoor, what the numbers mean, and what went wrong, in sentences."""
     said = meaning(story)
+    if (judged := verdict(story)) is not None:
+        said.insert(0, judged.headline)
+        said += [f"{sign.title}: {sign.shows}. {sign.tries}" for sign in judged.signs]
     if record.problem is not None:
         said.append(record.problem)
     if record.state == "failed" and story.finished is not None and story.finished.error:
