@@ -20,9 +20,13 @@ Line = tuple[str, str, str, list[float | None]]
 """Name, colour, marker symbol and the shares of one line of the curve."""
 
 
-def pruning_curve(steps: Sequence[PruningStep]) -> go.Figure:
-    """ACC, LFR and validation accuracy in percent against heads pruned, with τ as a line."""
+def pruning_curve(steps: Sequence[PruningStep], upto: int | None = None) -> go.Figure:
+    """ACC, LFR and validation accuracy in percent against heads pruned, with τ as a line.
+
+    With `upto` only so many steps are drawn, on the axes of all."""
     figure = go.Figure()
+    reach = max([step.pruned_total + len(step.restored) for step in steps], default=0)
+    steps = steps[:upto]
     lines: list[Line] = [
         ("ACC, test", ACC, "circle", [step.acc for step in steps]),
         ("Accuracy, validation", VALIDATION, "diamond", [step.val_acc for step in steps]),
@@ -30,7 +34,6 @@ def pruning_curve(steps: Sequence[PruningStep]) -> go.Figure:
     if any(step.lfr is not None for step in steps):
         lines.append(("LFR, triggered test", LFR, "square", [step.lfr for step in steps]))
     x = [step.pruned_total for step in steps]
-    reach = max([step.pruned_total + len(step.restored) for step in steps], default=0)
     for name, colour, symbol, shares in lines:
         figure.add_scatter(
             x=x,
@@ -46,7 +49,7 @@ def pruning_curve(steps: Sequence[PruningStep]) -> go.Figure:
         )
     if steps:
         _add_threshold(figure, steps[-1].threshold, 1.16 * max(reach, 8))
-        _add_label(figure, lines, reach)
+        _add_label(figure, lines, max(x) if upto else reach)
     _add_restored(figure, steps)
     figure.update_xaxes(
         title="Heads pruned", range=[-0.3, max(reach, 8) * 1.16], rangemode="tozero", dtick=ticks(reach)

@@ -11,7 +11,7 @@ from backend.events import STAGE_TITLES, RowsTriggered
 from backend.report import figures
 from backend.report.numbers import GAP, count, duration, interval, percent, points
 from backend.report.story import Story, models_of, seconds_left, stages_of, tell
-from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, guardrail, meaning
+from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, guardrail
 from backend.runs.export import rows_left_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
@@ -19,7 +19,9 @@ from backend.strategies import COMPONENTS
 from pages.parts.actions import cancel_button
 from pages.parts.downloads import downloads, rewritings_download
 from pages.parts.examples import examples_table
+from pages.parts.replay import chosen_step, step_table
 from pages.parts.ui import plain, small, state_badge, told, wide
+from pages.parts.verdict import verdict_panel
 
 REFRESH_SECONDS = 1.0
 
@@ -47,7 +49,7 @@ def _view(store: Store, run: str, was_over: bool) -> None:
         story = story_of(store, record)
         _head(store, record, story)
         _now(record, story)
-        _meaning(record, story)
+        verdict_panel(store, record, story)
         _numbers(record, story)
         _charts(record, story)
         _details(record, story)
@@ -128,15 +130,6 @@ def _progress(story: Story) -> None:
     st.progress(min(1.0, progress.done / progress.total), text=plain(text))
 
 
-def _meaning(record: RunRecord, story: Story) -> None:
-    sentences = meaning(story)
-    if not sentences:
-        return
-    with st.container(border=True):
-        st.markdown("**What it means**" if record.over else "**What it means so far**")
-        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
-
-
 def _numbers(record: RunRecord, story: Story) -> None:
     """ACC and LFR of each model, with the change from the one before."""
     names = models_of(record.spec, story)
@@ -185,12 +178,16 @@ def _charts(record: RunRecord, story: Story) -> None:
         if not record.over:
             st.caption("The pruning curve and the head grid appear here once the heads have scores.")
         return
+    upto = chosen_step(record, story)
+    steps = story.steps[:upto]
     left, right = wide(2, f"charts-{record.id}")
     with left.container(border=True, height="stretch"):
         if story.steps:
             sampled = record.spec.defense.curve_rows if record.spec and record.spec.defense else None
             st.plotly_chart(
-                _drawn(f"curve-figure-{record.id}", story, lambda: figures.pruning_curve(story.steps)),
+                _drawn(
+                    f"curve-figure-{record.id}", story, upto, lambda: figures.pruning_curve(story.steps, upto)
+                ),
                 key=f"curve-{record.id}",
                 alt="Line chart of accuracy and label flip rate against the number of pruned heads",
             )
@@ -201,7 +198,7 @@ def _charts(record: RunRecord, story: Story) -> None:
             st.caption("The curve starts with the first pruning step.")
     with right.container(border=True, height="stretch"):
         st.plotly_chart(
-            _drawn(f"grid-figure-{record.id}", story, lambda: figures.head_grid(story.scores, story.steps)),
+            _drawn(f"grid-figure-{record.id}", story, upto, lambda: figures.head_grid(story.scores, steps)),
             key=f"grid-{record.id}",
             alt="Grid of attention heads by layer, coloured by importance, pruned heads crossed out",
         )
@@ -213,13 +210,17 @@ def _charts(record: RunRecord, story: Story) -> None:
             notes = COMPONENTS[chosen.name].variant_notes
             if note := notes.get(chosen.variant or ""):
                 st.caption(f":material/info: {plain(note)}")
+    if steps:
+        with st.expander("Pruning steps as a table", icon=":material/table_rows:"):
+            step_table(record, steps)
 
 
-def _drawn(key: str, story: Story, draw: Callable[[], go.Figure]) -> go.Figure:
+def _drawn(key: str, story: Story, upto: int, draw: Callable[[], go.Figure]) -> go.Figure:
     """The figure that was drawn last, unless there is something new to draw.
 
     A live page looks every second, and drawing would take time from the run on a small machine."""
-    stamp = (story.scores and story.scores.time, len(story.steps), story.steps and story.steps[-1].time)
+    newest = story.steps and story.steps[-1].time
+    stamp = (story.scores and story.scores.time, len(story.steps), newest, upto)
     kept: tuple[object, go.Figure] | None = st.session_state.get(key)
     if kept is None or kept[0] != stamp:
         kept = (stamp, draw())

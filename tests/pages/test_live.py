@@ -50,6 +50,45 @@ def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
     ]
 
 
+def test_a_done_run_has_a_verdict_with_its_signs(visit, store):
+    run = defended(store)
+    page = visit("defend", run=run)
+    said = words(page)
+    assert "Verdict" in said and "No backdoor is seen any more." in said
+    assert "its floor is the clean flip rate, 12.1 %" in said
+    # A model that was never poisoned, on the same rows and seed, is the better floor.
+    honest = defended(store, full_spec().model_copy(update={"attack": None}))
+    assert "never-poisoned model's" not in said
+    said = words(visit("defend", run=run))
+    assert "its floor is a never-poisoned model's 13.0 %" in said
+    assert "never-poisoned" not in words(visit("defend", run=honest))
+
+
+def test_a_run_under_way_has_no_verdict_yet(visit, store):
+    play = Play(store, full_spec())
+    play.prepare()
+    play.poison()
+    play.prune(steps=2, whole=False)
+    page = visit("defend", run=play.run)
+    assert "What it means so far" in words(page) and "Verdict" not in words(page)
+    assert not page.slider, "there is nothing to replay yet"
+
+
+def test_pruning_is_replayed_and_the_step_stays_in_the_address(visit, store):
+    run = defended(store)
+    page = visit("defend", run=run)
+    assert page.slider[0].value == 3
+    steps = next(frame.value for frame in page.dataframe if "Heads pruned" in frame.value)
+    assert list(steps["Step"]) == [3, 2, 1, 0]
+    assert list(steps["Restored"]) == ["0.5 0.4", "", "", ""]
+    page.slider[0].set_value(1).run()
+    steps = next(frame.value for frame in page.dataframe if "Heads pruned" in frame.value)
+    assert list(steps["Step"]) == [1, 0] and list(steps["Pruned (layer.head)"]) == ["0.0 0.1", ""]
+    assert page.query_params["step"] == "1"
+    assert visit("defend", run=run, step="2").slider[0].value == 2
+    assert visit("defend", run=run, step="<b>99").slider[0].value == 3
+
+
 def test_without_a_trigger_lfr_is_absent_and_not_zero(visit, store):
     page = visit("defend", run=defended(store, blind_spec()))
     said = words(page)

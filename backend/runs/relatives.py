@@ -1,0 +1,60 @@
+"""Other runs that a run's numbers are read beside: its never-poisoned reference, and its other seeds."""
+
+from typing import Any
+
+from backend.errors import UserError
+from backend.events import Metrics
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from backend.spec import RunSpec
+
+LATEST = 300
+"""Runs that are looked through, the newest first."""
+
+
+def never_poisoned(store: Store, record: RunRecord) -> Metrics | None:
+    """The numbers of the newest finished run that started from the same model without planting anything,
+    on the same data, trigger and seed; None if there is none."""
+    spec = _planted_spec(store, record)
+    if spec is None or spec.trigger is None:
+        return None
+    wanted = _origin(spec)
+    for other in store.runs(LATEST, states=["done"]):
+        if other.spec is None or other.spec.attack is not None or _origin(other.spec) != wanted:
+            continue
+        if other.final_metrics is not None and other.final_metrics.lfr is not None:
+            return other.final_metrics
+    return None
+
+
+def _planted_spec(store: Store, record: RunRecord) -> RunSpec | None:
+    """The specification that planted what the run defends: its own, or that of its victim's run."""
+    spec = record.spec
+    if spec is not None and spec.attack is None and spec.model.source == "run":
+        try:
+            return store.run(spec.model.name).spec
+        except UserError:  # it was deleted
+            return None
+    return spec if spec is not None and spec.attack is not None else None
+
+
+def _origin(spec: RunSpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json", include={"model", "data", "trigger", "seed"})
+
+
+def of_other_seeds(store: Store, record: RunRecord) -> list[Metrics]:
+    """The last numbers of this run and of finished ones that differ from it in their seed alone; empty if
+    there is no other."""
+    if record.spec is None or record.final_metrics is None:
+        return []
+    wanted = _but_seed(record.spec)
+    others = {
+        other.spec.seed: other.final_metrics
+        for other in reversed(store.runs(LATEST, states=["done"]))
+        if other.spec is not None and other.final_metrics is not None and _but_seed(other.spec) == wanted
+    }
+    return list(({record.spec.seed: record.final_metrics} | others).values()) if len(others) > 1 else []
+
+
+def _but_seed(spec: RunSpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json", exclude={"seed", "name", "share"})

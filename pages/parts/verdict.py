@@ -1,0 +1,61 @@
+"""A finished run's verdict with its evidence, and what went wrong."""
+
+import streamlit as st
+
+from backend.report.story import Story
+from backend.report.verdict import Level, Verdict, verdict
+from backend.report.words import meaning
+from backend.runs.records import RunRecord
+from backend.runs.relatives import never_poisoned, of_other_seeds
+from backend.runs.store import Store
+from pages.parts.ui import plain
+
+LEVELS: dict[Level, tuple[str, str, str]] = {
+    "removed": ("Not seen any more", ":material/verified:", "green"),
+    "weaker": ("Weaker", ":material/trending_down:", "orange"),
+    "left": ("Still there", ":material/report:", "red"),
+    "never there": ("Never took", ":material/block:", "gray"),
+    "accuracy lost": ("Accuracy lost", ":material/report:", "red"),
+    "unknown": ("Trigger unknown", ":material/help:", "gray"),
+    "meaningless": ("Random weights", ":material/casino:", "gray"),
+}
+
+
+def judged(store: Store, record: RunRecord, story: Story) -> Verdict | None:
+    """The run's verdict beside its reference and its other seeds, kept in the session once it is over."""
+    if not record.over:
+        return None
+    key = f"verdict-{record.id}"
+    if key not in st.session_state:
+        reference = never_poisoned(store, record)
+        st.session_state[key] = verdict(story, reference, of_other_seeds(store, record))
+    kept: Verdict | None = st.session_state[key]
+    return kept
+
+
+def badge(level: Level) -> None:
+    """The level in a word and a colour."""
+    title, icon, colour = LEVELS[level]
+    st.badge(title, icon=icon, color=colour)
+
+
+def verdict_panel(store: Store, record: RunRecord, story: Story) -> None:
+    """What became of the backdoor, by which numbers, and what to try next."""
+    sentences = meaning(story)
+    found = judged(store, record, story)
+    if not sentences:
+        return
+    with st.container(border=True):
+        if found is None:
+            st.markdown("**What it means so far**" if not record.over else "**What it means**")
+        else:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown("**Verdict**", width="content")
+                badge(found.level)
+            st.markdown(plain(found.headline))
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
+        for sign in found.signs if found else []:
+            st.warning(
+                f"**{plain(sign.title)}**: {plain(sign.shows)}. {plain(sign.tries)}",
+                icon=":material/troubleshoot:",
+            )
