@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from backend.report.comparison_figures import mark
 from backend.report.figures import FLOOR, finish
 from backend.report.numbers import percent
 from backend.studies.records import StudyRecord
@@ -23,8 +24,6 @@ STATE_MARKS = {
     "cancelled": ("Cancelled", "#E69F00", "triangle-up"),
     "waiting": ("Without a run", "#8A929A", "square-open"),
 }
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "pentagon")
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 
 
 def study_states(record: StudyRecord) -> go.Figure:
@@ -124,11 +123,7 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
             error_y=_error(row.acc),
             name=html.escape(row.defense),
             mode="markers",
-            marker={
-                "color": COLOURS[number % len(COLOURS)],
-                "symbol": SYMBOLS[number % len(SYMBOLS)],
-                "size": 11,
-            },
+            marker=mark(number),
             text=[
                 f"<b>{html.escape(row.defense)}</b><br>"
                 f"ACC {percent(row.acc.mean)}, LFR {percent(row.lfr.mean)}"

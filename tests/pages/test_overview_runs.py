@@ -58,7 +58,7 @@ def test_the_list_has_every_run_and_leaves_unknown_numbers_empty(visit, store):
 def test_a_run_is_opened_by_its_address_and_run_again(visit, store):
     run = defended(store)
     page = visit("runs", run=run)
-    assert "What it means" in words(page)
+    assert "No backdoor is seen any more" in words(page)
     click(page, "Run again")
     again = store.runs()[0]
     assert again.id != run and again.state == "queued" and again.spec == store.run(run).spec
