@@ -82,12 +82,8 @@ def test_a_page_that_is_first_asked_for_by_its_own_address_is_whole(
     page.goto(f"{dashboard}/runs")
     expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=60_000)
     links = page.get_by_test_id("stSidebarNav").get_by_role("link")
-    assert [name.splitlines()[-1].strip() for name in links.all_inner_texts()] == [
-        "Overview",
-        "Attack",
-        "Defend",
-        "Runs",
-        "Studies",
-    ]
+    titles = [name.splitlines()[-1].strip() for name in links.all_inner_texts()]
+    assert titles[0] == "Overview"
+    assert {"Attack", "Defend", "Heads", "Compare", "Runs", "Studies"} <= set(titles)
     assert watched.strangers == []
     assert watched.errors == []
