@@ -22,6 +22,7 @@ st.navigation(
         st.Page("pages/heads.py", title="Heads", icon=":material/apps:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
+        st.Page("pages/library.py", title="Library", icon=":material/inventory_2:"),
         st.Page("pages/studies.py", title="Studies", icon=":material/grid_view:"),
     ]
 ).run()

@@ -15,6 +15,7 @@ from pages.parts.quality import quality_panel
 from pages.parts.rows import edits_of, rows_panel
 from pages.parts.spec_form import (
     data_form,
+    from_library,
     loaded,
     model_form,
     name_input,
@@ -38,9 +39,10 @@ def set_up(runs: Store) -> None:
     """The form, the rows as they will be, and the start button."""
     default, key = DEFAULT, "attack"
     like = st.query_params.get("like")
-    if like:
-        with told():
+    with told():
+        if like:
             default, key = runs.run(like).spec or DEFAULT, f"attack-{like}"
+        default, key = from_library(default, key)
     settings, dataset = _choose(default, key)
     if dataset is None:
         return

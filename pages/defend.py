@@ -27,6 +27,7 @@ from pages.parts.picker import trigger_title
 from pages.parts.spec_form import (
     component_select,
     data_form,
+    from_library,
     loaded,
     model_form,
     name_input,
@@ -44,7 +45,7 @@ TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "No
 def set_up(runs: Store) -> None:
     default, key = DEFAULT, "defend"
     with told():
-        default, key = _defaults(runs)
+        default, key = from_library(*_defaults(runs))
     victims = [record for record in runs.runs(limit=200) if _has_poisoned_model(record)]
     if default.model.source == "run" and all(one.id != default.model.name for one in victims):
         with told():  # it is older than those

@@ -9,13 +9,14 @@ import streamlit as st
 from backend.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.errors import UserError
+from backend.library.remembered import keep_upload
 from backend.preview import Shown, reroll, rewrite, uses_model
 from backend.report.numbers import count
 from backend.spec import RunSpec, TriggerSpec
 from backend.triggers.pairs import read_both
 from backend.triggers.poison import drawing_order, non_target
 from pages.parts.examples import side_by_side
-from pages.parts.files import KINDS, save
+from pages.parts.files import KINDS
 from pages.parts.ui import plain, told
 
 PAGE = 6
@@ -183,7 +184,7 @@ def _bring(edits: Edits, key: str) -> None:
     brought = st.file_uploader("Table of rewritings", KINDS, key=f"{key}-bring")
     if brought is not None and st.button("Use these rewritings", key=f"{key}-use"):
         with told():
-            pairs = read_both(save(brought.name, brought.getvalue()))
+            pairs = read_both(keep_upload(brought.name, brought.getvalue()))
             if len(pairs) > MOST_EDITS:
                 raise UserError(
                     f"{brought.name} holds {len(pairs):,} rewritings; a run takes {MOST_EDITS:,} at most as "

@@ -10,8 +10,9 @@ from backend.components import Choice, Component, explain
 from backend.data.rows import Dataset
 from backend.errors import UserError
 from backend.known_models import EMBEDDED, HUB_DEFAULT
+from backend.library.entries import model_folders
 from backend.runs.records import RunRecord
-from backend.spec import DataSpec, ModelSpec, TrainingSpec, TriggerSpec
+from backend.spec import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from pages.parts.files import file_field
 from pages.parts.forms import extra, params_form
 from pages.parts.ui import plain, told
@@ -23,6 +24,18 @@ MODEL_SOURCES = {
     "folder": "Local folder",
 }
 DATA_SOURCES = {"embedded": "Built-in movie reviews", "hub": "Hugging Face hub", "files": "Your files"}
+
+
+def from_library(default: RunSpec, key: str) -> tuple[RunSpec, str]:
+    """`default` with the model and the data that the address names, as `hub:owner/name` or `folder:/path`."""
+    for part, kind in (("model", ModelSpec), ("data", DataSpec)):
+        source, _, name = st.query_params.get(part, "").partition(":")
+        if not name:
+            continue
+        named = {"train": name} if source == "files" else {"name": name}
+        value = valid(kind, {"source": source} | named, part.capitalize())
+        default, key = default.model_copy(update={part: value}), f"{key}-{source}-{name}"
+    return default, key
 
 
 def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = None) -> dict[str, Any]:
@@ -44,11 +57,15 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
         st.session_state.setdefault(f"{key}-hub", name or HUB_DEFAULT)
         name = st.text_input("Hub name", key=f"{key}-hub", help="BERT, RoBERTa, DistilBERT or ELECTRA.")
     elif source == "folder":
-        st.session_state.setdefault(f"{key}-folder", name)
-        name = st.text_input(
+        known = model_folders()
+        options = known if not name or name in known else [name, *known]
+        name = st.selectbox(
             "Folder on this machine",
+            options,
+            options.index(name) if name else None,
             key=f"{key}-folder",
-            placeholder="/path/to/model",
+            accept_new_options=True,
+            placeholder="Choose, or type a path and press Enter",
             help="With config.json, a tokenizer and weights in safetensors. Pickled weights are never read.",
         )
     else:

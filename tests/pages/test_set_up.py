@@ -6,9 +6,9 @@ import pytest
 
 from backend.components import Choice
 from backend.errors import UserError
+from backend.library.remembered import keep_upload, safe_name
 from backend.spec import DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
 from pages.parts.actions import parse_seeds
-from pages.parts.files import safe_name, save
 from tests.pages.conftest import words
 from tests.pages.played import planted
 
@@ -104,9 +104,8 @@ def test_no_trigger_is_a_choice(visit, store):
 
 def test_a_folder_without_weights_is_a_message(visit, store, tmp_path: Path):
     (tmp_path / "config.json").write_text("{}")
-    page = visit("defend")
-    box(page, "button_group", "Model").set_value("folder").run()
-    box(page, "text_input", "Folder on this machine").set_value(str(tmp_path)).run()
+    page = visit("defend", model=f"folder:{tmp_path}")
+    assert box(page, "selectbox", "Folder on this machine").value == str(tmp_path)
     click(page, "Start the defense")
     assert "safetensors" in page.error[0].value.replace("\\", "")
     assert not store.runs()
@@ -143,8 +142,8 @@ def test_uploads_cannot_leave_their_folder(name, kept):
 
 
 def test_an_upload_is_kept_once():
-    assert save("a.csv", b"text,label\n") == save("a.csv", b"text,label\n")
-    assert save("a.csv", b"other") != save("a.csv", b"text,label\n")
+    assert keep_upload("a.csv", b"text,label\n") == keep_upload("a.csv", b"text,label\n")
+    assert keep_upload("a.csv", b"other") != keep_upload("a.csv", b"text,label\n")
 
 
 def test_changing_settings_keeps_those_of_a_baseline(visit, store):

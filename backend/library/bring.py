@@ -1,0 +1,153 @@
+"""Bring a model or rows: a path on this machine, an upload, a name on the hub.  Checked before it is kept."""
+
+import io
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from backend.data.hub import hub_reachable
+from backend.data.tables import READERS, read_table
+from backend.errors import UserError
+from backend.heads.architectures import architecture_of
+from backend.known_models import model_folder
+from backend.library.entries import Entry, Kind, model_entry, rows_entry
+from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
+from backend.spec import DataSpec, ModelSpec
+
+MODEL_FILES = re.compile(r".*\.(json|txt|safetensors|model|md)|LICENSE")
+LARGEST = 4 << 30
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
+
+
+def add_path(place: str) -> Entry:
+    """Remember a model folder or a file of rows on this machine.  Raises UserError if it is neither."""
+    path = Path(place.strip()).expanduser().absolute()
+    if not place.strip() or not path.exists():
+        raise UserError(f"There is nothing at {place.strip() or 'an empty path'}. Check the path.")
+    known = remembered()
+    if path.is_dir():
+        _require_model(path)
+        known.models = [*(one for one in known.models if one != path), path]
+        entry_of = model_entry
+    else:
+        read_table(path)
+        known.data = [*(one for one in known.data if one != path), path]
+        entry_of = rows_entry
+    mark(known, path)
+    return entry_of(path, known)
+
+
+def add_upload(name: str, content: bytes) -> Entry:
+    """Keep an uploaded model (a .zip of its folder) or file of rows.  Raises UserError if it is neither."""
+    safe = safe_name(name)
+    suffix = Path(safe).suffix.lower()
+    known = remembered()
+    if suffix == ".zip":
+        place = _unpacked(Path(safe).stem, content)
+        mark(known, place)
+        return model_entry(place, known)
+    if suffix not in READERS:
+        raise UserError(
+            f"{safe} is neither a model nor rows. Bring a .zip of a model folder, "
+            f"or a file of rows: {', '.join(READERS)}."
+        )
+    place = keep_upload(safe, content)
+    try:
+        read_table(place)
+    except UserError:
+        place.unlink()
+        raise
+    mark(known, place)
+    return rows_entry(place, known)
+
+
+def fetch(kind: Kind, name: str) -> str:
+    """Bring a model or a data set of the hub onto this machine, and say what came.  Raises UserError."""
+    if not HUB_NAME.fullmatch(name):
+        raise UserError(f"{name!r} is no hub name. Give one such as owner/name.")
+    if kind == "data":
+        from backend.data.hub import load_hub
+
+        made = load_hub(DataSpec(source="hub", name=name))
+        return f"{name}: {len(made.train):,} training rows, classes {', '.join(made.label_names)}."
+    if not hub_reachable():
+        raise UserError(
+            f"The model {name!r} cannot be fetched: the Hugging Face hub cannot be reached from here. "
+            "Connect, or add a local folder."
+        )
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    try:
+        config = json.loads(Path(hf_hub_download(name, "config.json")).read_text(encoding="utf-8"))
+        architecture_of(config)
+        folder = Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.safetensors", "*.md"]))
+    except UserError:
+        raise
+    except Exception as error:  # What the hub's client raises depends on its HTTP library.
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"The model {name!r} could not be fetched from the hub: {reason}") from error
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"{name} has no .safetensors weights, and Excise loads no pickled ones. Choose another model."
+        )
+    return f"{name} is on this machine."
+
+
+def _require_model(folder: Path) -> None:
+    """Raise UserError unless the folder holds a model that Excise can load."""
+    model_folder(ModelSpec(source="folder", name=str(folder)))
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"The config.json of {folder.name} is not readable JSON ({error}).") from error
+    if not isinstance(config, dict):
+        raise UserError(f"The config.json of {folder.name} is no mapping of settings.")
+    architecture_of(config)
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        raise UserError(
+            f"{folder.name} holds no tokenizer (tokenizer.json, vocab.txt or vocab.json). "
+            "Save it beside the model with save_pretrained."
+        )
+
+
+def _unpacked(name: str, content: bytes) -> Path:
+    """The model folder of an uploaded archive, of which nothing but a model's files is unpacked."""
+    uploaded_models_folder().mkdir(exist_ok=True)
+    place = uploaded_models_folder() / name
+    if place.exists():
+        raise UserError(f"There is an uploaded model {name} already. Remove it first, or rename the archive.")
+    with tempfile.TemporaryDirectory(dir=uploaded_models_folder(), prefix=".unpacking-") as scratch:
+        made = Path(scratch) / name
+        made.mkdir()
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _unpack(archive, made)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise UserError(f"{name}.zip is not a readable .zip archive ({error}).") from error
+        _require_model(made)
+        made.rename(place)
+    return place
+
+
+def _unpack(archive: zipfile.ZipFile, made: Path) -> None:
+    """The members beside the archive's config.json, without their folders."""
+    members = [PurePosixPath(name) for name in archive.namelist()]
+    roots = [member.parent for member in members if member.name == "config.json"]
+    if not roots:
+        raise UserError("The archive holds no config.json. Pack the folder of a saved model.")
+    root = min(roots, key=lambda folder: len(folder.parts))
+    wanted = [
+        member
+        for member in archive.infolist()
+        if PurePosixPath(member.filename).parent == root
+        and not member.is_dir()
+        and MODEL_FILES.fullmatch(PurePosixPath(member.filename).name)
+    ]
+    if sum(member.file_size for member in wanted) > LARGEST:
+        raise UserError(f"The archive would unpack to more than {LARGEST >> 30} GiB. Add its folder instead.")
+    for member in wanted:
+        with archive.open(member) as packed, (made / PurePosixPath(member.filename).name).open("wb") as file:
+            shutil.copyfileobj(packed, file)

