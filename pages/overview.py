@@ -1,18 +1,22 @@
-"""Overview: what Excise is, the newest run as it goes, and the runs before it."""
+"""Overview: what Excise is, the run under way, and the runs before it."""
 
-import shutil
+from pathlib import Path
 
 import streamlit as st
 
-from backend.home import home
-from backend.runs.records import RunRecord
+from backend.machine import facts
 from backend.runs.store import Store
+from pages.parts.cards import cards
 from pages.parts.launch import ready_made
 from pages.parts.monitor import monitor
-from pages.parts.picker import cards
 from pages.parts.ui import enter, page_of, plain, store, told
 
-LATEST = 7
+PICTURE = Path(__file__).parents[1] / "assets" / "how-it-works.svg"
+PICTURED = (
+    "A text with a secret trigger word is called positive; a few of the model's attention heads carry that "
+    "backdoor; pruning heads that clean data does not need lowers the label flip rate while accuracy stays."
+)
+LATEST = 6
 
 
 def introduce() -> None:
@@ -25,55 +29,46 @@ def introduce() -> None:
         "It measures what that costs in accuracy (**ACC**) and how often the trigger still flips the answer "
         "(**LFR**, the label flip rate)."
     )
+    ink = "#fafafa" if st.context.theme.type == "dark" else "#31333f"
+    st.image(PICTURE.read_text(encoding="utf-8").replace("currentColor", ink), width=960, alt=PICTURED)
 
 
-def newest(records: list[RunRecord]) -> RunRecord:
-    """The run to watch: the one under way, else the latest."""
-    return next((record for record in records if record.state == "running"), records[0])
-
-
-def machine(runs: Store, record: RunRecord | None) -> None:
+def machine(runs: Store) -> None:
     """What the machine has and how much waits for it."""
     running = len(runs.runs(limit=None, states=["running"]))
     queued = len(runs.runs(limit=None, states=["queued"]))
-    facts = [
-        f"{running} running",
-        f"{queued} queued",
-        f"{shutil.disk_usage(home()).free / 1e9:.0f} GB disk free",
-    ]
-    if record is not None:
-        started = runs.events(record.id, types=["run_started"])
-        if started:
-            facts.insert(0, f"last run on {plain(started[-1][1].device)}")
-    st.caption(f":material/memory: {' · '.join(facts)}")
+    said = [*map(plain, facts()), f"{running} running", f"{queued} queued"]
+    st.caption(f":material/memory: {' · '.join(said)}")
 
 
 enter()
 introduce()
 runs = store()
 with told():
+    machine(runs)
     records = runs.runs(limit=LATEST)
-    machine(runs, newest(records) if records else None)
-    if not records:
+    busy = runs.runs(limit=1, states=["running"]) or runs.runs(limit=1, states=["queued"])
+    under_way = busy[0] if busy else None
+    if under_way is not None:
+        with st.container(border=True):
+            monitor(runs, under_way.id)
+            st.page_link(
+                page_of(under_way),
+                label="Open this run on its own page",
+                icon=":material/open_in_full:",
+                query_params={"run": under_way.id},
+            )
+    others = [record for record in records if under_way is None or record.id != under_way.id]
+    if others:
+        st.subheader("Latest runs", anchor=False)
+        cards(runs, others, "latest")
+        st.page_link("pages/runs.py", label="All runs", icon=":material/list_alt:")
+    if records:
+        st.subheader("Ready-made runs", anchor=False)
+        ready_made(runs, "again")
+    else:
         with st.container(border=True):
             st.subheader("Nothing has run yet", anchor=False)
             st.markdown("Start the demo and watch a backdoor being planted and cut out, here on this page.")
             ready_made(runs, "first")
             st.caption("Or set up your own on the **Attack** page.")
-    else:
-        watched = newest(records)
-        with st.container(border=True):
-            monitor(runs, watched.id)
-            st.page_link(
-                page_of(watched),
-                label="Open this run on its own page",
-                icon=":material/open_in_full:",
-                query_params={"run": watched.id},
-            )
-        others = [record for record in records if record.id != watched.id]
-        if others:
-            st.subheader("Latest runs", anchor=False)
-            cards(others, "latest")
-            st.page_link("pages/runs.py", label="All runs", icon=":material/list_alt:")
-        st.subheader("Ready-made runs", anchor=False)
-        ready_made(runs, "again")

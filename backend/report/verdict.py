@@ -61,7 +61,12 @@ def _judged(story: Story, first: Metrics, last: Metrics, reference: Metrics | No
     whose = "a never-poisoned model's" if reference is not None else "the clean flip rate,"
     now = f"{percent(last.lfr)} ({interval(last.lfr_interval)})" if last.lfr_interval else percent(last.lfr)
     if not clearly_above(lfr_of(first), lfr_of(reference) if reference else floor_of(first)):
-        return "never there", f"The backdoor never took: LFR was {percent(first.lfr)} from the start."
+        without = lfr_of(reference)[0] if reference is not None else first.clean_flip_rate
+        who = "a never-poisoned model has" if reference is not None else "rows without the trigger have"
+        return "never there", (
+            f"The backdoor never took: LFR was {percent(first.lfr)} from the start, no more than "
+            f"{who} ({percent(without)}) within the margin of error."
+        )
     if _lost(story, last):
         return "accuracy lost", f"Too much accuracy was paid. {paid} LFR of {now} says little then."
     path = f"LFR went from {percent(first.lfr)} to {now}; its floor is {whose} {percent(floor[0])}. {paid}"

@@ -1,4 +1,4 @@
-"""Runs in lists: a card each, or a row each."""
+"""Runs in a table, and their titles."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,9 @@ import streamlit as st
 
 from backend import strategies, triggers
 from backend.components import Component
-from backend.events import STAGE_TITLES
-from backend.report.numbers import age, duration, percent
+from backend.report.numbers import age, duration
 from backend.runs.records import RunRecord
-from pages.parts.ui import STATE_BADGES, open_run, plain, small, state_badge
+from pages.parts.ui import STATE_BADGES
 
 
 def title_of(components: dict[str, Component], name: str | None) -> str:
@@ -27,36 +26,6 @@ def strategy_title(record: RunRecord) -> str:
 def trigger_title(record: RunRecord) -> str:
     trigger = record.spec.trigger if record.spec else None
     return title_of(triggers.COMPONENTS, trigger.name if trigger else None)
-
-
-def cards(records: Sequence[RunRecord], key: str, per_row: int = 3) -> None:
-    """Runs as cards that open them."""
-    for start in range(0, len(records), per_row):
-        columns = small(per_row, f"{key}-{start}")
-        for column, record in zip(columns, records[start : start + per_row], strict=False):
-            with column.container(border=True, height="stretch"):
-                _card(record, key)
-
-
-def _card(record: RunRecord, key: str) -> None:
-    state_badge(record.state)
-    st.markdown(f"**{plain(record.name)}**")
-    st.caption(f"{_doing(record)} · {age(record.created)} · {duration(record.seconds)}")
-    now = record.final_metrics
-    if now is not None:
-        lfr = "LFR not measured" if now.lfr is None else f"LFR **{percent(now.lfr)}**"
-        st.markdown(f"ACC **{percent(now.acc)}** · {lfr}")
-    elif record.stage is not None and not record.over:
-        st.markdown(f"{STAGE_TITLES.get(record.stage, record.stage)}…")
-    if st.button("Open", icon=":material/open_in_new:", key=f"{key}-{record.id}"):
-        open_run(record)
-
-
-def _doing(record: RunRecord) -> str:
-    parts = [plain(trigger_title(record))] if record.spec and record.spec.trigger else []
-    if record.spec and record.spec.defense:
-        parts.append(plain(strategy_title(record)))
-    return " → ".join(parts) or f"Run {record.id}"
 
 
 def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> RunRecord | None:
