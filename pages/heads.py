@@ -10,42 +10,11 @@ from backend.report.story import Story
 from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
+from pages.parts.choosing import choose_run
 from pages.parts.head_effects import effect_lines, effects_of
 from pages.parts.head_importance import agreements, chosen_head, importances, layers, title_of
 from pages.parts.monitor import story_of
-from pages.parts.picker import strategy_title
 from pages.parts.ui import enter, page_of, state_badge, store, told
-
-CANDIDATES = 200
-
-
-def choose_run(runs: Store) -> RunRecord | None:
-    """The run in the address, or one chosen from those that left a scored model."""
-    found = [one for one in runs.runs(limit=CANDIDATES) if "fine_tuned" in models_left(one.id)]
-    asked = st.query_params.get("run")
-    if asked and all(one.id != asked for one in found):
-        found.insert(0, runs.run(asked))
-    if not found:
-        st.caption(
-            "No run has a model whose heads could be looked at. Start a defense, or the demo, and come back."
-        )
-        st.page_link("pages/overview.py", label="Overview", icon=":material/home:")
-        return None
-    ids = [one.id for one in found]
-    titles = {one.id: f"{one.name} · {strategy_title(one)} · {one.id}" for one in found}
-    chosen = st.selectbox(
-        "Run",
-        ids,
-        ids.index(asked) if asked in ids else 0,
-        format_func=titles.__getitem__,
-        key=f"heads-{asked}",
-    )
-    if chosen != asked:
-        st.query_params["run"] = chosen
-        if asked:
-            for gone in ("layer", "head"):
-                st.query_params.pop(gone, None)
-    return found[ids.index(chosen)]
 
 
 def one_head(record: RunRecord, shown: list[HeadScores], story: Story, gone: list[Head]) -> None:
@@ -85,7 +54,7 @@ def one_head(record: RunRecord, shown: list[HeadScores], story: Story, gone: lis
 
 
 def look(runs: Store) -> None:
-    record = choose_run(runs)
+    record = choose_run(runs, "fine_tuned")
     if record is None:
         return
     story = story_of(runs, record)

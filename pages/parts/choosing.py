@@ -1,0 +1,44 @@
+"""Choose a run to look into; it is kept in the address."""
+
+import streamlit as st
+
+from backend.events import ModelName
+from backend.inspection.material import models_left
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from pages.parts.picker import strategy_title
+
+CANDIDATES = 200
+
+
+def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None:
+    """The run in the address, or one chosen from those that left the model that is `needed` (None: any)."""
+    found = [one for one in runs.runs(limit=CANDIDATES) if _has(models_left(one.id), needed)]
+    asked = st.query_params.get("run")
+    if asked and all(one.id != asked for one in found):
+        found.insert(0, runs.run(asked))
+    if not found:
+        st.caption(
+            "No run has a model that could be looked into. Start a defense, or the demo, and come back."
+        )
+        st.page_link("pages/overview.py", label="Overview", icon=":material/home:")
+        return None
+    ids = [one.id for one in found]
+    titles = {one.id: f"{one.name} · {strategy_title(one)} · {one.id}" for one in found}
+    chosen = st.selectbox(
+        "Run",
+        ids,
+        ids.index(asked) if asked in ids else 0,
+        format_func=titles.__getitem__,
+        key=f"run-{asked}",
+    )
+    if chosen != asked:
+        st.query_params["run"] = chosen
+        if asked:
+            for gone in ("layer", "head", "row", "text"):
+                st.query_params.pop(gone, None)
+    return found[ids.index(chosen)]
+
+
+def _has(models: list[ModelName], needed: ModelName | None) -> bool:
+    return bool(models) if needed is None else needed in models
