@@ -10,6 +10,7 @@ from backend.report.story import Story
 from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
+from pages.parts.attended import attended
 from pages.parts.choosing import choose_run
 from pages.parts.head_effects import effect_lines, effects_of
 from pages.parts.head_importance import agreements, chosen_head, importances, layers, title_of
@@ -51,6 +52,7 @@ def one_head(record: RunRecord, shown: list[HeadScores], story: Story, gone: lis
     found = read_effects(record.id)
     if found is not None:
         effect_lines(found, name_of(chosen))
+    attended(record, chosen)
 
 
 def look(runs: Store) -> None:

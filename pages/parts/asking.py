@@ -1,7 +1,8 @@
 """Questions to a run's models: the page says what it waits for, and for whom it waits."""
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -10,6 +11,8 @@ from backend.report.numbers import count
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+KEPT = 24
 
 
 def ask(doing: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -20,3 +23,23 @@ def ask(doing: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     said = f"{doing}…" if not ahead else f"{doing}… {count(ahead, 'question')} before yours."
     with st.spinner(said, show_time=True):
         return warm_process().ask(function, *args, **kwargs)
+
+
+def ask_once(doing: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`ask`, unless this session has asked the same lately."""
+    question = (function.__module__, function.__name__, repr(args), repr(kwargs))
+    answer: T = kept(question, lambda: ask(doing, function, *args, **kwargs))
+    return answer
+
+
+def kept(question: Hashable, find: Callable[[], Any] | None = None) -> Any:
+    """The answer that this session found lately; else `find`s it, or gives None where it may not."""
+    answers: OrderedDict[Hashable, Any] = st.session_state.setdefault("answers", OrderedDict())
+    if question not in answers:
+        if find is None:
+            return None
+        answers[question] = find()
+        while len(answers) > KEPT:
+            answers.popitem(last=False)
+    answers.move_to_end(question)
+    return answers[question]

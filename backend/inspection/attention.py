@@ -1,0 +1,62 @@
+"""What a model's heads attend to on one text.  No torch: the model's work is done by `attending`."""
+
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from backend.events import ModelName
+
+LONGEST_TEXT = 4000
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Of one text: `tokens` as the model read them, attention `weights` (each query's sum to 1), and which
+    of the tokens the trigger changed."""
+
+    tokens: list[str]
+    weights: Float[np.ndarray, "layer head query key"]
+    changed: Bool[np.ndarray, " token"]
+
+    def on_changed(self) -> Float[np.ndarray, "layer head"]:
+        """The share of attention that [CLS] (the first token) puts on the changed tokens."""
+        return self.weights[:, :, 0, self.changed].sum(-1)
+
+
+def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> Attention:
+    """A question for the warm process: see `attending.attend`."""
+    from backend.inspection import attending  # which loads torch
+
+    return attending.attend(run, name, text, clean)
+
+
+def draw(
+    run: str, name: ModelName, text: str, view: str, most: int, layers: list[int], head: int | None
+) -> str:
+    """A question for the warm process: see `attending.draw`."""
+    from backend.inspection import attending  # which loads torch
+
+    return attending.draw(run, name, text, view, most, layers, head)
+
+
+def changed_parts(clean: str, triggered: str) -> list[tuple[int, int]]:
+    """Where `triggered` differs from `clean`, word by word: from and to, in characters of `triggered`."""
+    old = clean.split()
+    new = list(re.finditer(r"\S+", triggered))
+    steps = SequenceMatcher(a=old, b=[word.group() for word in new], autojunk=False).get_opcodes()
+    return [
+        (new[start].start(), new[end - 1].end())
+        for what, _, _, start, end in steps
+        if what != "equal" and end > start
+    ]
+
+
+def shared_tokens(one: list[str], other: list[str]) -> tuple[list[int], list[int]]:
+    """The places of the tokens that both have in the same order, in each."""
+    blocks = SequenceMatcher(a=one, b=other, autojunk=False).get_matching_blocks()
+    here = [block.a + i for block in blocks for i in range(block.size)]
+    there = [block.b + i for block in blocks for i in range(block.size)]
+    return here, there
