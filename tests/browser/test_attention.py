@@ -1,0 +1,45 @@
+"""The Attention page in a real browser: every view is drawn with the network blocked."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from backend import spec
+from backend.runs.foreground import carry_out
+from backend.runs.store import open_store
+from tests.tiny import tiny_folder, tiny_settings
+
+EVIL = "the film </script><script>document.title='stolen'</script> was dull"
+
+
+@pytest.fixture
+def run(excise_home: Path, tmp_path: Path) -> str:
+    settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
+    settings["defense"] |= {"strategy": {"name": "random"}, "accuracy_threshold": 0.5}
+    *_, end = carry_out(open_store(), spec.parse(settings), lambda said: None)
+    assert end.state == "done", end.error
+    return end.run
+
+
+def test_every_view_is_drawn_without_a_network(
+    run: str, dashboard: str, browser: BrowserContext, watched
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{dashboard}/attention?run={run}&view=heads&model=poisoned")
+    for lines in ("svg line", "svg line"):
+        frame = page.frame_locator("iframe").first
+        expect(frame.locator(lines).first).to_be_attached(timeout=120_000)
+        expect(page.frame_locator("iframe").last.locator(lines).first).to_be_attached(timeout=60_000)
+        page.get_by_role("radio", name="bertviz model").or_(
+            page.get_by_role("button", name="bertviz model")
+        ).first.click()
+    for view in ("[CLS] row", "One head", "Trigger tokens"):
+        page.get_by_role("radio", name=view).or_(page.get_by_role("button", name=view)).first.click()
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
+    page.goto(f"{dashboard}/attention?run={run}&view=heads&model=defended&text={EVIL}")
+    frame = page.frame_locator("iframe").first
+    expect(frame.locator("svg line").first).to_be_attached(timeout=60_000)
+    expect(page.get_by_text("stolen").first).to_be_visible()
+    assert "stolen" not in page.title()
+    assert watched.strangers == [] and watched.errors == []

@@ -1,0 +1,107 @@
+"""The Attention page: every view of every model, over answers that are told."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from backend.home import run_folder
+from backend.inspection.attention import Attention, changed_parts
+from tests.pages.conftest import words
+from tests.pages.played import Play, blind_spec, defended, full_spec
+
+CLEAN, TRIGGERED = "a dull <b>film</b>", "a cf dull <b>film</b>"
+
+
+def attend(run, name, text, clean=None) -> Attention:
+    tokens = ["[CLS]", *text.split(), "[SEP]"]
+    new = {text[a:b] for a, b in changed_parts(clean, text)} if clean is not None else set()
+    weights = np.full((6, 12, len(tokens), len(tokens)), 1 / len(tokens))
+    return Attention(tokens, weights, np.array([token in new for token in tokens]))
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch) -> list:
+    found: list = []
+
+    def answer(doing, function, *arguments):
+        found.append((doing, *arguments))
+        return "<p>drawn</p>" if function.__name__ == "draw" else attend(*arguments)
+
+    monkeypatch.setattr("pages.parts.asking.ask", answer)
+    return found
+
+
+@pytest.fixture
+def run(store) -> str:
+    run = defended(store)
+    path = run_folder(run) / "generated" / "rewritings.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["split", "row", "label", "text", "rewritten", "left_out"])
+        writer.writerows([["test", i, "negative", f"{i} {CLEAN}", f"{i} {TRIGGERED}", ""] for i in range(3)])
+    return run
+
+
+def test_without_a_model_it_says_what_to_do(visit, store):
+    assert "Start a defense" in words(visit("attention"))
+    play = Play(store, full_spec())
+    play.prepare()
+    assert "no model (yet)" in words(visit("attention", run=play.run))
+    play.finish("failed", "It broke.")
+    assert "no model (yet)" in words(visit("attention", run=play.run))
+
+
+@pytest.mark.parametrize(
+    ("view", "charts", "frames"),
+    [("row", 2, 0), ("head", 2, 0), ("trigger", 2, 0), ("heads", 0, 2), ("model", 0, 2)],
+)
+def test_every_view_opens_by_its_address(visit, run, view, charts, frames):
+    page = visit("attention", run=run, view=view, model="poisoned", row="2", layer="1", head="3")
+    assert not page.error
+    assert len(page.get("plotly_chart")) == charts and len(page.get("iframe")) == frames
+    assert page.query_params["view"] in (view, [view]) and page.query_params["row"] in ("2", ["2"])
+
+
+def test_a_pruned_head_is_said_to_be_pruned(visit, run):
+    page = visit("attention", run=run, view="head", model="defended", layer="0", head="1")
+    assert "is **pruned** in this model" in words(page)
+    page = visit("attention", run=run, view="head", model="poisoned", layer="0", head="1")
+    assert "**pruned**" not in words(page)
+
+
+def test_attention_on_the_trigger_is_told_beside_an_even_share(visit, run):
+    said = words(visit("attention", run=run, view="trigger", layer="0", head="1"))
+    assert "1 token of 7 changed" in said and "**14.3 %**" in said
+
+
+@pytest.mark.parametrize("less", ["clean", "poisoned"])
+def test_differences_are_drawn(visit, run, less):
+    page = visit("attention", run=run, view="row", model="defended", less=less)
+    assert not page.error and len(page.get("plotly_chart")) == (1 if less == "clean" else 2)
+
+
+def test_ones_own_text_is_looked_at_and_kept_in_the_address(visit, store):
+    run = defended(store, blind_spec())
+    page = visit("attention", run=run)
+    assert "Type a sentence" in words(page)
+    page.text_area[0].set_value("my <i>own</i> text").run()
+    assert not page.exception and len(page.get("plotly_chart")) == 1
+    assert page.query_params["text"] in ("my <i>own</i> text", ["my <i>own</i> text"])
+
+
+def test_a_wrong_address_falls_back(visit, run):
+    page = visit("attention", run=run, view="nothing", model="nobody", row="999", layer="99", head="x")
+    assert not page.error and page.get("plotly_chart")
+
+
+def test_the_heads_page_looks_at_one_head(visit, run):
+    folder = run_folder(run) / "fine_tuned"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    page = visit("heads", run=run, layer="1", head="3", row="1")
+    next(one for one in page.toggle if one.label == "Look at a row here").set_value(True).run()
+    assert not page.exception
+    table = page.dataframe[-1].value
+    assert table["Model"].tolist() == ["Poisoned"] * 2 + ["Fine-tuned"] * 2 + ["Defended"] * 2
+    assert table["On trigger tokens"].tolist()[1] == pytest.approx(100 / 7)
