@@ -13,8 +13,14 @@ LATEST = 300
 
 
 def never_poisoned(store: Store, record: RunRecord) -> Metrics | None:
-    """The numbers of the newest finished run that started from the same model without planting anything,
-    on the same data, trigger and seed; None if there is none."""
+    """The numbers of the never-poisoned reference of a run; None if it has none."""
+    found = reference_of(store, record)
+    return found.final_metrics if found is not None else None
+
+
+def reference_of(store: Store, record: RunRecord) -> RunRecord | None:
+    """The newest finished run that started from the same model without planting anything, on the same
+    data, trigger and seed; None if there is none."""
     spec = _planted_spec(store, record)
     if spec is None or spec.trigger is None:
         return None
@@ -23,7 +29,7 @@ def never_poisoned(store: Store, record: RunRecord) -> Metrics | None:
         if other.spec is None or other.spec.attack is not None or _origin(other.spec) != wanted:
             continue
         if other.final_metrics is not None and other.final_metrics.lfr is not None:
-            return other.final_metrics
+            return other
     return None
 
 
