@@ -21,6 +21,7 @@ st.navigation(
         st.Page("pages/defend.py", title="Defend", icon=":material/shield:"),
         st.Page("pages/heads.py", title="Heads", icon=":material/apps:"),
         st.Page("pages/attention.py", title="Attention", icon=":material/visibility:"),
+        st.Page("pages/playground.py", title="Playground", icon=":material/science:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
         st.Page("pages/library.py", title="Library", icon=":material/inventory_2:"),

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from backend.components import Choice
+from backend.defenses import defended
 from backend.errors import UserError
 from backend.events import Metrics
+from backend.home import run_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import RunSpec
@@ -31,6 +34,35 @@ def reference_of(store: Store, record: RunRecord) -> RunRecord | None:
         if other.final_metrics is not None and other.final_metrics.lfr is not None:
             return other
     return None
+
+
+def never_poisoned_model(store: Store, record: RunRecord) -> RunRecord | None:
+    """The newest finished run that fine-tuned the same model on the same data without planting anything,
+    and left that model; one of the same seed before others; None if there is none."""
+    spec = _planted_spec(store, record)
+    if spec is None:
+        return None
+    found = [
+        other
+        for other in store.runs(LATEST, states=["done"])
+        if other.spec is not None
+        and other.spec.attack is None
+        and (other.spec.model, other.spec.data) == (spec.model, spec.data)
+        and (run_folder(other.id) / "fine_tuned" / "config.json").is_file()
+    ]
+    same_seed = [other for other in found if other.spec is not None and other.spec.seed == spec.seed]
+    return next(iter(same_seed + found), None)
+
+
+def never_poisoned_spec(store: Store, record: RunRecord) -> RunSpec | None:
+    """What to run to get such a model; None where it is not known what the victim was before."""
+    spec = _planted_spec(store, record)
+    if spec is None or spec.model.source == "run":
+        return None
+    if spec.defense is None and record.spec is not None:
+        spec = spec.model_copy(update={"defense": record.spec.defense})
+    made = defended(spec, Choice(name="reference"))
+    return made.model_copy(update={"name": ""})
 
 
 def _planted_spec(store: Store, record: RunRecord) -> RunSpec | None:

@@ -35,7 +35,7 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
     if chosen != asked:
         st.query_params["run"] = chosen
         if asked:
-            for gone in ("layer", "head", "row", "text"):
+            for gone in ("layer", "head", "row", "text", "heads"):
                 st.query_params.pop(gone, None)
     return found[ids.index(chosen)]
 

@@ -1,0 +1,72 @@
+"""What models say to a text, and why.  No torch: the models' work is done by `answers`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.errors import UserError
+from backend.events import Head, ModelName
+from backend.heads.architectures import architecture_of
+from backend.home import run_folder
+
+Place = tuple[str, ModelName]
+"""A run, and the model of it."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says to one text: a probability for each class, by its name."""
+
+    shares: dict[str, float]
+
+    @property
+    def called(self) -> str:
+        """The likeliest class."""
+        return max(self.shares, key=self.shares.__getitem__)
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """What each part of a text adds to the log-odds of a class (natural logarithms).
+
+    `pieces` are the whole text in order; those that no token stands for, or that lie beyond the model's
+    maximum length, add None.  `start` are the log-odds with every token blanked, `end` those of the text;
+    integrated gradients approximate end − start as the sum of all parts."""
+
+    pieces: list[tuple[str, float | None]]
+    start: float
+    end: float
+
+    def strongest(self, most: int) -> list[tuple[str, float]]:
+        """The parts that add or take away most."""
+        known = [(text, value) for text, value in self.pieces if value]
+        return sorted(known, key=lambda piece: -abs(piece[1]))[:most]
+
+
+def say(
+    places: Sequence[Place], texts: Sequence[str], max_length: int, silent: Sequence[Head] = ()
+) -> list[list[Said]]:
+    """A question for the warm process: see `answers.say`."""
+    from backend.inspection import answers  # which loads torch
+
+    return answers.say(places, texts, max_length, silent)
+
+
+def attribute(place: Place, text: str, label: str, max_length: int) -> Attributed:
+    """A question for the warm process: see `answers.attribute`."""
+    from backend.inspection import answers  # which loads torch
+
+    return answers.attribute(place, text, label, max_length)
+
+
+def shape_of(place: Place) -> tuple[int, int]:
+    """Layers and heads of a run's model, by its config.json.  Raises UserError."""
+    run, name = place
+    try:
+        config = json.loads((run_folder(run) / name / "config.json").read_text(encoding="utf-8"))
+        where = architecture_of(config)
+        return int(config[where.layers]), int(config[where.heads])
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"The model in {run_folder(run) / name} cannot be read. Choose another of the run's models."
+        ) from error

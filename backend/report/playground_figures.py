@@ -1,0 +1,122 @@
+"""Figures of the playground: what models say, heads to switch off, and text coloured by what it adds."""
+
+import html
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from backend.events import Head
+from backend.report.figures import ACC, LFR, finish, ticks
+from backend.report.numbers import percent
+
+Answer = tuple[str, str, float, str]
+"""A model's title, the text's name, the share that it gives the class, and the class that it calls."""
+
+AGAINST, FOR = "0, 114, 178", "213, 94, 0"
+FAINTEST = 0.08
+
+
+def answer_bars(answers: Sequence[Answer], label: str) -> go.Figure:
+    """The probability of one class by each model, a bar for each text, with what the model calls it."""
+    figure = go.Figure()
+    texts = list(dict.fromkeys(text for _, text, _, _ in answers))
+    for text, colour in zip(texts, (ACC, LFR), strict=False):
+        mine = [answer for answer in answers if answer[1] == text]
+        figure.add_bar(
+            y=[html.escape(title) for title, _, _, _ in mine],
+            x=[100 * share for _, _, share, _ in mine],
+            name=text,
+            orientation="h",
+            marker={"color": colour},
+            text=[f"{percent(share)}, called {html.escape(_short(called))}" for _, _, share, called in mine],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate=f"%{{y}}, {text.lower()}: %{{text}}<extra></extra>",
+        )
+    name = html.escape(_short(label))
+    figure.update_xaxes(
+        title=f"Probability of {name} (%)", range=[0, 150], ticksuffix=" %", tickvals=[0, 25, 50, 75, 100]
+    )
+    figure.update_yaxes(autorange="reversed")
+    figure.update_layout(barmode="group", bargap=0.25)
+    models = len({title for title, _, _, _ in answers})
+    return finish(figure, f"How likely each model finds {name}", 150 + 26 * len(texts) * models)
+
+
+def switch_grid(
+    shape: tuple[int, int], silent: Sequence[Head], pruned: Sequence[Head], title: str
+) -> go.Figure:
+    """A square for every head of a model of that shape: filled where it speaks, crossed out where it is
+    silenced, with a ring where the run pruned it."""
+    layers, heads = shape
+    size = 20 if max(layers, heads) <= 16 else 12
+    every = [(layer, head) for layer in range(layers) for head in range(heads)]
+    off, gone = set(silent), set(pruned)
+    nowhere: list[int | None] = [None]
+    figure = go.Figure()
+    for name, mine, marker in (
+        ("Speaks", [head for head in every if head not in off], {"symbol": "square", "color": ACC}),
+        ("Silenced", sorted(off), {"symbol": "x", "color": LFR}),
+    ):
+        figure.add_scatter(
+            x=[head for _, head in mine] or nowhere,
+            y=[layer for layer, _ in mine] or nowhere,
+            customdata=mine,
+            name=f"{name} ({len(mine)})",
+            mode="markers",
+            marker={"size": size} | marker,
+            # Plotly fades what was not clicked; a switch shows by its own colour what it does.
+            unselected={"marker": {"opacity": 1}},
+            text=["<br>pruned by this run" if head in gone else "" for head in mine],
+            hovertemplate=f"<b>Layer %{{y}}, head %{{x}}</b><br>{name.lower()}%{{text}}<extra></extra>",
+        )
+    figure.add_scatter(
+        x=[head for _, head in sorted(gone)] or nowhere,
+        y=[layer for layer, _ in sorted(gone)] or nowhere,
+        name=f"Pruned by this run ({len(gone)})",
+        mode="markers",
+        marker={
+            "symbol": "circle",
+            "size": 0.45 * size,
+            "color": "#FFFFFF",
+            "line": {"color": "#1B2733", "width": 1.5},
+        },
+        hoverinfo="skip",
+    )
+    axis = {"showgrid": False, "zeroline": False}
+    figure.update_xaxes(title="Head", range=[-0.6, heads - 0.4], dtick=ticks(heads), **axis)
+    figure.update_yaxes(
+        title="Layer (0 is nearest the input)", range=[-0.6, layers - 0.4], dtick=ticks(layers), **axis
+    )
+    return finish(figure, title, max(380, 26 * layers + 150))
+
+
+def coloured(pieces: Sequence[tuple[str, float | None]], reach: float) -> str:
+    """A text as escaped HTML: orange behind what speaks for a class, blue behind what speaks against it,
+    fully at `reach`; each part tells its number to whoever points at it."""
+    return f"<p class='excise-tokens'>{''.join(_piece(text, value, reach) for text, value in pieces)}</p>"
+
+
+def _piece(text: str, value: float | None, reach: float) -> str:
+    said = html.escape(text).replace("\n", "<br>")
+    if value is None:
+        return said if not text.strip() else f"<s>{said}</s>"
+    # Text keeps the page's own colour, which must stay readable on it.
+    strength = 0.75 * min(1.0, abs(value) / reach) if reach else 0.0
+    if strength < FAINTEST:
+        return f"<span title='{value:+.2f}'>{said}</span>"
+    colour = FOR if value > 0 else AGAINST
+    return f"<span title='{value:+.2f}' style='background: rgba({colour}, {strength:.2f})'>{said}</span>"
+
+
+def legend(label: str) -> str:
+    """What the colours of `coloured` mean, in HTML."""
+    name = html.escape(_short(label))
+    return (
+        f"<p class='excise-tokens'><span style='background: rgba({FOR}, .6)'>speaks for {name}</span> "
+        f"<span style='background: rgba({AGAINST}, .6)'>speaks against it</span></p>"
+    )
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 24 else label[:23] + "…"

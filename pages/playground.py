@@ -1,0 +1,183 @@
+"""Playground: type a sentence, apply a trigger, hear every model of a run, and silence heads one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from backend.events import Head
+from backend.inspection.material import models_left
+from backend.inspection.playing import Attributed, Place, Said, attribute, say
+from backend.report import playground_figures
+from backend.report.words import MODEL_TITLES
+from backend.runs.export import pruned_heads
+from backend.runs.records import RunRecord
+from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
+from backend.runs.store import Store
+from pages.parts.actions import submit
+from pages.parts.asking import ask_once
+from pages.parts.choosing import choose_run
+from pages.parts.monitor import story_of
+from pages.parts.switches import switches
+from pages.parts.texts import Texts, choose_texts
+from pages.parts.ui import enter, open_run, page_of, plain, store, told, wide
+
+STRONGEST = 3
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A model that is asked, and what it is called here."""
+
+    title: str
+    place: Place
+
+
+def voices_of(runs: Store, record: RunRecord) -> list[Voice]:
+    """The never-poisoned reference where a run has trained one, then this run's models."""
+    voices = []
+    reference = never_poisoned_model(runs, record)
+    if reference is not None and reference.id != record.id:
+        voices.append(Voice("Never poisoned", (reference.id, "fine_tuned")))
+    left = models_left(record.id)
+    origin = record.spec.model if record.spec else None
+    if (
+        "poisoned" not in left
+        and origin
+        and origin.source == "run"
+        and "poisoned" in models_left(origin.name)
+    ):
+        voices.append(Voice(MODEL_TITLES["poisoned"], (origin.name, "poisoned")))
+    return voices + [Voice(MODEL_TITLES[name], (record.id, name)) for name in left]
+
+
+def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> None:
+    """How to get a clean reference where there is none."""
+    if voices[0].title == "Never poisoned":
+        return
+    spec = never_poisoned_spec(runs, record)
+    if spec is None:
+        st.caption(
+            "No clean reference: it is not known what this model was before. Ask the same of a model that "
+            "you trust."
+        )
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            "No clean reference yet: no run has trained this model on these data without planting anything.",
+            width="content",
+        )
+        if st.button("Train one", icon=":material/verified_user:", key=f"reference-{record.id}"):
+            open_run(submit(runs, [spec])[0])
+
+
+def choose_class(record: RunRecord, labels: list[str], called: str) -> str:
+    """The class that is drawn: the one in the address, the trigger's target, or the one called."""
+    target = record.spec.trigger.target_class if record.spec and record.spec.trigger else called
+    default = labels[target] if isinstance(target, int) and target < len(labels) else str(target)
+    asked = st.query_params.get("class", default)
+    chosen = st.selectbox(
+        "Probability of",
+        labels,
+        labels.index(asked) if asked in labels else 0,
+        key=f"class-{record.id}",
+        help="The class that probabilities and colours are about; at first what the trigger aims at.",
+    )
+    st.query_params["class"] = chosen
+    return chosen
+
+
+def answers(
+    voices: Sequence[Voice], texts: Texts, said: Sequence[Sequence[Said]], label: str, key: str
+) -> None:
+    """What each model says, as bars, and all classes as a table."""
+    named = [name for name, _ in texts.both()]
+    drawn = [
+        (voice.title, name, one.shares.get(label, 0.0), one.called)
+        for voice, row in zip(voices, said, strict=True)
+        for name, one in zip(named, row, strict=True)
+    ]
+    with st.container(border=True):
+        figure = playground_figures.answer_bars(drawn, label)
+        st.plotly_chart(figure, key=f"answers-{key}", alt=f"Probability of {label} by each model")
+        with st.expander("All classes as a table", icon=":material/table_rows:"):
+            share = st.column_config.NumberColumn(format="%.1f %%")
+            st.dataframe(
+                [
+                    {"Model": voice.title, "Text": name, "Called": one.called}
+                    | {name: 100 * value for name, value in one.shares.items()}
+                    for voice, row in zip(voices, said, strict=True)
+                    for name, one in zip(named, row, strict=True)
+                ],
+                hide_index=True,
+                column_config=dict.fromkeys(said[0][0].shares, share),
+                alt="What each model says",
+            )
+
+
+def attributions(voices: Sequence[Voice], texts: Texts, label: str, max_length: int) -> None:
+    """The texts coloured by what each token adds, for every model that knows the class."""
+    found: list[tuple[Voice, list[Attributed]]] = []
+    for voice in voices:
+        doing = f"Asking the {voice.title.lower()} model why"
+        parts = [ask_once(doing, attribute, voice.place, text, label, max_length) for _, text in texts.both()]
+        found.append((voice, parts))
+    values = [abs(value) for _, parts in found for one in parts for _, value in one.pieces if value]
+    reach = max(values, default=0.0)
+    st.html(playground_figures.legend(label))
+    for voice, parts in found:
+        with st.container(border=True, gap="small"):
+            st.markdown(f"**{voice.title}**")
+            columns = wide(len(parts), f"why-{voice.title}")
+            for column, (name, _), one in zip(columns, texts.both(), parts, strict=True):
+                with column:
+                    st.html(playground_figures.coloured(one.pieces, reach))
+                    strongest = ", ".join(
+                        f"“{text}” {value:+.2f}" for text, value in one.strongest(STRONGEST)
+                    )
+                    st.caption(plain(f"{name}: {strongest or 'no token says anything'}"))
+    st.caption(
+        f"Integrated gradients over the word embeddings: what each token adds to the log-odds of "
+        f"“{plain(label)}”, against a text of padding alone. One scale for all; struck-out text was not read."
+    )
+
+
+def look(runs: Store) -> None:
+    record = choose_run(runs)
+    if record is None:
+        return
+    voices = voices_of(runs, record)
+    if not voices:
+        st.caption("This run has left no model (yet), or its models are gone.")
+        return
+    st.page_link(
+        page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
+    )
+    texts = choose_texts(record)
+    if texts is None:
+        return
+    max_length = record.spec.data.max_length if record.spec else 128
+    spoken = [text for _, text in texts.both()]
+    places = [voice.place for voice in voices]
+    said = ask_once("Asking the models", say, places, spoken, max_length)
+    st.subheader("What each model says", anchor=False)
+    labels = list(dict.fromkeys(label for row in said for label in row[0].shares))
+    label = choose_class(record, labels, said[-1][0].called)
+    answers(voices, texts, said, label, record.id)
+    reference_note(runs, record, voices)
+    st.subheader("Silence heads", anchor=False)
+    gone: list[Head] = [(layer, head) for layer, head in pruned_heads(record, story_of(runs, record).steps)]
+    heard = list(zip(voices, said, strict=True))
+    whole = {voice.place[1]: row for voice, row in heard if voice.place[0] == record.id}
+    st.fragment(switches)(record, texts, whole, label, gone)
+    st.subheader("Why", anchor=False)
+    if st.toggle("Colour the text by what each token adds", value=True, key="playground-why"):
+        knowing = [voice for voice, row in heard if label in row[0].shares]
+        attributions(knowing, texts, label, max_length)
+
+
+enter()
+st.title("Playground", anchor=False)
+st.caption("Type a sentence, apply a trigger, hear what each model says, and silence heads one by one.")
+with told():
+    look(store())
