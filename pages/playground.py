@@ -56,6 +56,9 @@ def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> N
     if voices[0].title == "Never poisoned":
         return
     spec = never_poisoned_spec(runs, record)
+    if spec is None and record.spec and record.spec.model.source == "embedded":
+        st.caption("Nothing was planted in this run: its own models are clean references.")
+        return
     if spec is None:
         st.caption(
             "No clean reference: it is not known what this model was before. Ask the same of a model that "
@@ -133,13 +136,17 @@ def attributions(voices: Sequence[Voice], texts: Texts, label: str, max_length: 
                 with column:
                     st.html(playground_figures.coloured(one.pieces, reach))
                     strongest = ", ".join(
-                        f"“{text}” {value:+.2f}" for text, value in one.strongest(STRONGEST)
+                        f"“{text}” {_signed(value)}" for text, value in one.strongest(STRONGEST)
                     )
                     st.caption(plain(f"{name}: {strongest or 'no token says anything'}"))
     st.caption(
         f"Integrated gradients over the word embeddings: what each token adds to the log-odds of "
         f"“{plain(label)}”, against a text of padding alone. One scale for all; struck-out text was not read."
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def look(runs: Store) -> None:

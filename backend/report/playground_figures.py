@@ -14,6 +14,7 @@ Answer = tuple[str, str, float, str]
 
 AGAINST, FOR = "0, 114, 178", "213, 94, 0"
 FAINTEST = 0.08
+"""Of the strongest: a part that adds less has no mark."""
 
 
 def answer_bars(answers: Sequence[Answer], label: str) -> go.Figure:
@@ -92,8 +93,8 @@ def switch_grid(
 
 
 def coloured(pieces: Sequence[tuple[str, float | None]], reach: float) -> str:
-    """A text as escaped HTML: orange behind what speaks for a class, blue behind what speaks against it,
-    fully at `reach`; each part tells its number to whoever points at it."""
+    """A text as escaped HTML: orange and underlined what speaks for a class, blue and dashed what speaks
+    against it, fully at `reach`; each part tells its number to whoever points at it."""
     return f"<p class='excise-tokens'>{''.join(_piece(text, value, reach) for text, value in pieces)}</p>"
 
 
@@ -101,20 +102,23 @@ def _piece(text: str, value: float | None, reach: float) -> str:
     said = html.escape(text).replace("\n", "<br>")
     if value is None:
         return said if not text.strip() else f"<s>{said}</s>"
-    # Text keeps the page's own colour, which must stay readable on it.
-    strength = 0.75 * min(1.0, abs(value) / reach) if reach else 0.0
-    if strength < FAINTEST:
-        return f"<span title='{value:+.2f}'>{said}</span>"
-    colour = FOR if value > 0 else AGAINST
-    return f"<span title='{value:+.2f}' style='background: rgba({colour}, {strength:.2f})'>{said}</span>"
+    strength = min(1.0, abs(value) / reach) if reach else 0.0
+    marked = _marked(value > 0, strength) if strength >= FAINTEST else ""
+    return f"<span title='{value:+.2f}'{marked}>{said}</span>"
+
+
+def _marked(is_for: bool, strength: float) -> str:
+    """Text keeps the page's own colour, which must stay readable on what is behind it."""
+    name, colour = ("for", FOR) if is_for else ("against", AGAINST)
+    return f" class='{name}' style='background: rgba({colour}, {0.6 * strength:.2f})'"
 
 
 def legend(label: str) -> str:
     """What the colours of `coloured` mean, in HTML."""
     name = html.escape(_short(label))
     return (
-        f"<p class='excise-tokens'><span style='background: rgba({FOR}, .6)'>speaks for {name}</span> "
-        f"<span style='background: rgba({AGAINST}, .6)'>speaks against it</span></p>"
+        f"<p class='excise-tokens'><span{_marked(True, 1)}>speaks for {name}</span> "
+        f"<span{_marked(False, 1)}>speaks against it</span></p>"
     )
 
 

@@ -132,7 +132,8 @@ def _clicked(key: str, grid: str) -> None:
 
 
 def _answers(texts: Texts, before: Sequence[Said], now: Sequence[Said], label: str, silenced: int) -> None:
-    st.markdown(f"**Probability of {plain(label)}** with {count(silenced, 'head')} silenced")
+    than = " and what that changes" if silenced else ""
+    st.markdown(f"**Probability of {plain(label)}** with {count(silenced, 'head')} silenced{than}")
     for column, (name, _), was, one in zip(small(len(now), "moved"), texts.both(), before, now, strict=False):
         with column:
             st.metric(
@@ -140,7 +141,6 @@ def _answers(texts: Texts, before: Sequence[Said], now: Sequence[Said], label: s
                 percent(one.shares.get(label)),
                 points(was.shares.get(label), one.shares.get(label)) if silenced else None,
                 delta_color="off",
-                delta_description="from every head speaking" if silenced else None,
             )
             if was.called == one.called:
                 st.caption(f"Called **{plain(one.called)}**")

@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from backend.runs.relatives import never_poisoned, of_other_seeds
+from backend.home import run_folder
+from backend.runs.relatives import (
+    never_poisoned,
+    never_poisoned_model,
+    never_poisoned_spec,
+    of_other_seeds,
+)
 from backend.runs.store import open_store
 from backend.spec import ModelSpec, RunSpec
 from tests.pages.played import attack_spec, defended, full_spec, planted
@@ -46,3 +52,28 @@ def test_other_seeds_are_runs_of_the_same_settings(excise_home: Path) -> None:
     changed.defense.prune_step += 1
     defended(store, with_seed(changed, 3))
     assert len(of_other_seeds(store, first)) == 2
+
+
+def test_a_model_that_was_never_poisoned_may_be_of_another_seed_and_trigger(excise_home: Path) -> None:
+    store = open_store()
+    run = store.run(defended(store))
+    assert never_poisoned_model(store, run) is None
+    asked = never_poisoned_spec(store, run)
+    assert asked is not None and asked.attack is None and asked.defense is not None
+    assert asked.defense.strategy.name == "none" and asked.trigger == full_spec().trigger
+    other = defended(store, with_seed(asked, 99).model_copy(update={"trigger": None}))
+    assert never_poisoned_model(store, run) is None, "it left no model"
+    leave_model(other)
+    assert never_poisoned_model(store, run) == store.run(other)
+    same = defended(store, asked)
+    leave_model(same)
+    leave_model(defended(store, with_seed(asked, 100)))
+    assert never_poisoned_model(store, run) == store.run(same), "the same seed before a newer run"
+    changed = asked.model_copy(update={"data": asked.data.model_copy(update={"train_rows": 100})})
+    assert never_poisoned_spec(store, store.run(defended(store, changed))) is None
+
+
+def leave_model(run: str) -> None:
+    folder = run_folder(run) / "fine_tuned"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
