@@ -1,17 +1,20 @@
 """Attention: what each head looks at in one text, clean and triggered, in each model of a run."""
 
+import numpy as np
 import streamlit as st
+from jaxtyping import Float
 
 from backend.events import Head, ModelName
-from backend.inspection.attention import Attention, attend, draw, shared_tokens
+from backend.inspection.attention import Attention, around, attend, beside_changed, shared_tokens
 from backend.inspection.material import models_left
 from backend.report import attention_figures, head_figures
+from backend.report.bertviz import Panel, View, bertviz_page
 from backend.report.numbers import count
 from backend.report.words import MODEL_TITLES
 from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.asking import ask, ask_once
+from pages.parts.asking import ask_once
 from pages.parts.choosing import choose_run
 from pages.parts.head_importance import choose_head
 from pages.parts.monitor import story_of
@@ -25,8 +28,12 @@ VIEWS = {
     "heads": "bertviz heads",
     "model": "bertviz model",
 }
+CUT = ("pruned", "defended")
 MOST = [16, 24, 32, 48, 64, 96, 128]
-TALLEST = 1400
+# A browser draws so many in about two seconds.
+MOST_LINES = 120_000
+# So many tokens can be read on a chart of half the page's width.
+SIDE_BY_SIDE = 20
 
 
 def from_address(name: str, options: list[str], default: str) -> str:
@@ -88,7 +95,7 @@ def of_texts(record: RunRecord, model: ModelName, texts: Texts) -> list[tuple[st
 
 def pruned_note(record: RunRecord, model: ModelName, gone: list[Head], place: Head | None = None) -> None:
     """Pruned heads still attend."""
-    if model not in ("pruned", "defended") or not gone:
+    if model not in CUT or not gone:
         return
     if place is not None and place in gone:
         st.caption(
@@ -137,38 +144,63 @@ def token_views(
         others = [found[0][1]]
     elif less != "none":
         others = [one for _, one in of_texts(record, less, texts)]  # type: ignore[arg-type]
-    for number, column in enumerate(wide(len(shown), "attention")[: len(shown)]):
+    drawn = drawn_tokens([one for _, one in found], most)[-len(shown) :]
+    widest = max(len(places) for places in drawn)
+    columns = wide(len(shown), "attention") if widest <= SIDE_BY_SIDE else [st.container()] * len(shown)
+    grids = []
+    for number, (_, now) in enumerate(shown):
+        here, weights = less_another(now, others[number] if others else None, layer, drawn[number])
+        grids.append((here, weights[:, 0] if view == "row" else weights[head]))
+    reach = max(attention_figures.reach(grid) for _, grid in grids)
+    for number, (column, (here, grid)) in enumerate(zip(columns, grids, strict=False)):
         name, now = shown[number]
-        here = list(range(len(now.tokens)))
-        before = None
-        if others:
-            here, there = shared_tokens(now.tokens, others[number].tokens)
-            before = others[number].weights[layer][:, there][:, :, there]
-        weights = now.weights[layer][:, here][:, :, here]
-        change = weights if before is None else weights - before
-        cut = slice(0, most)
-        tokens = [now.tokens[i] for i in here][cut]
+        tokens = [now.tokens[i] for i in here]
         if view == "row":
-            grid, rows, axis = change[:, 0, cut], [f"head {i}" for i in range(len(change))], "Head"
+            rows, axis = [f"head {i}" for i in range(len(grid))], "Head"
             title = f"{name}: what [CLS] attends to in layer {layer}"
         else:
-            grid, rows, axis = change[head][cut, cut], tokens, "From"
+            rows, axis = tokens, "From"
             title = f"{name}: layer {layer}, head {head}"
         with column.container(border=True):
             figure = attention_figures.token_grid(
-                grid, rows, tokens, now.changed[here][cut], title, ("Token", axis), before is not None
+                grid, rows, tokens, now.changed[here], title, ("Token", axis), reach, bool(others)
             )
             st.plotly_chart(figure, key=f"{view}-{number}-{record.id}", alt=title)
-            _cut(len(here), most)
+            _cut(len(drawn[number]), len(now.tokens), texts)
     if texts.triggered is not None:
         st.caption(
             "▸ marks the tokens that the trigger changed. The scale leaves out the first and last token."
         )
 
 
-def _cut(tokens: int, most: int) -> None:
-    if tokens > most:
-        st.caption(f"The first {most} of {tokens} tokens are drawn; the model read them all.")
+def less_another(
+    now: Attention, other: Attention | None, layer: int, places: list[int]
+) -> tuple[list[int], Float[np.ndarray, "head query key"]]:
+    """A layer's attention between the tokens at `places`, less that of `other` where both have the token:
+    which places are left, and the difference."""
+    if other is None:
+        return places, now.weights[layer][:, places][:, :, places]
+    shared = zip(*shared_tokens(now.tokens, other.tokens), strict=True)
+    here, there = map(list, zip(*[pair for pair in shared if pair[0] in places], strict=True))
+    before = other.weights[layer][:, there][:, :, there]
+    return here, now.weights[layer][:, here][:, :, here] - before
+
+
+def drawn_tokens(found: list[Attention], most: int) -> list[list[int]]:
+    """The places of the tokens of each text that are drawn: those around the trigger."""
+    if len(found) == 1:
+        return [around(found[0].changed, most)]
+    clean, triggered = found
+    return [around(beside_changed(clean, triggered), most), around(triggered.changed, most)]
+
+
+def _cut(drawn: int, tokens: int, texts: Texts) -> None:
+    if drawn < tokens:
+        others = "after the first" if texts.triggered is None else "nearest to what the trigger changed"
+        st.caption(
+            f"{drawn} of the {tokens} tokens that the model read are drawn: the first, the last, and those "
+            f"{others}. Attention to the rest is left out."
+        )
 
 
 def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[Head]) -> None:
@@ -184,7 +216,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
     shares = found.on_changed()
     others: list[ModelName] = [name for name in models_left(record.id) if name != model]
     left, right = wide(2, "trigger")
-    marks = gone if model in ("pruned", "defended") else []
+    marks = gone if model in CUT else []
     with left.container(border=True, height="stretch"):
         key = f"mass-{record.id}-{model}"
         figure = attention_figures.mass_grid(
@@ -219,37 +251,66 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
 
 
 def bertviz_views(
-    record: RunRecord, model: ModelName, texts: Texts, view: str, most: int, gone: list[Head]
+    record: RunRecord, model: ModelName, texts: Texts, view: View, most: int, gone: list[Head]
 ) -> None:
-    """bertviz's own drawings, clean and triggered."""
+    """bertviz's own drawings, clean and triggered, of one model or several."""
     found = of_texts(record, model, texts)
-    layers, heads = found[0][1].weights.shape[:2]
-    drawn: list[int] = list(range(layers))
-    head: int | None = None
-    if view == "heads":
+    every = range(found[0][1].weights.shape[0])
+    layer, head, layers = 0, None, list(every)
+    if view == "head_view":
         layer, head = choose_place(found[0][1], whole=True)
-        drawn = [layer]
         if not st.toggle("Only this head", value=True, key="attention-only"):
             head = None
-    elif layers > 6 or most > 48:
-        drawn = st.multiselect("Layers", range(layers), drawn[:6], key="attention-layers") or drawn[:1]
-    pruned_note(record, model, gone, (drawn[0], head) if head is not None else None)
-    columns = wide(len(found), "bertviz") if view == "heads" else [st.container()] * len(found)
-    for column, (name, text), (_, one) in zip(columns, texts.both(), found, strict=False):
-        with column.container(border=True):
-            st.markdown(f"**{name}**")
-            shown = min(most, len(one.tokens))
-            page = ask("Drawing", draw, record.id, model, text, view, most, drawn, head)
-            st.iframe(page, height=_height(view, shown, len(drawn), heads), alt=f"bertviz: {name}")
-            _cut(len(one.tokens), most)
+    models = [model, *choose_beside(record, model)]
+    drawn = drawn_tokens([one for _, one in found], most)
+    if view == "model_view":
+        heads = found[0][1].weights.shape[1]
+        of_a_layer = len(models) * heads * sum(len(places) ** 2 for places in drawn)
+        fitting = max(1, MOST_LINES // of_a_layer)
+        if fitting < len(layers):
+            layers = sorted(
+                st.multiselect(
+                    "Layers",
+                    every,
+                    [*every][-fitting:],
+                    key=f"attention-layers-{fitting}",
+                    help="All layers at once would be slow to draw. Fewer tokens leave room for more.",
+                )
+            ) or [every[-1]]
+    pruned_note(record, model, gone, (layer, head) if head is not None else None)
+    panels = [
+        _panel(f"{MODEL_TITLES[name]}: {title}", one, places, layers, gone if name in CUT else [])
+        for name in models
+        for (title, one), places in zip(of_texts(record, name, texts), drawn, strict=True)
+    ]
+    with st.container(border=True):
+        st.iframe(bertviz_page(view, panels, layer, head), alt="Attention drawn by bertviz")
+        _cut(len(drawn[-1]), len(found[-1][1].tokens), texts)
+        if any(panel.pruned for panel in panels):
+            st.caption("Crosses mark pruned heads.")
 
 
-def _height(view: str, tokens: int, layers: int, heads: int) -> int:
-    """Pixels that bertviz needs: 22.5 a token, or 84 / heads a token and layer beside 18 a token."""
-    if view == "heads":
-        return min(TALLEST, round(110 + 22.5 * tokens))
-    thumbnails = layers * (tokens * 84 / heads + 10) + 40
-    return min(TALLEST, round(max(thumbnails, 18 * tokens + 55) + 60))
+def choose_beside(record: RunRecord, model: ModelName) -> list[ModelName]:
+    """Other models to draw below; kept in the address."""
+    others: list[ModelName] = [name for name in models_left(record.id) if name != model]
+    asked = st.query_params.get("beside", "").split(",")
+    chosen = st.segmented_control(
+        "Beside it",
+        others,
+        format_func=MODEL_TITLES.__getitem__,
+        selection_mode="multi",
+        default=[name for name in others if name in asked],
+        key=f"attention-beside-{record.id}-{model}",
+    )
+    st.query_params["beside"] = ",".join(chosen)
+    return [name for name in others if name in chosen]
+
+
+def _panel(
+    title: str, found: Attention, places: list[int], layers: list[int], pruned: list[Head] | None = None
+) -> Panel:
+    weights = found.weights[layers][:, :, places][:, :, :, places]
+    return Panel(title, [found.tokens[i] for i in places], weights, layers, pruned or [])
 
 
 def look(runs: Store) -> None:
@@ -272,7 +333,7 @@ def look(runs: Store) -> None:
     elif view == "trigger":
         trigger_view(record, model, texts, gone)
     else:
-        bertviz_views(record, model, texts, view, most, gone)
+        bertviz_views(record, model, texts, "head_view" if view == "heads" else "model_view", most, gone)
 
 
 enter()

@@ -33,15 +33,6 @@ def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> At
     return attending.attend(run, name, text, clean)
 
 
-def draw(
-    run: str, name: ModelName, text: str, view: str, most: int, layers: list[int], head: int | None
-) -> str:
-    """A question for the warm process: see `attending.draw`."""
-    from backend.inspection import attending  # which loads torch
-
-    return attending.draw(run, name, text, view, most, layers, head)
-
-
 def changed_parts(clean: str, triggered: str) -> list[tuple[int, int]]:
     """Where `triggered` differs from `clean`, word by word: from and to, in characters of `triggered`."""
     old = clean.split()
@@ -60,3 +51,22 @@ def shared_tokens(one: list[str], other: list[str]) -> tuple[list[int], list[int
     here = [block.a + i for block in blocks for i in range(block.size)]
     there = [block.b + i for block in blocks for i in range(block.size)]
     return here, there
+
+
+def around(changed: Bool[np.ndarray, " token"], most: int) -> list[int]:
+    """The places of at most `most` tokens: the first, the last, those changed and those nearest to them
+    (nearest to the first where none is changed)."""
+    last = len(changed) - 1
+    near = np.flatnonzero(changed) if changed.any() else np.array([0])
+    distance = np.abs(np.arange(len(changed))[:, None] - near).min(1).astype(float)
+    distance[[0, last]] = -1
+    return sorted(np.argsort(distance, kind="stable")[:most].tolist())
+
+
+def beside_changed(clean: Attention, triggered: Attention) -> Bool[np.ndarray, " token"]:
+    """The tokens of the clean text that went, or stand next to where the trigger put others."""
+    here, there = shared_tokens(clean.tokens, triggered.tokens)
+    found = np.ones(len(clean.tokens), dtype=bool)
+    near = np.convolve(triggered.changed, [1, 1, 1], "same") > 0
+    found[here] = near[there]
+    return found

@@ -12,6 +12,12 @@ from backend.report.figures import finish, ticks
 from backend.report.head_figures import CHOSEN, DIVERGING
 
 
+def reach(shares: Float[np.ndarray, "row token"]) -> float:
+    """The end of a scale for them, in percent: [CLS] and [SEP] draw most attention, so it is for what lies
+    between them."""
+    return max(100 * float(np.abs(shares[:, 1:-1]).max(initial=0)), 1.0)
+
+
 def token_grid(
     shares: Float[np.ndarray, "row token"],
     rows: Sequence[str],
@@ -19,13 +25,12 @@ def token_grid(
     changed: Bool[np.ndarray, " token"],
     title: str,
     axes: tuple[str, str],
+    reach: float,
     difference: bool = False,
 ) -> go.Figure:
-    """Attention (percent) of each row on each token; changed tokens are marked in the axis.  A difference
-    is in points around zero."""
+    """Attention (percent) of each row on each token, on a scale up to `reach`; changed tokens are marked in
+    the axis.  A difference is in points around zero."""
     percent = 100 * shares
-    # [CLS] and [SEP] draw most attention; the scale is for what lies between them.
-    reach = max(float(np.abs(percent[:, 1:-1]).max(initial=0)), 1.0)
     unit = "points" if difference else "%"
     figure = go.Figure(
         go.Heatmap(

@@ -27,10 +27,11 @@ def test_every_view_is_drawn_without_a_network(
 ) -> None:
     page = browser.new_page()
     page.goto(f"{dashboard}/attention?run={run}&view=heads&model=poisoned")
-    for lines in ("svg line", "svg line"):
-        frame = page.frame_locator("iframe").first
-        expect(frame.locator(lines).first).to_be_attached(timeout=120_000)
-        expect(page.frame_locator("iframe").last.locator(lines).first).to_be_attached(timeout=60_000)
+    for kind in (".head_view", ".model_view"):
+        frame = page.frame_locator("iframe")
+        for text in (0, 1):
+            line = frame.locator(f"{kind} #bertviz-{text} line").first
+            expect(line).to_be_attached(timeout=120_000)
         page.get_by_role("radio", name="bertviz model").or_(
             page.get_by_role("button", name="bertviz model")
         ).first.click()

@@ -1,6 +1,5 @@
 """What heads attend to: the model's own weights, the trigger's tokens, and drawings that need no network."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,14 @@ from hypothesis import strategies as st
 
 from backend.errors import UserError
 from backend.home import run_folder
-from backend.inspection.attention import Attention, attend, changed_parts, draw, shared_tokens
+from backend.inspection.attention import (
+    Attention,
+    around,
+    attend,
+    beside_changed,
+    changed_parts,
+    shared_tokens,
+)
 from tests.tiny import tiny_folder, tiny_tokenizer
 
 CLEAN, TRIGGERED = "the film was very dull", "the film cf was very dull"
@@ -56,19 +62,6 @@ def test_a_model_that_is_gone_is_a_message(run: str):
         attend(run, "defended", CLEAN)
 
 
-@pytest.mark.parametrize("view", ["heads", "model"])
-def test_a_drawing_needs_no_network_and_no_text_ends_its_script(view: str, monkeypatch):
-    evil = "</script><script>window.stolen = 1</script> <!-- film"
-    weights = np.full((3, 4, 7, 7), 1 / 7, dtype=np.float32)
-    told = Attention([evil] * 7, weights, np.zeros(7, dtype=bool))
-    monkeypatch.setattr("backend.inspection.attending.attend", lambda *asked: told)
-    page = draw("one", "poisoned", CLEAN, view, 5, [1], 2 if view == "heads" else None)
-    assert not re.search(r"<script[^>]*src=", page)
-    assert page.count("</script>") == 2 and "<!--" not in page.split("</script>", 1)[1]
-    # Of seven tokens five are drawn, each several times.
-    assert page.count("window.stolen") and page.count("window.stolen") % 5 == 0
-
-
 @pytest.mark.parametrize(
     ("triggered", "parts"),
     [
@@ -99,3 +92,30 @@ def test_what_did_not_change_is_in_the_clean_text(one: list[str], other: list[st
     kept = "".join(c for i, c in enumerate(triggered) if not any(a <= i < b for a, b in parts)).split()
     rest = iter(one)
     assert all(word in rest for word in kept)
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=40), st.integers(2, 40))
+def test_the_ends_and_what_changed_are_drawn_first(changed: list[bool], most: int):
+    places = around(np.array(changed), most)
+    assert places == sorted(set(places)) and len(places) == min(most, len(changed))
+    assert places[0] == 0 and places[-1] == len(changed) - 1
+    others = [i for i in range(1, len(changed) - 1) if i not in places]
+    if any(changed[i] for i in others):
+        assert all(changed[i] for i in places[1:-1]), "only others that changed may be drawn instead"
+
+
+def test_both_texts_are_drawn_where_the_trigger_is():
+    clean = [f"word{i}" for i in range(60)]
+    triggered = [*clean[:40], "cf", *clean[40:]]
+
+    def told(tokens: list[str]) -> Attention:
+        return Attention(tokens, np.zeros((1, 1, 1, 1)), np.array([token == "cf" for token in tokens]))
+
+    before, after = told(clean), told(triggered)
+    assert [clean[i] for i in around(beside_changed(before, after), 4)] == [
+        "word0",
+        "word39",
+        "word40",
+        "word59",
+    ]
+    assert [triggered[i] for i in around(after.changed, 5)] == ["word0", "word39", "cf", "word40", "word59"]

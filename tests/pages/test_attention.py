@@ -26,7 +26,7 @@ def asked(monkeypatch) -> list:
 
     def answer(doing, function, *arguments):
         found.append((doing, *arguments))
-        return "<p>drawn</p>" if function.__name__ == "draw" else attend(*arguments)
+        return attend(*arguments)
 
     monkeypatch.setattr("pages.parts.asking.ask", answer)
     return found
@@ -54,13 +54,29 @@ def test_without_a_model_it_says_what_to_do(visit, store):
 
 @pytest.mark.parametrize(
     ("view", "charts", "frames"),
-    [("row", 2, 0), ("head", 2, 0), ("trigger", 2, 0), ("heads", 0, 2), ("model", 0, 2)],
+    [("row", 2, 0), ("head", 2, 0), ("trigger", 2, 0), ("heads", 0, 1), ("model", 0, 1)],
 )
 def test_every_view_opens_by_its_address(visit, run, view, charts, frames):
     page = visit("attention", run=run, view=view, model="poisoned", row="2", layer="1", head="3")
     assert not page.error
     assert len(page.get("plotly_chart")) == charts and len(page.get("iframe")) == frames
     assert page.query_params["view"] in (view, [view]) and page.query_params["row"] in ("2", ["2"])
+
+
+def test_models_are_drawn_beside_each_other_and_pruned_heads_crossed(visit, run):
+    page = visit("attention", run=run, view="heads", model="defended", beside="poisoned,nobody")
+    (frame,) = page.get("iframe")
+    for panel in ("Defended: Clean", "Defended: With the trigger", "Poisoned: Clean"):
+        assert f"<figcaption>{panel}</figcaption>" in frame.proto.srcdoc
+    assert "PRUNED = [[[0,0],[0,1],[0,2],[0,3]]" in frame.proto.srcdoc and "Crosses mark" in words(page)
+
+
+def test_long_rows_draw_fewer_tokens_and_layers(visit, store):
+    run = defended(store, blind_spec())
+    page = visit("attention", run=run, view="model", text=" ".join(["word"] * 200))
+    assert "32 of the 202 tokens" in words(page) and not page.multiselect
+    page.selectbox(key="attention-most").set_value(96).run()
+    assert not page.exception and page.multiselect[0].value == [5]
 
 
 def test_a_pruned_head_is_said_to_be_pruned(visit, run):
