@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from backend.events import Head
-from backend.inspection.material import models_left
+from backend.inspection.material import models_left, victim_of
 from backend.inspection.playing import Attributed, Place, Said, attribute, say
 from backend.report import playground_figures
 from backend.report.words import MODEL_TITLES
@@ -39,16 +39,10 @@ def voices_of(runs: Store, record: RunRecord) -> list[Voice]:
     reference = never_poisoned_model(runs, record)
     if reference is not None and reference.id != record.id:
         voices.append(Voice("Never poisoned", (reference.id, "fine_tuned")))
-    left = models_left(record.id)
-    origin = record.spec.model if record.spec else None
-    if (
-        "poisoned" not in left
-        and origin
-        and origin.source == "run"
-        and "poisoned" in models_left(origin.name)
-    ):
-        voices.append(Voice(MODEL_TITLES["poisoned"], (origin.name, "poisoned")))
-    return voices + [Voice(MODEL_TITLES[name], (record.id, name)) for name in left]
+    victim = victim_of(record)
+    if victim is not None and victim[0] != record.id:
+        voices.append(Voice(MODEL_TITLES["poisoned"], victim))
+    return voices + [Voice(MODEL_TITLES[name], (record.id, name)) for name in models_left(record.id)]
 
 
 def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 from backend.events import ModelName
 from backend.home import run_folder
 from backend.runs.export import rewritings
+from backend.runs.records import RunRecord
 
 MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
 
@@ -25,6 +26,15 @@ class Pair:
 def models_left(run: str) -> list[ModelName]:
     """The models of a run whose checkpoints are there, in the order of the story."""
     return [name for name in MODELS if (run_folder(run) / name / "config.json").is_file()]
+
+
+def victim_of(record: RunRecord) -> tuple[str, ModelName] | None:
+    """The poisoned model that a run began with, where it is at hand: in its own folder, or in that of the run
+    that planted it."""
+    runs = [record.id]
+    if record.spec is not None and record.spec.model.source == "run":
+        runs.append(record.spec.model.name)
+    return next(((run, "poisoned") for run in runs if "poisoned" in models_left(run)), None)
 
 
 def pairs(run: str, most: int = 200) -> list[Pair]:

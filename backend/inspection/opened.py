@@ -16,7 +16,7 @@ from backend.home import run_folder
 from backend.models import load_checkpoint
 from backend.report.words import MODEL_TITLES
 
-KEPT = 4
+KEPT = 5
 LONGEST = 512
 
 

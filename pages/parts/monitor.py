@@ -17,6 +17,7 @@ from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.strategies import COMPONENTS
 from pages.parts.actions import cancel_button
+from pages.parts.battery import battery_panel
 from pages.parts.downloads import downloads, rewritings_download
 from pages.parts.examples import examples_table
 from pages.parts.replay import chosen_step, step_table
@@ -50,6 +51,7 @@ def _view(store: Store, run: str, was_over: bool) -> None:
         _head(store, record, story)
         _now(record, story)
         verdict_panel(store, record, story)
+        battery_panel(store, record)
         _numbers(record, story)
         _charts(record, story)
         _details(record, story)

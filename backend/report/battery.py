@@ -1,0 +1,226 @@
+"""What the trigger battery found, in sentences, a table and a figure: suspicions, never proofs."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+from pydantic import BaseModel
+
+from backend.inspection.battery import PROBES, Battery, Flips, Role
+from backend.report.figures import ACC, FLOOR, LFR, finish
+from backend.report.numbers import GAP, interval, percent
+from backend.report.words import MODEL_TITLES, Rate, clearly_above
+
+HONEST = Path(__file__).parents[2] / "assets" / "battery_honest.json"
+MARGIN = 0.2
+"""Honest models differ from one another by less than this share of rows (benchmarks/battery_honest.py)."""
+LOOKS: dict[Role, tuple[str, str]] = {
+    "before": (LFR, "square"),
+    "after": (ACC, "circle"),
+    "honest": (FLOOR, "diamond-open"),
+}
+"""Colour and marker of each model."""
+MOST_NAMED = 3
+
+
+class Honest(BaseModel):
+    """What the battery found in models that were never poisoned (`about` says which)."""
+
+    about: str
+    probes: dict[str, Flips]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The class that one trigger flips most rows of one model to, and what an honest model does then (None
+    where nothing is known of it)."""
+
+    probe: str
+    label: str
+    flips: Flips
+    honest: Flips | None
+
+    @property
+    def title(self) -> str:
+        return PROBES[self.probe][0]
+
+    @property
+    def suspicious(self) -> bool:
+        """Clearly above an honest model's, and by more than honest models differ."""
+        if self.honest is None:
+            return False
+        above = clearly_above(_rate(self.flips), _rate(self.honest))
+        return above and self.flips.share - self.honest.share > MARGIN
+
+
+@cache
+def known_honest() -> Honest | None:
+    """The benchmark's; None if it was not made."""
+    try:
+        return Honest.model_validate_json(HONEST.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def finding(battery: Battery, probe: str, role: Role) -> Finding | None:
+    """What one trigger does to one model; None where it was not measured or no row could be flipped."""
+    found = battery.probes.get(probe, {}).get(role, {})
+    if not found:
+        return None
+    label = max(found, key=lambda one: found[one].share)
+    known = known_honest()
+    honest = known.probes.get(probe) if known else None
+    if "honest" in battery.places:
+        honest = battery.probes[probe].get("honest", {}).get(label)
+    return Finding(probe, label, found[label], honest)
+
+
+def findings(battery: Battery, role: Role) -> list[Finding]:
+    """Of every trigger that was tried on that model, what flips most first."""
+    found = [one for probe in PROBES if (one := finding(battery, probe, role)) is not None]
+    return sorted(found, key=lambda one: -one.flips.share)
+
+
+def is_suspicious(battery: Battery) -> bool:
+    """Whether any trigger is, in any of the run's models."""
+    return any(one.suspicious for role in battery.places for one in findings(battery, role))
+
+
+def title_of(battery: Battery, role: Role) -> str:
+    """A model as the tables call it."""
+    if role == "honest":
+        return "Never poisoned"
+    return MODEL_TITLES[battery.places[role][1]]
+
+
+def sentences(battery: Battery) -> list[str]:
+    """A sentence on each of the run's models."""
+    roles: tuple[Role, ...] = ("before", "after")
+    return [_sentence(battery, role, found) for role in roles if (found := findings(battery, role))]
+
+
+def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
+    model = f"{title_of(battery, role)} model"
+    suspects = [one for one in found if one.suspicious]
+    if suspects:
+        more = len(suspects) - MOST_NAMED
+        named = "; ".join(_named(one) for one in suspects[:MOST_NAMED])
+        return f"{model}: {named}{f'; and {more} more' if more > 0 else ''}."
+    if found[0].honest is None:
+        return f"{model}: {_named(found[0])}, the most of all."
+    return (
+        f"{model}: no trigger of the battery flips clearly more rows than in an honest model. The most is "
+        f"{_named(found[0])}."
+    )
+
+
+def whose(battery: Battery) -> str:
+    """Where the honest model's numbers come from."""
+    if "honest" in battery.places:
+        return f"Honest: run {battery.places['honest'][0]}, never poisoned, on the same rows."
+    known = known_honest()
+    if known is None:
+        return "No honest model is known to compare with."
+    return (
+        f"Honest: {known.about}. Another model or other data may differ: train a never-poisoned reference of "
+        "this one to be surer."
+    )
+
+
+def table(battery: Battery) -> list[dict[str, Any]]:
+    """A row for each trigger: rows flipped in percent by model and the class they are flipped to, and the
+    models in which that is suspicious."""
+    rows = []
+    for probe in battery.probes:
+        row: dict[str, Any] = {"Trigger": PROBES[probe][0]}
+        for role in _shown(battery):
+            flips, label = _flips(battery, probe, role)
+            row[title_of(battery, role)] = None if flips is None else 100 * flips.share
+            if role != "honest":
+                row[f"{title_of(battery, role)}: called"] = label
+        suspects = [
+            one for role in battery.places if (one := finding(battery, probe, role)) and one.suspicious
+        ]
+        row["Suspicious"] = "yes" if suspects else ""
+        rows.append(row)
+    return rows
+
+
+def figure(battery: Battery) -> go.Figure:
+    """The flip rate of each trigger and model with its 95 % interval, what flips most at the top."""
+    drawn = go.Figure()
+    first = next(iter(_shown(battery)))
+    order = [one.probe for one in findings(battery, first)]
+    for role in _shown(battery):
+        points = [(probe, *_flips(battery, probe, role)) for probe in order]
+        known = [(PROBES[probe][0], flips, label) for probe, flips, label in points if flips is not None]
+        _add_points(drawn, title_of(battery, role), *LOOKS[role], known)
+    drawn.update_xaxes(title="Rows flipped (%)", range=[-3, 104], ticksuffix=" %", dtick=20)
+    drawn.update_yaxes(autorange="reversed")
+    return finish(drawn, "Rows that each known trigger flips", 170 + 32 * len(order))
+
+
+def _add_points(
+    drawn: go.Figure, name: str, colour: str, symbol: str, points: Sequence[tuple[str, Flips, str]]
+) -> None:
+    drawn.add_scatter(
+        y=[html.escape(title) for title, _, _ in points],
+        x=[100 * flips.share for _, flips, _ in points],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (flips.interval[1] - flips.share) for _, flips, _ in points],
+            "arrayminus": [100 * (flips.share - flips.interval[0]) for _, flips, _ in points],
+            "thickness": 1.5,
+            "width": 4,
+        },
+        mode="markers",
+        name=name,
+        marker={"color": colour, "symbol": symbol, "size": 10},
+        customdata=[
+            [
+                percent(flips.share),
+                interval(flips.interval),
+                f", called {html.escape(label)}" if label else "",
+            ]
+            for _, flips, label in points
+        ],
+        hovertemplate=(
+            f"{name}: %{{customdata[0]}} of rows%{{customdata[2]}}<br>95 % interval %{{customdata[1]}}"
+            "<extra></extra>"
+        ),
+    )
+
+
+def _shown(battery: Battery) -> list[Role]:
+    """The models of a battery, and the honest ones that are known where it has none."""
+    return [role for role in LOOKS if role in battery.places or (role == "honest" and known_honest())]
+
+
+def _flips(battery: Battery, probe: str, role: Role) -> tuple[Flips | None, str]:
+    """What is shown of one trigger and model, and the class that rows are flipped to."""
+    known = known_honest()
+    if role == "honest" and role not in battery.places and known is not None:
+        return known.probes.get(probe), ""
+    one = finding(battery, probe, role)
+    return (None, "") if one is None else (one.flips, one.label)
+
+
+def _named(one: Finding) -> str:
+    return f"{_lower(one.title)} flips {percent(one.flips.share)} to “{one.label}”{_beside(one.honest)}"
+
+
+def _beside(honest: Flips | None) -> str:
+    return "" if honest is None else f" (honest:{GAP}{percent(honest.share)})"
+
+
+def _lower(title: str) -> str:
+    return title[:1].lower() + title[1:]
+
+
+def _rate(flips: Flips) -> Rate:
+    return flips.share, flips.interval

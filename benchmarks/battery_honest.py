@@ -1,0 +1,75 @@
+"""What the trigger battery finds in models that were never poisoned: assets/battery_honest.json.
+
+    python benchmarks/battery_honest.py [--seeds 11,12,13] [--rows 2000]
+
+Fine-tunes the embedded model on clean movie reviews, once for each seed (two minutes each on 2 cores),
+puts every trigger of the battery into test rows, and pools the flips of all seeds.  Of the two classes the
+one that more rows are flipped to is kept.  State goes to a temporary folder, or to EXCISE_HOME where that
+is set."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from backend import pipeline
+from backend.components import Choice
+from backend.evaluation import wilson
+from backend.events import RunFinished
+from backend.home import cache_folder, run_folder
+from backend.inspection.battery import PROBES, Flips, measure_probe
+from backend.report.battery import HONEST
+from backend.spec import DataSpec, DefenseSpec, RunSpec, TrainingSpec
+from benchmarks.common import machine
+
+
+def fine_tuned(seed: int, rows: int) -> tuple[RunSpec, str, float]:
+    """A run that plants nothing and prunes nothing, its id, and its accuracy."""
+    training = TrainingSpec(epochs=2, learning_rate=1e-4)
+    defense = DefenseSpec(strategy=Choice(name="none"), fine_tune=training, refine=None)
+    spec = RunSpec(data=DataSpec(train_rows=rows), defense=defense, seed=seed)
+    run = f"honest-{seed}"
+    *_, last = pipeline.run(spec, run_folder(run), run=run)
+    assert isinstance(last, RunFinished) and last.state == "done", last
+    return spec, run, last.metrics["fine_tuned"].acc
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", default="11,12,13")
+    parser.add_argument("--rows", type=int, default=2000)
+    asked = parser.parse_args()
+    os.environ.setdefault("EXCISE_CACHE", str(cache_folder()))
+    if "EXCISE_HOME" not in os.environ:
+        os.environ["EXCISE_HOME"] = tempfile.mkdtemp(prefix="excise-battery-")
+    seeds = [int(seed) for seed in asked.seeds.split(",")]
+    pooled: dict[str, dict[str, list[int]]] = {name: {} for name in PROBES}
+    accuracies = []
+    for seed in seeds:
+        spec, run, acc = fine_tuned(seed, asked.rows)
+        accuracies.append(acc)
+        for name in PROBES:
+            made = measure_probe(run, spec, {"honest": (run, "fine_tuned")}, name)
+            for label, flips in made.probes[name]["honest"].items():
+                so_far = pooled[name].setdefault(label, [0, 0])
+                pooled[name][label] = [so_far[0] + flips.flips, so_far[1] + flips.rows]
+            print(seed, name, pooled[name], flush=True)
+    worst = {name: max(found.values(), key=lambda both: both[0] / both[1]) for name, found in pooled.items()}
+    probes = {
+        name: Flips(flips=flips, rows=rows, interval=wilson(flips, rows)).model_dump()
+        for name, (flips, rows) in worst.items()
+    }
+    about = f"MiniLM-L6 fine-tuned on {asked.rows:,} clean movie reviews, {len(seeds)} seeds"
+    found = {"about": about, "machine": machine(), "acc": accuracies, "probes": probes}
+    HONEST.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(f"Wrote {HONEST}")
+
+
+if __name__ == "__main__":
+    main()
