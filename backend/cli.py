@@ -354,6 +354,26 @@ def export(
 
 
 @app.command()
+def battery(run: RunId, as_json: AsJson = False) -> None:
+    """Put known triggers into clean rows and count what a run's models then call otherwise.
+
+    For who does not know the trigger.  What was measured before is not measured again."""
+    from backend.inspection.battery import LEFT_OUT, measure_all
+    from backend.report import battery as found_by
+
+    store = open_store()
+    with terminal.counting(err, "Trying", "triggers") as progress:
+        found = measure_all(store, store.run(run), progress)
+    if as_json:
+        _print_json(found.model_dump(mode="json") | {"says": found_by.sentences(found)})
+        return
+    title = f"Rows that each known trigger flips, of {found.rows} clean ones"
+    out.print(terminal.texts_table(title, found_by.texts(found)))
+    for sentence in [*found_by.sentences(found), found_by.whose(found), LEFT_OUT, *found.notes]:
+        out.print(sentence, markup=False, highlight=False)
+
+
+@app.command()
 def cancel(run: RunId) -> None:
     """Ask a run to stop."""
     store = open_store()

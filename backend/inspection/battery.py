@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ValidationError
 
 from backend.components import Choice
+from backend.errors import UserError
 from backend.events import Interval, ModelName
 from backend.home import run_folder
 from backend.inspection.material import models_left, victim_of
@@ -17,6 +18,7 @@ from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model
 from backend.runs.store import Store
 from backend.spec import RunSpec
+from backend.triggers import Progress
 
 Role = Literal["before", "after", "honest"]
 """The model as it came, what the defense left, and one that was never poisoned."""
@@ -77,6 +79,11 @@ class Battery(BaseModel):
     skipped: dict[str, str] = {}
 
     @property
+    def notes(self) -> list[str]:
+        """Why triggers were not tried."""
+        return [f"Not tried: {PROBES[name][0]}. {reason}" for name, reason in self.skipped.items()]
+
+    @property
     def left(self) -> list[str]:
         """The probes that are still to be made."""
         return [name for name in PROBES if name not in self.probes and name not in self.skipped]
@@ -115,3 +122,22 @@ def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str)
     from backend.inspection import probing  # which loads torch
 
     return probing.measure_probe(run, spec, places, name)
+
+
+def measure_all(store: Store, record: RunRecord, progress: Progress) -> Battery:
+    """Every trigger that was not tried yet on a run's models, in this process.
+
+    Raises UserError where the run left no model, or its rows are gone."""
+    places = places_of(store, record)
+    if record.spec is None or not places:
+        raise UserError(
+            f"Run {record.id} has left no model to try triggers on (yet). Wait for it, or choose another run."
+        )
+    found = read_battery(record.id)
+    left = list(PROBES) if found is None or found.places != places else found.left
+    for done, name in enumerate(left):
+        progress(done, len(left))
+        found = measure_probe(record.id, record.spec, places, name)
+    progress(len(left), len(left))
+    assert found is not None
+    return found

@@ -99,7 +99,7 @@ def title_of(battery: Battery, role: Role) -> str:
 
 def sentences(battery: Battery) -> list[str]:
     """A sentence on each of the run's models."""
-    roles: tuple[Role, ...] = ("before", "after")
+    roles = [role for role in LOOKS if role in battery.places and role != "honest"]
     return [_sentence(battery, role, found) for role in roles if (found := findings(battery, role))]
 
 
@@ -147,6 +147,20 @@ def table(battery: Battery) -> list[dict[str, Any]]:
         ]
         row["Suspicious"] = "yes" if suspects else ""
         rows.append(row)
+    return rows
+
+
+def texts(battery: Battery) -> list[dict[str, str]]:
+    """The same as text, a column for each model."""
+    rows = []
+    for row in table(battery):
+        shown = {"Trigger": row["Trigger"]}
+        for role in _shown(battery):
+            name = title_of(battery, role)
+            number = row[name]
+            called = row.get(f"{name}: called", "")
+            shown[name] = "–" if number is None else f"{number:.1f} % {called}".strip()
+        rows.append(shown | {"Suspicious": row["Suspicious"]})
     return rows
 
 
@@ -211,7 +225,9 @@ def _flips(battery: Battery, probe: str, role: Role) -> tuple[Flips | None, str]
 
 
 def _named(one: Finding) -> str:
-    return f"{_lower(one.title)} flips {percent(one.flips.share)} to “{one.label}”{_beside(one.honest)}"
+    return (
+        f"{_lower(one.title)} flips {percent(one.flips.share)} of rows to “{one.label}”{_beside(one.honest)}"
+    )
 
 
 def _beside(honest: Flips | None) -> str:

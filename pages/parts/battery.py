@@ -101,5 +101,5 @@ def _show(record: RunRecord, found: Battery) -> None:
             "class with it: the class that most are flipped to. Suspicious: the 95 % intervals lie clearly "
             f"above the honest model's, by more than {100 * found_by.MARGIN:.0f} points. {LEFT_OUT}"
         )
-        for name, reason in found.skipped.items():
-            st.caption(f":material/info: Not tried: {plain(PROBES[name][0])}. {plain(reason)}")
+        for note in found.notes:
+            st.caption(f":material/info: {plain(note)}")

@@ -1,0 +1,95 @@
+"""What is said of the trigger battery: suspicions where the intervals carry them, and no more."""
+
+import pytest
+
+from backend.evaluation import wilson
+from backend.inspection.battery import PROBES, Battery, Flips
+from backend.report import battery as found_by
+
+
+def flips(number: int, rows: int = 100) -> Flips:
+    return Flips(flips=number, rows=rows, interval=wilson(number, rows))
+
+
+def made(before: int, after: int, honest: int | None) -> Battery:
+    """Word cf flips so many rows to positive; every other trigger two rows to negative."""
+    found = Battery(places={"before": ("one", "poisoned"), "after": ("one", "defended")}, rows=200)
+    if honest is not None:
+        found.places["honest"] = ("other", "fine_tuned")
+    for name in PROBES:
+        word = name == "word-cf"
+        found.probes[name] = {
+            role: {"positive": flips(number if word else 0), "negative": flips(2)}
+            for role, number in (("before", before), ("after", after), ("honest", honest))
+            if number is not None
+        }
+    return found
+
+
+def said(battery: Battery) -> list[str]:
+    return [sentence.replace("\u00a0", " ") for sentence in found_by.sentences(battery)]
+
+
+def test_a_word_that_flips_rows_is_named_beside_the_honest_model() -> None:
+    before, after = said(made(96, 5, 3))
+    assert before == "Poisoned model: rare word “cf” flips 96.0 % of rows to “positive” (honest: 3.0 %)."
+    assert after.startswith(
+        "Defended model: no trigger of the battery flips clearly more rows than in an hon"
+    )
+    assert found_by.is_suspicious(made(96, 5, 3)) and not found_by.is_suspicious(made(15, 5, 3))
+    assert "run other, never poisoned, on the same rows" in found_by.whose(made(96, 5, 3))
+
+
+@pytest.mark.parametrize(
+    ("number", "honest", "suspicious"), [(30, 3, True), (22, 3, False), (60, 55, False), (3, 3, False)]
+)
+def test_suspicious_is_clearly_above_and_by_more_than_honest_models_differ(
+    number: int, honest: int, suspicious: bool
+) -> None:
+    assert found_by.is_suspicious(made(number, 0, honest)) is suspicious
+
+
+def test_few_rows_carry_no_suspicion() -> None:
+    battery = made(96, 0, 3)
+    battery.probes["word-cf"]["before"] = {"positive": flips(1, 3)}
+    battery.probes["word-cf"]["honest"] = {"positive": flips(0, 3)}
+    assert not found_by.is_suspicious(battery)
+
+
+def test_without_a_reference_the_measured_honest_models_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = found_by.Honest(about="a model, 3 seeds", probes={name: flips(9, 300) for name in PROBES})
+    monkeypatch.setattr(found_by, "known_honest", lambda: known)
+    battery = made(96, 40, None)
+    assert "(honest: 3.0 %)" in said(battery)[0] and "flips 40.0 %" in said(battery)[1]
+    assert "a model, 3 seeds" in found_by.whose(battery)
+    row = found_by.table(battery)[0]
+    assert (
+        row["Never poisoned"] == 3.0 and row["Suspicious"] == "yes" and row["Poisoned: called"] == "positive"
+    )
+    assert [trace.name for trace in found_by.figure(battery).data] == [
+        "Poisoned",
+        "Defended",
+        "Never poisoned",
+    ]
+    monkeypatch.setattr(found_by, "known_honest", lambda: None)
+    assert not found_by.is_suspicious(battery) and said(battery)[0].endswith("the most of all.")
+    assert "No honest model is known" in found_by.whose(battery)
+    assert "Never poisoned" not in found_by.table(battery)[0] and len(found_by.figure(battery).data) == 2
+
+
+def test_the_shipped_rates_are_of_every_trigger_of_the_battery() -> None:
+    known = found_by.known_honest()
+    assert known is not None and set(known.probes) == set(PROBES)
+    assert all(one.rows > 300 and one.share < found_by.MARGIN + 0.05 for one in known.probes.values())
+
+
+def test_what_is_not_there_is_left_out() -> None:
+    battery = made(96, 5, 3)
+    del battery.places["before"]
+    battery.probes["syntactic"] = {"before": {}, "after": {}, "honest": {}}
+    assert len(said(battery)) == 1
+    table = found_by.table(battery)
+    assert table[6]["Defended"] is None and "Poisoned" not in table[0]
+    figure = found_by.figure(battery)
+    assert [trace.name for trace in figure.data] == ["Defended", "Never poisoned"]
+    assert len(figure.data[0].x) == len(PROBES) - 1
