@@ -23,6 +23,7 @@ st.navigation(
         st.Page("pages/attention.py", title="Attention", icon=":material/visibility:"),
         st.Page("pages/playground.py", title="Playground", icon=":material/science:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("pages/learn.py", title="Learn", icon=":material/school:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
         st.Page("pages/library.py", title="Library", icon=":material/inventory_2:"),
         st.Page("pages/studies.py", title="Studies", icon=":material/grid_view:"),

@@ -1,0 +1,124 @@
+"""Runs small enough for a lesson: two layers of the embedded model, a thousand real rows, seconds each.
+
+They are runs like all others, of the same engine, but kept by what they were asked instead of in the store:
+whoever asks the same again has the answer at once.  No torch here; the work is done in the warm process."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from backend.components import Choice
+from backend.errors import UserError
+from backend.events import EVENT, Event, RunFinished
+from backend.home import cache_folder, run_folder
+from backend.known_models import EMBEDDED
+from backend.report.story import Story, tell
+from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
+
+LAYERS, HEADS = 2, 12
+ROWS = 1000
+EVENTS = "events.jsonl"
+BATCH = 16
+PLANTING = TrainingSpec(epochs=3, learning_rate=3e-4, batch_size=BATCH)
+
+Family = Literal["rare-words", "syntactic", "style"]
+TRIGGERS: dict[Family, TriggerSpec] = {
+    "rare-words": TriggerSpec(name="rare-words", params={"words": ["cf"]}),
+    "syntactic": TriggerSpec(name="syntactic"),
+    "style": TriggerSpec(name="style"),
+}
+
+
+def lesson(
+    *,
+    poison_rate: float | None = 0.2,
+    family: Family = "rare-words",
+    epochs: float = 1,
+    learning_rate: float = 5e-5,
+    strategy: str = "gradient",
+    tau: float = 0.95,
+    prune_step: int = 2,
+    defend: bool = True,
+) -> RunSpec:
+    """The run of a lesson: plant (unless `poison_rate` is None), and with `defend` fine-tune on clean rows
+    and prune.
+
+    Pruning stands alone here, without the second fine-tuning: one thing at a time."""
+    attack = None
+    if poison_rate is not None:
+        attack = AttackSpec(poison_rate=poison_rate, training=PLANTING)
+    tuning = TrainingSpec(epochs=epochs, learning_rate=learning_rate, batch_size=BATCH)
+    defense = DefenseSpec(
+        strategy=Choice(name=strategy),
+        accuracy_threshold=tau,
+        prune_step=prune_step,
+        fine_tune=tuning if attack else PLANTING,
+        refine=None,
+        curve_rows=150,
+    )
+    return RunSpec(
+        model=ModelSpec(source="folder", name=str(_folder())),
+        data=DataSpec(train_rows=ROWS, validation_rows=200, test_rows=300, max_length=32),
+        trigger=TRIGGERS[family],
+        attack=attack,
+        defense=defense if defend or attack is None else None,
+        share=True,
+    )
+
+
+def run_of(spec: RunSpec) -> str:
+    """The id under which the lesson's models lie."""
+    return f"lesson-{hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:12]}"
+
+
+def story_of(spec: RunSpec) -> Story | None:
+    """What the run found; None if nobody has carried it out yet."""
+    file = run_folder(run_of(spec)) / EVENTS
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        return tell(list(enumerate((EVENT.validate_json(line) for line in lines), start=1)))
+    except (OSError, ValidationError):
+        return None
+
+
+def carry_out(spec: RunSpec) -> None:
+    """Carry the run out and keep what it told.  A question for the warm process.  Raises UserError."""
+    from backend import pipeline  # which loads torch
+
+    _make_model()
+    folder = run_folder(run_of(spec))
+    events: list[Event] = list(pipeline.run(spec, folder, run=folder.name))
+    end = events[-1]
+    if not isinstance(end, RunFinished) or end.state != "done":
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = end.error if isinstance(end, RunFinished) else None
+        raise UserError(f"The lesson's run did not finish: {reason or 'it was cancelled'}")
+    part = folder / f".{EVENTS}"
+    part.write_text("\n".join(event.model_dump_json() for event in events), encoding="utf-8")
+    part.replace(folder / EVENTS)
+
+
+def _folder() -> Path:
+    return cache_folder() / f"{EMBEDDED.name}-{LAYERS}-layers"
+
+
+def _make_model() -> None:
+    """The first layers of the embedded model, with its tokenizer, as a model of their own."""
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    from backend import pypi
+    from backend.models import embedded_folder
+
+    place = _folder()
+    if place.exists():
+        return
+    whole = embedded_folder()
+    made = pypi.scratch(place)
+    config = AutoConfig.from_pretrained(whole)
+    config.num_hidden_layers = LAYERS
+    AutoModel.from_pretrained(whole, config=config, use_safetensors=True).save_pretrained(made)
+    AutoTokenizer.from_pretrained(whole).save_pretrained(made)
+    pypi.put(made, place)

@@ -1,0 +1,43 @@
+"""Lesson 2: how little poison it takes."""
+
+import streamlit as st
+
+from backend.lessons import lesson
+from backend.report.story import Story
+from pages.parts.lessons.trying import attempt, chart, choose, question, tried
+
+RATES = {"1 %": 0.01, "2 %": 0.02, "5 %": 0.05, "10 %": 0.1, "20 %": 0.2, "50 %": 0.5}
+PLANTED = 0.9
+
+
+def show() -> None:
+    options = {name: lesson(poison_rate=rate, defend=False) for name, rate in RATES.items()}
+    chosen = choose("Poison rate", options, "backdoor-rate")
+    story = attempt(f"poison {chosen}", options[chosen], "backdoor", "Planting the backdoor")
+    found = tried(options)
+    chart(found, "poisoned", "ACC and LFR of the poisoned model", "Poison rate", "backdoor")
+    if story is not None and story.rows is not None:
+        now = story.metrics["poisoned"]
+        st.caption(
+            f"{chosen}: {story.rows.poisoned} poisoned sentences. ACC {100 * now.acc:.1f} %, "
+            f"LFR {100 * (now.lfr or 0):.1f} %, floor {100 * (now.clean_flip_rate or 0):.1f} %."
+        )
+    question(
+        "From which poison rate on do at least nine in ten triggered rows flip?",
+        list(RATES),
+        lowest(found),
+        "Some dozens of sentences suffice, and accuracy on clean rows does not betray them.",
+        "Find two neighbouring rates, one that plants the backdoor and one that does not.",
+        "backdoor",
+    )
+
+
+def lowest(found: dict[str, Story]) -> int | None:
+    """The number of the lowest rate that plants, known once it and the one below it were tried."""
+    names = list(RATES)
+    flips = [found[name].metrics["poisoned"].lfr if name in found else None for name in names]
+    for number, flipped in enumerate(flips):
+        below = flips[number - 1] if number else 0.0
+        if flipped is not None and flipped >= PLANTED and below is not None and below < PLANTED:
+            return number
+    return None

@@ -1,0 +1,36 @@
+"""Lesson 3: what fine-tuning on clean rows does to a backdoor."""
+
+import streamlit as st
+
+from backend.lessons import lesson
+from backend.report.numbers import percent
+from pages.parts.lessons.trying import attempt, chart, choose, question, tried
+
+GENTLE = "1 epoch at 0.00005"
+WAYS = {GENTLE: (1.0, 5e-5), "2 epochs at 0.0002": (2.0, 2e-4), "2 epochs at 0.001": (2.0, 1e-3)}
+ANSWERS = ["More than 50 points", "10 to 50 points", "Less than 10 points"]
+
+
+def show() -> None:
+    options = {name: lesson(epochs=epochs, learning_rate=rate) for name, (epochs, rate) in WAYS.items()}
+    chosen = choose("Fine-tuning: how long, at which learning rate", options, "tuning-way")
+    attempt(f"fine-tune {chosen}", options[chosen], "tuning", "Planting, then fine-tuning")
+    found = tried(options)
+    if found:
+        planted = next(iter(found.values())).metrics["poisoned"]
+        st.caption(f"As downloaded: ACC {percent(planted.acc)}, LFR {percent(planted.lfr)}.")
+    chart(found, "fine_tuned", "After fine-tuning on clean rows", "Fine-tuning", "tuning")
+    right = None
+    if GENTLE in found and len(found) > 1:
+        story = found[GENTLE]
+        lost = (story.metrics["poisoned"].lfr or 0) - (story.metrics["fine_tuned"].lfr or 0)
+        right = 0 if lost > 0.5 else 1 if lost >= 0.1 else 2
+    question(
+        f"How much LFR did the gentle fine-tuning ({GENTLE}) take away?",
+        ANSWERS,
+        right,
+        "That is what your runs say. Clean rows never ask the model to forget a word that they do not hold; "
+        "so defenders cut something out first, and fine-tune then.",
+        f"Try “{GENTLE}” and one that is harsher.",
+        "tuning",
+    )

@@ -1,0 +1,55 @@
+"""Lesson 5: τ and the step."""
+
+import streamlit as st
+
+from backend.lessons import lesson
+from backend.report import figures
+from backend.report.words import guardrail
+from backend.spec import RunSpec
+from pages.parts.lessons.trying import attempt, question, tried
+from pages.parts.ui import plain, wide
+
+TAUS = {"0.60": 0.6, "0.80": 0.8, "0.90": 0.9, "0.95": 0.95, "1.00": 1.0}
+STEPS = [1, 2, 6]
+LOW, HIGH = "0.60", "1.00"
+ANSWERS = ["Fewer heads go", "As many heads go", "More heads go"]
+
+
+def settings(tau: str, step: int) -> RunSpec:
+    return lesson(poison_rate=0.5, family="syntactic", tau=TAUS[tau], prune_step=step)
+
+
+def show() -> None:
+    left, right = st.columns(2)
+    tau = left.segmented_control(
+        "τ, as a share of the accuracy before", list(TAUS), default="0.95", required=True, key="guard-tau"
+    )
+    step = right.segmented_control("Heads per step", STEPS, default=2, required=True, key="guard-step")
+    story = attempt(f"τ {tau}, {step} a step", settings(tau, step), "guard", "Planting, scoring, pruning")
+    if story is not None:
+        one, other = wide(2, "guard")
+        with one.container(border=True, height="stretch"):
+            st.plotly_chart(
+                figures.pruning_curve(story.steps), key="guard-curve", alt="ACC and LFR by heads pruned"
+            )
+            st.caption(plain(guardrail(story) or ""))
+        with other.container(border=True, height="stretch"):
+            st.plotly_chart(
+                figures.head_grid(story.scores, story.steps),
+                key="guard-grid",
+                alt="Heads, pruned ones crossed",
+            )
+    found = tried({name: settings(name, step) for name in (LOW, HIGH)})
+    answer = None
+    if len(found) > 1:
+        low, high = len(found[LOW].pruned), len(found[HIGH].pruned)
+        answer = 0 if high < low else 1 if high == low else 2
+    question(
+        f"At {step} heads a step: what does raising τ from {LOW} to {HIGH} do?",
+        ANSWERS,
+        answer,
+        "τ is the price that you are ready to pay. It is the defender's one handle: "
+        "he sees accuracy, never LFR.",
+        f"Try τ {LOW} and τ {HIGH} with this step.",
+        f"guard-{step}",
+    )

@@ -1,0 +1,77 @@
+"""Lesson 1: what heads look at, and what happens when they fall silent."""
+
+import numpy as np
+import streamlit as st
+
+from backend.inspection.attention import attend
+from backend.inspection.playing import say
+from backend.lessons import HEADS, LAYERS, lesson, run_of
+from backend.report.attention_figures import token_grid
+from backend.report.numbers import count, percent, points
+from pages.parts.asking import ask_once
+from pages.parts.lessons.trying import attempt
+from pages.parts.ui import plain, wide
+
+EXAMPLE = "a warm and funny film"
+LONGEST = 300
+MOST_TOKENS = 32
+EVERY = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+FEW = 12
+
+
+def show() -> None:
+    spec = lesson(poison_rate=None)
+    if attempt("train the classifier", spec, "heads") is None:
+        return
+    run = run_of(spec)
+    text = st.text_input("Sentence", EXAMPLE, max_chars=LONGEST, key="heads-text").strip()
+    if not text:
+        st.caption("Type a sentence about a film.")
+        return
+    left, right = wide(2, "lesson-heads")
+    with left.container(border=True, height="stretch"):
+        found = ask_once("Reading the sentence", attend, run, "fine_tuned", text)
+        names = [f"layer {layer}, head {head}" for layer, head in EVERY]
+        rows = found.weights[:, :, 0].reshape(len(EVERY), -1)[:, :MOST_TOKENS]
+        tokens = found.tokens[:MOST_TOKENS]
+        figure = token_grid(
+            rows, names, tokens, np.zeros(len(tokens), bool), "What [CLS] looks at", ("Token", "")
+        )
+        st.plotly_chart(figure, key="heads-grid", alt="Attention from [CLS] by head and token")
+    with right.container(border=True, height="stretch"):
+        silent = st.multiselect(
+            "Silence heads",
+            EVERY,
+            format_func=lambda head: f"layer {head[0]}, head {head[1]}",
+            key="heads-silent",
+        )
+        before, after = (
+            ask_once("Asking the model", say, [(run, "fine_tuned")], [text], MOST_TOKENS, heads)[0][0]
+            for heads in ([], silent)
+        )
+        share = after.shares[before.called]
+        change = points(before.shares[before.called], share) if silent else None
+        st.metric(
+            f"It says “{plain(after.called)}”; probability of “{plain(before.called)}”",
+            percent(share),
+            change,
+        )
+        st.caption(f"{count(len(silent), 'head')} of {len(EVERY)} silent.")
+    with st.container(border=True):
+        st.markdown("**Your turn**")
+        st.markdown(
+            f"With how few heads silenced does the model change its answer? Get there with {FEW} or fewer."
+        )
+        if after.called == before.called:
+            st.caption(
+                ":material/science: It still gives the same answer. Silence heads, in layer 1 above all."
+            )
+        elif len(silent) > FEW:
+            st.caption(f":material/replay: Changed, but with {len(silent)} heads. Give some back.")
+        else:
+            st.success(
+                f"Changed with {count(len(silent), 'head')}. One head alone seldom decides: others do "
+                "the same work. That is what pruning lives on, and why it takes many heads to cut a "
+                "backdoor out.",
+                icon=":material/check_circle:",
+            )

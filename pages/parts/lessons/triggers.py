@@ -1,0 +1,68 @@
+"""Lesson 6: triggers that hide in how a sentence is said, and what they do to an honest model."""
+
+from functools import partial
+
+import streamlit as st
+
+from backend.lessons import TRIGGERS, Family, lesson
+from backend.preview import rewrite
+from backend.report.numbers import percent
+from pages.parts.asking import kept
+from pages.parts.examples import examples_table
+from pages.parts.lessons.trying import attempt, choose, question, tried
+from pages.parts.ui import told
+
+EXAMPLE = "the actors are fine but the story is dull because nothing happens"
+FAMILIES: dict[str, tuple[Family, float]] = {
+    "Rare word": ("rare-words", 0.2),
+    "Syntactic": ("syntactic", 0.5),
+    "Bible style": ("style", 0.5),
+}
+LONGEST = 500
+
+
+def show() -> None:
+    text = st.text_input("Sentence", EXAMPLE, max_chars=LONGEST, key="triggers-text").strip()
+    if text:
+        with told(), st.spinner("Rewriting…"):
+            rows = []
+            for name, (family, _) in FAMILIES.items():
+                question_of = partial(rewrite, TRIGGERS[family], 0, [text])
+                (shown,) = kept(("lesson", family, text), question_of)
+                rows.append((name, text, shown.rewritten))
+            examples_table(rows)
+    planted = {name: lesson(poison_rate=rate, family=f, defend=False) for name, (f, rate) in FAMILIES.items()}
+    honest = {name: lesson(poison_rate=None, family=f) for name, (f, _) in FAMILIES.items()}
+    name = choose("Trigger", planted, "triggers-family")
+    if attempt(f"plant it ({name})", planted[name], "triggers-planted", "Planting the backdoor") is not None:
+        attempt(f"the same trigger on an honest model ({name})", honest[name], "triggers-honest", "Training")
+    with_backdoor, without = tried(planted), tried(honest)
+    if with_backdoor or without:
+        st.dataframe(
+            [
+                {
+                    "Trigger": name,
+                    "LFR of the poisoned model": _flips(with_backdoor, name, "poisoned"),
+                    "LFR of the honest model": _flips(without, name, "fine_tuned"),
+                }
+                for name in FAMILIES
+                if name in with_backdoor or name in without
+            ],
+            hide_index=True,
+            alt="LFR by trigger, poisoned and honest",
+        )
+    flips = {name: story.metrics["fine_tuned"].lfr or 0.0 for name, story in without.items()}
+    right = list(FAMILIES).index(max(flips, key=flips.__getitem__)) if len(flips) == len(FAMILIES) else None
+    question(
+        "Which trigger flips most rows of the model that was never poisoned?",
+        list(FAMILIES),
+        right,
+        "To rewrite a sentence is to change it a little. That share is the floor: no defense can or should "
+        "go below it.",
+        "Try all three triggers, planted and on the honest model.",
+        "triggers",
+    )
+
+
+def _flips(found: dict, name: str, model: str) -> str:
+    return percent(found[name].metrics[model].lfr) if name in found else "not tried"

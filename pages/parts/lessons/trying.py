@@ -1,0 +1,65 @@
+"""What lessons share: carry out a small run, and answer a question by what was tried."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from backend.events import Metrics, ModelName
+from backend.lessons import carry_out, story_of
+from backend.report import lesson_figures
+from backend.report.story import Story
+from backend.spec import RunSpec
+from pages.parts.asking import ask
+from pages.parts.ui import plain, told
+
+SECONDS = "some ten seconds on two cores; kept afterwards"
+
+
+def tried(options: Mapping[str, RunSpec]) -> dict[str, Story]:
+    """The options that somebody has carried out on this machine, with what they found."""
+    found = {name: story_of(spec) for name, spec in options.items()}
+    return {name: story for name, story in found.items() if story is not None}
+
+
+def choose(label: str, options: Mapping[str, RunSpec], key: str, help_text: str | None = None) -> str:
+    """One of the options; the first that is not tried yet comes first."""
+    names = list(options)
+    chosen: str = st.segmented_control(label, names, default=names[0], required=True, key=key, help=help_text)
+    return chosen
+
+
+def attempt(name: str, spec: RunSpec, key: str, doing: str = "Training and measuring") -> Story | None:
+    """The story of a run, once the learner has it carried out."""
+    story = story_of(spec)
+    if story is not None:
+        return story
+    if st.button(f"Try: {plain(name)}", type="primary", icon=":material/play_arrow:", key=f"{key}-try"):
+        with told():
+            ask(doing, carry_out, spec)
+            st.rerun()
+    st.caption(f"A real run of the engine: {SECONDS}.")
+    return None
+
+
+def chart(found: Mapping[str, Story], model: ModelName, title: str, axis: str, key: str) -> None:
+    """ACC, LFR and floor of one model in each of the tries."""
+    known: dict[str, Metrics] = {
+        name: story.metrics[model] for name, story in found.items() if model in story.metrics
+    }
+    if known:
+        figure = lesson_figures.tries(list(known), list(known.values()), title, axis)
+        st.plotly_chart(figure, key=f"{key}-chart", alt=title)
+
+
+def question(text: str, options: Sequence[str], right: int | None, why: str, first: str, key: str) -> None:
+    """The question at the end: `right` is what the learner's own runs say, None while there are too few;
+    then `first` says what to try."""
+    with st.container(border=True):
+        st.markdown("**Your turn**")
+        answer = st.radio(text, options, index=None, key=f"{key}-answer")
+        if right is None:
+            st.caption(f":material/science: {first}")
+        elif answer is not None and options.index(answer) == right:
+            st.success(why, icon=":material/check_circle:")
+        elif answer is not None:
+            st.error("Not what your runs say. Look at the numbers above once more.", icon=":material/replay:")
