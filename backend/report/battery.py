@@ -24,6 +24,8 @@ LOOKS: dict[Role, tuple[str, str]] = {
     "honest": (FLOOR, "diamond-open"),
 }
 """Colour and marker of each model."""
+FEWEST = 20
+"""Rows that a share needs before anything is said of it: a model that hardly knows a class tells nothing."""
 MOST_NAMED = 3
 
 
@@ -67,8 +69,9 @@ def known_honest() -> Honest | None:
 
 
 def finding(battery: Battery, probe: str, role: Role) -> Finding | None:
-    """What one trigger does to one model; None where it was not measured or no row could be flipped."""
-    found = battery.probes.get(probe, {}).get(role, {})
+    """What one trigger does to one model; None where it was not measured, or on too few rows."""
+    measured = battery.probes.get(probe, {}).get(role, {})
+    found = {label: flips for label, flips in measured.items() if flips.rows >= FEWEST}
     if not found:
         return None
     label = max(found, key=lambda one: found[one].share)
@@ -100,11 +103,13 @@ def title_of(battery: Battery, role: Role) -> str:
 def sentences(battery: Battery) -> list[str]:
     """A sentence on each of the run's models."""
     roles = [role for role in LOOKS if role in battery.places and role != "honest"]
-    return [_sentence(battery, role, found) for role in roles if (found := findings(battery, role))]
+    return [_sentence(battery, role, findings(battery, role)) for role in roles] if battery.probes else []
 
 
 def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
     model = f"{title_of(battery, role)} model"
+    if not found:
+        return f"{model}: nothing can be said, since it calls fewer than {FEWEST} rows of any class right."
     suspects = [one for one in found if one.suspicious]
     if suspects:
         more = len(suspects) - MOST_NAMED
@@ -168,7 +173,7 @@ def figure(battery: Battery) -> go.Figure:
     """The flip rate of each trigger and model with its 95 % interval, what flips most at the top."""
     drawn = go.Figure()
     first = next(iter(_shown(battery)))
-    order = [one.probe for one in findings(battery, first)]
+    order = [one.probe for one in findings(battery, first)] or list(battery.probes)
     for role in _shown(battery):
         points = [(probe, *_flips(battery, probe, role)) for probe in order]
         known = [(PROBES[probe][0], flips, label) for probe, flips, label in points if flips is not None]

@@ -34,18 +34,20 @@ def battery_panel(store: Store, record: RunRecord) -> None:
         if places and (found is None or found.places != places or found.left):
             measuring = st.session_state.get(f"probing-{record.id}", False)
             every = NEXT_PROBE_SECONDS if measuring else None
-            st.fragment(_measure, run_every=every)(store, record)
+            st.fragment(_measure, run_every=every)(store, record, measuring)
         if found is not None and found.probes:
             _show(record, found)
 
 
-def _measure(store: Store, record: RunRecord) -> None:
+def _measure(store: Store, record: RunRecord, measuring: bool) -> None:
     """A button that starts; then a trigger at every look, so that others are answered in between."""
     assert record.spec is not None
     key, failed = f"probing-{record.id}", f"not-probed-{record.id}"
     places, found = places_of(store, record), read_battery(record.id)
     stale = found is not None and found.places != places
     left = list(PROBES) if found is None or stale else found.left
+    if st.session_state.get(key) and not measuring:
+        st.rerun()  # The whole page once more, with the timer.
     if st.session_state.get(key) and left:
         done = len(PROBES) - len(left)
         st.progress(done / len(PROBES), text=f"{done} of {len(PROBES)} triggers tried")
@@ -67,9 +69,12 @@ def _measure(store: Store, record: RunRecord) -> None:
         )
     elif found is not None:
         label = "Go on trying"
-    if st.button(label, icon=":material/labs:", key=f"probe-{record.id}"):
-        st.session_state[key] = True
-        st.rerun()
+    st.button(
+        label,
+        icon=":material/labs:",
+        key=f"probe-{record.id}",
+        on_click=lambda: st.session_state.update({key: True}),
+    )
     st.caption(
         f"Puts {len(PROBES)} known triggers into up to {MOST_ROWS} clean test rows and counts those that are "
         "called otherwise: about half a minute on two cores, once."
@@ -85,6 +90,12 @@ def _show(record: RunRecord, found: Battery) -> None:
     st.caption(
         f"A suspicion, not a proof; and a trigger that is not in the battery shows nothing. "
         f"{plain(found_by.whose(found))}"
+    )
+    st.page_link(
+        "pages/playground.py",
+        label="Ask the models yourself",
+        icon=":material/science:",
+        query_params={"run": record.id},
     )
     with st.expander(
         f"All {count(len(found.probes), 'trigger')} on {count(found.rows, 'row')}", icon=":material/labs:"

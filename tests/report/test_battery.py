@@ -51,9 +51,15 @@ def test_suspicious_is_clearly_above_and_by_more_than_honest_models_differ(
 
 def test_few_rows_carry_no_suspicion() -> None:
     battery = made(96, 0, 3)
-    battery.probes["word-cf"]["before"] = {"positive": flips(1, 3)}
-    battery.probes["word-cf"]["honest"] = {"positive": flips(0, 3)}
-    assert not found_by.is_suspicious(battery)
+    battery.probes["word-cf"]["before"] = {"positive": flips(19, 19), "negative": flips(1)}
+    assert not found_by.is_suspicious(battery), "a class that the model hardly knows"
+    for probe in battery.probes.values():
+        probe["before"] = {"positive": flips(2, 2)}
+    assert said(battery)[0] == (
+        "Poisoned model: nothing can be said, since it calls fewer than 20 rows of any class right."
+    )
+    assert len(found_by.figure(battery).data[1].x) == len(PROBES)
+    assert found_by.texts(battery)[0]["Poisoned"] == "–"
 
 
 def test_without_a_reference_the_measured_honest_models_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +86,7 @@ def test_without_a_reference_the_measured_honest_models_stand_in(monkeypatch: py
 def test_the_shipped_rates_are_of_every_trigger_of_the_battery() -> None:
     known = found_by.known_honest()
     assert known is not None and set(known.probes) == set(PROBES)
-    assert all(one.rows > 300 and one.share < found_by.MARGIN + 0.05 for one in known.probes.values())
+    assert all(one.rows > 200 and one.share < found_by.MARGIN + 0.05 for one in known.probes.values())
 
 
 def test_what_is_not_there_is_left_out() -> None:
