@@ -8,10 +8,13 @@ import streamlit as st
 from backend.report.differences import difference
 
 
-def examples_table(pairs: Sequence[tuple[str, str, str | None]]) -> None:
-    """`(label, clean text, triggered text)`; None where the trigger cannot change the row."""
+def examples_table(pairs: Sequence[tuple[str, str, str | None]], heading: str = "Class") -> None:
+    """`(label, clean text, triggered text)`, the labels below `heading`; None where the trigger cannot
+    change the row."""
     labelled = any(label for label, _, _ in pairs)
-    head = ("<th>Class</th>" if labelled else "") + "<th>Clean row</th><th>With the trigger</th>"
+    head = (
+        f"<th>{html.escape(heading)}</th>" if labelled else ""
+    ) + "<th>Clean row</th><th>With the trigger</th>"
     body = "".join(_row(label, clean, triggered, labelled) for label, clean, triggered in pairs)
     st.html(f"<table class='excise-pairs'><tr>{head}</tr>{body}</table>")
 

@@ -34,9 +34,10 @@ def show() -> None:
         names = [f"layer {layer}, head {head}" for layer, head in EVERY]
         rows = found.weights[:, :, 0].reshape(len(EVERY), -1)[:, :MOST_TOKENS]
         tokens = found.tokens[:MOST_TOKENS]
-        figure = token_grid(
-            rows, names, tokens, np.zeros(len(tokens), bool), "What [CLS] looks at", ("Token", "")
-        )
+        # [CLS] and [SEP] draw most attention; the scale is for the words between them.
+        reach = max(1.0, 100 * float(rows[:, 1:-1].max(initial=0)))
+        title, unchanged = "What [CLS] looks at", np.zeros(len(tokens), bool)
+        figure = token_grid(rows, names, tokens, unchanged, title, ("Token", ""), reach)
         st.plotly_chart(figure, key="heads-grid", alt="Attention from [CLS] by head and token")
     with right.container(border=True, height="stretch"):
         silent = st.multiselect(

@@ -30,7 +30,7 @@ def show() -> None:
                 question_of = partial(rewrite, TRIGGERS[family], 0, [text])
                 (shown,) = kept(("lesson", family, text), question_of)
                 rows.append((name, text, shown.rewritten))
-            examples_table(rows)
+            examples_table(rows, "Trigger")
     planted = {name: lesson(poison_rate=rate, family=f, defend=False) for name, (f, rate) in FAMILIES.items()}
     honest = {name: lesson(poison_rate=None, family=f) for name, (f, _) in FAMILIES.items()}
     name = choose("Trigger", planted, "triggers-family")

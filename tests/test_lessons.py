@@ -1,0 +1,39 @@
+"""Lessons are real runs: of the embedded model's first layers, on real rows, carried out once."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.errors import UserError
+from backend.home import run_folder
+from backend.lessons import HEADS, LAYERS, carry_out, lesson, run_of, story_of
+
+
+def test_asking_the_same_is_the_same_run(excise_home: Path):
+    assert run_of(lesson(tau=0.9)) == run_of(lesson(tau=0.9)) != run_of(lesson(tau=0.8))
+    assert story_of(lesson()) is None
+
+
+def test_a_lesson_is_carried_out_by_the_engine_and_kept(excise_home: Path):
+    spec = lesson(poison_rate=0.2)
+    carry_out(spec)
+    story = story_of(spec)
+    assert story is not None and story.finished is not None and story.finished.state == "done"
+    planted = story.metrics["poisoned"]
+    assert planted.acc > 0.65 and planted.lfr is not None and planted.lfr > 0.9
+    assert story.scores is not None and (story.scores.layers, story.scores.heads) == (LAYERS, HEADS)
+    assert (run_folder(run_of(spec)) / "fine_tuned" / "model.safetensors").is_file()
+    other = lesson(poison_rate=0.2, tau=0.6)
+    carry_out(other)
+    again = story_of(other)
+    assert again is not None and again.stages["poison"].reused and again.stages["fine_tune"].reused
+    assert len(again.pruned) > len(story.pruned)
+
+
+def test_a_run_that_fails_is_a_message_and_leaves_nothing(excise_home: Path, monkeypatch):
+    monkeypatch.setattr("backend.lessons._make_model", lambda: None)
+    spec = lesson(poison_rate=None)
+    spec.model.name = "/no/such/model"
+    with pytest.raises(UserError, match="did not finish"):
+        carry_out(spec)
+    assert story_of(spec) is None and not run_folder(run_of(spec)).exists()
