@@ -20,6 +20,8 @@ from backend.components import Choice
 from backend.errors import UserError, disk_is_full
 from backend.events import RunFinished
 from backend.home import cache_folder
+from backend.report.story import tell
+from backend.report.verdict import judged
 from backend.runs import export as exporting
 from backend.runs.foreground import carry_out
 from backend.runs.records import curve
@@ -315,13 +317,16 @@ def show(run: RunId, as_json: AsJson = False) -> None:
     """One run with its numbers and pruning steps."""
     store = open_store()
     record = store.run(run)
-    events = [event for _, event in store.events(record.id)]
+    numbered = store.events(record.id)
+    events = [event for _, event in numbered]
     if as_json:
         _print_json(exporting.results(record, events))
         return
     out.print(terminal.runs_table([record]))
     if record.problem:
         out.print(record.problem, style="red", markup=False)
+    if record.over and (found := judged(store, record, tell(numbered))):
+        terminal.show_verdict(out, found)
     if steps := curve(events):
         out.print(terminal.steps_table(steps))
     if record.summary is not None:

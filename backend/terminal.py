@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from backend import events
 from backend.events import STAGE_TITLES, Event, Head, Interval, PruningStep, RunFinished
+from backend.report.verdict import Verdict
 from backend.runs.records import RunRecord
 
 MODEL_TITLES: dict[str, str] = {
@@ -118,6 +119,15 @@ def steps_table(steps: Sequence[PruningStep]) -> Table:
         cells = (step.step, step.pruned_total, len(step.restored))
         table.add_row(*map(str, cells), share(step.val_acc), share(step.acc), share(step.lfr))
     return table
+
+
+def show_verdict(console: Console, found: Verdict) -> None:
+    """What became of the backdoor, and the signs of what went wrong."""
+    console.print(found.headline, style="bold", markup=False, highlight=False)
+    for sign in found.signs:
+        console.print(
+            f"{sign.title}: {sign.shows}. {sign.tries}", style="yellow", markup=False, highlight=False
+        )
 
 
 def show_summary(console: Console, event: RunFinished) -> None:

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.sync_api import Page, sync_playwright
 
+from backend.lessons import carry_out, lesson
 from backend.runs.store import open_store
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -35,7 +36,7 @@ PAGES = {
     "playground": "playground?run={run}",
     "compare": "compare?runs={run}",
     "studies": "studies",
-    "learn": "learn?lesson=2",
+    "learn": "learn?lesson=5",
     "library": "library",
 }
 SETTLED_SECONDS = 3.0
@@ -108,6 +109,8 @@ def main() -> None:
         if asked.home is None:
             demo(home)
         os.environ["EXCISE_HOME"] = str(home)
+        if "learn" in names:
+            carry_out(lesson(poison_rate=0.5, family="syntactic"))  # what lesson 5 shows at first
         done = [run for run in open_store().runs(states=["done"]) if run.spec and run.spec.defense]
         if not done:
             sys.exit(f"{home} has no finished defense to show.")

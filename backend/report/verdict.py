@@ -11,6 +11,9 @@ from backend.events import Metrics
 from backend.report.numbers import GAP, interval, percent
 from backend.report.story import Story
 from backend.report.words import acc_of, clearly_above, floor_of, lfr_of
+from backend.runs.records import RunRecord
+from backend.runs.relatives import never_poisoned, of_other_seeds
+from backend.runs.store import Store
 
 Level = Literal["removed", "weaker", "left", "never there", "accuracy lost", "unknown", "meaningless"]
 
@@ -51,6 +54,13 @@ def verdict(story: Story, reference: Metrics | None = None, seeds: Sequence[Metr
     first, last = story.metrics[measured[0]], story.metrics[measured[-1]]
     level, headline = _judged(story, first, last, reference)
     return Verdict(level, headline, signs(story, level, seeds))
+
+
+def judged(store: Store, record: RunRecord, story: Story) -> Verdict | None:
+    """The verdict of a run beside its never-poisoned reference and its other seeds; None while it goes on."""
+    if not record.over:
+        return None
+    return verdict(story, never_poisoned(store, record), of_other_seeds(store, record))
 
 
 def _judged(story: Story, first: Metrics, last: Metrics, reference: Metrics | None) -> tuple[Level, str]:

@@ -12,7 +12,7 @@ from backend.runs.store import Store
 from pages.parts.monitor import story_of
 from pages.parts.picker import strategy_title, trigger_title
 from pages.parts.ui import open_run, plain, small, state_badge
-from pages.parts.verdict import badge, judged
+from pages.parts.verdict import badge, kept_verdict
 
 
 def cards(store: Store, records: Sequence[RunRecord], key: str, per_row: int = 3) -> None:
@@ -28,7 +28,7 @@ def _card(store: Store, record: RunRecord, key: str) -> None:
     story = story_of(store, record)
     with st.container(horizontal=True, gap="small"):
         state_badge(record.state)
-        found = judged(store, record, story)
+        found = kept_verdict(store, record, story)
         if found is not None:
             badge(found.level)
     st.markdown(f"**{plain(record.name)}**")

@@ -3,10 +3,9 @@
 import streamlit as st
 
 from backend.report.story import Story
-from backend.report.verdict import Level, Verdict, verdict
+from backend.report.verdict import Level, Verdict, judged
 from backend.report.words import meaning
 from backend.runs.records import RunRecord
-from backend.runs.relatives import never_poisoned, of_other_seeds
 from backend.runs.store import Store
 from pages.parts.ui import plain
 
@@ -21,14 +20,13 @@ LEVELS: dict[Level, tuple[str, str, str]] = {
 }
 
 
-def judged(store: Store, record: RunRecord, story: Story) -> Verdict | None:
-    """The run's verdict beside its reference and its other seeds, kept in the session once it is over."""
+def kept_verdict(store: Store, record: RunRecord, story: Story) -> Verdict | None:
+    """The run's verdict, kept in the session once it is over."""
     if not record.over:
         return None
     key = f"verdict-{record.id}"
     if key not in st.session_state:
-        reference = never_poisoned(store, record)
-        st.session_state[key] = verdict(story, reference, of_other_seeds(store, record))
+        st.session_state[key] = judged(store, record, story)
     kept: Verdict | None = st.session_state[key]
     return kept
 
@@ -42,7 +40,7 @@ def badge(level: Level) -> None:
 def verdict_panel(store: Store, record: RunRecord, story: Story) -> None:
     """What became of the backdoor, by which numbers, and what to try next."""
     sentences = meaning(story)
-    found = judged(store, record, story)
+    found = kept_verdict(store, record, story)
     if not sentences:
         return
     with st.container(border=True):
