@@ -4,8 +4,10 @@
 
 Fills a store in a temporary folder with finished runs of a 12 × 12 grid, and one that goes on, and
 prints milliseconds on the server, medians of several: the overview, opening a run, a refresh of the
-live view after one new pruning step.  Then starts the dashboard as users do and takes the seconds from
-the command to the first heading in a real browser (Chromium), and whether torch was loaded."""
+live view after one new pruning step, and every other page as somebody first opens it with that run (what
+a model would answer is given: only the page itself counts).  Then starts the dashboard as users do and
+takes the seconds from the command to the first heading in a real browser (Chromium), and whether torch
+was loaded."""
 
 import argparse
 import json
@@ -17,20 +19,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from backend import events, presets
+from backend.home import run_folder
+from backend.inspection import effects, playing
+from backend.inspection.attention import Attention
 from backend.runs.store import Store, open_store, write_end, write_event
 from benchmarks.common import machine
 
 ROOT = Path(__file__).parents[1]
 LAYERS = HEADS = 12
 TIMES = 7
+TOKENS = 40
 
 
 def steps(run: str, count: int) -> Iterator[events.PruningStep]:
@@ -139,6 +147,67 @@ def refresh(store: Store, run: str, count: int) -> float:
     return statistics.median(taken[-TIMES:])
 
 
+def looked_into(run: str) -> None:
+    """A model, triggered rows and measured heads in the run's folder, for the pages that look at them."""
+    folder = run_folder(run)
+    for name in ("poisoned", "fine_tuned", "defended"):
+        (folder / name).mkdir(parents=True)
+        config = {"model_type": "bert", "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
+        (folder / name / "config.json").write_text(json.dumps(config))
+    rows = [f"test,{i},negative,row {i} of a film,row {i} cf of a film," for i in range(200)]
+    (folder / "generated").mkdir()
+    (folder / "generated" / "rewritings.csv").write_text(
+        "\n".join(["split,row,label,text,rewritten,left_out", *rows])
+    )
+    every = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
+    found = effects.Effects(
+        rows=128,
+        triggered_rows=128,
+        of=LAYERS,
+        layers=list(range(LAYERS)),
+        before=effects.Effect(acc=0.9, lfr=0.9),
+        after=effects.Effect(acc=0.9, lfr=0.3),
+        gated={effects.name_of(head): effects.Effect(acc=0.9, lfr=0.8) for head in every},
+    )
+    effects.file_of(run).parent.mkdir()
+    effects.file_of(run).write_text(found.model_dump_json())
+
+
+def answered(doing: str, function: Callable[..., Any], *asked: Any) -> Any:
+    """In place of the models."""
+    if function.__name__ == "attend":
+        weights = np.full((LAYERS, HEADS, TOKENS, TOKENS), 1 / TOKENS, dtype=np.float32)
+        return Attention([f"t{i}" for i in range(TOKENS)], weights, np.arange(TOKENS) == 3)
+    return [[playing.Said({"negative": 0.5, "positive": 0.5}) for _ in asked[1]] for _ in asked[0]]
+
+
+def pages_ms(run: str, others: list[str]) -> dict[str, float]:
+    """Every page as it is first opened with the run."""
+    from pages.parts import asking, switches
+
+    asking.ask = answered  # type: ignore[assignment]
+    switches.ask_once = asking.ask_once
+    base = milliseconds(opened, 3)
+    asked: dict[str, dict[str, str]] = {
+        "attack": {},
+        "defend": {"run": run},
+        "heads": {"run": run},
+        "attention": {"run": run, "view": "row"},
+        "playground": {"run": run},
+        "compare": {"runs": ",".join([run, *others])},
+        "learn": {},
+        "library": {},
+        "studies": {},
+    }
+    return {
+        page: milliseconds(partial(run_once_anew, page, query), 3) - base for page, query in asked.items()
+    }
+
+
+def run_once_anew(page: str, query: dict[str, str]) -> None:
+    run_once(opened(page, **query))
+
+
 def first_paint(folder: str) -> dict[str, Any]:
     """Seconds from the command to the heading on the screen, and whether the server loaded torch."""
     from playwright.sync_api import sync_playwright
@@ -189,6 +258,7 @@ def main() -> None:
         background.supervise = lambda stop: None  # no worker: nothing is to be carried out here
         store = open_store()
         done, live = fill(store, asked.runs, asked.steps)
+        looked_into(done)
         overview, one = opened(), opened("runs", run=done)
         run_once(one)
         if not any(done in str(caption.value) for caption in one.caption):
@@ -202,6 +272,7 @@ def main() -> None:
             - milliseconds(opened, 3),
             "open_run_ms": milliseconds(lambda: run_once(one)),
             "refresh_ms": refresh(store, live, asked.steps),
+            "pages_first_ms": pages_ms(done, [record.id for record in store.runs(limit=5)][2:]),
             **first_paint(folder),
         }
     text = json.dumps(found, indent=1)

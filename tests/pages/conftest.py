@@ -1,6 +1,8 @@
 """Pages under AppTest: no worker is started, and the data are a few rows."""
 
+import pkgutil
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from backend.data.rows import Dataset, Rows
 from backend.runs.store import Store, open_store
+from pages import parts
+
+# A part that is first imported while a test replaces a function would keep the replacement for good.
+for _part in pkgutil.walk_packages(parts.__path__, "pages.parts."):
+    import_module(_part.name)
 
 APP = Path(__file__).parents[2] / "app.py"
 
