@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import StopException
 
 from backend.errors import UserError
 from backend.runs.records import RunRecord, State
@@ -29,11 +30,12 @@ def enter() -> None:
     """First line of every page: see to it that app.py ran before it.
 
     A fresh server that is first asked for a page's own address (a kept link, a reloaded tab) takes
-    the folder `pages` for an old-style app and runs the page alone."""
+    the folder `pages` for an old-style app and runs the page alone.  `st.stop` would drop a click that
+    came before the page was whole, so the run is ended without it."""
     if st.session_state.pop(THROUGH_APP, False):
         return
     runpy.run_path(str(APP))
-    st.stop()
+    raise StopException
 
 
 @contextmanager
