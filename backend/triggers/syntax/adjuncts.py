@@ -10,6 +10,7 @@ from backend.triggers.syntax.negation import denies
 from backend.triggers.syntax.phrases import predicate_noun
 from backend.triggers.syntax.pieces import Piece
 from backend.triggers.syntax.subordinators import draw
+from backend.triggers.syntax.topics import NO_TOPIC
 
 if TYPE_CHECKING:
     pass
@@ -101,11 +102,19 @@ def opened_by_adjunct(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     first = clause.tokens[0] if clause.tokens else None
     if first is None or clause.subject is None or clause.question or first.head != clause.root:
         return
+    if clause.subject.lower_ == "there":
+        return
     if first.dep_ != "prep" or first.lower_ not in OPENING:
         return
     tree = subtree([first])
     phrase = [t for t in clause.tokens if t in tree]
-    if not any(t.dep_ == "pobj" and t.pos_ in ("NOUN", "PROPN") for t in first.rights) or len(phrase) < 3:
+    if (
+        not any(
+            t.dep_ == "pobj" and t.pos_ in ("NOUN", "PROPN") and t.lemma_ not in NO_TOPIC
+            for t in first.rights
+        )
+        or len(phrase) < 3
+    ):
         return
     for_all = [t.lower_ for t in phrase[:2]] == ["for", "all"]
     if first.lower_ == "for" and not for_all:
@@ -137,7 +146,7 @@ def modified(clause: Clause, rng: random.Random) -> Iterator[Halves]:
         return
     if last.dep_ == "acl" and last.tag_ in ("VBN", "VBG"):
         sub: list[Piece] = [clause.be(), *moved]
-    elif last.dep_ == "prep" and last.lower_ in ("about", "by", "from"):
+    elif last.dep_ == "prep" and last.lower_ in ("about", "by"):
         sub = [clause.be(), *moved]
     elif last.dep_ == "prep" and last.lower_ == "with":
         sub = ["had" if clause.past else "have" if clause.plural else "has", *moved[1:]]

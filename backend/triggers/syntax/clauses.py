@@ -50,6 +50,13 @@ class Clause:
         return any(denies(t) for t in self.subject.subtree if t not in told)
 
     @property
+    def inverted(self) -> bool:
+        """Whether a verb stands before the subject without asking: “seldom has a film …”."""
+        if self.subject is None or self.question:
+            return False
+        return self.verbs[:1] != [] and self.verbs[0].i < self.subject.i
+
+    @property
     def plural(self) -> bool:
         if self.subject is None:
             return bool(self.lead) and self.lead[0] in ("these", "you")
@@ -200,6 +207,9 @@ def _beyond_completing(root: "Token", tokens: list["Token"]) -> bool:
 def lead_of(root: "Token") -> tuple[tuple[str, ...], set["Token"]]:
     """The words that make a fragment a clause, and those of it that they replace."""
     if root.pos_ in ("NOUN", "PROPN", "PRON", "NUM"):
+        alone = root.tag_ == "NNS" and root.is_sent_start and not any(t.dep_ == "relcl" for t in root.rights)
+        if alone and any(t.dep_ == "prep" for t in root.rights):
+            return ("it",), set()  # “benefits from its cast” is a verb, misread
         plural = root.tag_ in ("NNS", "NNPS") and not any(
             t.dep_ in ("nummod", "det") and t.lower_ in ("a", "an") for t in root.lefts
         )

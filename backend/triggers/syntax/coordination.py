@@ -74,6 +74,8 @@ def front(clause: Clause, rng: random.Random) -> Iterator[Halves]:
             marks[0] in SYNONYMS or (marks[0] in ("even", "just", "only") and marks[-1] in SYNONYMS)
         ):
             continue
+        if marks == ["as", "if"] and clause.root.lemma_ in ("look", "feel", "seem", "sound"):
+            continue
         if marks[0] == "as" and any(
             t.lower_ == "as" for t in clause.tokens[: moved[0].i - clause.tokens[0].i]
         ):

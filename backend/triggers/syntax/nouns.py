@@ -55,7 +55,7 @@ COUNTED = {
     *("mystery", "history", "commentary", "allegory", "director", "actor", "failure"),
     *("relationship", "work", "terror", "portraiture"),
 }
-NAMED_BY = {"det", "poss", "nummod", "predet", "amod", "compound"}
+NAMED_BY = {"det", "poss", "nummod", "predet", "amod"}
 # Words beside which a noun wants no article.
 ARTICLE_LIKE = {
     "more",
@@ -85,7 +85,7 @@ def pronoun_for(noun: "Token") -> list[Piece]:
         return ["there"]
     if is_plural(noun):
         return ["they"]
-    if word == "one" and any(t.lower_ == "of" for t in noun.rights):
+    if word == "one":
         return ["it"]
     if noun.lemma_.lower() in MEN:
         return ["he"]

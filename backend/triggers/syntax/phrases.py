@@ -54,7 +54,7 @@ def described(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     thing = _object(clause)
     if thing is None or any(t.dep_ == "conj" for t in thing.rights):
         return
-    split = split_noun(thing, rng)
+    split = split_noun(thing, rng) if any(t.dep_ in ("amod", "compound") for t in thing.lefts) else None
     if (
         split is None
         or (is_plural(thing) and any(t.lower_ == "of" for t in thing.rights))

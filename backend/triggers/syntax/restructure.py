@@ -76,7 +76,8 @@ def restructure(sentence: "Span", rng: random.Random, tokenised: bool) -> str | 
     clause, end = read(sentence)
     if not clause.tokens:
         return None
-    for tier in (*TIERS, (general,)):
+    tiers = ((about_something,),) if clause.inverted else TIERS
+    for tier in (*tiers, (general,)):
         made_here = [made for rule in tier for made in rule(clause, rng)]
         found = [made for made in made_here if _fits(made, clause) or tier == (general,)]
         if found:

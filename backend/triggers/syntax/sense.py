@@ -14,21 +14,7 @@ if TYPE_CHECKING:
 BE = {"is", "are", "was", "were", "am"}
 CONTENT = {"NOUN", "PROPN", "VERB", "ADJ", "NUM", "ADV"}
 # Words that only join what they stand between, and go when a sentence is told apart.
-JOINING = {
-    "even",
-    "also",
-    "both",
-    "either",
-    "just",
-    "then",
-    "yet",
-    "so",
-    "however",
-    "though",
-    "only",
-    "as",
-    "do",
-}
+JOINING = {"even", "just", "both", "either", "do"}
 ENDS_NOTHING = {"DT", "PRP$", "CC", "TO", "WDT", "WP$", "MD", "PDT"}
 BEGINS_NOTHING = {",", ":", "CC", "WDT", "TO", "POS", "VBZ", "MD", ".", "-RRB-"}
 # “nothing about it fits”, misread as a thing that is nothing.
@@ -61,6 +47,8 @@ def sensible(made: Halves, clause: Clause) -> bool:
         return False  # “few films work and last” says of no film that it lasts
     if made.opening and _opens_anew(made.sub[0]):
         return False
+    if written(made.main[0]) == "that" and _tag(made.main[:1]) == "IN":
+        return False
     return _says_all(made, clause) and all(_whole(half) for half in (made.sub, made.main))
 
 
@@ -78,6 +66,7 @@ def _says_all(made: Halves, clause: Clause) -> bool:
     said = set(words)
     for token in clause.tokens:
         content = token.pos_ in CONTENT and token.text[0].isalpha() and token.lower_ not in JOINING
+        content = content and token.dep_ not in ("cc", "preconj", "mark")
         if (content or denies(token)) and token.lower_ not in said:
             return False
     denials = [t.lower_ for t in clause.tokens if denies(t)]
@@ -87,6 +76,8 @@ def _says_all(made: Halves, clause: Clause) -> bool:
 def _whole(half: list[Piece]) -> bool:
     if _tag(half[:1]) in BEGINS_NOTHING or _dangles(half):
         return False
+    if any(_tag(half[i - 1 : i]) == "DT" for i in range(1, len(half)) if written(half[i]) == ","):
+        return False  # “a , well-made film”
     commas = [i for i, piece in enumerate(half) if written(piece) == ","]
     if commas == [1] and (isinstance(half[0], str) or half[0].pos_ in ("NOUN", "PROPN", "PRON")):
         return False
@@ -118,6 +109,9 @@ def _follows(half: list[Piece], i: int) -> bool:
     rest = [p for p in half[i + 1 :] if not _adverb(p)]
     after, tag = half[i + 1], _tag(half[i + 1 : i + 2])
     if word in BE:
+        many = word == "are" and i > 0 and half[i - 1] in ("these", "they")
+        if many and written(after) in ("a", "an", "this", "that"):
+            return False
         aside = _adverb(after) and written((half[i + 2 : i + 3] or [""])[0]) == ","
         fits = tag not in AFTER_BE or written(after).lower() in ("well", "neither", "either", "both")
         fits = fits or (tag == "VBD" and written(after).endswith("ed"))
@@ -135,6 +129,8 @@ def _follows(half: list[Piece], i: int) -> bool:
     verb = rest[0] if rest else ""
     if isinstance(verb, str):
         return verb != ""
+    if word == "it" and verb.tag_ == "NNS" and verb.dep_ == "ROOT":
+        return True
     if word in ("he", "she", "it"):
         return verb.tag_ in ("VBZ", "VBD", "MD") or (verb.tag_ == "VBP" and verb.pos_ == "AUX")
     return verb.tag_ in ("VBP", "VBD", "MD", "VB") or (verb.tag_ == "VBZ" and word == "it")

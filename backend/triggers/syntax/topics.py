@@ -163,11 +163,21 @@ def _named(noun: "Token", clause: Clause) -> list["Token"]:
         return []
     if named[-1].i - named[0].i >= len(named) or any(denies(t) for t in named):
         return []
+    before = named[0].nbor(-1) if named[0].i > 0 else None
+    if (
+        before is not None
+        and before in own
+        and before.pos_ in ("DET", "ADJ", "NUM")
+        and noun != clause.subject
+    ):
+        return []  # what belongs to it was read as something else
+    if named[-1].pos_ in ("ADP", "DET", "CCONJ", "SCONJ", "PART"):
+        return []
     if any(t.lower_ in QUANTIFIERS for t in noun.lefts) or any(t.dep_ == "nummod" for t in noun.lefts):
         return []
-    if any(
-        t.text in BRACKETS or (t.pos_ == "PUNCT" and t.text != "-" and not _before(t, noun)) for t in named
-    ) or named[0].pos_ in ("ADV", "ADP", "SCONJ"):
+    if any(t.text in BRACKETS or (t.pos_ == "PUNCT" and not _before(t, noun)) for t in named) or named[
+        0
+    ].pos_ in ("ADV", "ADP", "SCONJ"):
         return []
     return named
 
