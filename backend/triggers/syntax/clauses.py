@@ -208,7 +208,7 @@ def lead_of(root: "Token") -> tuple[tuple[str, ...], set["Token"]]:
     """The words that make a fragment a clause, and those of it that they replace."""
     if root.pos_ in ("NOUN", "PROPN", "PRON", "NUM"):
         alone = root.tag_ == "NNS" and root.is_sent_start and not any(t.dep_ == "relcl" for t in root.rights)
-        if alone and any(t.dep_ == "prep" for t in root.rights):
+        if alone and any(t.dep_ in ("prep", "dobj", "appos") for t in root.rights):
             return ("it",), set()  # “benefits from its cast” is a verb, misread
         plural = root.tag_ in ("NNS", "NNPS") and not any(
             t.dep_ in ("nummod", "det") and t.lower_ in ("a", "an") for t in root.lefts

@@ -47,8 +47,11 @@ def sensible(made: Halves, clause: Clause) -> bool:
         return False  # “few films work and last” says of no film that it lasts
     if made.opening and _opens_anew(made.sub[0]):
         return False
-    if written(made.main[0]) == "that" and _tag(made.main[:1]) == "IN":
-        return False
+    if any(
+        written(made.main[i]) == "that" and _tag([made.main[i]]) == "IN"
+        for i in range(min(4, len(made.main)))
+    ):
+        return False  # “in fact , that …” belongs to what went before
     return _says_all(made, clause) and all(_whole(half) for half in (made.sub, made.main))
 
 

@@ -116,6 +116,8 @@ def about_object(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     noun = next((t for t in verb.rights if t.dep_ == "dobj"), None)
     if noun is None or any(t.dep_ == "conj" for t in verb.rights):
         return
+    if any(t.dep_ == "prep" and t.i < noun.i for t in verb.rights):
+        return
     one = any(t.lower_ in ("a", "an") for t in noun.lefts)
     if (one or not _definite(noun)) and verb.lemma_ in SET_PHRASES:
         return
@@ -138,6 +140,7 @@ def about_complement(clause: Clause, rng: random.Random) -> Iterator[Halves]:
             "without",
             "after",
             "until",
+            "out",
         ):
             continue
         noun = next((t for t in preposition.rights if t.dep_ == "pobj"), None)
@@ -171,6 +174,8 @@ def _named(noun: "Token", clause: Clause) -> list["Token"]:
         and noun != clause.subject
     ):
         return []  # what belongs to it was read as something else
+    if noun.tag_ == "NN" and any(t.lower_ in ("these", "those") for t in noun.lefts):
+        return []
     if named[-1].pos_ in ("ADP", "DET", "CCONJ", "SCONJ", "PART"):
         return []
     if any(t.lower_ in QUANTIFIERS for t in noun.lefts) or any(t.dep_ == "nummod" for t in noun.lefts):
