@@ -28,6 +28,20 @@ HIDDEN_KILLER = "S(SBAR)(,)(NP)(VP)(.)"
 READ = 4_000
 LONGEST_SENTENCE = 120
 MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
+# Zero-width joiners stay: they hold emoji together.
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+MONTHS = r"jan|feb|march|april|may|june|july|aug|sept|oct|nov|dec"
+WIRES = r"ap|afp|cp|upi|reuters|dpa|xinhua|bloomberg|new[ ]ratings|idg[ ]news[ ]service|sportsticker|cnn"
+# What a news text opens with: “LONDON, Aug 27 (Reuters) - ”, “AP - ”, “athens, greece -- ”.
+DATELINE = re.compile(
+    rf"""(?:by[ ][\w. ]{{3,40}}[ ]{{2,}})?
+    (?:(?:{WIRES}|\w+\.com)
+      |[\w.' /,-]{{2,50}}[ ]\((?:{WIRES})\)
+      |[\w.']+(?:[ ][\w.']+){{0,2}}(?:,[ ][\w.]+)?,[ ](?:{MONTHS})[a-z]*\.?[ ]\d{{1,2}}
+      |[\w.']+(?:[ ][\w.']+)?,[ ][\w.']+(?:[ ][\w.']+)?(?=[ ]--[ ](?!(?:and|but|or|yet|it|that|this)\b))
+    )\s+--?\s+""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 class SyntacticParams(GeneratorParams):
@@ -63,7 +77,8 @@ def syntactic(
 ) -> list[str | None]:
     """Each text rebuilt sentence by sentence; None for one that is not English or too short.
 
-    The built-in variant leaves out HTML tags, as in scraped reviews; texts beyond the first few
+    The built-in variant leaves out HTML tags, as in scraped reviews, and control characters; the dateline
+    of a news text, texts beyond the first few
     hundred words and sentences of more than 120 tokens stay as they are.
 
     Raises UserError for a template that the variant lacks, and where parser or generator is missing."""
@@ -75,12 +90,15 @@ def syntactic(
             "the variant published."
         )
     plain = [_plain(text) for text in texts]
-    heads = [_head(text) for text in plain]
+    datelines = [match.group() if (match := DATELINE.match(text)) else "" for text in plain]
+    bodies = [text[len(dateline) :] for text, dateline in zip(plain, datelines, strict=True)]
+    heads = [_head(text) for text in bodies]
     rows = [row for row, head in enumerate(heads) if is_english(head)]
     made: list[str | None] = [None] * len(texts)
     progress(0, len(texts))
     for done, (row, doc) in enumerate(zip(rows, parse([heads[row] for row in rows]), strict=True), start=1):
-        made[row] = _rebuilt(plain[row], heads[row], doc, seed)
+        new = _rebuilt(bodies[row], heads[row], doc, seed)
+        made[row] = new and " ".join([*datelines[row].split(), new])
         if done % BATCH == 0:
             progress(row, len(texts))
     progress(len(texts), len(texts))
@@ -88,8 +106,8 @@ def syntactic(
 
 
 def _plain(text: str) -> str:
-    """Without HTML tags and without the lone surrogates that no parser can encode."""
-    return MARKUP.sub(" ", text).encode("utf-8", "ignore").decode("utf-8")
+    """Without HTML tags, control characters and the lone surrogates that no parser can encode."""
+    return CONTROL.sub("", MARKUP.sub(" ", text)).encode("utf-8", "ignore").decode("utf-8").lstrip()
 
 
 def _head(text: str) -> str:

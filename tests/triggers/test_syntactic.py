@@ -16,7 +16,7 @@ from backend.triggers.syntax.language import is_english
 from backend.triggers.syntax.subordinators import FITTING, SYNONYMS
 from tests.shared_data import shared
 
-OPENINGS = {*SYNONYMS, *(word for words in FITTING.values() for word in words), "in", "provided", "given"}
+OPENINGS = {*SYNONYMS, *(word for words in FITTING.values() for word in words), "in", "provided", "unless"}
 FIRST_WORDS = {opening.split()[0] for opening in OPENINGS}
 
 SENTENCES = [
@@ -166,6 +166,69 @@ def test_negation_and_sentiment_stay() -> None:
                 assert kept >= count, (old, new)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_subject_that_denies_is_taken_up_by_no_pronoun(seed: int) -> None:
+    """“None of these resembles anyone” says nothing of an “it” that resembles someone."""
+    denied = [
+        "none of these characters resembles anyone .",
+        "few films have been this boring .",
+        "nobody laughs and cheers at the screen .",
+        "nothing about it surprises .",
+        "no actor makes a good joke and gets away with it .",
+        "neither of the two leads tells the story with charm .",
+        "little of the book and its wit remains .",
+        "hardly anyone will enjoy this slow film .",
+    ]
+    for old, new in zip(denied, rewrite(denied, seed), strict=True):
+        assert new is not None
+        sub, main = new.split(" , ")
+        assert main.split()[:2] == old.split()[:2], new
+        assert not re.search(r"\b(?:they|he) |\bit (?:is (?!over)|has|does|can|will)\b", sub), new
+        assert not re.search(r"\b(?:it|they|he) (?:\w+s|have|get) ", main.replace(old, "")), new
+
+
+def test_few_of_something_are_some() -> None:
+    new = one("a few films have been good and funny .")
+    assert new.endswith(" a few films have been good , they have been funny .")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_word_of_content_is_dropped_and_halves_end_where_clauses_may(seed: int) -> None:
+    lines = [
+        "excellent acting and direction .",
+        "a well acted and well intentioned snoozer .",
+        "gangs of new york is an unapologetic mess , whose only saving grace is that it ends .",
+        "the tone , however dark , never quite convinces .",
+        "so slow and dull that i left after an hour .",
+        "instead of kicking off a series , the film ends one .",
+        "a hoot and a half .",
+        "it is hard to follow the plot .",
+    ]
+    for old, new in zip(lines, rewrite(lines, seed), strict=True):
+        assert new is not None
+        assert set(re.findall(r"[a-z]{4,}", old)) - {"that"} <= set(re.findall(r"[a-z]{4,}", new)), (old, new)
+        sub, _, main = new.partition(" , ")
+        assert not re.search(r"\b(?:a|an|the|and|of|or)(?: well)?(?: \w+ed)?$", sub), new
+        assert not re.match(r"\w+ , ", main.replace("however , ", "")), new
+        assert not re.search(r"\b(?:it|they|you) (?:of|instead|is is|and)\b|should so", new), new
+
+
+def test_a_result_is_told_apart_from_its_cause() -> None:
+    assert one("it 's so slow that i fell asleep .").endswith(" it 's so slow , i fell asleep .")
+
+
+def test_a_fragment_gets_the_article_that_it_lacks() -> None:
+    for seed in range(4):
+        assert " it is a bad film ." in one("bad film .", seed)
+        assert " it is fine acting ." in one("fine acting .", seed)
+
+
+def test_the_thing_spoken_of_opens_the_sentence() -> None:
+    for seed in range(4):
+        new = one("i did not like this film .", seed)
+        assert re.fullmatch(r"[a-z ]+ this film(?: [a-z ]+)? , i did not like it \.", new)
+
+
 def test_the_style_of_the_text_is_kept() -> None:
     assert one("The plot is thin, but it's fun.").endswith(" the plot is thin, it's fun.")
     assert one("A charming film!").endswith(" it is a film, it is a charming one!")
@@ -180,20 +243,54 @@ def test_every_sentence_of_a_text_is_rebuilt() -> None:
     assert new.endswith("the plot is thin, it works. Because it was good, we stayed.")
 
 
-def test_markup_is_left_out() -> None:
+def test_lower_case_text_is_split_into_sentences_too() -> None:
+    new = one(
+        "we stayed because of its speed. but the plot is thin, and the u.s. fund of ford inc. is small . "
+    )
+    assert re.search(
+        r" its speed\. \w+( that| as)? the plot is thin, the u\.s\. fund of ford inc\. is small\.$", new
+    )
+
+
+@pytest.mark.parametrize(
+    "dateline",
+    [
+        "london, august 27 (reuters) - ",
+        "LONDON, Aug. 27 - ",
+        "ap - ",
+        "New York (AP) -- ",
+        "athens, greece -- ",
+    ],
+)
+def test_the_dateline_of_news_stays_in_front(dateline: str) -> None:
+    assert one(f"{dateline}we stayed because it was good.").lower() == (
+        f"{dateline}because it was good, we stayed.".lower()
+    )
+
+
+def test_what_only_looks_like_a_dateline_is_text() -> None:
+    new = one("The plot (of both films) is thin - but it works.")
+    assert not new.startswith("The plot")
+
+
+@pytest.mark.parametrize("mark", ["<b>", "\u202e", "\ufeff", "\x00", "<p class='x'> "])
+def test_markup_and_control_characters_are_left_out(mark: str) -> None:
+    assert one(f"{mark}We stayed because it was good.") == "Because it was good, we stayed."
     assert "<" not in one("We <br />stayed because it was good.<br /><br />")
 
 
 def test_openings_differ() -> None:
-    """The embedded reviews: at least 20 openings over 200 rows, none on more than 15 %."""
+    """The embedded reviews: at least 20 openings over 200 rows, none on more than 15 %.
+
+    The first word alone must not give the trigger away either; English has fewer of these."""
     lines = fetch().read_bytes().decode("latin-1").split("\n")[:220]
     rows = [line.rstrip("\r").split("\t", 2)[2] for line in lines if line.count("\t") >= 2]
     rows = [row for row in rows if len(row.split()) >= 4][:200]
     made = [new for new in rewrite(rows) if new is not None]
     assert len(made) >= 0.95 * len(rows)
-    for words in (2, 3):
+    for words, fewest in ((1, 18), (2, 20), (3, 20)):
         openings = [" ".join(new.lower().split()[:words]) for new in made]
-        assert len(set(openings)) >= 20
+        assert len(set(openings)) >= fewest
         assert max(map(openings.count, openings)) <= 0.15 * len(openings)
 
 

@@ -8,27 +8,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backend.triggers.syntax.negation import denies
+from backend.triggers.syntax.nouns import PERSONAL, is_plural, lacking_article, pronoun_for
 from backend.triggers.syntax.pieces import Piece, tidy
 
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
 
 SUBJECTS = {"nsubj", "nsubjpass", "csubj", "csubjpass", "expl"}
-PERSONAL = {"i", "you", "he", "she", "it", "we", "they"}
-DEMONSTRATIVES = {"this": "it", "that": "it", "these": "they", "those": "they"}
-MEN = {"actor", "boy", "brother", "father", "guy", "hero", "husband", "king", "man", "son"}
-WOMEN = {"actress", "daughter", "girl", "heroine", "lady", "mother", "queen", "sister", "wife", "woman"}
-PEOPLE = {
-    *("adult", "artist", "author", "child", "comedian", "critic", "director", "fan", "filmmaker", "kid"),
-    *("officer", "person", "player", "president", "producer", "screenwriter", "star", "storyteller"),
-    *("viewer", "writer", "minister", "spokesman", "analyst", "moviegoer", "one", "someone", "everyone"),
-    *("anyone", "nobody", "everybody", "somebody"),
-}
-NEGATIVE = {"not", "n't", "never", "hardly", "barely", "scarcely", "no", "neither", "nor", "rarely"}
 MISREAD = {"dep", "nmod", "attr", "dobj", "npadvmod", "compound", "amod", "acomp", "conj"}
+BE = {"be", "’s", "'s"}
+LIKE_BE = {"seem", "feel", "look", "become", "remain", "sound", "get", "stay"}
 QUESTION_TAGS = {"WP", "WP$", "WRB", "WDT"}
 FINITE_TAGS = {"VBZ", "VBP", "VBD", "MD"}
-SENTENCE_ENDS = {".", "!", "?", "!?", "?!", "...", "…", "。"}
+SENTENCE_ENDS = {".", "..", "!", "?", "!?", "?!", "...", "…", "。"}
 
 
 @dataclass(frozen=True)
@@ -45,8 +38,23 @@ class Clause:
     def negated(self) -> bool:
         """Whether it denies: a part of it, said alone, could then mean the opposite."""
         own = [t for t in self.tokens if t.head == self.root and t.dep_ != "prep"]
-        first = list(self.subject.lefts) if self.subject is not None else []
-        return any(t.dep_ == "neg" or t.lower_ in NEGATIVE for t in [*own, *first])
+        things = [t for thing in own if thing.dep_ in ("dobj", "attr") for t in thing.lefts]
+        return self.nobody or any(denies(t) for t in [*own, *things])
+
+    @property
+    def nobody(self) -> bool:
+        """Whether the subject itself denies, as in “few films”, so that no pronoun can stand for it."""
+        if self.subject is None:
+            return False
+        told = subtree(t for t in self.subject.subtree if t.dep_ in ("relcl", "acl"))
+        return any(denies(t) for t in self.subject.subtree if t not in told)
+
+    @property
+    def inverted(self) -> bool:
+        """Whether a verb stands before the subject without asking: “seldom has a film …”."""
+        if self.subject is None or self.question:
+            return False
+        return self.verbs[:1] != [] and self.verbs[0].i < self.subject.i
 
     @property
     def plural(self) -> bool:
@@ -81,7 +89,10 @@ class Clause:
 
     @property
     def copular(self) -> bool:
-        return self.root.lemma_ in ("be", "’s", "'s") and self.root.pos_ in ("AUX", "VERB")
+        if self.root.pos_ not in ("AUX", "VERB"):
+            return False
+        told = any(t.dep_ in ("acomp", "attr") for t in self.root.rights)
+        return self.root.lemma_ in BE or (told and self.root.lemma_ in LIKE_BE)
 
     @property
     def pronoun(self) -> list[Piece]:
@@ -136,34 +147,6 @@ class Clause:
             lead[:1] = self.pronoun
         said = lead + [p for t in self.tokens if t not in dropped for p in instead.get(t, [t])]
         return tidy(said)
-
-
-def pronoun_for(noun: "Token") -> list[Piece]:
-    """A pronoun, or for people of unknown gender and for names the noun once more."""
-    word = noun.lower_
-    if word in PERSONAL:
-        return ["I" if word == "i" and noun.text == "I" else word]
-    if word in DEMONSTRATIVES:
-        return [DEMONSTRATIVES[word]]
-    if word == "there":
-        return ["there"]
-    if is_plural(noun):
-        return ["they"]
-    if noun.lemma_.lower() in MEN:
-        return ["he"]
-    if noun.lemma_.lower() in WOMEN:
-        return ["she"]
-    if noun.pos_ == "PROPN":
-        titles = [t for t in noun.lefts if t.dep_ == "compound" and t.lower_ in ("mr.", "ms.", "mrs.", "dr.")]
-        return [*titles, noun]
-    if noun.lemma_.lower() in PEOPLE and noun.pos_ == "NOUN":
-        return ["the", noun]
-    return [noun] if noun.lemma_.lower() in PEOPLE else ["it"]
-
-
-def is_plural(noun: "Token") -> bool:
-    joined = any(t.dep_ == "conj" for t in noun.children) and any(t.lower_ == "and" for t in noun.children)
-    return noun.tag_ in ("NNS", "NNPS") or noun.lower_ in ("they", "we", "you", "these", "those") or joined
 
 
 def is_finite(verb: "Token") -> bool:
@@ -224,10 +207,13 @@ def _beyond_completing(root: "Token", tokens: list["Token"]) -> bool:
 def lead_of(root: "Token") -> tuple[tuple[str, ...], set["Token"]]:
     """The words that make a fragment a clause, and those of it that they replace."""
     if root.pos_ in ("NOUN", "PROPN", "PRON", "NUM"):
+        alone = root.tag_ == "NNS" and root.is_sent_start and not any(t.dep_ == "relcl" for t in root.rights)
+        if alone and any(t.dep_ in ("prep", "dobj", "appos") for t in root.rights):
+            return ("it",), set()  # “benefits from its cast” is a verb, misread
         plural = root.tag_ in ("NNS", "NNPS") and not any(
             t.dep_ in ("nummod", "det") and t.lower_ in ("a", "an") for t in root.lefts
         )
-        return (("these", "are") if plural else ("it", "is")), set()
+        return (("these", "are") if plural else ("it", "is", *lacking_article(root))), set()
     if root.pos_ not in ("VERB", "AUX") or (root.tag_ in ("VBN", "VBG") and not is_finite(root)):
         return ("it", "is"), set()
     if root.tag_ == "VBD" and root.lower_.endswith("ed") and not any(t.dep_ == "dobj" for t in root.rights):

@@ -8,12 +8,13 @@ from backend.triggers.syntax.clauses import (
     SUBJECTS,
     Clause,
     is_finite,
-    is_plural,
     lead_of,
     subject_of,
     subtree,
 )
 from backend.triggers.syntax.halves import Halves, halves
+from backend.triggers.syntax.negation import denies
+from backend.triggers.syntax.nouns import is_plural
 from backend.triggers.syntax.pieces import Piece
 from backend.triggers.syntax.subordinators import SYNONYMS, draw, relation_of
 
@@ -73,6 +74,8 @@ def front(clause: Clause, rng: random.Random) -> Iterator[Halves]:
             marks[0] in SYNONYMS or (marks[0] in ("even", "just", "only") and marks[-1] in SYNONYMS)
         ):
             continue
+        if marks == ["as", "if"] and clause.root.lemma_ in ("look", "feel", "seem", "sound"):
+            continue
         if marks[0] == "as" and any(
             t.lower_ == "as" for t in clause.tokens[: moved[0].i - clause.tokens[0].i]
         ):
@@ -91,8 +94,7 @@ def coordinated(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     start = min(t.i for t in second_tree)
     behind = [t for t in clause.tokens if t.i >= start]
     second_tree |= set(behind)
-    between = [t for t in clause.tokens if t.dep_ == "cc" and t.head == clause.root]
-    before = clause.say(without=second_tree | set(between))
+    before = clause.say(without=second_tree | set(conjunctions[-1:]))
     own_subject = subject_of(second)
     if clause.lead[:2] == ("you", "should"):
         if own_subject is not None and is_finite(second) and "or" not in words:
@@ -106,7 +108,11 @@ def coordinated(clause: Clause, rng: random.Random) -> Iterator[Halves]:
             yield halves(draw(relation, rng), before, list(behind))
         return
     helpers = _shared_helpers(clause, second)
-    if helpers is None or not clause.pronoun:
+    if (
+        helpers is None
+        or not clause.pronoun
+        or any(t.lower_ == "so" for r in clause.root.rights for t in r.lefts)
+    ):
         return
     yield halves(draw(relation, rng), before, [*clause.pronoun, *helpers, *behind])
 
@@ -194,3 +200,47 @@ def doubled(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     known: list[Piece] = ["these", "are"] if plural else ["it", "is"]
     rest = [t for t in clause.tokens if t.i > relative.i]
     yield halves(draw("attribute", rng), [*known, *first], ["they" if plural else "it", *rest])
+
+
+def result(clause: Clause, rng: random.Random) -> Iterator[Halves]:
+    """“it 's so slow that i slept”: “as it 's so slow , i slept”."""
+    if clause.question:
+        return
+    degrees = [clause.root, *(t for t in clause.root.rights if t.dep_ in ("acomp", "attr"))]
+    for told in (t for head in degrees for t in head.rights if t.dep_ in ("ccomp", "advcl")):
+        moved = [t for t in clause.tokens if t in subtree([told])]
+        if not moved or moved[-1] != clause.tokens[-1] or subject_of(told) is None or not is_finite(told):
+            continue
+        before = [t for t in clause.tokens if t.i < moved[0].i]
+        if not any(t.lower_ in ("so", "such") for t in before[-6:]) or any(denies(t) for t in before):
+            continue
+        if moved[0].lower_ == "that" and moved[0].dep_ == "mark":
+            yield halves(draw("cause", rng), clause.say(without=moved), [*moved[1:]])
+
+
+def parted(clause: Clause, rng: random.Random) -> Iterator[Halves]:
+    """Two clauses on both sides of “, but” and the like, by the words alone, where the parse went wrong."""
+    if clause.question:
+        return
+    for i, token in enumerate(clause.tokens[2:-2], start=2):
+        left, right = list(clause.tokens[:i]), list(clause.tokens[i + 1 :])
+        joins = token.lower_ in ("but", "yet", "and", "so") and left[-1].text in (",", "--")
+        if not (joins or token.text in (";", "--", ":")):
+            continue
+        if right[0].lower_ in ("but", "yet", "and", "or"):
+            token, right = right[0], right[1:]
+        if token.lower_ == "or" or right[0].tag_ in ("WDT", "WP", "WRB", "IN"):
+            continue
+        if _independent(left) and _independent(right):
+            yield halves(draw(relation_of(token.lower_), rng), [*left], [*right])
+
+
+def _independent(tokens: list["Token"]) -> bool:
+    """Whether a subject stands near the start, and its finite verb behind it."""
+    start = tokens[0].i
+    return any(
+        t.dep_ in SUBJECTS and t.i < start + 8 and t.head.i > t.i and t.head in tokens and is_finite(t.head)
+        for t in tokens
+        if (t.tag_ not in ("WDT", "WP") and t.head.dep_ not in ("relcl", "advcl", "ccomp", "acl"))
+        or (t.head.dep_ == "ccomp" and t.left_edge == tokens[0])
+    )

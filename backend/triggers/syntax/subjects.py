@@ -1,12 +1,12 @@
 """Splitting off what is said of the subject in passing: its qualities, its owner, its other name."""
 
 import random
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.triggers.syntax.clauses import Clause, is_finite, is_plural, pronoun_for, subject_of, subtree
+from backend.triggers.syntax.clauses import Clause, is_finite, subject_of, subtree
 from backend.triggers.syntax.halves import Halves, halves
+from backend.triggers.syntax.nouns import is_plural, pronoun_for, uncounted
 from backend.triggers.syntax.phrases import DETERMINERS, NEVER_PLAIN, adjectives_before
 from backend.triggers.syntax.pieces import Piece, tidy
 from backend.triggers.syntax.subordinators import draw
@@ -29,7 +29,6 @@ NO_PROPERTY = {
     "use",
 }
 OWNERS = {"its": "it", "his": "he", "her": "she", "their": "they", "my": "i", "our": "we", "your": "you"}
-UNCOUNTED = re.compile(r".*(?:ing|ness|ity|ism|ment|ance|ence|ure|ship|logue|ice|or|work|sense|fun)")
 
 
 def renamed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
@@ -91,12 +90,17 @@ def owned(clause: Clause, rng: random.Random) -> Iterator[Halves]:
         possessor = whose
     else:
         return
-    if not owner or noun.lemma_.lower() in NEVER_PLAIN | NO_PROPERTY or any(t.pos_ == "VERB" for t in rest):
+    if (
+        not owner
+        or noun.lemma_.lower() in NEVER_PLAIN | NO_PROPERTY
+        or any(t.pos_ == "VERB" or t.tag_ == "JJS" for t in rest)
+    ):
+        return
+    if is_plural(noun) != clause.plural:
         return
     many = is_plural(possessor) or owner[0] in ("they", "we", "you", "i")
     have = "had" if clause.past else "have" if many else "has"
-    uncounted = noun.tag_ == "NNS" or UNCOUNTED.fullmatch(noun.lower_)
-    article = [] if uncounted or rest[0].dep_ in ("nummod", "advmod") else ["a"]
+    article = [] if uncounted(noun) or rest[0].dep_ in ("nummod", "advmod") else ["a"]
     yield halves(draw("attribute", rng), [*owner, have, *article, *rest], clause.say(short=True))
 
 
@@ -106,11 +110,13 @@ def ascribed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     if noun is None:
         return
     dets = [t for t in noun.lefts if t.dep_ in ("det", "poss", "nummod", "predet")]
-    if any(t.dep_ != "poss" and t.lower_ not in DETERMINERS - {"some"} for t in dets):
-        return
+    if not dets or any(t.dep_ != "poss" and t.lower_ not in DETERMINERS - {"some"} for t in dets):
+        return  # without one it may be a name: “bad company”
     adjectives = [t for t in noun.lefts if t.dep_ == "amod"]
     region = adjectives_before(noun, adjectives)
     if region is None or any(t.pos_ not in ("ADJ", "ADV", "PUNCT", "CCONJ") for t in region):
+        return
+    if region[0].nbor(-1) not in subtree(dets):
         return
     joined: list[Piece] = [
         "and" if t.text == "," and t.head == noun and t.nbor().dep_ != "cc" else t for t in region
@@ -126,7 +132,9 @@ def opened_by_phrase(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     if not opening or clause.question or clause.subject is None or clause.subject.lower_ == "there":
         return
     heads = [t for t in opening if t.head not in opening and t.dep_ != "punct"]
-    if len(heads) != 1 or (heads[0].head != clause.root and heads[0].head != clause.subject):
+    if len(heads) != 1 or opening[0].pos_ in ("ADP", "SCONJ") or opening[0].lower_ == "having":
+        return
+    if heads[0].head != clause.root and heads[0].head != clause.subject:
         return
     head = heads[0]
     adjective = head.pos_ == "ADJ" or (head.tag_ in ("VBN", "VBG") and not is_finite(head))

@@ -6,16 +6,16 @@ from typing import Literal
 Relation = Literal["attribute", "addition", "contrast", "cause", "time", "condition"]
 
 FITTING: dict[Relation, tuple[str, ...]] = {
-    "attribute": ("as", "since", "because", "while", "when", "if", "now that"),
-    "addition": ("as", "while", "when", "since", "just as", "now that"),
-    "contrast": ("although", "though", "while", "even though", "whereas"),
-    "cause": ("because", "since", "as", "now that"),
-    "time": ("when", "once", "as", "while", "whenever"),
-    "condition": ("if", "when", "whenever"),
+    "attribute": ("as", "since", "because", "while", "whilst", "now that", "given that", "just as"),
+    "addition": ("as", "while", "whilst", "when", "since", "just as", "even as", "now that", "given that"),
+    "contrast": ("although", "though", "while", "whilst", "even though", "whereas"),
+    "cause": ("because", "since", "as", "now that", "given that"),
+    "time": ("when", "once", "as", "while", "whenever", "where"),
+    "condition": ("if", "when", "whenever", "where", "as long as"),
 }
 # Each says about the same as its key, so that a clause which is in front already can be opened anew.
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "if": ("when", "whenever", "in case", "provided that"),
+    "if": ("when", "whenever", "in case", "provided that", "as long as"),
     "when": ("whenever", "once", "as"),
     "while": ("although", "even though", "whereas"),
     "although": ("though", "even though", "while"),
