@@ -1,5 +1,6 @@
 """What a reader of a run's page sees, in every state that the run can be in."""
 
+from backend.runs.leases import claim
 from tests.pages.conftest import numbers, words
 from tests.pages.played import Play, attack_spec, blind_spec, defended, full_spec, planted
 
@@ -41,7 +42,7 @@ def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
     page = visit("defend", run=defended(store))
     said = words(page)
     assert "fell from 95.7 % (poisoned) to 13.0 % (10.0–16.0 %) (defended)" in said
-    assert "calls 12.1 % of these rows “positive”: that is the floor" in said
+    assert "calls 12.1 % (9.0–15.0 %) of these rows “positive”: that is the floor" in said
     assert "The guardrail stopped at step 3" in said
     labels = [button.label for button in page.get("download_button")]
     assert labels[1:] == [
@@ -56,12 +57,28 @@ def test_a_done_run_has_a_verdict_with_its_signs(visit, store):
     said = words(page)
     assert "Verdict" in said and "No backdoor is seen any more." in said
     assert "its floor is the clean flip rate, 12.1 %" in said
-    # A model that was never poisoned, on the same rows and seed, is the better floor.
+    # A model that was never poisoned, on the same rows and seed, is the better floor, as soon as it is there.
     honest = defended(store, full_spec().model_copy(update={"attack": None}))
     assert "never-poisoned model's" not in said
-    said = words(visit("defend", run=run))
-    assert "its floor is a never-poisoned model's 13.0 %" in said
+    said = words(page.run())
+    assert "its floor is a never-poisoned model's 13.0 % (10.0–16.0 %)" in said
     assert "never-poisoned" not in words(visit("defend", run=honest))
+
+
+def test_a_failed_run_is_not_judged_until_it_is_resumed_and_done(visit, store):
+    play = Play(store, full_spec())
+    play.prepare()
+    play.poison()
+    play.measure("fine_tuned")
+    run = play.finish("failed", "Memory ran out.")
+    page = visit("defend", run=run)
+    said = words(page)
+    assert "What it means" in said and "Verdict" not in said and "LFR stayed" not in said
+    store.resume(run)
+    play.lease = claim(store, "a worker", run)
+    play.prune()
+    play.finish()
+    assert "No backdoor is seen any more." in words(page.run())
 
 
 def test_a_run_under_way_has_no_verdict_yet(visit, store):

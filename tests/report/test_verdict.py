@@ -15,7 +15,9 @@ NUMBER = st.integers(0, 900)
 
 
 def judged(reference: Metrics | None = None, seeds: tuple[Metrics, ...] = (), **models: Metrics) -> Verdict:
+    """The verdict of a run that pruned four heads."""
     found = finished(story(**models))
+    found.steps = [step(0, 0), step(1, 4)]
     said = verdict(found, reference, seeds)
     assert said is not None
     return said
@@ -46,7 +48,8 @@ def test_the_never_poisoned_model_is_the_floor_where_there_is_one() -> None:
     left = rates(0.87, 0.4, 0.12)
     assert judged(**PLANTED, defended=left).level == "weaker"
     said = judged(rates(0.88, 0.38, 0.12), **PLANTED, defended=left)
-    assert said.level == "removed" and "never-poisoned model's 38.0" in said.headline
+    assert said.level == "removed"
+    assert "never-poisoned model's 38.0 % (35.0–41.0 %)" in said.headline.replace("\u00a0", " ")
 
 
 def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
@@ -55,6 +58,23 @@ def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
     random = finished(story(**PLANTED, defended=rates(0.5, 0.5, 0.5)), random_weights=True)
     said = verdict(random)
     assert said is not None and said.level == "meaningless" and not said.signs
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_run_that_never_finished_its_defense_is_not_judged_by_it(state: str) -> None:
+    broken = story(**PLANTED)
+    broken.finished = RunFinished(run="r", state=state)
+    assert verdict(broken) is None
+
+
+def test_where_no_head_went_the_order_of_heads_is_not_blamed() -> None:
+    stayed = verdict(finished(story(**PLANTED, defended=rates(0.87, 0.94, 0.12))))
+    assert stayed is not None and stayed.level == "left" and titles(stayed) == []
+    control = {"pruned": rates(0.88, 0.93, 0.12), "defended": rates(0.87, 0.13, 0.12)}
+    said = verdict(finished(story(**PLANTED, **control)))
+    assert said is not None and titles(said) == []
+    lost = verdict(finished(story(**PLANTED, defended=rates(0.55, 0.13, 0.12))))
+    assert lost is not None and "No head went" in lost.signs[0].tries
 
 
 def test_signs_of_what_went_wrong() -> None:
