@@ -15,6 +15,8 @@ from backend.report.words import MODEL_TITLES
 
 ACC, LFR, VALIDATION, TAU = "#2F86C5", "#D55E00", "#009E73", "#8A929A"
 FLOOR = "#CC79A7"
+SIGNS = {"circle": "●", "diamond": "◆", "square": "■"}
+"""Marker symbols as letters."""
 
 Line = tuple[str, str, str, list[float | None]]
 """Name, colour, marker symbol and the shares of one line of the curve."""
@@ -71,21 +73,27 @@ def _add_threshold(figure: go.Figure, threshold: float, reach: float) -> None:
 
 
 def _add_label(figure: go.Figure, lines: Sequence[Line], x: float) -> None:
-    """The last value at the end of each line, pushed apart where they would overlap."""
-    ends = sorted((100 * shares[-1], colour) for _, colour, _, shares in lines if shares[-1] is not None)
+    """The last value at the end of each line, pushed apart where they would overlap.
+
+    The line's mark stands before it: numbers in its colour would be too faint to read."""
+    ends = sorted(
+        (100 * shares[-1], colour, SIGNS[symbol])
+        for _, colour, symbol, shares in lines
+        if shares[-1] is not None
+    )
     heights: list[float] = []
-    for value, _ in ends:
+    for value, _, _ in ends:
         heights.append(max(value, heights[-1] + 7.5) if heights else value)
     excess = max(0.0, heights[-1] - 99) if heights else 0.0
-    for (value, colour), height in zip(ends, heights, strict=True):
+    for (value, colour, sign), height in zip(ends, heights, strict=True):
         figure.add_annotation(
             x=x,
             y=height - excess,
-            text=f"<b>{percent(value / 100)}</b>",
+            text=f'<span style="color:{colour}">{sign}</span> <b>{percent(value / 100)}</b>',
             showarrow=False,
             xanchor="left",
             xshift=9,
-            font={"color": colour, "size": 12},
+            font={"size": 12},
         )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from backend import strategies, triggers
 from backend.components import Choice
 from backend.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
+from backend.inspection.effects import Effects, Measure
 from backend.report.numbers import duration, percent, with_interval
 from backend.report.story import MODELS, Story
 from backend.report.words import MODEL_TITLES
@@ -81,6 +82,21 @@ def layers_table(scores: HeadScores, pruned: Sequence[Head]) -> Table:
         for layer, heads in gone.items()
     ]
     return Table(["Layer (0 is nearest the input)", "Heads pruned", "Pruned", "Left"], rows, texts=2)
+
+
+def effects_table(effects: Effects) -> Table:
+    """ACC and LFR with each head silenced in the fine-tuned model, what changes LFR (or ACC) most first."""
+    measures: list[Measure] = ["acc"] if effects.before.lfr is None else ["acc", "lfr"]
+    most = measures[-1]
+
+    def change(name: str) -> float:
+        return abs(getattr(effects.gated[name], most) - getattr(effects.before, most))
+
+    rows = [
+        [name, *(with_interval(*effects.rate(effects.gated[name], measure)) for measure in measures)]
+        for name in sorted(effects.gated, key=change, reverse=True)
+    ]
+    return Table(["Head silenced (layer.head)", *(measure.upper() for measure in measures)], rows)
 
 
 def stages_table(story: Story) -> Table:

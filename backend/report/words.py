@@ -62,11 +62,12 @@ def meaning(story: Story) -> list[str]:
     ]
 
 
-def guardrail(story: Story) -> str | None:
-    """How far pruning went and what ended it."""
-    if not story.steps:
+def guardrail(story: Story, upto: int | None = None) -> str | None:
+    """How far pruning went and what ended it; of the first `upto` steps, if it is given."""
+    steps = story.steps[:upto]
+    if not steps:
         return None
-    last = story.steps[-1]
+    last = steps[-1]
     total = f" of {story.scores.layers * story.scores.heads}" if story.scores else ""
     pruned = f"{last.pruned_total}{total} heads pruned"
     if last.restored:
@@ -77,6 +78,21 @@ def guardrail(story: Story) -> str | None:
             f"so {count(len(last.restored), 'head')} came back."
         )
     return f"{pruned}; validation accuracy {percent(last.val_acc)}, guardrail τ = {percent(last.threshold)}."
+
+
+def sampled(story: Story, most: int) -> str:
+    """On how many test rows the curve stands, of which a step takes `most`, and how far that may be off."""
+    rows = {"clean": min(most, story.data.rows.get("test", most)) if story.data is not None else most}
+    known = story.rows is not None and any(step.lfr is not None for step in story.steps)
+    if known and story.rows is not None:
+        rows["triggered"] = min(most, story.rows.triggered)
+    said = " and ".join(f"{number:,} {kind}" for kind, number in rows.items())
+    # Half the width of a 95 % interval is greatest for a share of one half.
+    reach = 98 / math.sqrt(max(1, min(rows.values())))
+    return (
+        f"{'ACC and LFR' if known else 'ACC'} of the curve: on {said} test rows, so with 95 % intervals "
+        f"of up to ±{reach:.0f}{GAP}points."
+    )
 
 
 def _one_model(name: ModelName, metrics: Metrics, target: str) -> list[str]:

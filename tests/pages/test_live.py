@@ -1,7 +1,7 @@
 """What a reader of a run's page sees, in every state that the run can be in."""
 
 from backend.runs.leases import claim
-from tests.pages.conftest import numbers, words
+from tests.pages.conftest import drawn, numbers, words
 from tests.pages.played import Play, attack_spec, blind_spec, defended, full_spec, planted
 
 
@@ -36,6 +36,16 @@ def test_new_events_are_read_on_the_next_look(visit, store):
     play.poison()
     page.run()
     assert ("LFR", "95.7 %") in numbers(page)
+
+
+def test_numbers_have_their_intervals(visit, store):
+    said = words(visit("defend", run=defended(store)))
+    assert "without trigger 12.1 % (9.0–15.0 %)" in said
+    assert "ACC and LFR of the curve: on 400 clean and 400 triggered test rows" in said
+    assert "95 % intervals of up to ±5 points" in said
+    assert "ACC of the curve: on 400 clean test rows" in words(
+        visit("defend", run=defended(store, blind_spec()))
+    )
 
 
 def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
@@ -98,7 +108,15 @@ def test_pruning_is_replayed_and_the_step_stays_in_the_address(visit, store):
     steps = next(frame.value for frame in page.dataframe if "Heads pruned" in frame.value)
     assert list(steps["Step"]) == [3, 2, 1, 0]
     assert list(steps["Restored"]) == ["0.5 0.4", "", "", ""]
+    assert "The guardrail stopped at step 3" in words(page)
     page.slider[0].set_value(1).run()
+    said = words(page)
+    assert "2 of 72 heads pruned; validation accuracy 88.0 %" in said and "guardrail stopped" not in said
+    curve = {trace["name"]: trace for trace in drawn(page, "Accuracy and label")["data"]}
+    assert curve["LFR, triggered test"]["customdata"] == [[0, "90.0\u00a0%"], [1, "80.0\u00a0%"]]
+    assert {"Pruned (2)", "Tried and restored (0)"} <= {
+        trace.get("name") for trace in drawn(page, "Importance")["data"]
+    }
     steps = next(frame.value for frame in page.dataframe if "Heads pruned" in frame.value)
     assert list(steps["Step"]) == [1, 0] and list(steps["Pruned (layer.head)"]) == ["0.0 0.1", ""]
     assert page.query_params["step"] == "1"

@@ -36,6 +36,7 @@ def test_cards_show_the_last_numbers(visit, store):
     page = visit("overview")
     said = words(page)
     assert "Not seen any more" in said and "Trigger unknown" in said and "Queued" in said
+    assert "85.1–89.1 %" in said and "10.0–16.0 %" in said
     assert ("LFR", "13.0 %") in numbers(page) and ("LFR", "not known") in numbers(page)
 
 
@@ -53,6 +54,7 @@ def test_the_list_has_every_run_and_leaves_unknown_numbers_empty(visit, store):
     frame = visit("runs").dataframe[0].value
     assert list(frame["State"]) == ["Queued", "Done", "Done", "Done"]
     assert frame["LFR"].isna().tolist() == [True, True, False, False]
+    assert frame["LFR, 95 %"].str.replace("\u00a0", " ")[2] == "10.0–16.0 %"
     assert frame["Strategy"].tolist()[-1] == "–"
 
 

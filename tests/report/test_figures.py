@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from itertools import pairwise
 
 import pytest
@@ -61,10 +62,10 @@ def test_tau_and_restored_steps_are_marked():
 
 def test_the_last_values_are_written_at_the_lines_without_overlap():
     labels = pruning_curve(steps(5)).layout.annotations
-    assert {label.text for label in labels} == {
-        "<b>70.0\u00a0%</b>",
-        "<b>90.0\u00a0%</b>",
-        "<b>91.2\u00a0%</b>",
+    assert {re.sub(' style="color:#[0-9A-F]{6}"', "", label.text) for label in labels} == {
+        "<span>■</span> <b>70.0\u00a0%</b>",
+        "<span>●</span> <b>90.0\u00a0%</b>",
+        "<span>◆</span> <b>91.2\u00a0%</b>",
     }
     heights = sorted(label.y for label in labels)
     assert all(high - low >= 7.4 for low, high in pairwise(heights))
