@@ -110,7 +110,9 @@ def signs(story: Story, level: Level, seeds: Sequence[Metrics] = ()) -> list[Sig
     """The failure signatures that the numbers show, the gravest first."""
     last = story.metrics[story.measured()[-1]]
     found = [_accuracy_fell(story, last), _flips_stayed(story, level, last), _nothing_pruned(story)]
-    found += [_only_the_second_fine_tuning(story, last), _seeds_disagree(seeds)]
+    # Where no backdoor took, what its flip rate does tells nothing.
+    found += [_only_the_second_fine_tuning(story, last) if level != "never there" else None]
+    found += [_seeds_disagree(seeds)]
     return [sign for sign in found if sign is not None]
 
 
@@ -119,12 +121,13 @@ def _accuracy_fell(story: Story, last: Metrics) -> Sign | None:
     worst = min((one for one in (pruned, last) if one is not None), key=lambda one: one.acc)
     if tuned is None or not _lost(story, worst):
         return None
-    if not story.pruned:
+    if not story.pruned or (pruned is not None and not _lost(story, pruned)):
+        before = percent((pruned or tuned).acc)
         return Sign(
             "Accuracy fell sharply",
-            f"ACC was {percent(tuned.acc)} after the first fine-tuning, {percent(worst.acc)} in the end",
-            "No head went, so the second fine-tuning did it: lower its learning rate or the weight of its "
-            "regulariser.",
+            f"ACC was {before} before the second fine-tuning and {percent(last.acc)} after",
+            "Pruning did not do it. Lower the learning rate of the second fine-tuning or the weight of its "
+            "regulariser, or give it more epochs or rows.",
         )
     return Sign(
         "Accuracy fell sharply",

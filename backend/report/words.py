@@ -90,7 +90,7 @@ def sampled(story: Story, most: int) -> str:
     # Half the width of a 95 % interval is greatest for a share of one half.
     reach = 98 / math.sqrt(max(1, min(rows.values())))
     return (
-        f"{'ACC and LFR' if known else 'ACC'} of the curve: on {said} test rows, so with 95 % intervals "
+        f"{'ACC and LFR' if known else 'ACC'} of the curve: on {said} test rows, so with 95{GAP}% intervals "
         f"of up to ±{reach:.0f}{GAP}points."
     )
 

@@ -1,7 +1,7 @@
 """A verdict claims what the intervals carry, and recognises what went wrong."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.events import Metrics, ModelName, RunFinished
@@ -74,7 +74,20 @@ def test_where_no_head_went_the_order_of_heads_is_not_blamed() -> None:
     said = verdict(finished(story(**PLANTED, **control)))
     assert said is not None and titles(said) == []
     lost = verdict(finished(story(**PLANTED, defended=rates(0.55, 0.13, 0.12))))
-    assert lost is not None and "No head went" in lost.signs[0].tries
+    assert lost is not None and "Pruning did not do it" in lost.signs[0].tries
+
+
+def test_what_a_second_fine_tuning_cost_is_not_put_down_to_pruning() -> None:
+    by_tuning = judged(**PLANTED, pruned=rates(0.86, 0.5, 0.12), defended=rates(0.55, 0.13, 0.12)).signs[0]
+    assert "ACC was 86.0" in by_tuning.shows and "Pruning did not do it" in by_tuning.tries
+    by_pruning = judged(**PLANTED, pruned=rates(0.55, 0.5, 0.12), defended=rates(0.6, 0.13, 0.12)).signs[0]
+    assert "before a head went" in by_pruning.shows and "Raise τ" in by_pruning.tries
+
+
+def test_where_no_backdoor_took_its_flip_rate_is_no_sign() -> None:
+    weak = rates(0.87, 0.3, 0.28)
+    found = judged(poisoned=weak, fine_tuned=weak, pruned=weak, defended=rates(0.87, 0.1, 0.1))
+    assert found.level == "never there" and titles(found) == []
 
 
 def test_signs_of_what_went_wrong() -> None:
@@ -93,6 +106,7 @@ def test_signs_of_what_went_wrong() -> None:
     assert all(sign.tries and sign.shows for sign in said.signs)
 
 
+@settings(deadline=None)
 @given(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER)
 def test_removed_is_never_said_of_what_lies_above_its_floor(
     acc: int, acc_after: int, lfr: int, lfr_after: int, floor: int, floor_after: int
