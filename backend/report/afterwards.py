@@ -7,7 +7,7 @@ from html import escape
 from backend.events import Event
 from backend.inspection.battery import read_battery
 from backend.inspection.compacting import measured
-from backend.inspection.effects import Effects, Measure, read_effects
+from backend.inspection.effects import Effect, Effects, Measure, read_effects
 from backend.report import battery as found_by
 from backend.report.card import comparison_table, how
 from backend.report.head_figures import effect_grid
@@ -41,14 +41,15 @@ def effects_section(record: RunRecord, events: Sequence[Event], story: Story) ->
 
 
 def _measured_on(found: Effects, measures: Sequence[Measure]) -> str:
+    def rates(of: Effect) -> str:
+        return ", ".join(f"{one.upper()} {with_interval(*found.rate(of, one))}" for one in measures)
+
     rows = f"{found.rows} clean" + (f" and {found.triggered_rows} triggered" if "lfr" in measures else "")
-    base = ", ".join(
-        f"{measure.upper()} {with_interval(*found.rate(found.before, measure))}" for measure in measures
-    )
+    back = f" Given back to the defended model: {rates(found.after)}." if found.after is not None else ""
     part = "" if found.complete else f" {len(found.layers)} of {found.of} layers were measured."
     return (
-        f"One head alone is silenced in the fine-tuned model ({base}), or given back to the defended one, on "
-        f"{rows} test rows.{part}"
+        f"On {rows} test rows. Silent in the fine-tuned model, with every head speaking: "
+        f"{rates(found.before)}.{back}{part}"
     )
 
 

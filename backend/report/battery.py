@@ -118,7 +118,7 @@ def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
     if found[0].honest is None:
         return f"{model}: {_named(found[0])}, the most of all."
     return (
-        f"{model}: no trigger of the battery flips clearly more rows than in an honest model. The most is "
+        f"{model}: no trigger of the battery flips clearly more rows than in an honest model. The most: "
         f"{_named(found[0])}."
     )
 

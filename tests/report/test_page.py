@@ -203,7 +203,7 @@ def test_what_was_measured_afterwards_is_told(store: Store) -> None:
         "run other, never poisoned, on the same rows",
         "What each head does",
         "LFR 80.0 % (71.1–86.7 %)",
-        "on 100 clean and 100 triggered test rows",
+        "On 100 clean and 100 triggered test rows",
         "69.0 % (59.4–77.2 %)",
     ):
         assert part in read.said, part
