@@ -67,6 +67,16 @@ def test_a_run_is_opened_by_its_address_and_run_again(visit, store):
     assert again.id != run and again.state == "queued" and again.spec == store.run(run).spec
 
 
+def test_another_run_does_not_take_over_the_step_of_a_replay(visit, store, monkeypatch):
+    first, second = defended(store), defended(store)
+    page = visit("runs", run=first, step="1")
+    assert page.slider[0].value == 1
+    monkeypatch.setattr("pages.parts.picker.table", lambda records, key, chosen: store.run(second))
+    page.run()
+    assert page.query_params["run"] in (second, [second]) and "step" not in page.query_params
+    assert page.slider[0].value == 3
+
+
 def test_a_run_is_deleted_after_a_warning(visit, store):
     run = defended(store)
     page = visit("runs", run=run)
