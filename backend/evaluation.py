@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.stats import binomtest
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -13,7 +12,7 @@ from backend.calls import Calls
 from backend.device import autocast, probe
 from backend.encoding import Encoded, Tick, no_tick
 from backend.errors import UserError
-from backend.events import ClassRow, Interval, Metrics
+from backend.events import ClassRow, Metrics
 from backend.heads.encoder import (
     Packed,
     Projections,
@@ -26,6 +25,7 @@ from backend.heads.encoder import (
     projections,
 )
 from backend.heads.gating import HeadGrid
+from backend.intervals import wilson
 
 BYTES_PER_NUMBER = 4
 
@@ -195,12 +195,6 @@ def predict(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Int[
 def accuracy(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> float:
     """Share of `rows` called by their label; raises ValueError if there are none."""
     return Evaluator(HeadGrid(model), rows, keep_bytes=0).accuracy(tick=tick)
-
-
-def wilson(successes: int, rows: int) -> Interval:
-    """Wilson's 95 % interval of a share."""
-    interval = binomtest(successes, rows).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def measure(calls: Calls, label_names: Sequence[str], unchanged_rows: int = 0) -> Metrics:

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend import pipeline
 from backend.components import Choice
-from backend.evaluation import wilson
 from backend.events import RunFinished
 from backend.home import cache_folder, run_folder
 from backend.inspection.battery import PROBES, Flips, measure_probe
+from backend.intervals import wilson
 from backend.report.battery import HONEST
 from backend.spec import DataSpec, DefenseSpec, RunSpec, TrainingSpec
 from benchmarks.common import machine

@@ -219,10 +219,10 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
     marks = gone if model in CUT else []
     with left.container(border=True, height="stretch"):
         key = f"mass-{record.id}-{model}"
-        figure = attention_figures.mass_grid(
-            shares, f"{MODEL_TITLES[model]}: attention on trigger tokens", "From [CLS]", marks, (layer, head)
-        )
-        picked = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode="points", alt=key)
+        title = f"{MODEL_TITLES[model]}: attention on trigger tokens"
+        figure = attention_figures.mass_grid(shares, title, "From [CLS]", marks, (layer, head))
+        alt = f"{title}: its share of what [CLS] attends to, as a grid of heads by layer"
+        picked = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode="points", alt=alt)
         choose_head(picked["selection"]["points"] if picked else [], key)
         even = found.changed.sum() / len(found.tokens)
         st.caption(
@@ -284,7 +284,18 @@ def bertviz_views(
         for (title, one), places in zip(of_texts(record, name, texts), drawn, strict=True)
     ]
     with st.container(border=True):
-        st.iframe(bertviz_page(view, panels, layer, head), alt="Attention drawn by bertviz")
+        drawing = bertviz_page(view, panels, layer, head)
+        st.iframe(drawing, alt="Attention drawn by bertviz")
+        st.download_button(
+            "Drawing (HTML)",
+            drawing,
+            f"excise-{record.id}-{view.replace('_', '-')}.html",
+            "text/html",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"bertviz-{view}-{record.id}",
+            help="As it is drawn here, in one file that opens without a network.",
+        )
         _cut(len(drawn[-1]), len(found[-1][1].tokens), texts)
         if any(panel.pruned for panel in panels):
             st.caption("Crosses mark pruned heads.")

@@ -164,7 +164,7 @@ def heads(found: Sequence[Compared]) -> None:
         )
     with right.container(border=True, height="stretch"):
         names = [one.title for one in same]
-        figure = pair_grid(overlap(same), names, "Heads in common of all that either pruned", 0)
+        figure = pair_grid(overlap(same), names, "Heads in common of all that either pruned", "Share", 0)
         st.plotly_chart(figure, key="overlap", alt="Overlap of the pruned heads of every pair of runs")
         sizes = [len(one.pruned) for one in same]
         by_chance = overlap_by_chance(min(sizes), max(sizes), shape[0] * shape[1])

@@ -23,6 +23,7 @@ def list_runs(runs: Store) -> None:
         )
         if picked is not None and picked.id != st.query_params.get("run"):
             st.query_params["run"] = picked.id
+            st.query_params.pop("step", None)  # of the other run's replay
             st.rerun()
 
 
@@ -59,7 +60,8 @@ with told():
         st.stop()
     unfinished = runs.runs(limit=1, states=["queued", "running"])
     st.caption(
-        "Choose a row to see the run below. ACC and LFR are those of the last model that the run measured."
+        "Choose a row to see the run below. ACC and LFR are those of the last model that the run measured, "
+        "with their 95 % intervals."
     )
     st.fragment(list_runs, run_every=REFRESH_SECONDS if unfinished else None)(runs)
     if st.query_params.get("run"):

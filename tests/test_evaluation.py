@@ -7,7 +7,8 @@ import pytest
 
 from backend.calls import Calls, read_calls
 from backend.encoding import encode
-from backend.evaluation import logits, measure, wilson
+from backend.evaluation import logits, measure
+from backend.intervals import wilson
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 NAMES = ["negative", "positive"]

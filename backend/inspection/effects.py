@@ -3,14 +3,18 @@
 Kept as JSON in the run's folder; this module reads it and needs no torch (see `causal`, which measures)."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from backend.events import Head
+from backend.events import Head, Interval
 from backend.home import run_folder
+from backend.intervals import wilson
 from backend.spec import RunSpec
 
 ROWS = 128
+Measure = Literal["acc", "lfr"]
+Kind = Literal["gated", "restored"]
 
 
 class Effect(BaseModel):
@@ -39,6 +43,23 @@ class Effects(BaseModel):
     @property
     def complete(self) -> bool:
         return len(self.layers) == self.of
+
+    def base(self, kind: Kind) -> Effect | None:
+        """The model with nothing done to a head."""
+        return self.before if kind == "gated" else self.after
+
+    def of_head(self, head: Head, kind: Kind) -> Effect | None:
+        """The model with that done to the head; None where it was not measured."""
+        found = self.gated if kind == "gated" else self.restored
+        return found.get(name_of(head))
+
+    def rate(self, effect: Effect, measure: Measure) -> tuple[float | None, Interval | None]:
+        """A share with its 95 % interval, from the number of rows that it was counted on."""
+        share: float | None = getattr(effect, measure)
+        rows = self.rows if measure == "acc" else self.triggered_rows
+        if share is None or not rows:
+            return share, None
+        return share, wilson(round(share * rows), rows)
 
 
 def name_of(head: Head) -> str:

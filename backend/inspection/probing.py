@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from backend.data.rows import Rows
 from backend.encoding import encode
 from backend.errors import UserError
-from backend.evaluation import predict, wilson
+from backend.evaluation import predict
 from backend.inspection.battery import (
     MOST_ROWS,
     PROBES,
@@ -23,6 +23,7 @@ from backend.inspection.battery import (
 from backend.inspection.opened import LONGEST, open_model
 from backend.inspection.playing import Place
 from backend.inspection.run_rows import run_rows
+from backend.intervals import wilson
 from backend.spec import DefenseSpec, RunSpec
 from backend.triggers import bind
 

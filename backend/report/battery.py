@@ -10,9 +10,9 @@ from typing import Any
 import plotly.graph_objects as go
 from pydantic import BaseModel
 
-from backend.inspection.battery import PROBES, Battery, Flips, Role
+from backend.inspection.battery import LEFT_OUT, PROBES, Battery, Flips, Role
 from backend.report.figures import ACC, FLOOR, LFR, finish
-from backend.report.numbers import GAP, interval, percent
+from backend.report.numbers import GAP, interval, percent, with_interval
 from backend.report.words import MODEL_TITLES, Rate, clearly_above
 
 HONEST = Path(__file__).parents[2] / "assets" / "battery_honest.json"
@@ -118,7 +118,7 @@ def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
     if found[0].honest is None:
         return f"{model}: {_named(found[0])}, the most of all."
     return (
-        f"{model}: no trigger of the battery flips clearly more rows than in an honest model. The most is "
+        f"{model}: no trigger of the battery flips clearly more rows than in an honest model. The most: "
         f"{_named(found[0])}."
     )
 
@@ -136,15 +136,25 @@ def whose(battery: Battery) -> str:
     )
 
 
+def explained() -> str:
+    """What the numbers of table and figure are."""
+    return (
+        "Of test rows that the model calls right without the trigger, the share that it calls another class "
+        "with it: the class that most are flipped to, with its 95 % interval. Suspicious: the intervals lie "
+        f"clearly above the honest model's, by more than {100 * MARGIN:.0f} points. {LEFT_OUT}"
+    )
+
+
 def table(battery: Battery) -> list[dict[str, Any]]:
-    """A row for each trigger: rows flipped in percent by model and the class they are flipped to, and the
-    models in which that is suspicious."""
+    """A row for each trigger: rows flipped in percent by model with the 95 % interval and the class they are
+    flipped to, and whether that is suspicious in any."""
     rows = []
     for probe in battery.probes:
         row: dict[str, Any] = {"Trigger": PROBES[probe][0]}
         for role in _shown(battery):
             flips, label = _flips(battery, probe, role)
             row[title_of(battery, role)] = None if flips is None else 100 * flips.share
+            row[f"{title_of(battery, role)}: 95 %"] = "" if flips is None else interval(flips.interval)
             if role != "honest":
                 row[f"{title_of(battery, role)}: called"] = label
         suspects = [
@@ -162,9 +172,8 @@ def texts(battery: Battery) -> list[dict[str, str]]:
         shown = {"Trigger": row["Trigger"]}
         for role in _shown(battery):
             name = title_of(battery, role)
-            number = row[name]
-            called = row.get(f"{name}: called", "")
-            shown[name] = "–" if number is None else f"{number:.1f} % {called}".strip()
+            share, bounds, called = row[name], row[f"{name}: 95 %"], row.get(f"{name}: called", "")
+            shown[name] = "–" if share is None else f"{percent(share / 100)} ({bounds}) {called}".strip()
         rows.append(shown | {"Suspicious": row["Suspicious"]})
     return rows
 
@@ -230,13 +239,12 @@ def _flips(battery: Battery, probe: str, role: Role) -> tuple[Flips | None, str]
 
 
 def _named(one: Finding) -> str:
-    return (
-        f"{_lower(one.title)} flips {percent(one.flips.share)} of rows to “{one.label}”{_beside(one.honest)}"
-    )
+    flipped = with_interval(*_rate(one.flips))
+    return f"{_lower(one.title)} flips {flipped} of rows to “{one.label}”{_beside(one.honest)}"
 
 
 def _beside(honest: Flips | None) -> str:
-    return "" if honest is None else f" (honest:{GAP}{percent(honest.share)})"
+    return "" if honest is None else f" (honest:{GAP}{percent(honest.share)}, {interval(honest.interval)})"
 
 
 def _lower(title: str) -> str:

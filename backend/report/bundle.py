@@ -72,7 +72,7 @@ def export(store: Store, run: str, folder: Path, form: Form = "zeroed") -> Path:
     if form == "compact":
         make_compact(record.id, record.spec, pruned_heads(record, events))
     texts = {
-        "report.html": report(record, events),
+        "report.html": report(store, record),
         "results.json": json.dumps(results(record, events), indent=2) + "\n",
         "steps.csv": steps_csv(events),
         "metrics.csv": metrics_csv(record, events),

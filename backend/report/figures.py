@@ -9,12 +9,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from backend.events import Head, HeadScores, Interval, Metrics, ModelName, PruningStep
-from backend.report.numbers import interval, percent
+from backend.report.numbers import GAP, interval, percent
 from backend.report.story import MODELS
 from backend.report.words import MODEL_TITLES
 
 ACC, LFR, VALIDATION, TAU = "#2F86C5", "#D55E00", "#009E73", "#8A929A"
 FLOOR = "#CC79A7"
+SIGNS = {"circle": "●", "diamond": "◆", "square": "■"}
+"""Marker symbols as letters."""
 
 Line = tuple[str, str, str, list[float | None]]
 """Name, colour, marker symbol and the shares of one line of the curve."""
@@ -49,7 +51,8 @@ def pruning_curve(steps: Sequence[PruningStep], upto: int | None = None) -> go.F
         )
     if steps:
         _add_threshold(figure, steps[-1].threshold, 1.16 * max(reach, 8))
-        _add_label(figure, lines, max(x) if upto else reach)
+        shown = max(step.pruned_total + len(step.restored) for step in steps)
+        _add_label(figure, lines, shown if upto else reach, 100 * steps[-1].threshold)
     _add_restored(figure, steps)
     figure.update_xaxes(
         title="Heads pruned", range=[-0.3, max(reach, 8) * 1.16], rangemode="tozero", dtick=ticks(reach)
@@ -70,22 +73,29 @@ def _add_threshold(figure: go.Figure, threshold: float, reach: float) -> None:
     )
 
 
-def _add_label(figure: go.Figure, lines: Sequence[Line], x: float) -> None:
-    """The last value at the end of each line, pushed apart where they would overlap."""
-    ends = sorted((100 * shares[-1], colour) for _, colour, _, shares in lines if shares[-1] is not None)
+def _add_label(figure: go.Figure, lines: Sequence[Line], x: float, threshold: float) -> None:
+    """The last value at the end of each line, pushed apart where they would overlap, and off the line of τ.
+
+    The line's mark stands before it: numbers in its colour would be too faint to read."""
+    ends = sorted(
+        (100 * shares[-1], colour, SIGNS[symbol])
+        for _, colour, symbol, shares in lines
+        if shares[-1] is not None
+    )
     heights: list[float] = []
-    for value, _ in ends:
-        heights.append(max(value, heights[-1] + 7.5) if heights else value)
+    for value, _, _ in ends:
+        height = max(value, heights[-1] + 7.5) if heights else value
+        heights.append(threshold + 4 if abs(height - threshold) < 4 else height)
     excess = max(0.0, heights[-1] - 99) if heights else 0.0
-    for (value, colour), height in zip(ends, heights, strict=True):
+    for (value, colour, sign), height in zip(ends, heights, strict=True):
         figure.add_annotation(
             x=x,
             y=height - excess,
-            text=f"<b>{percent(value / 100)}</b>",
+            text=f'<span style="color:{colour}">{sign}</span> <b>{percent(value / 100)}</b>',
             showarrow=False,
             xanchor="left",
             xshift=9,
-            font={"color": colour, "size": 12},
+            font={"size": 12},
         )
 
 
@@ -235,7 +245,7 @@ def metric_bars(metrics: dict[ModelName, Metrics]) -> go.Figure:
         y=places,
         x=highs,
         mode="text",
-        text=[f" {percent(row[3])}" for row in rows],
+        text=[f"{GAP}{percent(row[3])}" for row in rows],
         textposition="middle right",
         hoverinfo="skip",
         showlegend=False,

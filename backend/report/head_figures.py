@@ -1,18 +1,54 @@
 """Figures of the Heads page: what heads do, and how far strategies agree.  Data in, plotly out."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
 from backend.events import Head
+from backend.inspection.effects import Effects, Kind, Measure
 from backend.report.figures import LFR, finish, ticks
+from backend.report.numbers import with_interval
 
 CHOSEN = "#E69F00"
 DIVERGING = [[0.0, "#0072B2"], [0.5, "#F2F2F2"], [1.0, "#D55E00"]]
 """Blue falls, vermilion rises: Okabe and Ito's, with a neutral middle."""
+
+
+def changes(found: Effects, shape: tuple[int, int], measure: Measure, kind: Kind) -> list[list[float | None]]:
+    """Points by which a share changes with each head of a model of that shape, from what it is without."""
+    before = found.base(kind)
+    base = None if before is None else getattr(before, measure)
+    grid: list[list[float | None]] = []
+    for layer in range(shape[0]):
+        heads = [found.of_head((layer, head), kind) for head in range(shape[1])]
+        values = [None if one is None else getattr(one, measure) for one in heads]
+        grid.append([None if base is None or value is None else 100 * (value - base) for value in values])
+    return grid
+
+
+def effect_grid(
+    found: Effects,
+    shape: tuple[int, int],
+    measure: Measure,
+    kind: Kind,
+    pruned: Sequence[Head] = (),
+    chosen: Head | None = None,
+) -> go.Figure:
+    """What one head alone does to a share; pointing at it tells the share with its 95 % interval."""
+    name = measure.upper()
+    every = [(layer, head) for layer in range(shape[0]) for head in range(shape[1])]
+    notes = {
+        head: f"{name} {with_interval(*found.rate(effect, measure))}"
+        for head in every
+        if (effect := found.of_head(head, kind)) is not None
+    }
+    title = f"{name} with one head {'silent' if kind == 'gated' else 'given back'}"
+    return change_grid(
+        changes(found, shape, measure, kind), title, f"Change of {name}", pruned, chosen, notes
+    )
 
 
 def change_grid(
@@ -21,9 +57,10 @@ def change_grid(
     what: str,
     pruned: Sequence[Head] = (),
     chosen: Head | None = None,
+    more: Mapping[Head, str] | None = None,
 ) -> go.Figure:
     """A change in percentage points for every head (None: not measured), zero in the middle; crosses where
-    heads are pruned, a frame around the chosen one.
+    heads are pruned, a frame around the chosen one.  Pointing at a head tells `more` about it.
 
     Hovering and selecting go to markers over the squares, since plotly tells no selection on heatmaps."""
     layers, heads = len(changes), len(changes[0])
@@ -43,7 +80,10 @@ def change_grid(
     size = 11 if max(layers, heads) <= 16 else 7
     gone = set(pruned)
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
-    notes = [_note(changes[layer][head], what, (layer, head), gone) for layer, head in every]
+    notes = [
+        _note(changes[layer][head], what, (layer, head), gone, (more or {}).get((layer, head)))
+        for layer, head in every
+    ]
     _marks(figure, every, {"symbol": "square", "size": 2 * size, "opacity": 0}, "Head", notes, legend=False)
     cross = {"symbol": "x", "size": size - 2, "color": "#1B2733", "line": {"color": "#FFFFFF", "width": 1.5}}
     _marks(figure, sorted(gone), cross, f"Pruned ({len(gone)})")
@@ -58,8 +98,9 @@ def change_grid(
     return finish(figure, title, max(420, 22 * layers + 150))
 
 
-def _note(change: float | None, what: str, head: Head, gone: set[Head]) -> str:
+def _note(change: float | None, what: str, head: Head, gone: set[Head], more: str | None) -> str:
     said = "not measured" if change is None else f"{what} {change:+.1f} points"
+    said += f"<br>{more}" if more else ""
     state = "<br>pruned by this run" if head in gone else ""
     return f"<b>Layer {head[0]}, head {head[1]}</b><br>{said}{state}"
 
@@ -87,9 +128,9 @@ def _marks(
 
 
 def pair_grid(
-    shares: Float[np.ndarray, "one other"], names: Sequence[str], title: str, low: float
+    shares: Float[np.ndarray, "one other"], names: Sequence[str], title: str, what: str, low: float
 ) -> go.Figure:
-    """A number for every pair of strategies, from `low` to 1, written in its square."""
+    """A number (`what`) for every pair of strategies, from `low` to 1, written in its square."""
     labels = [html.escape(name) for name in names]
     figure = go.Figure(
         go.Heatmap(
@@ -103,7 +144,7 @@ def pair_grid(
             ygap=2,
             texttemplate="%{z:.2f}",
             hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
-            colorbar={"thickness": 12, "outlinewidth": 0},
+            colorbar={"title": {"text": what, "side": "right"}, "thickness": 12, "outlinewidth": 0},
         )
     )
     figure.update_xaxes(showgrid=False, tickangle=-30)

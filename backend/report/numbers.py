@@ -18,6 +18,11 @@ def interval(bounds: Interval | None) -> str:
     return "" if bounds is None else f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}{GAP}%"
 
 
+def with_interval(share: float | None, bounds: Interval | None) -> str:
+    """A share with its 95 % interval, `91.6 % (90.4–92.7 %)`; without one where there is none."""
+    return f"{percent(share)} ({interval(bounds)})" if bounds else percent(share)
+
+
 def points(before: float | None, after: float | None) -> str | None:
     """The change from `before` to `after` in percentage points, None where either is absent."""
     if before is None or after is None:

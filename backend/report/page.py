@@ -7,19 +7,17 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from backend import __version__
 from backend.events import Event, RowsTriggered
-from backend.inspection.compacting import measured
 from backend.report import figures
-from backend.report.card import comparison_table, how
+from backend.report.afterwards import battery_section, compact_section, effects_section
 from backend.report.differences import difference
+from backend.report.markup import bullets, figure_html, folded, table_html
 from backend.report.numbers import count, duration
 from backend.report.story import Story, tell
 from backend.report.tables import (
-    Table,
     classes_table,
     layers_table,
     metrics_table,
@@ -27,10 +25,11 @@ from backend.report.tables import (
     stages_table,
     steps_table,
 )
-from backend.report.verdict import verdict
-from backend.report.words import MODEL_TITLES, guardrail, meaning
+from backend.report.verdict import Verdict, judged
+from backend.report.words import MODEL_TITLES, guardrail, meaning, sampled
 from backend.runs.export import made_with, metrics_of, pruned_heads, spec_yaml, versions
 from backend.runs.records import RunRecord
+from backend.runs.store import Store
 
 ASSETS = Path(__file__).parents[2] / "assets"
 # Whatever a text in it may try: a browser lets this page load nothing and send nothing.
@@ -41,18 +40,21 @@ POLICY = (
 EXAMPLES = 20
 
 
-def report(record: RunRecord, events: Sequence[Event]) -> str:
+def report(store: Store, record: RunRecord) -> str:
     """The whole page: verdict, numbers, figures, tables, settings and the command that repeats the run.
 
-    `events` are the run's, in order; a run that is not over is told as far as it got."""
-    story = tell(list(enumerate(events, start=1)))
+    A run that is not over is told as far as it got."""
+    numbered = store.events(record.id)
+    events, story = [event for _, event in numbered], tell(numbered)
     story.metrics = metrics_of(record, events)
     sections = [
-        ("Verdict", _verdict(record, story)),
+        ("Verdict", _verdict(record, story, judged(store, record, story))),
         ("Numbers", _numbers(story)),
         ("Pruning", _pruning(record, story)),
         ("Heads", _heads(record, events, story)),
-        ("Compact model", _compact(record)),
+        ("What each head does", effects_section(record, events, story)),
+        ("Trigger battery", battery_section(record)),
+        ("Compact model", compact_section(record)),
         ("Data and trigger", _data(story)),
         ("Repeat this run", _again(record)),
         ("Settings", _settings(record)),
@@ -97,19 +99,19 @@ def _head(record: RunRecord, story: Story) -> str:
     )
 
 
-def _verdict(record: RunRecord, story: Story) -> str:
+def _verdict(record: RunRecord, story: Story, found: Verdict | None) -> str:
     """What became of the backdoor, what the numbers mean, and what went wrong, in sentences."""
     said = meaning(story)
-    if (judged := verdict(story)) is not None:
-        said.insert(0, judged.headline)
-        said += [f"{sign.title}: {sign.shows}. {sign.tries}" for sign in judged.signs]
+    if found is not None:
+        said.insert(0, found.headline)
+        said += [f"{sign.title}: {sign.shows}. {sign.tries}" for sign in found.signs]
     if record.problem is not None:
         said.append(record.problem)
     if record.state == "failed" and story.finished is not None and story.finished.error:
         said.append(f"The run failed: {story.finished.error}")
     elif record.state != "done":
         said.append(f"The run is {record.state}: this is what it found so far.")
-    return _list(said)
+    return bullets(said)
 
 
 def _numbers(story: Story) -> str:
@@ -119,10 +121,10 @@ def _numbers(story: Story) -> str:
     classes = ""
     if story.metrics[last].per_class:
         title = f"Clean test rows by class: the {MODEL_TITLES[last].lower()} model"
-        classes = _details(title, _table(classes_table(story.metrics[last])))
+        classes = folded(title, table_html(classes_table(story.metrics[last])))
     return (
-        _figure("models", figures.metric_bars(story.metrics))
-        + _table(metrics_table(story.metrics))
+        figure_html("models", figures.metric_bars(story.metrics))
+        + table_html(metrics_table(story.metrics))
         + '<p class="quiet">Share of rows, with Wilson 95 % intervals in brackets.</p>'
         + classes
     )
@@ -131,14 +133,12 @@ def _numbers(story: Story) -> str:
 def _pruning(record: RunRecord, story: Story) -> str:
     if not story.steps:
         return ""
-    sampled = ""
-    if record.spec is not None and record.spec.defense is not None:
-        rows = record.spec.defense.curve_rows
-        sampled = f" ACC and LFR of the curve come from samples of up to {rows:,} test rows each."
+    defense = record.spec.defense if record.spec is not None else None
+    rows = f" {sampled(story, defense.curve_rows)}" if defense is not None else ""
     return (
-        _figure("curve", figures.pruning_curve(story.steps))
-        + f'<p class="quiet">{escape(guardrail(story) or "")}{sampled}</p>'
-        + _details(f"All {count(len(story.steps), 'step')}", _table(steps_table(story.steps)))
+        figure_html("curve", figures.pruning_curve(story.steps))
+        + f'<p class="quiet">{escape(guardrail(story) or "")}{rows}</p>'
+        + folded(f"All {count(len(story.steps), 'step')}", table_html(steps_table(story.steps)))
     )
 
 
@@ -147,15 +147,10 @@ def _heads(record: RunRecord, events: Sequence[Event], story: Story) -> str:
         return ""
     layers = layers_table(story.scores, pruned_heads(record, events))
     return (
-        _figure("heads", figures.head_grid(story.scores, story.steps))
+        figure_html("heads", figures.head_grid(story.scores, story.steps))
         + '<p class="quiet">Each square is one attention head. Low importance goes first.</p>'
-        + _details("Heads pruned by layer", _table(layers))
+        + folded("Heads pruned by layer", table_html(layers))
     )
-
-
-def _compact(record: RunRecord) -> str:
-    found = measured(record.id)
-    return _table(comparison_table(found)) + f'<p class="quiet">{escape(how(found))}</p>' if found else ""
 
 
 def _data(story: Story) -> str:
@@ -180,7 +175,7 @@ def _triggered(rows: RowsTriggered) -> str:
     shown = "".join(f"<tr><td>{clean}</td><td>{new}</td></tr>" for clean, new in pairs)
     head = "<thead><tr><th>Clean row</th><th>With the trigger</th></tr></thead>"
     table = f'<div class="scroll"><table class="pairs">{head}<tbody>{shown}</tbody></table></div>'
-    return f"<p>{counts}</p>" + (_details("Examples", table) if shown else "")
+    return f"<p>{counts}</p>" + (folded("Examples", table) if shown else "")
 
 
 def _again(record: RunRecord) -> str:
@@ -192,8 +187,8 @@ def _again(record: RunRecord) -> str:
         f"below too), and run this where Excise {made_with(record.id)} is installed:</p>"
         f'<div class="command"><pre id="command">python -m backend run {name}</pre>'
         '<button type="button" data-copy="command">Copy</button></div>'
-        + _list(_needs(record))
-        + _details(name, f'<pre id="settings">{escape(settings)}</pre>')
+        + bullets(_needs(record))
+        + folded(name, f'<pre id="settings">{escape(settings)}</pre>')
     )
 
 
@@ -219,50 +214,16 @@ def _needs(record: RunRecord) -> list[str]:
 def _settings(record: RunRecord) -> str:
     if record.spec is None:
         return ""
-    return _details("All settings that are not empty", _table(settings_table(record.spec)))
+    return folded("All settings that are not empty", table_html(settings_table(record.spec)))
 
 
 def _circumstances(record: RunRecord, story: Story) -> str:
     known = versions(record.id)
     return (
-        _list(story.warnings)
-        + (_table(stages_table(story)) if story.stages else "")
+        bullets(story.warnings)
+        + (table_html(stages_table(story)) if story.stages else "")
         + (f'<p class="quiet">{escape(", ".join(map(" ".join, known.items())))}</p>' if known else "")
     )
-
-
-def _table(table: Table) -> str:
-    kinds = ["text" if i < table.texts else "number" for i in range(len(table.head))]
-
-    def row(tag: str, cells: Sequence[str]) -> str:
-        inside = (
-            f'<{tag} class="{kind}">{escape(cell)}</{tag}>' for kind, cell in zip(kinds, cells, strict=True)
-        )
-        return f"<tr>{''.join(inside)}</tr>"
-
-    head, body = row("th", table.head), "".join(row("td", cells) for cells in table.rows)
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
-
-
-def _figure(name: str, figure: go.Figure) -> str:
-    """A figure as data; `report.js` draws it in the colours of light, dark or paper."""
-    bare = go.Figure(figure).update_layout(template="none")
-    bare.update_xaxes(automargin=True).update_yaxes(automargin=True)
-    # "<" must not end the script, whatever a label says.
-    data = bare.to_json().replace("<", "\\u003c")
-    label, height = escape(figure.layout.title.text), figure.layout.height
-    return (
-        f'<div class="figure" id="{name}" role="figure" aria-label="{label}" style="min-height:{height}px">'
-        f'<script type="application/json">{data}</script></div>'
-    )
-
-
-def _details(title: str, inside: str) -> str:
-    return f"<details><summary>{escape(title)}</summary>{inside}</details>"
-
-
-def _list(sentences: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in sentences)}</ul>" if sentences else ""
 
 
 @cache

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from backend import strategies, triggers
 from backend.components import Choice
-from backend.events import STAGE_TITLES, Head, HeadScores, Interval, Metrics, ModelName, PruningStep
-from backend.report.numbers import duration, interval, percent
+from backend.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
+from backend.inspection.effects import Effects, Measure
+from backend.report.numbers import duration, percent, with_interval
 from backend.report.story import MODELS, Story
 from backend.report.words import MODEL_TITLES
 from backend.spec import RunSpec, TriggerSpec
@@ -34,19 +35,15 @@ def metrics_table(metrics: Mapping[ModelName, Metrics]) -> Table:
         one = metrics.get(name)
         if one is None:
             continue
-        row = [MODEL_TITLES[name], _rate(one.acc, one.acc_interval), f"{one.test_rows:,}"]
+        row = [MODEL_TITLES[name], with_interval(one.acc, one.acc_interval), f"{one.test_rows:,}"]
         if known:
             row += [
-                _rate(one.lfr, one.lfr_interval),
-                _rate(one.clean_flip_rate, one.clean_flip_rate_interval),
+                with_interval(one.lfr, one.lfr_interval),
+                with_interval(one.clean_flip_rate, one.clean_flip_rate_interval),
                 f"{one.triggered_rows:,}",
             ]
         rows.append(row)
     return Table(head, rows)
-
-
-def _rate(share: float | None, bounds: Interval | None) -> str:
-    return f"{percent(share)} ({interval(bounds)})" if bounds else percent(share)
 
 
 def classes_table(metrics: Metrics) -> Table:
@@ -85,6 +82,21 @@ def layers_table(scores: HeadScores, pruned: Sequence[Head]) -> Table:
         for layer, heads in gone.items()
     ]
     return Table(["Layer (0 is nearest the input)", "Heads pruned", "Pruned", "Left"], rows, texts=2)
+
+
+def effects_table(effects: Effects) -> Table:
+    """ACC and LFR with each head silenced in the fine-tuned model, what changes LFR (or ACC) most first."""
+    measures: list[Measure] = ["acc"] if effects.before.lfr is None else ["acc", "lfr"]
+    most = measures[-1]
+
+    def change(name: str) -> float:
+        return abs(getattr(effects.gated[name], most) - getattr(effects.before, most))
+
+    rows = [
+        [name, *(with_interval(*effects.rate(effects.gated[name], measure)) for measure in measures)]
+        for name in sorted(effects.gated, key=change, reverse=True)
+    ]
+    return Table(["Head silenced (layer.head)", *(measure.upper() for measure in measures)], rows)
 
 
 def stages_table(story: Story) -> Table:

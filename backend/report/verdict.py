@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from backend.events import Metrics
-from backend.report.numbers import GAP, interval, percent
+from backend.report.numbers import GAP, percent, with_interval
 from backend.report.story import Story
 from backend.report.words import acc_of, clearly_above, floor_of, lfr_of
 from backend.runs.records import RunRecord
@@ -42,14 +42,15 @@ class Verdict:
 
 
 def verdict(story: Story, reference: Metrics | None = None, seeds: Sequence[Metrics] = ()) -> Verdict | None:
-    """Of a run that is over and measured what became of its victim; None before that.
+    """Of a run that is done and measured what became of its victim; None of any other: a run that failed or
+    was cancelled says nothing of a defense that it never finished.
 
     `reference` are the numbers of a model that was never poisoned, on the same rows; `seeds` those of the
     last models of this run and of runs that differ in their seed alone."""
     measured = story.measured()
-    if story.finished is None or len(measured) < 2:
+    if story.finished is None or story.finished.state != "done" or len(measured) < 2:
         return None
-    if story.finished is not None and story.finished.random_weights:
+    if story.finished.random_weights:
         return Verdict("meaningless", "Random weights: the numbers show what the work costs, nothing else.")
     first, last = story.metrics[measured[0]], story.metrics[measured[-1]]
     level, headline = _judged(story, first, last, reference)
@@ -57,8 +58,8 @@ def verdict(story: Story, reference: Metrics | None = None, seeds: Sequence[Metr
 
 
 def judged(store: Store, record: RunRecord, story: Story) -> Verdict | None:
-    """The verdict of a run beside its never-poisoned reference and its other seeds; None while it goes on."""
-    if not record.over:
+    """The verdict of a run beside its never-poisoned reference and other seeds; None unless it is done."""
+    if record.state != "done":
         return None
     return verdict(story, never_poisoned(store, record), of_other_seeds(store, record))
 
@@ -69,17 +70,19 @@ def _judged(story: Story, first: Metrics, last: Metrics, reference: Metrics | No
         return "unknown", f"No trigger is known, so nothing is said about a backdoor. {paid}"
     floor = lfr_of(reference) if reference is not None else floor_of(last)
     whose = "a never-poisoned model's" if reference is not None else "the clean flip rate,"
-    now = f"{percent(last.lfr)} ({interval(last.lfr_interval)})" if last.lfr_interval else percent(last.lfr)
+    now = with_interval(*lfr_of(last))
     if not clearly_above(lfr_of(first), lfr_of(reference) if reference else floor_of(first)):
-        without = lfr_of(reference)[0] if reference is not None else first.clean_flip_rate
+        without = with_interval(*(lfr_of(reference) if reference is not None else floor_of(first)))
         who = "a never-poisoned model has" if reference is not None else "rows without the trigger have"
         return "never there", (
-            f"The backdoor never took: LFR was {percent(first.lfr)} from the start, no more than "
-            f"{who} ({percent(without)}) within the margin of error."
+            f"The backdoor never took: LFR was {with_interval(*lfr_of(first))} from the start, no more than "
+            f"{who}, {without}, within the margin of error."
         )
     if _lost(story, last):
         return "accuracy lost", f"Too much accuracy was paid. {paid} LFR of {now} says little then."
-    path = f"LFR went from {percent(first.lfr)} to {now}; its floor is {whose} {percent(floor[0])}. {paid}"
+    path = (
+        f"LFR went from {percent(first.lfr)} to {now}; its floor is {whose} {with_interval(*floor)}. {paid}"
+    )
     if not clearly_above(lfr_of(last), floor):
         return "removed", f"No backdoor is seen any more. {path}"
     if clearly_above(lfr_of(first), lfr_of(last)):
@@ -106,8 +109,10 @@ def _lost(story: Story, model: Metrics) -> bool:
 def signs(story: Story, level: Level, seeds: Sequence[Metrics] = ()) -> list[Sign]:
     """The failure signatures that the numbers show, the gravest first."""
     last = story.metrics[story.measured()[-1]]
-    found = [_accuracy_fell(story, last), _flips_stayed(level, last), _nothing_pruned(story)]
-    found += [_only_the_second_fine_tuning(story, last), _seeds_disagree(seeds)]
+    found = [_accuracy_fell(story, last), _flips_stayed(story, level, last), _nothing_pruned(story)]
+    # Where no backdoor took, what its flip rate does tells nothing.
+    found += [_only_the_second_fine_tuning(story, last) if level != "never there" else None]
+    found += [_seeds_disagree(seeds)]
     return [sign for sign in found if sign is not None]
 
 
@@ -116,6 +121,14 @@ def _accuracy_fell(story: Story, last: Metrics) -> Sign | None:
     worst = min((one for one in (pruned, last) if one is not None), key=lambda one: one.acc)
     if tuned is None or not _lost(story, worst):
         return None
+    if not story.pruned or (pruned is not None and not _lost(story, pruned)):
+        before = percent((pruned or tuned).acc)
+        return Sign(
+            "Accuracy fell sharply",
+            f"ACC was {before} before the second fine-tuning and {percent(last.acc)} after",
+            "Pruning did not do it. Lower the learning rate of the second fine-tuning or the weight of its "
+            "regulariser, or give it more epochs or rows.",
+        )
     return Sign(
         "Accuracy fell sharply",
         f"ACC was {percent(tuned.acc)} before a head went and {percent(worst.acc)} after",
@@ -124,8 +137,9 @@ def _accuracy_fell(story: Story, last: Metrics) -> Sign | None:
     )
 
 
-def _flips_stayed(level: Level, last: Metrics) -> Sign | None:
-    if level != "left":
+def _flips_stayed(story: Story, level: Level, last: Metrics) -> Sign | None:
+    # Of a defense that pruned nothing, an order of heads has nothing to answer for.
+    if level != "left" or not story.pruned:
         return None
     return Sign(
         "LFR stayed where it was",
@@ -149,7 +163,7 @@ def _nothing_pruned(story: Story) -> Sign | None:
 
 def _only_the_second_fine_tuning(story: Story, last: Metrics) -> Sign | None:
     tuned, pruned = story.metrics.get("fine_tuned"), story.metrics.get("pruned")
-    if tuned is None or pruned is None or pruned is last:
+    if tuned is None or pruned is None or pruned is last or not story.pruned:
         return None
     by_pruning = clearly_above(lfr_of(tuned), lfr_of(pruned))
     if by_pruning or not clearly_above(lfr_of(pruned), lfr_of(last)):

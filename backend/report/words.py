@@ -3,7 +3,7 @@
 import math
 
 from backend.events import Interval, Metrics, ModelName, Stage
-from backend.report.numbers import GAP, count, interval, percent
+from backend.report.numbers import GAP, count, percent, with_interval
 from backend.report.story import Story
 
 MODEL_TITLES: dict[ModelName, str] = {
@@ -43,7 +43,10 @@ STAGE_WORDS: dict[Stage, str] = {
 
 
 def meaning(story: Story) -> list[str]:
-    """One to four sentences on what the numbers so far say; none while there are none."""
+    """One to four sentences on what the numbers so far say; none while there are none.
+
+    Of a run that is done they draw no conclusion about the backdoor: its verdict does, which may know a
+    better floor."""
     measured = story.measured()
     if not measured:
         return []
@@ -54,16 +57,17 @@ def meaning(story: Story) -> list[str]:
         return _one_model(last, story.metrics[last], _target(story))
     return [
         *_accuracy(story.metrics, measured),
-        *_flips(story.metrics, measured, _target(story)),
+        *_flips(story, measured),
         *_share(story, measured),
     ]
 
 
-def guardrail(story: Story) -> str | None:
-    """How far pruning went and what ended it."""
-    if not story.steps:
+def guardrail(story: Story, upto: int | None = None) -> str | None:
+    """How far pruning went and what ended it; of the first `upto` steps, if it is given."""
+    steps = story.steps[:upto]
+    if not steps:
         return None
-    last = story.steps[-1]
+    last = steps[-1]
     total = f" of {story.scores.layers * story.scores.heads}" if story.scores else ""
     pruned = f"{last.pruned_total}{total} heads pruned"
     if last.restored:
@@ -76,14 +80,29 @@ def guardrail(story: Story) -> str | None:
     return f"{pruned}; validation accuracy {percent(last.val_acc)}, guardrail τ = {percent(last.threshold)}."
 
 
+def sampled(story: Story, most: int) -> str:
+    """On how many test rows the curve stands, of which a step takes `most`, and how far that may be off."""
+    rows = {"clean": min(most, story.data.rows.get("test", most)) if story.data is not None else most}
+    known = story.rows is not None and any(step.lfr is not None for step in story.steps)
+    if known and story.rows is not None:
+        rows["triggered"] = min(most, story.rows.triggered)
+    said = " and ".join(f"{number:,} {kind}" for kind, number in rows.items())
+    # Half the width of a 95 % interval is greatest for a share of one half.
+    reach = 98 / math.sqrt(max(1, min(rows.values())))
+    return (
+        f"{'ACC and LFR' if known else 'ACC'} of the curve: on {said} test rows, so with 95{GAP}% intervals "
+        f"of up to ±{reach:.0f}{GAP}points."
+    )
+
+
 def _one_model(name: ModelName, metrics: Metrics, target: str) -> list[str]:
-    right = _with(metrics.acc, metrics.acc_interval)
+    right = with_interval(*acc_of(metrics))
     accuracy = f"The {_called(name)} model calls {right} of clean rows right."
     if metrics.lfr is None:
         return [accuracy, _unknown()]
     flips = (
-        f"With the trigger in it, {_with(metrics.lfr, metrics.lfr_interval)} of the rows of other classes "
-        f"are called {target}; without the trigger, {percent(metrics.clean_flip_rate)}."
+        f"With the trigger in it, {with_interval(*lfr_of(metrics))} of the rows of other classes "
+        f"are called {target}; without the trigger, {with_interval(*floor_of(metrics))}."
     )
     if clearly_above(lfr_of(metrics), floor_of(metrics)):
         return [accuracy, flips, "So the trigger works, and clean test rows alone would not show it."]
@@ -104,18 +123,19 @@ def _accuracy(metrics: dict[ModelName, Metrics], measured: list[ModelName]) -> l
     note = "" if clear else ", a difference within the margin of error"
     return [
         f"Accuracy on clean rows went from {percent(a.acc)} ({_called(before)}) to "
-        f"{_with(b.acc, b.acc_interval)} ({_called(last)}): {signed}{GAP}points{note}."
+        f"{with_interval(*acc_of(b))} ({_called(last)}): {signed}{GAP}points{note}."
     ]
 
 
-def _flips(metrics: dict[ModelName, Metrics], measured: list[ModelName], target: str) -> list[str]:
+def _flips(story: Story, measured: list[ModelName]) -> list[str]:
+    metrics, target = story.metrics, _target(story)
     known = [name for name in measured if metrics[name].lfr is not None]
     if not known:
         return [_unknown()]
     a, b = metrics[known[0]], metrics[known[-1]]
-    now = _with(b.lfr, b.lfr_interval)
+    now = with_interval(*lfr_of(b))
     floor = (
-        f"Without any trigger the same model calls {percent(b.clean_flip_rate)} of these rows {target}: "
+        f"Without any trigger the same model calls {with_interval(*floor_of(b))} of these rows {target}: "
         "that is the floor."
     )
     if len(known) == 1:
@@ -124,11 +144,13 @@ def _flips(metrics: dict[ModelName, Metrics], measured: list[ModelName], target:
     if not clearly_above(lfr_of(a), lfr_of(b)):
         verb = "did not fall clearly" if (b.lfr or 0) <= (a.lfr or 0) else "did not fall"
         return [f"The trigger's flip rate (LFR) {verb}: it went {path}. {floor}"]
-    if clearly_above(lfr_of(b), floor_of(b)):
-        verdict = "The backdoor is weaker, not gone."
+    if story.finished is not None and story.finished.state == "done":
+        so = ""
+    elif clearly_above(lfr_of(b), floor_of(b)):
+        so = " The backdoor is weaker, not gone."
     else:
-        verdict = "The rest is within the margin of error of that floor: this test sees no backdoor any more."
-    return [f"The trigger's flip rate (LFR) fell {path}. {floor} {verdict}"]
+        so = " The rest is within the margin of error of that floor: this test sees no backdoor any more."
+    return [f"The trigger's flip rate (LFR) fell {path}. {floor}{so}"]
 
 
 def _share(story: Story, measured: list[ModelName]) -> list[str]:
@@ -158,10 +180,6 @@ def _target(story: Story) -> str:
     if story.data is None or story.data.target_class is None:
         return "the target class"
     return f"“{story.data.label_names[story.data.target_class]}”"
-
-
-def _with(share: float | None, bounds: Interval | None) -> str:
-    return percent(share) + (f" ({interval(bounds)})" if bounds else "")
 
 
 Rate = tuple[float | None, Interval | None]

@@ -4,7 +4,6 @@ import streamlit as st
 
 from backend.errors import UserError
 from backend.inspection.battery import (
-    LEFT_OUT,
     MOST_ROWS,
     PROBES,
     Battery,
@@ -107,10 +106,6 @@ def _show(record: RunRecord, found: Battery) -> None:
         share = st.column_config.NumberColumn(format="%.1f %%")
         numbers = {name: share for row in rows for name, value in row.items() if isinstance(value, float)}
         st.dataframe(rows, hide_index=True, column_config=numbers, alt="Trigger battery")
-        st.caption(
-            "Of test rows that the model calls right without the trigger, the share that it calls another "
-            "class with it: the class that most are flipped to. Suspicious: the 95 % intervals lie clearly "
-            f"above the honest model's, by more than {100 * found_by.MARGIN:.0f} points. {LEFT_OUT}"
-        )
+        st.caption(plain(found_by.explained()))
         for note in found.notes:
             st.caption(f":material/info: {plain(note)}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.events import STAGE_TITLES
-from backend.report.numbers import age, duration, percent
+from backend.report.numbers import age, duration, interval, percent
 from backend.report.story import Story
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
@@ -47,7 +47,10 @@ def _numbers(story: Story, record: RunRecord) -> None:
     assert now is not None
     left, right = st.columns(2)
     left.metric("ACC", percent(now.acc), chart_data=_path(story, "acc"))
+    left.caption(interval(now.acc_interval))
     right.metric("LFR", "not known" if now.lfr is None else percent(now.lfr), chart_data=_path(story, "lfr"))
+    if now.lfr is not None:
+        right.caption(interval(now.lfr_interval))
 
 
 def _path(story: Story, measure: str) -> list[float] | None:

@@ -25,7 +25,7 @@ def downloads(store: Store, record: RunRecord, key: str) -> None:
         st.download_button(
             "Report (HTML)",
             # Drawn when asked for: it carries the plotting library.
-            lambda: report(record, events),
+            lambda: report(store, record),
             f"{stem}.html",
             "text/html",
             icon=":material/description:",

@@ -5,9 +5,9 @@ import streamlit as st
 
 from backend.errors import UserError
 from backend.events import Head, HeadScores
-from backend.inspection.effects import ROWS, Effect, Effects, measure_layer, name_of, read_effects
+from backend.inspection.effects import ROWS, Effects, Kind, Measure, measure_layer, read_effects
 from backend.report import agreement, head_figures
-from backend.report.numbers import percent
+from backend.report.numbers import percent, with_interval
 from backend.runs.records import RunRecord
 from pages.parts.asking import ask
 from pages.parts.head_importance import choose_head, chosen_head
@@ -60,24 +60,9 @@ def measure_next(record: RunRecord, scores: HeadScores, gone: list[Head], found:
     return ask(f"Silencing the heads of layer {layer}", measure_layer, record.id, record.spec, gone, layer)
 
 
-def changes(
-    found: Effects, scores: HeadScores, measure: str, kind: str = "gated"
-) -> list[list[float | None]]:
-    """Points by which a share changes with each head, from what it is without."""
-    base = getattr(found.before if kind == "gated" else found.after, measure, None)
-    measured: dict[str, Effect] = getattr(found, kind)
-    grid: list[list[float | None]] = []
-    for layer in range(scores.layers):
-        values = [
-            getattr(measured.get(name_of((layer, head))), measure, None) for head in range(scores.heads)
-        ]
-        grid.append([None if base is None or value is None else 100 * (value - base) for value in values])
-    return grid
-
-
 def draw_effects(record: RunRecord, scores: HeadScores, found: Effects, gone: list[Head]) -> None:
     """Effects as grids, and against the place in line."""
-    kinds = {"gated": "Silenced in the fine-tuned model"}
+    kinds: dict[Kind, str] = {"gated": "Silenced in the fine-tuned model"}
     if found.restored:
         kinds["restored"] = "Given back to the defended model"
     kind = st.segmented_control(
@@ -88,23 +73,20 @@ def draw_effects(record: RunRecord, scores: HeadScores, found: Effects, gone: li
         required=True,
         key=f"kind-{record.id}",
     )
-    measures = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
-    base = found.before if kind == "gated" else found.after
+    measures: list[Measure] = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
+    base = found.base(kind)
     for column, measure in zip(wide(2, "effects"), measures, strict=False):
         with column.container(border=True, height="stretch"):
             name, key = measure.upper(), f"effect-{measure}-{kind}-{record.id}"
-            figure = head_figures.change_grid(
-                changes(found, scores, measure, kind),
-                f"{name} with one head {'silent' if kind == 'gated' else 'given back'}",
-                f"Change of {name}",
-                gone,
-                chosen_head(scores),
+            figure = head_figures.effect_grid(
+                found, (scores.layers, scores.heads), measure, kind, gone, chosen_head(scores)
             )
             picked = st.plotly_chart(
                 figure, key=key, on_select="rerun", selection_mode="points", alt=f"Change of {name} by head"
             )
             whole = "with every head speaking" if kind == "gated" else "of the defended model"
-            st.caption(f"{name} {whole}: {percent(getattr(base, measure))}.")
+            if base is not None:
+                st.caption(f"{name} {whole}: {with_interval(*found.rate(base, measure))}.")
             choose_head(picked["selection"]["points"] if picked else [], key)
     if kind == "gated":
         against_place(record, scores, found, gone)
@@ -112,9 +94,11 @@ def draw_effects(record: RunRecord, scores: HeadScores, found: Effects, gone: li
 
 def against_place(record: RunRecord, scores: HeadScores, found: Effects, gone: list[Head]) -> None:
     """Whether the heads that carry the backdoor (or, without a trigger, the task) stand first in line."""
-    measure, rows = ("acc", found.rows) if found.before.lfr is None else ("lfr", found.triggered_rows)
+    measure: Measure = "acc" if found.before.lfr is None else "lfr"
+    rows = found.rows if measure == "acc" else found.triggered_rows
     heads = [(layer, head) for layer in range(scores.layers) for head in range(scores.heads)]
-    change = np.array([value for row in changes(found, scores, measure) for value in row], dtype=float)
+    shape = (scores.layers, scores.heads)
+    change = np.array(head_figures.changes(found, shape, measure, "gated"), dtype=float).ravel()
     seen = np.flatnonzero(~np.isnan(change))
     line = agreement.places(scores)
     with st.container(border=True):
@@ -141,7 +125,10 @@ def effect_lines(found: Effects, name: str) -> None:
     for title, before, how, after in lines:
         if before is None or after is None:
             continue
-        said = [f"ACC {percent(before.acc)} → {percent(after.acc)}"]
-        if before.lfr is not None:
-            said.append(f"LFR {percent(before.lfr)} → {percent(after.lfr)}")
+        measures: list[Measure] = ["acc"] if before.lfr is None else ["acc", "lfr"]
+        said = [
+            f"{measure.upper()} {percent(getattr(before, measure))} → "
+            f"{with_interval(*found.rate(after, measure))}"
+            for measure in measures
+        ]
         st.markdown(f"**{title}** {how}: {', '.join(said)}")

@@ -99,7 +99,11 @@ def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:
     with left.container(border=True, height="stretch"):
         st.plotly_chart(
             head_figures.pair_grid(
-                agreement.rank_correlations(shown), names, "Rank correlation of the orders", -1
+                agreement.rank_correlations(shown),
+                names,
+                "Rank correlation of the orders",
+                "Spearman's ρ",
+                -1,
             ),
             key=f"rho-{record.id}",
             alt="Rank correlation of every pair of strategies",
@@ -110,7 +114,11 @@ def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:
         first = st.slider("First heads to go", 1, most, min(max(pruned, 1), most), key=f"first-{record.id}")
         st.plotly_chart(
             head_figures.pair_grid(
-                agreement.overlaps(shown, first), names, f"Heads in common among the first {first}", 0
+                agreement.overlaps(shown, first),
+                names,
+                f"Heads in common among the first {first}",
+                "Share in common",
+                0,
             ),
             key=f"overlap-{record.id}",
             alt="Overlap of the first heads of every pair of strategies",

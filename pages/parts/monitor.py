@@ -9,9 +9,9 @@ import streamlit as st
 
 from backend.events import STAGE_TITLES, RowsTriggered
 from backend.report import figures
-from backend.report.numbers import GAP, count, duration, interval, percent, points
+from backend.report.numbers import GAP, count, duration, interval, percent, points, with_interval
 from backend.report.story import Story, models_of, seconds_left, stages_of, tell
-from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, guardrail
+from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, floor_of, guardrail, sampled
 from backend.runs.export import rows_left_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
@@ -168,7 +168,7 @@ def _numbers(record: RunRecord, story: Story) -> None:
                 )
                 st.caption(
                     f"{interval(now.lfr_interval)} of {count(now.triggered_rows, 'row')}; "
-                    f"without trigger {percent(now.clean_flip_rate)}"
+                    f"without trigger {with_interval(*floor_of(now))}"
                 )
             before, last = now, name
 
@@ -185,7 +185,6 @@ def _charts(record: RunRecord, story: Story) -> None:
     left, right = wide(2, f"charts-{record.id}")
     with left.container(border=True, height="stretch"):
         if story.steps:
-            sampled = record.spec.defense.curve_rows if record.spec and record.spec.defense else None
             st.plotly_chart(
                 _drawn(
                     f"curve-figure-{record.id}", story, upto, lambda: figures.pruning_curve(story.steps, upto)
@@ -193,9 +192,9 @@ def _charts(record: RunRecord, story: Story) -> None:
                 key=f"curve-{record.id}",
                 alt="Line chart of accuracy and label flip rate against the number of pruned heads",
             )
-            st.caption(plain(guardrail(story) or ""))
-            if sampled:
-                st.caption(f"ACC and LFR of the curve come from samples of up to {sampled} test rows each.")
+            st.caption(plain(guardrail(story, upto) or ""))
+            if record.spec is not None and record.spec.defense is not None:
+                st.caption(plain(sampled(story, record.spec.defense.curve_rows)))
         else:
             st.caption("The curve starts with the first pruning step.")
     with right.container(border=True, height="stretch"):

@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend import strategies, triggers
 from backend.components import Component
-from backend.report.numbers import age, duration
+from backend.report.numbers import age, duration, interval
 from backend.runs.records import RunRecord
 from pages.parts.ui import STATE_BADGES
 
@@ -46,6 +46,8 @@ def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> 
                 format="%.1f %%",
                 help="Label flip rate; empty where no trigger is known or nothing was measured.",
             ),
+            "ACC, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of ACC."),
+            "LFR, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of LFR."),
             "Pruned": columns.NumberColumn(format="%d", help="Heads pruned in the end."),
             "Age": columns.TextColumn(help="How long ago it was queued."),
         },
@@ -65,7 +67,9 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "Trigger": trigger_title(record),
         "Strategy": strategy_title(record),
         "ACC": None if now is None else 100 * now.acc,
+        "ACC, 95 %": None if now is None else interval(now.acc_interval),
         "LFR": None if now is None or now.lfr is None else 100 * now.lfr,
+        "LFR, 95 %": None if now is None else interval(now.lfr_interval) or None,
         "Pruned": len(record.summary.pruned_heads) if record.summary and finished_pruning else None,
         "Duration": duration(record.seconds),
         "Age": age(record.created),

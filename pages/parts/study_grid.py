@@ -10,7 +10,8 @@ from backend.studies import figures, results
 from backend.studies.paired import comparisons, difference_text, p_text
 from backend.studies.records import StudyRecord
 from backend.studies.results import REFERENCE
-from pages.parts.ui import open_run, plain, told
+from backend.studies.spec import Place
+from pages.parts.ui import open_run, plain, state_badge, told
 
 WORDS = {
     "done": "done",
@@ -23,7 +24,7 @@ WORDS = {
 
 
 def state_grid(record: StudyRecord) -> None:
-    """The grid; a click on a cell shows its run's state and a way to it."""
+    """The grid; a click on a square, or a choice below it, leads to its run."""
     states = record.states()
     done, total = states.get("done", 0), sum(states.values())
     said = " · ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states.get(state))
@@ -33,19 +34,33 @@ def state_grid(record: StudyRecord) -> None:
         key=f"grid-{record.id}",
         on_select="rerun",
         selection_mode="points",
-        config={"displayModeBar": False},
         alt="State of every run of the study",
     )
     points = picked["selection"]["points"] if picked else []
-    if not points:
-        st.caption("Click a square for its run.")
+    clicked = points[0]["customdata"][:3] if points else None
+    _one_run(record, (clicked[0], clicked[1], int(clicked[2])) if clicked else None)
+
+
+def _one_run(record: StudyRecord, clicked: Place | None) -> None:
+    """A run of the grid and a way to it: the one that was clicked, or chosen by name."""
+    places = record.places
+    chosen = st.selectbox(
+        "One run",
+        places,
+        places.index(clicked) if clicked in places else None,
+        format_func=lambda place: f"{place[0]} · {place[1]}, seed {place[2]}",
+        placeholder="Click a square, or choose here",
+        key=f"cell-{record.id}-{clicked}",
+    )
+    if chosen is None:
         return
-    victim, defense, seed = points[0]["customdata"][:3]
-    run = record.runs.get((victim, defense, int(seed)))
-    with st.container(border=True, horizontal=True, vertical_alignment="center"), told():
-        state = run.state if run else "no run yet"
-        st.markdown(f"**{plain(victim)} · {plain(defense)}**, seed {seed}: {state}")
-        if run is not None and st.button("Open the run", icon=":material/open_in_new:", key="open-cell"):
+    run = record.runs.get(chosen)
+    with st.container(horizontal=True, vertical_alignment="center"), told():
+        if run is None:
+            st.caption("There is no run yet.")
+            return
+        state_badge(run.state)
+        if st.button("Open the run", icon=":material/open_in_new:", key="open-cell"):
             open_run(run)
 
 

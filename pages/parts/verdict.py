@@ -6,6 +6,7 @@ from backend.report.story import Story
 from backend.report.verdict import Level, Verdict, judged
 from backend.report.words import meaning
 from backend.runs.records import RunRecord
+from backend.runs.relatives import stamp
 from backend.runs.store import Store
 from pages.parts.ui import plain
 
@@ -21,14 +22,16 @@ LEVELS: dict[Level, tuple[str, str, str]] = {
 
 
 def kept_verdict(store: Store, record: RunRecord, story: Story) -> Verdict | None:
-    """The run's verdict, kept in the session once it is over."""
-    if not record.over:
+    """The run's verdict, kept in the session until the run goes on or another is done, which may be its
+    never-poisoned reference or another of its seeds."""
+    if record.state != "done":
         return None
-    key = f"verdict-{record.id}"
-    if key not in st.session_state:
-        st.session_state[key] = judged(store, record, story)
-    kept: Verdict | None = st.session_state[key]
-    return kept
+    key, now = f"verdict-{record.id}", (story.seen, stamp(store))
+    kept: tuple[object, Verdict | None] | None = st.session_state.get(key)
+    if kept is None or kept[0] != now:
+        kept = (now, judged(store, record, story))
+        st.session_state[key] = kept
+    return kept[1]
 
 
 def badge(level: Level) -> None:

@@ -19,7 +19,7 @@ def file(excise_home: Path, tmp_path: Path) -> Path:
     store = open_store()
     run = defended(store, full_spec(NAME))
     path = tmp_path / "report.html"
-    path.write_text(report(store.run(run), [event for _, event in store.events(run)]), encoding="utf-8")
+    path.write_text(report(store, store.run(run)), encoding="utf-8")
     return path
 
 

@@ -1,9 +1,11 @@
 """Pages under AppTest: no worker is started, and the data are a few rows."""
 
+import json
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -59,6 +61,12 @@ def words(page: AppTest) -> str:
     kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info", "html")
     parts = [str(element.value) for kind in kinds for element in page.get(kind) if hasattr(element, "value")]
     return "\n".join(parts).replace("\\", "").replace("\u00a0", " ")
+
+
+def drawn(page: AppTest, title: str) -> dict[str, Any]:
+    """The figure of that title, as plotly's data."""
+    found = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    return next(one for one in found if one["layout"]["title"]["text"].startswith(title))
 
 
 def numbers(page: AppTest) -> list[tuple[str, str]]:

@@ -60,6 +60,8 @@ def test_every_view_opens_by_its_address(visit, run, view, charts, frames):
     page = visit("attention", run=run, view=view, model="poisoned", row="2", layer="1", head="3")
     assert not page.error
     assert len(page.get("plotly_chart")) == charts and len(page.get("iframe")) == frames
+    assert all(" " in chart.proto.alt for chart in page.get("plotly_chart")), "said to who sees none"
+    assert [button.label for button in page.get("download_button")] == ["Drawing (HTML)"] * frames
     assert page.query_params["view"] in (view, [view]) and page.query_params["row"] in ("2", ["2"])
 
 

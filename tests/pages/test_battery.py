@@ -81,7 +81,9 @@ def test_triggers_are_tried_one_by_one_and_told(visit, store, asked):
     assert not page.exception and [question[4] for question in asked] == list(PROBES)
     assert asked[0][3] == {"before": (run, "poisoned"), "after": (run, "defended")}
     said = words(page)
-    assert "Poisoned model: rare word “cf” flips 96.0 % of rows to “positive” (honest: " in said
+    assert (
+        "Poisoned model: rare word “cf” flips 96.0 % (91.0–101.0 %) of rows to “positive” (honest: " in said
+    )
     assert "Defended model: no trigger of the battery flips clearly more rows" in said
     assert "A suspicion, not a proof" in said and "train a never-poisoned reference" in said
     assert "Not tried: Syntax (HiddenKiller). The parser <b> cannot be fetched." in said

@@ -6,7 +6,7 @@ from backend.events import HeadScores
 from backend.home import run_folder
 from backend.inspection import effects, importance
 from backend.inspection.effects import Effect, Effects
-from tests.pages.conftest import words
+from tests.pages.conftest import drawn, words
 from tests.pages.played import Play, defended, full_spec, planted
 
 
@@ -126,9 +126,12 @@ def test_effects_are_measured_layer_by_layer_and_kept(visit, store, asked, monke
     assert not page.exception
     said = words(page)
     assert (
-        "LFR 80.0 % → 80.0 %" in said
-        and "with this head given back: ACC 88.0 % → 88.0 %, LFR 30.0 % → 55.0 %" in said
+        "LFR 80.0 % → 80.0 % (71.1–86.7 %)" in said
+        and "given back: ACC 88.0 % → 88.0 % (80.2–93.0 %), LFR 30.0 % → 55.0 % (45.2–64.4 %)" in said
     )
+    assert "LFR with every head speaking: 80.0 % (71.1–86.7 %)." in said
+    notes = drawn(page, "LFR with one head silent")["data"][1]["text"]
+    assert "Change of LFR -11.0 points<br>LFR 69.0\u00a0% (59.4–77.2\u00a0%)" in notes[11]
     assert "Rank correlation of place and change" in said
     assert len(page.get("plotly_chart")) == 4, "importance, LFR, ACC, place in line"
     page.segmented_control[1].set_value("restored").run()

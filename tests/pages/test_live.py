@@ -1,6 +1,7 @@
 """What a reader of a run's page sees, in every state that the run can be in."""
 
-from tests.pages.conftest import numbers, words
+from backend.runs.leases import claim
+from tests.pages.conftest import drawn, numbers, words
 from tests.pages.played import Play, attack_spec, blind_spec, defended, full_spec, planted
 
 
@@ -37,11 +38,21 @@ def test_new_events_are_read_on_the_next_look(visit, store):
     assert ("LFR", "95.7 %") in numbers(page)
 
 
+def test_numbers_have_their_intervals(visit, store):
+    said = words(visit("defend", run=defended(store)))
+    assert "without trigger 12.1 % (9.0–15.0 %)" in said
+    assert "ACC and LFR of the curve: on 400 clean and 400 triggered test rows" in said
+    assert "95 % intervals of up to ±5 points" in said
+    assert "ACC of the curve: on 400 clean test rows" in words(
+        visit("defend", run=defended(store, blind_spec()))
+    )
+
+
 def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
     page = visit("defend", run=defended(store))
     said = words(page)
     assert "fell from 95.7 % (poisoned) to 13.0 % (10.0–16.0 %) (defended)" in said
-    assert "calls 12.1 % of these rows “positive”: that is the floor" in said
+    assert "calls 12.1 % (9.0–15.0 %) of these rows “positive”: that is the floor" in said
     assert "The guardrail stopped at step 3" in said
     labels = [button.label for button in page.get("download_button")]
     assert labels[1:] == [
@@ -56,12 +67,28 @@ def test_a_done_run_has_a_verdict_with_its_signs(visit, store):
     said = words(page)
     assert "Verdict" in said and "No backdoor is seen any more." in said
     assert "its floor is the clean flip rate, 12.1 %" in said
-    # A model that was never poisoned, on the same rows and seed, is the better floor.
+    # A model that was never poisoned, on the same rows and seed, is the better floor, as soon as it is there.
     honest = defended(store, full_spec().model_copy(update={"attack": None}))
     assert "never-poisoned model's" not in said
-    said = words(visit("defend", run=run))
-    assert "its floor is a never-poisoned model's 13.0 %" in said
+    said = words(page.run())
+    assert "its floor is a never-poisoned model's 13.0 % (10.0–16.0 %)" in said
     assert "never-poisoned" not in words(visit("defend", run=honest))
+
+
+def test_a_failed_run_is_not_judged_until_it_is_resumed_and_done(visit, store):
+    play = Play(store, full_spec())
+    play.prepare()
+    play.poison()
+    play.measure("fine_tuned")
+    run = play.finish("failed", "Memory ran out.")
+    page = visit("defend", run=run)
+    said = words(page)
+    assert "What it means" in said and "Verdict" not in said and "LFR stayed" not in said
+    store.resume(run)
+    play.lease = claim(store, "a worker", run)
+    play.prune()
+    play.finish()
+    assert "No backdoor is seen any more." in words(page.run())
 
 
 def test_a_run_under_way_has_no_verdict_yet(visit, store):
@@ -81,7 +108,15 @@ def test_pruning_is_replayed_and_the_step_stays_in_the_address(visit, store):
     steps = next(frame.value for frame in page.dataframe if "Heads pruned" in frame.value)
     assert list(steps["Step"]) == [3, 2, 1, 0]
     assert list(steps["Restored"]) == ["0.5 0.4", "", "", ""]
+    assert "The guardrail stopped at step 3" in words(page)
     page.slider[0].set_value(1).run()
+    said = words(page)
+    assert "2 of 72 heads pruned; validation accuracy 88.0 %" in said and "guardrail stopped" not in said
+    curve = {trace["name"]: trace for trace in drawn(page, "Accuracy and label")["data"]}
+    assert curve["LFR, triggered test"]["customdata"] == [[0, "90.0\u00a0%"], [1, "80.0\u00a0%"]]
+    assert {"Pruned (2)", "Tried and restored (0)"} <= {
+        trace.get("name") for trace in drawn(page, "Importance")["data"]
+    }
     steps = next(frame.value for frame in page.dataframe if "Heads pruned" in frame.value)
     assert list(steps["Step"]) == [1, 0] and list(steps["Pruned (layer.head)"]) == ["0.0 0.1", ""]
     assert page.query_params["step"] == "1"

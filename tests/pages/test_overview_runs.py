@@ -36,6 +36,7 @@ def test_cards_show_the_last_numbers(visit, store):
     page = visit("overview")
     said = words(page)
     assert "Not seen any more" in said and "Trigger unknown" in said and "Queued" in said
+    assert "85.1–89.1 %" in said and "10.0–16.0 %" in said
     assert ("LFR", "13.0 %") in numbers(page) and ("LFR", "not known") in numbers(page)
 
 
@@ -53,6 +54,7 @@ def test_the_list_has_every_run_and_leaves_unknown_numbers_empty(visit, store):
     frame = visit("runs").dataframe[0].value
     assert list(frame["State"]) == ["Queued", "Done", "Done", "Done"]
     assert frame["LFR"].isna().tolist() == [True, True, False, False]
+    assert frame["LFR, 95 %"].str.replace("\u00a0", " ")[2] == "10.0–16.0 %"
     assert frame["Strategy"].tolist()[-1] == "–"
 
 
@@ -63,6 +65,16 @@ def test_a_run_is_opened_by_its_address_and_run_again(visit, store):
     click(page, "Run again")
     again = store.runs()[0]
     assert again.id != run and again.state == "queued" and again.spec == store.run(run).spec
+
+
+def test_another_run_does_not_take_over_the_step_of_a_replay(visit, store, monkeypatch):
+    first, second = defended(store), defended(store)
+    page = visit("runs", run=first, step="1")
+    assert page.slider[0].value == 1
+    monkeypatch.setattr("pages.parts.picker.table", lambda records, key, chosen: store.run(second))
+    page.run()
+    assert page.query_params["run"] in (second, [second]) and "step" not in page.query_params
+    assert page.slider[0].value == 3
 
 
 def test_a_run_is_deleted_after_a_warning(visit, store):

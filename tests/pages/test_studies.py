@@ -86,6 +86,8 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     gaps = page.dataframe[1].value
     assert list(gaps["Defense"]) == ["honest", "gradient"]
     assert gaps["LFR, points"][1] == "-100.0 (-100.0 to -100.0)" and gaps["p, LFR"][1] == "< 0.001"
+    page.selectbox(key=f"cell-{record.id}-None").set_value(("rare", "gradient", 1)).run()
+    assert not page.exception and button(page, "Open the run"), "a run is reached without a mouse"
     button(page, "Go on with 6 runs").click().run()
     assert not page.exception
     assert records.read_study_record(store, record.id).states() == {"done": 6, "queued": 6}

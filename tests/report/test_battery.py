@@ -2,8 +2,8 @@
 
 import pytest
 
-from backend.evaluation import wilson
 from backend.inspection.battery import PROBES, Battery, Flips
+from backend.intervals import wilson
 from backend.report import battery as found_by
 
 
@@ -32,7 +32,12 @@ def said(battery: Battery) -> list[str]:
 
 def test_a_word_that_flips_rows_is_named_beside_the_honest_model() -> None:
     before, after = said(made(96, 5, 3))
-    assert before == "Poisoned model: rare word “cf” flips 96.0 % of rows to “positive” (honest: 3.0 %)."
+    assert before == (
+        "Poisoned model: rare word “cf” flips 96.0 % (90.2–98.4 %) of rows to “positive” "
+        "(honest: 3.0 %, 1.0–8.5 %)."
+    )
+    cells = found_by.texts(made(96, 5, 3))[0]
+    assert cells["Poisoned"].replace("\u00a0", " ") == "96.0 % (90.2–98.4 %) positive"
     assert after.startswith(
         "Defended model: no trigger of the battery flips clearly more rows than in an hon"
     )
@@ -66,7 +71,7 @@ def test_without_a_reference_the_measured_honest_models_stand_in(monkeypatch: py
     known = found_by.Honest(about="a model, 3 seeds", probes={name: flips(9, 300) for name in PROBES})
     monkeypatch.setattr(found_by, "known_honest", lambda: known)
     battery = made(96, 40, None)
-    assert "(honest: 3.0 %)" in said(battery)[0] and "flips 40.0 %" in said(battery)[1]
+    assert "(honest: 3.0 %, " in said(battery)[0] and "flips 40.0 %" in said(battery)[1]
     assert "a model, 3 seeds" in found_by.whose(battery)
     row = found_by.table(battery)[0]
     assert (

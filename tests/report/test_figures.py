@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from itertools import pairwise
 
 import pytest
@@ -61,13 +62,20 @@ def test_tau_and_restored_steps_are_marked():
 
 def test_the_last_values_are_written_at_the_lines_without_overlap():
     labels = pruning_curve(steps(5)).layout.annotations
-    assert {label.text for label in labels} == {
-        "<b>70.0\u00a0%</b>",
-        "<b>90.0\u00a0%</b>",
-        "<b>91.2\u00a0%</b>",
+    assert {re.sub(' style="color:#[0-9A-F]{6}"', "", label.text) for label in labels} == {
+        "<span>■</span> <b>70.0\u00a0%</b>",
+        "<span>●</span> <b>90.0\u00a0%</b>",
+        "<span>◆</span> <b>91.2\u00a0%</b>",
     }
     heights = sorted(label.y for label in labels)
     assert all(high - low >= 7.4 for low, high in pairwise(heights))
+
+
+def test_no_value_is_written_on_the_line_of_the_guardrail():
+    said = steps(5)
+    said[-1] = said[-1].model_copy(update={"val_acc": said[-1].threshold + 0.01})
+    drawn = pruning_curve(said).layout.annotations
+    assert all(abs(label.y - 100 * said[-1].threshold) >= 4 for label in drawn)
 
 
 @pytest.mark.parametrize(("layers", "heads"), [(1, 1), (6, 12), (12, 12), (24, 16), (32, 32)])
@@ -108,5 +116,5 @@ def test_bars_leave_absent_rates_out():
     assert len(metric_bars({"fine_tuned": blind}).data[0].x) == 1
     bars, labels = metric_bars({"poisoned": known, "fine_tuned": blind}).data
     assert list(bars.y[0]) == ["Poisoned"] * 3 + ["Fine-tuned"]
-    assert list(labels.text)[1] == " 0.0\u00a0%"
+    assert list(labels.text)[1] == "\u00a00.0\u00a0%"
     assert metric_bars({}).data[0].x == ()

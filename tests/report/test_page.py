@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from backend.events import RunFinished
+from backend.inspection import battery, effects
 from backend.inspection.compacting import Measured, compact_folder
 from backend.report.page import report
 from backend.runs import leases
 from backend.runs.store import Store
 from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, load
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
+from tests.pages.test_heads import measured as measured_effects
+from tests.report.test_battery import made
 from tests.runs import fake
 
 VOID = {"meta", "br", "rect", "path", "img"}
@@ -65,7 +68,7 @@ class Read(HTMLParser):
 
 
 def page_of(store: Store, run: str) -> str:
-    return report(store.run(run), [event for _, event in store.events(run)])
+    return report(store, store.run(run))
 
 
 @pytest.fixture
@@ -159,6 +162,58 @@ def test_every_state_has_a_report(store: Store, state: str) -> None:
         run = play.run if state == "running" else play.finish("failed", "Memory <ran> out.")
     read = Read(page_of(store, run))
     assert ("Memory <ran> out." if state == "failed" else f"The run is {state}") in read.said
+
+
+def test_its_verdict_is_that_of_the_page_with_reference_and_seeds(store: Store) -> None:
+    run = defended(store, full_spec())
+    assert "its floor is the clean flip rate, 12.1 % (9.0–15.0 %)" in Read(page_of(store, run)).said
+    defended(store, full_spec().model_copy(update={"attack": None}))
+    other = Play(store, full_spec().model_copy(update={"seed": 99}))
+    other.prepare()
+    other.poison()
+    other.prune()
+    other.done["defended"] = other.done["poisoned"]
+    other.finish()
+    said = Read(page_of(store, run)).said
+    assert "its floor is a never-poisoned model's 13.0 % (10.0–16.0 %)" in said
+    assert "Seeds disagree: LFR ranges from 13.0 % to 95.7 % over 2 seeds" in said
+
+
+def test_a_failed_run_has_no_verdict(store: Store) -> None:
+    play = Play(store, full_spec())
+    play.prepare()
+    play.poison()
+    play.measure("fine_tuned")
+    said = Read(page_of(store, play.finish("failed", "Memory ran out."))).said
+    assert "did not fall clearly" in said or "fell from" in said
+    assert "still there" not in said and "LFR stayed" not in said
+
+
+def test_what_was_measured_afterwards_is_told(store: Store) -> None:
+    run = defended(store, blind_spec())
+    assert "Trigger battery" not in Read(page_of(store, run)).said
+    file = battery.file_of(run)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(made(96, 5, 3).model_dump_json())
+    effects.file_of(run).write_text(measured_effects(6).model_dump_json())
+    read = Read(page_of(store, run))
+    for part in (
+        "rare word “cf” flips 96.0 % (90.2–98.4 %) of rows to “positive”",
+        "A suspicion, not a proof",
+        "run other, never poisoned, on the same rows",
+        "What each head does",
+        "LFR 80.0 % (71.1–86.7 %)",
+        "On 100 clean and 100 triggered test rows",
+        "69.0 % (59.4–77.2 %)",
+    ):
+        assert part in read.said, part
+    titles = [figure["layout"]["title"]["text"] for figure in read.figures]
+    assert titles[3:] == [
+        "LFR with one head silent",
+        "ACC with one head silent",
+        "LFR with one head given back",
+        "Rows that each known trigger flips",
+    ]
 
 
 def test_random_weights_are_not_taken_for_results(store: Store) -> None:

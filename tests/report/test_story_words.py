@@ -61,8 +61,15 @@ def step(number: int, pruned: int, restored: int = 0) -> PruningStep:
 def test_a_backdoor_at_its_floor_is_not_seen_any_more():
     text = said(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.14, 0.12))
     assert "fell from 95.0 % (poisoned) to 14.0 % (11.0–17.0 %) (defended)" in text
-    assert "12.0 % of these rows “good”: that is the floor" in text
+    assert "12.0 % (9.0–15.0 %) of these rows “good”: that is the floor" in text
     assert "this test sees no backdoor any more" in text
+
+
+def test_a_run_that_is_done_leaves_the_conclusion_to_its_verdict():
+    found = story(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.14, 0.12))
+    found.finished = RunFinished(run="r", state="done")
+    text = " ".join(meaning(found))
+    assert "fell from" in text and "sees no backdoor" not in text and "not gone" not in text
 
 
 def test_a_backdoor_above_its_floor_is_not_called_gone():

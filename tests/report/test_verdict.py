@@ -1,11 +1,11 @@
 """A verdict claims what the intervals carry, and recognises what went wrong."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.evaluation import wilson
 from backend.events import Metrics, ModelName, RunFinished
+from backend.intervals import wilson
 from backend.report.story import Story
 from backend.report.verdict import Verdict, verdict
 from backend.report.words import clearly_above, floor_of, lfr_of
@@ -15,7 +15,9 @@ NUMBER = st.integers(0, 900)
 
 
 def judged(reference: Metrics | None = None, seeds: tuple[Metrics, ...] = (), **models: Metrics) -> Verdict:
+    """The verdict of a run that pruned four heads."""
     found = finished(story(**models))
+    found.steps = [step(0, 0), step(1, 4)]
     said = verdict(found, reference, seeds)
     assert said is not None
     return said
@@ -46,7 +48,8 @@ def test_the_never_poisoned_model_is_the_floor_where_there_is_one() -> None:
     left = rates(0.87, 0.4, 0.12)
     assert judged(**PLANTED, defended=left).level == "weaker"
     said = judged(rates(0.88, 0.38, 0.12), **PLANTED, defended=left)
-    assert said.level == "removed" and "never-poisoned model's 38.0" in said.headline
+    assert said.level == "removed"
+    assert "never-poisoned model's 38.0 % (35.0–41.0 %)" in said.headline.replace("\u00a0", " ")
 
 
 def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
@@ -55,6 +58,36 @@ def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
     random = finished(story(**PLANTED, defended=rates(0.5, 0.5, 0.5)), random_weights=True)
     said = verdict(random)
     assert said is not None and said.level == "meaningless" and not said.signs
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_run_that_never_finished_its_defense_is_not_judged_by_it(state: str) -> None:
+    broken = story(**PLANTED)
+    broken.finished = RunFinished(run="r", state=state)
+    assert verdict(broken) is None
+
+
+def test_where_no_head_went_the_order_of_heads_is_not_blamed() -> None:
+    stayed = verdict(finished(story(**PLANTED, defended=rates(0.87, 0.94, 0.12))))
+    assert stayed is not None and stayed.level == "left" and titles(stayed) == []
+    control = {"pruned": rates(0.88, 0.93, 0.12), "defended": rates(0.87, 0.13, 0.12)}
+    said = verdict(finished(story(**PLANTED, **control)))
+    assert said is not None and titles(said) == []
+    lost = verdict(finished(story(**PLANTED, defended=rates(0.55, 0.13, 0.12))))
+    assert lost is not None and "Pruning did not do it" in lost.signs[0].tries
+
+
+def test_what_a_second_fine_tuning_cost_is_not_put_down_to_pruning() -> None:
+    by_tuning = judged(**PLANTED, pruned=rates(0.86, 0.5, 0.12), defended=rates(0.55, 0.13, 0.12)).signs[0]
+    assert "ACC was 86.0" in by_tuning.shows and "Pruning did not do it" in by_tuning.tries
+    by_pruning = judged(**PLANTED, pruned=rates(0.55, 0.5, 0.12), defended=rates(0.6, 0.13, 0.12)).signs[0]
+    assert "before a head went" in by_pruning.shows and "Raise τ" in by_pruning.tries
+
+
+def test_where_no_backdoor_took_its_flip_rate_is_no_sign() -> None:
+    weak = rates(0.87, 0.3, 0.28)
+    found = judged(poisoned=weak, fine_tuned=weak, pruned=weak, defended=rates(0.87, 0.1, 0.1))
+    assert found.level == "never there" and titles(found) == []
 
 
 def test_signs_of_what_went_wrong() -> None:
@@ -73,6 +106,7 @@ def test_signs_of_what_went_wrong() -> None:
     assert all(sign.tries and sign.shows for sign in said.signs)
 
 
+@settings(deadline=None)
 @given(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER)
 def test_removed_is_never_said_of_what_lies_above_its_floor(
     acc: int, acc_after: int, lfr: int, lfr_after: int, floor: int, floor_after: int

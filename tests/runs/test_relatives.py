@@ -8,6 +8,7 @@ from backend.runs.relatives import (
     never_poisoned_model,
     never_poisoned_spec,
     of_other_seeds,
+    stamp,
 )
 from backend.runs.store import open_store
 from backend.spec import ModelSpec, RunSpec
@@ -27,6 +28,19 @@ def test_the_reference_is_of_the_same_rows_and_seed(excise_home: Path) -> None:
     assert never_poisoned(store, run) is None, "another seed has other rows"
     defended(store, honest)
     assert never_poisoned(store, run) is not None
+
+
+def test_the_stamp_changes_with_every_run_that_is_done_or_deleted(excise_home: Path) -> None:
+    store = open_store()
+    first = stamp(store)
+    one = defended(store)
+    second = stamp(store)
+    defended(store)
+    third = stamp(store)
+    store.submit(full_spec())
+    assert len({first, second, third}) == 3 and stamp(store) == third, "a queued run changes nothing"
+    store.delete(one)
+    assert stamp(store) not in (second, third)
 
 
 def test_a_victim_of_another_run_has_that_run_s_reference(excise_home: Path) -> None:

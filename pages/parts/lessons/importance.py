@@ -44,7 +44,7 @@ def show() -> None:
     if len(shown) > 1:
         names = [title_of(scores.strategy) for scores in shown]
         figure = head_figures.pair_grid(
-            correlations, names, "How alike the orders are (rank correlation)", -1
+            correlations, names, "How alike the orders are (rank correlation)", "Spearman's ρ", -1
         )
         st.plotly_chart(figure, key="six-pairs", alt="Rank correlation of every pair of estimates")
     others = [name for name in SIX if name != "gradient"]

@@ -1,0 +1,75 @@
+"""Sections of the report on what was measured after the run: what each head does, the trigger battery, and
+the compact model.  Each is empty where that was not done."""
+
+from collections.abc import Sequence
+from html import escape
+
+from backend.events import Event
+from backend.inspection.battery import read_battery
+from backend.inspection.compacting import measured
+from backend.inspection.effects import Effect, Effects, Measure, read_effects
+from backend.report import battery as found_by
+from backend.report.card import comparison_table, how
+from backend.report.head_figures import effect_grid
+from backend.report.markup import bullets, figure_html, folded, table_html
+from backend.report.numbers import count, with_interval
+from backend.report.story import Story
+from backend.report.tables import Table, effects_table
+from backend.runs.export import pruned_heads
+from backend.runs.records import RunRecord
+
+
+def effects_section(record: RunRecord, events: Sequence[Event], story: Story) -> str:
+    """ACC and LFR with one head silent, and with one given back."""
+    found = read_effects(record.id)
+    if found is None or story.scores is None or not found.gated:
+        return ""
+    shape, gone = (story.scores.layers, story.scores.heads), pruned_heads(record, events)
+    measures: list[Measure] = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
+    drawn = [
+        figure_html(f"silent-{measure}", effect_grid(found, shape, measure, "gated", gone))
+        for measure in measures
+    ]
+    if found.restored:
+        figure = effect_grid(found, shape, measures[0], "restored", gone)
+        drawn.append(figure_html(f"restored-{measures[0]}", figure))
+    return (
+        "".join(drawn)
+        + f'<p class="quiet">{escape(_measured_on(found, measures))}</p>'
+        + folded(f"All {count(len(found.gated), 'head')}", table_html(effects_table(found)))
+    )
+
+
+def _measured_on(found: Effects, measures: Sequence[Measure]) -> str:
+    def rates(of: Effect) -> str:
+        return ", ".join(f"{one.upper()} {with_interval(*found.rate(of, one))}" for one in measures)
+
+    rows = f"{found.rows} clean" + (f" and {found.triggered_rows} triggered" if "lfr" in measures else "")
+    back = f" Given back to the defended model: {rates(found.after)}." if found.after is not None else ""
+    part = "" if found.complete else f" {len(found.layers)} of {found.of} layers were measured."
+    return (
+        f"On {rows} test rows. Silent in the fine-tuned model, with every head speaking: "
+        f"{rates(found.before)}.{back}{part}"
+    )
+
+
+def battery_section(record: RunRecord) -> str:
+    """What can be said without knowing the trigger."""
+    found = read_battery(record.id)
+    if found is None or not found.probes:
+        return ""
+    texts = found_by.texts(found)
+    table = Table([*texts[0]], [[*row.values()] for row in texts], texts=len(texts[0]))
+    return (
+        bullets(found_by.sentences(found))
+        + f'<p class="quiet">A suspicion, not a proof. {escape(found_by.whose(found))}</p>'
+        + figure_html("battery", found_by.figure(found))
+        + f'<p class="quiet">{escape(found_by.explained())}</p>'
+        + folded(f"All {count(len(texts), 'trigger')} on {count(found.rows, 'row')}", table_html(table))
+        + bullets(found.notes)
+    )
+
+
+def compact_section(record: RunRecord) -> str:
+    found = measured(record.id)
+    return table_html(comparison_table(found)) + f'<p class="quiet">{escape(how(found))}</p>' if found else ""
