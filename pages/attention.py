@@ -17,7 +17,7 @@ from backend.runs.store import Store
 from pages.parts.address import keep, one_of, some_of
 from pages.parts.asking import ask_once
 from pages.parts.choosing import choose_run
-from pages.parts.head_importance import choose_head
+from pages.parts.head_choice import grid_of_heads
 from pages.parts.monitor import story_of
 from pages.parts.texts import Texts, choose_texts
 from pages.parts.ui import enter, page_of, store, told, wide
@@ -224,8 +224,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         figure = attention_figures.mass_grid(
             shares, f"{MODEL_TITLES[model]}: attention on trigger tokens", "From [CLS]", marks, (layer, head)
         )
-        picked = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode="points", alt=key)
-        choose_head(picked["selection"]["points"] if picked else [], key)
+        grid_of_heads(figure, key, "Attention on trigger tokens by head")
         even = found.changed.sum() / len(found.tokens)
         st.caption(
             f"{count(int(found.changed.sum()), 'token')} of {len(found.tokens)} changed; a head that "
@@ -249,7 +248,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         changes = (100 * (shares - before)).tolist()
         title = f"{MODEL_TITLES[model]} less {MODEL_TITLES[other].lower()}"
         figure = head_figures.change_grid(changes, title, "Attention", marks, (layer, head))
-        st.plotly_chart(figure, key=f"mass-change-{record.id}-{model}", alt=title)
+        grid_of_heads(figure, f"mass-change-{record.id}-{model}-{other}", title)
     pruned_note(record, model, gone, (layer, head))
 
 

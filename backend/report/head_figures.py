@@ -40,22 +40,36 @@ def change_grid(
         hoverinfo="skip",
         colorbar={"title": {"text": f"{what} (points)", "side": "right"}, "thickness": 12, "outlinewidth": 0},
     )
-    size = 11 if max(layers, heads) <= 16 else 7
+    size = _mark_size((layers, heads))
     gone = set(pruned)
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
     notes = [_note(changes[layer][head], what, (layer, head), gone) for layer, head in every]
     _marks(figure, every, {"symbol": "square", "size": 2 * size, "opacity": 0}, "Head", notes, legend=False)
     cross = {"symbol": "x", "size": size - 2, "color": "#1B2733", "line": {"color": "#FFFFFF", "width": 1.5}}
     _marks(figure, sorted(gone), cross, f"Pruned ({len(gone)})")
-    if chosen is not None:
-        frame = {"symbol": "square-open", "size": 2 * size, "color": CHOSEN, "line": {"width": 3}}
-        _marks(figure, [chosen], frame, f"Layer {chosen[0]}, head {chosen[1]}")
+    frame(figure, (layers, heads), chosen)
     axis = {"showgrid": False, "zeroline": False}
     figure.update_xaxes(title="Head", range=[-0.5, heads - 0.5], dtick=ticks(heads), **axis)
     figure.update_yaxes(
         title="Layer (0 is nearest the input)", range=[-0.5, layers - 0.5], dtick=ticks(layers), **axis
     )
     return finish(figure, title, max(420, 22 * layers + 150))
+
+
+def frame(figure: go.Figure, shape: tuple[int, int], chosen: Head | None) -> None:
+    """A frame around the head that is looked at (None: no frame) on a grid of `shape`."""
+    if chosen is not None:
+        marker = {
+            "symbol": "square-open",
+            "size": 2 * _mark_size(shape),
+            "color": CHOSEN,
+            "line": {"width": 3},
+        }
+        _marks(figure, [chosen], marker, f"Layer {chosen[0]}, head {chosen[1]}")
+
+
+def _mark_size(shape: tuple[int, int]) -> int:
+    return 11 if max(shape) <= 16 else 7
 
 
 def _note(change: float | None, what: str, head: Head, gone: set[Head]) -> str:

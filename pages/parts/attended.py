@@ -8,6 +8,7 @@ from backend.inspection.material import Pair, pairs, places
 from backend.inspection.playing import Place
 from backend.report.words import MODEL_TITLES
 from backend.runs.records import RunRecord
+from pages.parts.address import keep
 from pages.parts.asking import ask_once
 from pages.parts.examples import side_by_side
 from pages.parts.ui import told
@@ -26,7 +27,10 @@ def attended(record: RunRecord, head: Head) -> None:
             icon=":material/visibility:",
             query_params={"run": record.id, "layer": str(layer), "head": str(number), "view": "head"},
         )
-        looking = bool(rows) and st.toggle("Look at a row here", key=f"attended-{record.id}")
+        looking = bool(rows) and st.toggle(
+            "Look at a row here", "look" in st.query_params, key=f"attended-{record.id}"
+        )
+    keep("look", "yes" if looking else None)
     if not looking:
         return
     asked = st.query_params.get("row", "")
