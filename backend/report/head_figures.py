@@ -152,4 +152,7 @@ def effect_against_place(
     figure.add_hline(y=0, line={"color": "#8A929A", "width": 1, "dash": "dot"})
     figure.update_xaxes(title="Place in line (1 is the first to go)", rangemode="tozero")
     figure.update_yaxes(title=f"Change of {what} when silenced alone (points)")
-    return finish(figure, "Does the order find the heads that carry the backdoor?", 420)
+    asked = (
+        "find the heads that carry the backdoor" if what == "LFR" else f"spare the heads that {what} needs"
+    )
+    return finish(figure, f"Does the order {asked}?", 420)

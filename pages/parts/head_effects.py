@@ -147,14 +147,17 @@ def effect_grid(
 ) -> None:
     """The effect of every head measured so far; a click opens the head."""
     name = MEASURES[measure]
+    grid = changes(found, scores, measure, kind)
     figure = head_figures.change_grid(
-        changes(found, scores, measure, kind),
+        grid,
         f"{name} with one head {'silent' if kind == 'gated' else 'given back'}",
         f"Change of {name}",
         gone,
         chosen,
     )
     grid_of_heads(figure, f"effect-{measure}-{kind}-{record.id}", f"Change of {name} by head")
+    if kind == "restored":
+        _most_given_back(grid, name)
     base = found.before if kind == "gated" else found.after
     rows = found.triggered_rows if measure == "lfr" else found.rows
     whole = "with every head speaking" if kind == "gated" else "of the defended model"
@@ -162,6 +165,18 @@ def effect_grid(
         f"{name} {whole}: {percent(getattr(base, measure, None))}. One row of {rows} is "
         f"{100 / max(rows, 1):.1f} points, so small changes are noise."
     )
+
+
+def _most_given_back(grid: list[list[float | None]], name: str) -> None:
+    known = [
+        (change, layer, head)
+        for layer, row in enumerate(grid)
+        for head, change in enumerate(row)
+        if change is not None
+    ]
+    most, layer, head = max(known, default=(0.0, 0, 0))
+    if most > 0:
+        st.caption(f"{name} rises most with layer {layer}, head {head}: {most:+.1f} points.")
 
 
 def _line_and_change(
@@ -178,7 +193,9 @@ def in_words(scores: HeadScores, found: Effects, measure: Measure) -> str:
     seen, line, change = _line_and_change(scores, found, measure)
     name = MEASURES[measure]
     if not change.any():
-        return f"Silencing one head alone changes {name} in no case, so it shows nothing about the order."
+        return (
+            f"Silencing any one head changes {name} not at all: no single head decides, so nothing follows."
+        )
     rho = agreement.rank_correlation(agreement.ranks(line), agreement.ranks(change))
     low, high = agreement.rank_interval(rho, len(seen))
     first = "the heads that carry the backdoor" if measure == "lfr" else f"the heads that {name} needs"
@@ -189,8 +206,9 @@ def in_words(scores: HeadScores, found: Effects, measure: Measure) -> str:
     else:
         verdict = "no more than chance would give"
     numbers = f"{rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, {count(len(seen), 'head')})"
-    return f"Rank correlation of place in line and change of {name}: {numbers}: **{verdict}**.".replace(
-        "-", "−"
+    return (
+        f"Rank correlation of place in line with the change of {name} when silenced alone: "
+        f"{numbers.replace('-', '−')}: **{verdict}**."
     )
 
 

@@ -1,4 +1,4 @@
-"""Measurements in the background: one head is one question, one run goes after another, each can be stopped."""
+"""Measurements in the background: a head is a question, one run goes after another, each can be stopped."""
 
 import threading
 import time
