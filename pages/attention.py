@@ -41,31 +41,32 @@ SIDE_BY_SIDE = 20
 def choose_view(record: RunRecord) -> tuple[ModelName, str, int]:
     """Model, view and how many tokens are drawn; all kept in the address."""
     models = list(places(record))
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    with left:
-        model = st.segmented_control(
-            "Model",
-            models,
-            format_func=MODEL_TITLES.__getitem__,
-            default=one_of("model", models, models[-1]),
-            required=True,
-            key=f"attention-model-{record.id}",
-        )
-        view = st.segmented_control(
-            "View",
-            list(VIEWS),
-            format_func=VIEWS.__getitem__,
-            default=one_of("view", list(VIEWS), "row"),
-            required=True,
-            key=f"attention-view-{record.id}",
-        )
-    most = right.selectbox(
-        "Tokens drawn",
-        MOST,
-        MOST.index(one_of("tokens", MOST, USUAL)),
-        key="attention-most",
-        help="The model reads them all; these are shown.",
+    model = st.segmented_control(
+        "Model",
+        models,
+        format_func=MODEL_TITLES.__getitem__,
+        default=one_of("model", models, models[-1]),
+        required=True,
+        key=f"attention-model-{record.id}",
     )
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        default=one_of("view", list(VIEWS), "row"),
+        required=True,
+        key=f"attention-view-{record.id}",
+    )
+    most = one_of("tokens", MOST, USUAL)
+    if view != "trigger":
+        most = st.selectbox(
+            "Tokens drawn",
+            MOST,
+            MOST.index(most),
+            key="attention-most",
+            help="The model reads them all; these are shown.",
+            width=160,
+        )
     keep("model", model)
     keep("view", view)
     keep("tokens", most if most != USUAL else None)

@@ -94,13 +94,13 @@ def closer(
         key=f"view-{record.id}-{len(views)}",
     )
     keep("view", view if view != usual else None)
-    with st.container(border=True):
-        if view == "place" and found is not None:
+    if view == "agreement":
+        agreements(record, shown, len(gone))
+    elif view == "layers" or found is None:
+        layers(shown[0], story, gone)
+    else:
+        with st.container(border=True):
             against_place(record, shown[0], found, gone, measure)
-        elif view == "agreement":
-            agreements(record, shown, len(gone))
-        else:
-            layers(shown[0], story, gone)
 
 
 def one_head(

@@ -57,15 +57,15 @@ def change_grid(
 
 
 def frame(figure: go.Figure, shape: tuple[int, int], chosen: Head | None) -> None:
-    """A frame around the head that is looked at (None: no frame) on a grid of `shape`."""
-    if chosen is not None:
-        marker = {
-            "symbol": "square-open",
-            "size": 2 * _mark_size(shape),
-            "color": CHOSEN,
-            "line": {"width": 3},
-        }
-        _marks(figure, [chosen], marker, f"Layer {chosen[0]}, head {chosen[1]}")
+    """A frame around the head that is looked at (None: no frame) on a grid of `shape`; its dark edge sets it
+    off from every colour of a square."""
+    if chosen is None:
+        return
+    square = {"symbol": "square-open", "size": 2 * _mark_size(shape)}
+    edge = square | {"color": "#1B2733", "line": {"width": 6}}
+    _marks(figure, [chosen], edge, "Edge", legend=False)
+    inner = square | {"color": CHOSEN, "line": {"width": 3}}
+    _marks(figure, [chosen], inner, f"Layer {chosen[0]}, head {chosen[1]}")
 
 
 def _mark_size(shape: tuple[int, int]) -> int:
