@@ -191,7 +191,9 @@ def _line_and_change(
 def in_words(scores: HeadScores, found: Effects, measure: Measure) -> str:
     """One sentence on how far an order of heads and what they do agree."""
     seen, line, change = _line_and_change(scores, found, measure)
-    name = MEASURES[measure]
+    name, every = MEASURES[measure], scores.layers * scores.heads
+    if len(seen) < every:
+        return f"How far its order and the effect agree is told once all {every} heads are measured."
     if not change.any():
         return (
             f"Silencing any one head changes {name} not at all: no single head decides, so nothing follows."

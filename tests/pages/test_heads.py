@@ -208,7 +208,7 @@ def test_one_head_is_measured_alone(visit, store, asked, monkeypatch):
     assert [question[-1] for question in asked] == [(0, 1)] and not page.exception
     said = words(page)
     assert "with this head silent: ACC 90.0 % → 90.0 %, LFR 80.0 % → 79.0 %" in said
-    assert "LFR 30.0 % → 55.0 %" in said
+    assert "LFR 30.0 % → 55.0 %" in said and "is told once all 72 heads are measured" in said
     assert not any(one.label == "Measure what this head does" for one in page.button)
 
 
