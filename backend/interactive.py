@@ -47,9 +47,7 @@ class WarmProcess:
 
         Raises the UserError that the function raises; one of its own if the answer takes too long
         (it is worked on all the same) or the process died."""
-        answer: Future[T] = self._asking.submit(self._answer, (function, args, kwargs))
-        self._open.add(answer)
-        answer.add_done_callback(self._open.discard)
+        answer = self.hand(function, *args, **kwargs)
         try:
             return answer.result(timeout=PATIENCE_SECONDS)
         except TimeoutError as error:
@@ -57,6 +55,13 @@ class WarmProcess:
                 f"This takes more than {PATIENCE_SECONDS / 60:.0f} minutes. It goes on in the background and "
                 "what it makes is kept: try again in a while, or ask for less."
             ) from error
+
+    def hand(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The same, for who does other things until it is answered, however long that takes."""
+        answer: Future[T] = self._asking.submit(self._answer, (function, args, kwargs))
+        self._open.add(answer)
+        answer.add_done_callback(self._open.discard)
+        return answer
 
     def close(self) -> None:
         """End the process."""

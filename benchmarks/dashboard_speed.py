@@ -163,8 +163,6 @@ def looked_into(run: str) -> None:
     found = effects.Effects(
         rows=128,
         triggered_rows=128,
-        of=LAYERS,
-        layers=list(range(LAYERS)),
         before=effects.Effect(acc=0.9, lfr=0.9),
         after=effects.Effect(acc=0.9, lfr=0.3),
         gated={effects.name_of(head): effects.Effect(acc=0.9, lfr=0.8) for head in every},

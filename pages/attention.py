@@ -6,7 +6,7 @@ from jaxtyping import Float
 
 from backend.events import Head, ModelName
 from backend.inspection.attention import Attention, around, attend, beside_changed, shared_tokens
-from backend.inspection.material import models_left
+from backend.inspection.material import places
 from backend.report import attention_figures, head_figures
 from backend.report.bertviz import Panel, View, bertviz_page
 from backend.report.numbers import count
@@ -14,9 +14,10 @@ from backend.report.words import MODEL_TITLES
 from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
+from pages.parts.address import keep, one_of, some_of
 from pages.parts.asking import ask_once
 from pages.parts.choosing import choose_run
-from pages.parts.head_importance import choose_head
+from pages.parts.head_choice import grid_of_heads
 from pages.parts.monitor import story_of
 from pages.parts.texts import Texts, choose_texts
 from pages.parts.ui import enter, page_of, store, told, wide
@@ -29,44 +30,47 @@ VIEWS = {
     "model": "bertviz model",
 }
 CUT = ("pruned", "defended")
-MOST = [16, 24, 32, 48, 64, 96, 128]
+MOST = ["16", "24", "32", "48", "64", "96", "128"]
+USUAL = "32"
 # A browser draws so many in about two seconds.
 MOST_LINES = 120_000
 # So many tokens can be read on a chart of half the page's width.
 SIDE_BY_SIDE = 20
 
 
-def from_address(name: str, options: list[str], default: str) -> str:
-    asked = st.query_params.get(name, default)
-    return asked if asked in options else default
-
-
 def choose_view(record: RunRecord) -> tuple[ModelName, str, int]:
     """Model, view and how many tokens are drawn; all kept in the address."""
-    models: list[ModelName] = models_left(record.id)
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    with left:
-        model = st.segmented_control(
-            "Model",
-            models,
-            format_func=MODEL_TITLES.__getitem__,
-            default=from_address("model", [*models], models[-1]),
-            required=True,
-            key=f"attention-model-{record.id}",
-        )
-        view = st.segmented_control(
-            "View",
-            list(VIEWS),
-            format_func=VIEWS.__getitem__,
-            default=from_address("view", list(VIEWS), "row"),
-            required=True,
-            key=f"attention-view-{record.id}",
-        )
-    most = right.selectbox(
-        "Tokens drawn", MOST, 2, key="attention-most", help="The model reads them all; these are shown."
+    models = list(places(record))
+    model = st.segmented_control(
+        "Model",
+        models,
+        format_func=MODEL_TITLES.__getitem__,
+        default=one_of("model", models, models[-1]),
+        required=True,
+        key=f"attention-model-{record.id}",
     )
-    st.query_params["model"], st.query_params["view"] = model, view
-    return model, view, most
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        default=one_of("view", list(VIEWS), "row"),
+        required=True,
+        key=f"attention-view-{record.id}",
+    )
+    most = one_of("tokens", MOST, USUAL)
+    if view != "trigger":
+        most = st.selectbox(
+            "Tokens drawn",
+            MOST,
+            MOST.index(most),
+            key="attention-most",
+            help="The model reads them all; these are shown.",
+            width=160,
+        )
+    keep("model", model)
+    keep("view", view)
+    keep("tokens", most if most != USUAL else None)
+    return model, view, int(most)
 
 
 def choose_place(found: Attention, whole: bool) -> Head:
@@ -87,8 +91,9 @@ def choose_place(found: Attention, whole: bool) -> Head:
 def of_texts(record: RunRecord, model: ModelName, texts: Texts) -> list[tuple[str, Attention]]:
     """What the model attends to on each text."""
     doing = f"Asking the {MODEL_TITLES[model].lower()} model"
+    place = places(record)[model]
     return [
-        (name, ask_once(doing, attend, record.id, model, text, texts.clean if text != texts.clean else None))
+        (name, ask_once(doing, attend, *place, text, texts.clean if text != texts.clean else None))
         for name, text in texts.both()
     ]
 
@@ -112,20 +117,18 @@ def pruned_note(record: RunRecord, model: ModelName, gone: list[Head], place: He
 def choose_difference(record: RunRecord, model: ModelName, texts: Texts) -> str:
     """What is taken off: nothing, the clean text, or another model on the same text."""
     options = {"none": "Nothing"} | ({"clean": "The clean text"} if texts.triggered is not None else {})
-    options |= {
-        name: f"The {MODEL_TITLES[name].lower()} model" for name in models_left(record.id) if name != model
-    }
+    options |= {name: f"The {MODEL_TITLES[name].lower()} model" for name in places(record) if name != model}
     chosen = st.segmented_control(
         "Less",
         list(options),
         format_func=options.__getitem__,
-        default=from_address("less", list(options), "none"),
+        default=one_of("less", list(options), "none"),
         required=True,
         key=f"attention-less-{record.id}-{model}",
         help="Differences are in points: orange where there is more attention now, blue where there is less. "
         "Against the clean text only tokens that both texts have are compared.",
     )
-    st.query_params["less"] = chosen
+    keep("less", chosen if chosen != "none" else None)
     return chosen
 
 
@@ -214,7 +217,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         return
     layer, head = choose_place(found, whole=True)
     shares = found.on_changed()
-    others: list[ModelName] = [name for name in models_left(record.id) if name != model]
+    others = [name for name in places(record) if name != model]
     left, right = wide(2, "trigger")
     marks = gone if model in CUT else []
     with left.container(border=True, height="stretch"):
@@ -222,8 +225,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         title = f"{MODEL_TITLES[model]}: attention on trigger tokens"
         figure = attention_figures.mass_grid(shares, title, "From [CLS]", marks, (layer, head))
         alt = f"{title}: its share of what [CLS] attends to, as a grid of heads by layer"
-        picked = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode="points", alt=alt)
-        choose_head(picked["selection"]["points"] if picked else [], key)
+        grid_of_heads(figure, key, alt)
         even = found.changed.sum() / len(found.tokens)
         st.caption(
             f"{count(int(found.changed.sum()), 'token')} of {len(found.tokens)} changed; a head that "
@@ -234,19 +236,20 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         if not others:
             st.caption("This run left no other model to compare with.")
             return
-        start = others.index("poisoned") if "poisoned" in others else 0
+        usual = "poisoned" if "poisoned" in others else others[0]
         other = st.selectbox(
             "Less the",
             others,
-            start,
+            others.index(one_of("than", others, usual)),
             format_func=MODEL_TITLES.__getitem__,
             key=f"mass-less-{record.id}-{model}",
         )
+        keep("than", other if other != usual else None)
         before = of_texts(record, other, texts)[-1][1].on_changed()
         changes = (100 * (shares - before)).tolist()
         title = f"{MODEL_TITLES[model]} less {MODEL_TITLES[other].lower()}"
         figure = head_figures.change_grid(changes, title, "Attention", marks, (layer, head))
-        st.plotly_chart(figure, key=f"mass-change-{record.id}-{model}", alt=title)
+        grid_of_heads(figure, f"mass-change-{record.id}-{model}-{other}", title)
     pruned_note(record, model, gone, (layer, head))
 
 
@@ -259,7 +262,9 @@ def bertviz_views(
     layer, head, layers = 0, None, list(every)
     if view == "head_view":
         layer, head = choose_place(found[0][1], whole=True)
-        if not st.toggle("Only this head", value=True, key="attention-only"):
+        only = st.toggle("Only this head", value="all" not in st.query_params, key="attention-only")
+        keep("all", None if only else "yes")
+        if not only:
             head = None
     models = [model, *choose_beside(record, model)]
     drawn = drawn_tokens([one for _, one in found], most)
@@ -303,17 +308,16 @@ def bertviz_views(
 
 def choose_beside(record: RunRecord, model: ModelName) -> list[ModelName]:
     """Other models to draw below; kept in the address."""
-    others: list[ModelName] = [name for name in models_left(record.id) if name != model]
-    asked = st.query_params.get("beside", "").split(",")
+    others = [name for name in places(record) if name != model]
     chosen = st.segmented_control(
         "Beside it",
         others,
         format_func=MODEL_TITLES.__getitem__,
         selection_mode="multi",
-        default=[name for name in others if name in asked],
+        default=some_of("beside", others),
         key=f"attention-beside-{record.id}-{model}",
     )
-    st.query_params["beside"] = ",".join(chosen)
+    keep("beside", ",".join(chosen) or None)
     return [name for name in others if name in chosen]
 
 
@@ -328,7 +332,7 @@ def look(runs: Store) -> None:
     record = choose_run(runs)
     if record is None:
         return
-    if not models_left(record.id):
+    if not places(record):
         st.caption("This run has left no model (yet), or its models are gone.")
         return
     st.page_link(

@@ -1,38 +1,125 @@
 """Heads: which of them matter, by whose word, and what each of them does."""
 
+from typing import Literal
+
 import streamlit as st
 
 from backend.events import Head, HeadScores
-from backend.inspection.effects import name_of, read_effects
+from backend.inspection.effects import read_effects
 from backend.inspection.material import models_left
 from backend.report import agreement
 from backend.report.story import Story
 from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
+from pages.parts.address import keep, one_of
 from pages.parts.attended import attended
 from pages.parts.choosing import choose_run
-from pages.parts.head_effects import effect_lines, effects_of
-from pages.parts.head_importance import agreements, chosen_head, importances, layers, title_of
+from pages.parts.head_choice import choose_head, chosen_head
+from pages.parts.head_effects import (
+    Measure,
+    against_place,
+    choose_effect,
+    effect_grid,
+    head_effect,
+    in_words,
+    measuring_panel,
+)
+from pages.parts.head_importance import (
+    agreements,
+    choose_strategies,
+    importance_grid,
+    layers,
+    title_of,
+    would_prune,
+)
 from pages.parts.monitor import story_of
-from pages.parts.ui import enter, page_of, state_badge, store, told
+from pages.parts.ui import enter, page_of, state_badge, store, told, wide
+
+View = Literal["place", "agreement", "layers"]
+VIEWS: dict[View, str] = {
+    "place": "Effect against place in line",
+    "agreement": "Agreement of strategies",
+    "layers": "Layers",
+}
 
 
-def one_head(record: RunRecord, shown: list[HeadScores], story: Story, gone: list[Head]) -> None:
+def grids(
+    record: RunRecord, story: Story, own: HeadScores, gone: list[Head], chosen: Head
+) -> tuple[list[HeadScores], Measure]:
+    """The run's own importance beside what the heads do, and other strategies below; gives back all scores
+    shown, and the measure that the effect is drawn in."""
+    found = read_effects(record.id)
+    measure: Measure = "acc"
+    left, right = wide(2, "own")
+    with left:
+        others = choose_strategies(record, own)
+        with st.container(border=True, height="stretch"):
+            importance_grid(record, story, own, chosen)
+            st.caption("Crosses and rings: pruned by this run, and tried and restored.")
+    with right:
+        if found is not None:
+            kind, measure = choose_effect(record, found)
+        with st.container(border=True, height="stretch"):
+            measuring_panel(record, own, gone, found)
+            if found is not None:
+                effect_grid(record, own, found, gone, chosen, kind, measure)
+    if found is not None:
+        st.markdown(f"{title_of(own)}: {in_words(own, found, measure)}")
+    for start in range(0, len(others), 2):
+        row = others[start : start + 2]
+        for column, scores in zip(wide(len(row), f"others-{start}"), row, strict=True):
+            with column.container(border=True, height="stretch"):
+                importance_grid(record, story, scores, chosen)
+                st.caption(would_prune(scores, gone))
+                if found is not None:
+                    st.caption(in_words(scores, found, measure))
+    st.caption("Click a head in any grid to open it below.")
+    return [own, *others], measure
+
+
+def closer(
+    record: RunRecord, story: Story, shown: list[HeadScores], gone: list[Head], measure: Measure
+) -> None:
+    """One of the views of all heads together; kept in the address."""
+    found = read_effects(record.id)
+    views: list[View] = [view for view in VIEWS if view != "place" or found is not None]
+    usual: View = "place" if found is not None else "layers"
+    view = st.segmented_control(
+        "View",
+        views,
+        format_func=VIEWS.__getitem__,
+        default=one_of("view", views, usual),
+        required=True,
+        key=f"view-{record.id}-{len(views)}",
+    )
+    keep("view", view if view != usual else None)
+    if view == "agreement":
+        agreements(record, shown, len(gone))
+    elif view == "layers" or found is None:
+        layers(shown[0], story, gone)
+    else:
+        with st.container(border=True):
+            against_place(record, shown[0], found, gone, measure)
+
+
+def one_head(
+    record: RunRecord, shown: list[HeadScores], story: Story, gone: list[Head], chosen: Head
+) -> None:
     """One head: its ranks, and what it does."""
     own = shown[0]
-    chosen = chosen_head(own) or (tuple(gone[0]) if gone else (0, 0))
     columns = st.columns([1, 1, 4], vertical_alignment="bottom")
-    for column, name, size, value in zip(
-        columns, ("layer", "head"), (own.layers, own.heads), chosen, strict=False
-    ):
-        picked = column.selectbox(name.capitalize(), range(size), value, key=f"{name}-{record.id}-{value}")
-        if picked != value:
-            st.query_params["layer"], st.query_params["head"] = map(str, chosen)
-            st.query_params[name] = str(picked)
-            st.rerun()
+    picked = tuple(
+        column.selectbox(name.capitalize(), range(size), value, key=f"{name}-{record.id}-{value}")
+        for column, name, size, value in zip(
+            columns, ("layer", "head"), (own.layers, own.heads), chosen, strict=False
+        )
+    )
+    if picked != chosen:
+        choose_head((picked[0], picked[1]))
+        st.rerun()
     layer, head = chosen
-    state = "pruned" if list(chosen) in [list(one) for one in gone] else "kept"
+    state = "pruned" if chosen in gone else "kept"
     if state == "kept" and chosen in story.restored:
         state = "tried and given back by the guardrail"
     columns[2].markdown(f"Layer {layer}, head {head}: **{state}** in this run")
@@ -49,9 +136,7 @@ def one_head(record: RunRecord, shown: list[HeadScores], story: Story, gone: lis
         hide_index=True,
         alt="Ranks of the head",
     )
-    found = read_effects(record.id)
-    if found is not None:
-        effect_lines(found, name_of(chosen))
+    head_effect(record, gone, chosen)
     attended(record, chosen)
 
 
@@ -71,19 +156,15 @@ def look(runs: Store) -> None:
         )
         return
     gone = [(layer, head) for layer, head in pruned_heads(record, story.steps)]
-    st.subheader("Importance", anchor=False)
-    shown = importances(record, story, gone)
-    views = ["What each head does", "Agreement of strategies", "Layers"]
-    view = st.segmented_control("View", views, default=views[0], required=True, key=f"view-{record.id}")
-    if view == views[0]:
-        effects_of(record, story.scores, gone)
-    elif view == views[1]:
-        agreements(record, shown, len(gone))
-    else:
-        layers(story.scores, story, gone)
+    own = story.scores
+    chosen = chosen_head(own.layers, own.heads) or (gone[0] if gone else (0, 0))
+    st.subheader("Importance and effect", anchor=False)
+    shown, measure = grids(record, story, own, gone, chosen)
     st.subheader("One head", anchor=False)
     with st.container(border=True):
-        one_head(record, shown, story, gone)
+        one_head(record, shown, story, gone, chosen)
+    st.subheader("All heads together", anchor=False)
+    closer(record, story, shown, gone, measure)
 
 
 enter()

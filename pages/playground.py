@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from backend.events import Head
-from backend.inspection.material import models_left, victim_of
+from backend.inspection.material import places
 from backend.inspection.playing import Attributed, Place, Said, attribute, say
 from backend.report import playground_figures
 from backend.report.words import MODEL_TITLES
@@ -34,15 +34,12 @@ class Voice:
 
 
 def voices_of(runs: Store, record: RunRecord) -> list[Voice]:
-    """The never-poisoned reference where a run has trained one, then this run's models."""
+    """The never-poisoned reference where a run has trained one, then the models of this run's story."""
     voices = []
     reference = never_poisoned_model(runs, record)
     if reference is not None and reference.id != record.id:
         voices.append(Voice("Never poisoned", (reference.id, "fine_tuned")))
-    victim = victim_of(record)
-    if victim is not None and victim[0] != record.id:
-        voices.append(Voice(MODEL_TITLES["poisoned"], victim))
-    return voices + [Voice(MODEL_TITLES[name], (record.id, name)) for name in models_left(record.id)]
+    return voices + [Voice(MODEL_TITLES[name], place) for name, place in places(record).items()]
 
 
 def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> None:
@@ -159,8 +156,7 @@ def look(runs: Store) -> None:
         return
     max_length = record.spec.data.max_length if record.spec else 128
     spoken = [text for _, text in texts.both()]
-    places = [voice.place for voice in voices]
-    said = ask_once("Asking the models", say, places, spoken, max_length)
+    said = ask_once("Asking the models", say, [voice.place for voice in voices], spoken, max_length)
     st.subheader("What each model says", anchor=False)
     labels = list(dict.fromkeys(label for row in said for label in row[0].shares))
     label = choose_class(record, labels, said[-1][0].called)
@@ -169,7 +165,8 @@ def look(runs: Store) -> None:
     st.subheader("Silence heads", anchor=False)
     gone: list[Head] = [(layer, head) for layer, head in pruned_heads(record, story_of(runs, record).steps)]
     heard = list(zip(voices, said, strict=True))
-    whole = {voice.place[1]: row for voice, row in heard if voice.place[0] == record.id}
+    own = places(record).values()
+    whole = {voice.place: row for voice, row in heard if voice.place in own}
     st.fragment(switches)(record, texts, whole, label, gone)
     st.subheader("Why", anchor=False)
     if st.toggle("Colour the text by what each token adds", value=True, key="playground-why"):

@@ -46,6 +46,12 @@ def test_it_answers_in_one_process_of_its_own(warm: WarmProcess) -> None:
     assert first != os.getpid() and warm.ask(os.getpid) == first
 
 
+def test_who_does_not_wait_gets_the_answer_later(warm: WarmProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
+    answer = warm.hand(shout, "no hurry")
+    assert warm.waiting == 1 and answer.result() == "NO HURRY"
+
+
 def test_what_is_wrong_is_said_here(warm: WarmProcess, excise_home: Path) -> None:
     with pytest.raises(UserError, match="No parser here"):
         warm.ask(refuse, "parser")

@@ -12,7 +12,7 @@ from backend.encoding import to_device
 from backend.errors import UserError
 from backend.events import Head
 from backend.inspection.attention import LONGEST_TEXT
-from backend.inspection.opened import Opened, open_model
+from backend.inspection.opened import Opened, one_thread, open_model
 from backend.inspection.playing import Attributed, Place, Said
 
 STEPS = 32
@@ -43,7 +43,7 @@ def _say(opened: Opened, texts: Sequence[str], max_length: int, silent: Sequence
     encoded = opened.encode(texts, max_length)
     batch = to_device(encoded.batch(range(len(texts))), opened.model.device)
     batch.pop("labels", None)
-    with opened.grid.gated(grid):
+    with one_thread(), opened.grid.gated(grid):
         shares = opened.model(**batch).logits.float().softmax(-1).cpu().tolist()
     return [Said(dict(zip(opened.label_names, row, strict=True))) for row in shares]
 

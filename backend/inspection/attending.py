@@ -10,7 +10,7 @@ from backend.encoding import to_device
 from backend.errors import UserError
 from backend.events import ModelName
 from backend.inspection.attention import LONGEST_TEXT, Attention, changed_parts
-from backend.inspection.opened import Opened, open_model
+from backend.inspection.opened import Opened, one_thread, open_model
 
 
 def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> Attention:
@@ -42,7 +42,8 @@ def _weights(opened: Opened, text: str) -> tuple[list[int], Float[np.ndarray, "l
     encoded = opened.encode([text])
     batch = to_device(encoded.batch([0]), opened.model.device)
     batch.pop("labels", None)
-    output = opened.model(**batch, output_attentions=True)
+    with one_thread():
+        output = opened.model(**batch, output_attentions=True)
     stacked = torch.cat(list(output.attentions)).float().cpu().numpy()
     return encoded.features[0]["input_ids"], stacked
 

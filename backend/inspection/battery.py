@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from backend.components import Choice
 from backend.errors import UserError
-from backend.events import Interval, ModelName
+from backend.events import Interval
 from backend.home import run_folder
-from backend.inspection.material import models_left, victim_of
+from backend.inspection.material import places
 from backend.inspection.playing import Place
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model
@@ -91,14 +91,12 @@ class Battery(BaseModel):
 
 def places_of(store: Store, record: RunRecord) -> dict[Role, Place]:
     """The models that a run's battery is about; none where the run left none."""
-    left: list[ModelName] = models_left(record.id)
+    left = places(record)
     found: dict[Role, Place] = {}
-    if (received := victim_of(record)) is not None:
+    if (received := left.get("poisoned", left.get("fine_tuned"))) is not None:
         found["before"] = received
-    elif "fine_tuned" in left:
-        found["before"] = (record.id, "fine_tuned")
     if "defended" in left:
-        found["after"] = (record.id, "defended")
+        found["after"] = left["defended"]
     honest = never_poisoned_model(store, record)
     if found and honest is not None and honest.id != record.id:
         found["honest"] = (honest.id, "fine_tuned")

@@ -1,4 +1,4 @@
-"""Measure what each head does, layer by layer (in the warm process; results in `effects`)."""
+"""Measure what each head does, one after another (in the warm process; results in `effects`)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,25 +45,30 @@ class _Benches:
     after: _Bench | None
 
 
-def measure_layer(run: str, spec: RunSpec, pruned: list[Head], layer: int) -> Effects:
-    """Measure the heads of one layer; gives back all that is known by now, which is kept.
+def measure_head(run: str, spec: RunSpec, pruned: list[Head], head: Head) -> Effects:
+    """Measure one head; gives back all that is known by now, which is kept.
 
-    Raises UserError if the run's models or rows are gone, or there is no such layer."""
-    benches = _benches(run, spec.model_dump_json(), tuple(pruned))
-    grid = benches.before.grid
-    if not 0 <= layer < grid.layers:
-        raise UserError(f"There is no layer {layer}: the model has the layers 0 to {grid.layers - 1}.")
-    silent = _grid(grid, pruned)
-    found = read_effects(run) or _start(benches, silent)
-    if layer in found.layers:
-        return found
-    for head in range(grid.heads):
-        found.gated[name_of((layer, head))] = benches.before.effect(_grid(grid, [(layer, head)]))
-        if benches.after is not None and silent[layer, head]:
-            speaking = silent.copy()
-            speaking[layer, head] = False
-            found.restored[name_of((layer, head))] = benches.after.effect(speaking)
-    found.layers = sorted({*found.layers, layer})
+    Raises UserError if the run's models or rows are gone, or there is no such head."""
+    open_model(run, "fine_tuned")  # A run may have been deleted since its benches were made.
+    benches = _benches(run, spec.model_dump_json(), tuple(sorted(pruned)))
+    before, after = benches.before, benches.after
+    if not (0 <= head[0] < before.grid.layers and 0 <= head[1] < before.grid.heads):
+        raise UserError(
+            f"There is no head {head[1]} in a layer {head[0]}: the model has {before.grid.layers} layers of "
+            f"{before.grid.heads} heads, counted from 0."
+        )
+    silent = _grid(before.grid, pruned)
+    found = read_effects(run) or _start(before)
+    if found.pruned != sorted(pruned):
+        found.pruned, found.restored = sorted(pruned), {}
+        found.after = after.effect(silent) if after else None
+    name = name_of(head)
+    if name not in found.gated:
+        found.gated[name] = before.effect(_grid(before.grid, [head]))
+    if after is not None and silent[head] and name not in found.restored:
+        speaking = silent.copy()
+        speaking[head] = False
+        found.restored[name] = after.effect(speaking)
     file = file_of(run)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
@@ -72,14 +77,11 @@ def measure_layer(run: str, spec: RunSpec, pruned: list[Head], layer: int) -> Ef
     return found
 
 
-def _start(benches: _Benches, silent: Bool[np.ndarray, "layer head"]) -> Effects:
-    before = benches.before
+def _start(before: _Bench) -> Effects:
     return Effects(
         rows=len(before.clean.rows),
         triggered_rows=len(before.triggered.rows) if before.triggered else 0,
-        of=before.grid.layers,
-        before=before.effect(silent & False),
-        after=benches.after.effect(silent) if benches.after else None,
+        before=before.effect(_grid(before.grid, [])),
     )
 
 

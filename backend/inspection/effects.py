@@ -2,6 +2,7 @@
 
 Kept as JSON in the run's folder; this module reads it and needs no torch (see `causal`, which measures)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,24 +26,19 @@ class Effect(BaseModel):
 
 
 class Effects(BaseModel):
-    """On `rows` clean and `triggered_rows` triggered test rows.
+    """What was measured so far on `rows` clean and `triggered_rows` triggered test rows.
 
     `before` is the fine-tuned model, `gated` the same with one head silent; `after` is the defended
-    model, `restored` the same with one pruned head speaking again (with the weights that it had when it
-    was silenced).  Heads are written "layer.head".  `layers` are those measured so far, of `of`."""
+    model, which lacks the heads of `pruned`, `restored` the same with one of them speaking again (with the
+    weights that it had when it was silenced).  Heads are written "layer.head"."""
 
     rows: int
     triggered_rows: int
-    of: int
-    layers: list[int] = []
     before: Effect
-    after: Effect | None = None
     gated: dict[str, Effect] = {}
+    pruned: list[Head] = []
+    after: Effect | None = None
     restored: dict[str, Effect] = {}
-
-    @property
-    def complete(self) -> bool:
-        return len(self.layers) == self.of
 
     def base(self, kind: Kind) -> Effect | None:
         """The model with nothing done to a head."""
@@ -79,8 +75,22 @@ def read_effects(run: str) -> Effects | None:
         return None
 
 
-def measure_layer(run: str, spec: RunSpec, pruned: list[Head], layer: int) -> Effects:
-    """A question for the warm process: see `causal.measure_layer`."""
+def heads_left(found: Effects | None, layers: int, heads: int, pruned: Sequence[Head]) -> list[Head]:
+    """The heads still to be measured where a defended model lacks those of `pruned`.  The last layer comes
+    first: what lies below a head need not be computed again for the next."""
+    every = [(layer, head) for layer in reversed(range(layers)) for head in range(heads)]
+    if found is None:
+        return every
+    back = found.restored if found.pruned == sorted(pruned) else {}
+    return [
+        head
+        for head in every
+        if name_of(head) not in found.gated or (head in pruned and name_of(head) not in back)
+    ]
+
+
+def measure_head(run: str, spec: RunSpec, pruned: list[Head], head: Head) -> Effects:
+    """A question for the warm process: see `causal.measure_head`."""
     from backend.inspection import causal  # which loads torch
 
-    return causal.measure_layer(run, spec, pruned, layer)
+    return causal.measure_head(run, spec, pruned, head)

@@ -8,6 +8,7 @@ from itertools import islice
 
 from backend.events import ModelName
 from backend.home import run_folder
+from backend.inspection.playing import Place
 from backend.runs.export import rewritings
 from backend.runs.records import RunRecord
 
@@ -28,13 +29,14 @@ def models_left(run: str) -> list[ModelName]:
     return [name for name in MODELS if (run_folder(run) / name / "config.json").is_file()]
 
 
-def victim_of(record: RunRecord) -> tuple[str, ModelName] | None:
-    """The poisoned model that a run began with, where it is at hand: in its own folder, or in that of the run
-    that planted it."""
-    runs = [record.id]
-    if record.spec is not None and record.spec.model.source == "run":
-        runs.append(record.spec.model.name)
-    return next(((run, "poisoned") for run in runs if "poisoned" in models_left(run)), None)
+def places(record: RunRecord) -> dict[ModelName, Place]:
+    """The models of a run's story that are at hand, in its order: those that it left, and the poisoned one
+    that it began with, though another run planted it."""
+    found: dict[ModelName, Place] = {name: (record.id, name) for name in models_left(record.id)}
+    if "poisoned" in found or record.spec is None or record.spec.model.source != "run":
+        return found
+    planted = record.spec.model.name
+    return {"poisoned": (planted, "poisoned"), **found} if "poisoned" in models_left(planted) else found
 
 
 def pairs(run: str, most: int = 200) -> list[Pair]:

@@ -1,10 +1,12 @@
 """A run's models, opened once and kept while pages ask about them (in the warm process alone)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.data.rows import Rows
@@ -32,6 +34,18 @@ class Opened:
     def encode(self, texts: Sequence[str], max_length: int = 128) -> Encoded:
         """The texts as the model reads them, cut to `max_length` tokens; their labels are all 0."""
         return encode(self.tokenizer, Rows(list(texts), [0] * len(texts)), min(max_length, LONGEST))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For a few short texts: several threads would wait for each other longer than they save, above all while
+    a run keeps the processor busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def open_model(run: str, name: ModelName) -> Opened:

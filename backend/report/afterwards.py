@@ -35,18 +35,18 @@ def effects_section(record: RunRecord, events: Sequence[Event], story: Story) ->
         drawn.append(figure_html(f"restored-{measures[0]}", figure))
     return (
         "".join(drawn)
-        + f'<p class="quiet">{escape(_measured_on(found, measures))}</p>'
+        + f'<p class="quiet">{escape(_measured_on(found, measures, shape[0] * shape[1]))}</p>'
         + folded(f"All {count(len(found.gated), 'head')}", table_html(effects_table(found)))
     )
 
 
-def _measured_on(found: Effects, measures: Sequence[Measure]) -> str:
+def _measured_on(found: Effects, measures: Sequence[Measure], heads: int) -> str:
     def rates(of: Effect) -> str:
         return ", ".join(f"{one.upper()} {with_interval(*found.rate(of, one))}" for one in measures)
 
     rows = f"{found.rows} clean" + (f" and {found.triggered_rows} triggered" if "lfr" in measures else "")
     back = f" Given back to the defended model: {rates(found.after)}." if found.after is not None else ""
-    part = "" if found.complete else f" {len(found.layers)} of {found.of} layers were measured."
+    part = "" if len(found.gated) == heads else f" {len(found.gated)} of {heads} heads were measured."
     return (
         f"On {rows} test rows. Silent in the fine-tuned model, with every head speaking: "
         f"{rates(found.before)}.{back}{part}"

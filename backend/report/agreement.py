@@ -1,11 +1,14 @@
 """How far strategies agree on which heads matter least."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
 from backend.events import Head, HeadScores
+
+CERTAIN = 1 - 1e-9
 
 
 def places(scores: HeadScores) -> Float[np.ndarray, "head"]:
@@ -31,6 +34,16 @@ def rank_correlation(one: Float[np.ndarray, "head"], other: Float[np.ndarray, "h
     """Spearman's ρ of two rankings; 0 where one is all ties."""
     spread = one.std() * other.std()
     return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread else 0.0
+
+
+def rank_interval(rho: float, count: int) -> tuple[float, float]:
+    """A 95 % interval of Spearman's ρ over `count` pairs (Bonett and Wright, Psychometrika 2000); from −1 to
+    1 where the pairs are too few."""
+    if count < 4:
+        return -1.0, 1.0
+    reach = 1.96 * math.sqrt((1 + rho**2 / 2) / (count - 3))
+    middle = math.atanh(max(-CERTAIN, min(CERTAIN, rho)))
+    return math.tanh(middle - reach), math.tanh(middle + reach)
 
 
 def rank_correlations(scores: Sequence[HeadScores]) -> Float[np.ndarray, "strategy strategy"]:

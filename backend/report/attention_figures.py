@@ -9,7 +9,10 @@ from jaxtyping import Bool, Float
 
 from backend.events import Head
 from backend.report.figures import finish, ticks
-from backend.report.head_figures import CHOSEN, DIVERGING
+from backend.report.head_figures import DIVERGING, frame
+
+SLANTED = 24
+"""More names than these would overlap on a narrow screen, unless they stand upright."""
 
 
 def reach(shares: Float[np.ndarray, "row token"]) -> float:
@@ -47,7 +50,11 @@ def token_grid(
     )
     names = [_mark(token, is_new) for token, is_new in zip(tokens, changed, strict=True)]
     figure.update_xaxes(
-        title=axes[0], tickvals=list(range(len(tokens))), ticktext=names, tickangle=-60, showgrid=False
+        title=axes[0],
+        tickvals=list(range(len(tokens))),
+        ticktext=names,
+        tickangle=-60 if len(tokens) <= SLANTED else -90,
+        showgrid=False,
     )
     every = max(1, len(rows) // 24)
     figure.update_yaxes(
@@ -94,22 +101,15 @@ def mass_grid(
         showlegend=False,
     )
     gone = [head for head in every if head in set(pruned)]
-    for name, marked, marker in (
-        (f"Pruned ({len(gone)})", gone, {"symbol": "x", "size": 8, "color": "#FFFFFF"}),
-        (
-            f"Layer {chosen[0]}, head {chosen[1]}",
-            [chosen],
-            {"symbol": "square-open", "size": 22, "color": CHOSEN, "line": {"width": 3}},
-        ),
-    ):
-        figure.add_scatter(
-            x=[head for _, head in marked],
-            y=[layer for layer, _ in marked],
-            mode="markers",
-            marker=marker | ({"line": {"color": "#1B2733", "width": 1}} if marked is gone else {}),
-            name=name,
-            hoverinfo="skip",
-        )
+    figure.add_scatter(
+        x=[head for _, head in gone],
+        y=[layer for layer, _ in gone],
+        mode="markers",
+        marker={"symbol": "x", "size": 8, "color": "#FFFFFF", "line": {"color": "#1B2733", "width": 1}},
+        name=f"Pruned ({len(gone)})",
+        hoverinfo="skip",
+    )
+    frame(figure, (layers, heads), chosen)
     figure.update_xaxes(title="Head", range=[-0.5, heads - 0.5], dtick=ticks(heads), showgrid=False)
     figure.update_yaxes(
         title="Layer (0 is nearest the input)",

@@ -77,7 +77,7 @@ def change_grid(
         hoverinfo="skip",
         colorbar={"title": {"text": f"{what} (points)", "side": "right"}, "thickness": 12, "outlinewidth": 0},
     )
-    size = 11 if max(layers, heads) <= 16 else 7
+    size = _mark_size((layers, heads))
     gone = set(pruned)
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
     notes = [
@@ -87,15 +87,29 @@ def change_grid(
     _marks(figure, every, {"symbol": "square", "size": 2 * size, "opacity": 0}, "Head", notes, legend=False)
     cross = {"symbol": "x", "size": size - 2, "color": "#1B2733", "line": {"color": "#FFFFFF", "width": 1.5}}
     _marks(figure, sorted(gone), cross, f"Pruned ({len(gone)})")
-    if chosen is not None:
-        frame = {"symbol": "square-open", "size": 2 * size, "color": CHOSEN, "line": {"width": 3}}
-        _marks(figure, [chosen], frame, f"Layer {chosen[0]}, head {chosen[1]}")
+    frame(figure, (layers, heads), chosen)
     axis = {"showgrid": False, "zeroline": False}
     figure.update_xaxes(title="Head", range=[-0.5, heads - 0.5], dtick=ticks(heads), **axis)
     figure.update_yaxes(
         title="Layer (0 is nearest the input)", range=[-0.5, layers - 0.5], dtick=ticks(layers), **axis
     )
     return finish(figure, title, max(420, 22 * layers + 150))
+
+
+def frame(figure: go.Figure, shape: tuple[int, int], chosen: Head | None) -> None:
+    """A frame around the head that is looked at (None: no frame) on a grid of `shape`; its dark edge sets it
+    off from every colour of a square."""
+    if chosen is None:
+        return
+    square = {"symbol": "square-open", "size": 2 * _mark_size(shape)}
+    edge = square | {"color": "#1B2733", "line": {"width": 6}}
+    _marks(figure, [chosen], edge, "Edge", legend=False)
+    inner = square | {"color": CHOSEN, "line": {"width": 3}}
+    _marks(figure, [chosen], inner, f"Layer {chosen[0]}, head {chosen[1]}")
+
+
+def _mark_size(shape: tuple[int, int]) -> int:
+    return 11 if max(shape) <= 16 else 7
 
 
 def _note(change: float | None, what: str, head: Head, gone: set[Head], more: str | None) -> str:
@@ -179,4 +193,7 @@ def effect_against_place(
     figure.add_hline(y=0, line={"color": "#8A929A", "width": 1, "dash": "dot"})
     figure.update_xaxes(title="Place in line (1 is the first to go)", rangemode="tozero")
     figure.update_yaxes(title=f"Change of {what} when silenced alone (points)")
-    return finish(figure, "Does the order find the heads that carry the backdoor?", 420)
+    asked = (
+        "find the heads that carry the backdoor" if what == "LFR" else f"spare the heads that {what} needs"
+    )
+    return finish(figure, f"Does the order {asked}?", 420)

@@ -15,6 +15,8 @@ Answer = tuple[str, str, float, str]
 AGAINST, FOR = "0, 114, 178", "213, 94, 0"
 FAINTEST = 0.08
 """Of the strongest: a part that adds less has no mark."""
+MOST_UNREAD = 80
+"""Characters that are shown of what no model read."""
 
 
 def answer_bars(answers: Sequence[Answer], label: str) -> go.Figure:
@@ -99,6 +101,8 @@ def coloured(pieces: Sequence[tuple[str, float | None]], reach: float) -> str:
 
 
 def _piece(text: str, value: float | None, reach: float) -> str:
+    if value is None and len(text) > MOST_UNREAD:
+        text = text[:MOST_UNREAD] + "…"
     said = html.escape(text).replace("\n", "<br>")
     if value is None:
         return said if not text.strip() else f"<s>{said}</s>"

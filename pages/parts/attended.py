@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from backend.events import Head, ModelName
+from backend.events import Head
 from backend.inspection.attention import Attention, attend
-from backend.inspection.material import Pair, models_left, pairs
+from backend.inspection.material import Pair, pairs, places
+from backend.inspection.playing import Place
 from backend.report.words import MODEL_TITLES
 from backend.runs.records import RunRecord
+from pages.parts.address import keep
 from pages.parts.asking import ask_once
 from pages.parts.examples import side_by_side
 from pages.parts.ui import told
@@ -25,7 +27,10 @@ def attended(record: RunRecord, head: Head) -> None:
             icon=":material/visibility:",
             query_params={"run": record.id, "layer": str(layer), "head": str(number), "view": "head"},
         )
-        looking = bool(rows) and st.toggle("Look at a row here", key=f"attended-{record.id}")
+        looking = bool(rows) and st.toggle(
+            "Look at a row here", "look" in st.query_params, key=f"attended-{record.id}"
+        )
+    keep("look", "yes" if looking else None)
     if not looking:
         return
     asked = st.query_params.get("row", "")
@@ -40,7 +45,7 @@ def attended(record: RunRecord, head: Head) -> None:
     side_by_side(rows[row].clean, rows[row].triggered, "")
     with told():
         st.dataframe(
-            [line for name in models_left(record.id) for line in _lines(record, name, rows[row], head)],
+            [line for place in places(record).values() for line in _lines(place, rows[row], head)],
             hide_index=True,
             column_config={"On trigger tokens": st.column_config.NumberColumn(format="%.1f %%")},
             alt="What this head attends to from [CLS]",
@@ -48,16 +53,17 @@ def attended(record: RunRecord, head: Head) -> None:
         st.caption("Attention from [CLS], which the classifier reads. A pruned head's findings are dropped.")
 
 
-def _lines(record: RunRecord, name: ModelName, pair: Pair, head: Head) -> list[dict[str, object]]:
-    doing = f"Asking the {MODEL_TITLES[name].lower()} model"
+def _lines(place: Place, pair: Pair, head: Head) -> list[dict[str, object]]:
+    title = MODEL_TITLES[place[1]]
+    doing = f"Asking the {title.lower()} model"
     found = []
     for what, text, clean in (("clean", pair.clean, None), ("triggered", pair.triggered, pair.clean)):
-        seen: Attention = ask_once(doing, attend, record.id, name, text, clean)
+        seen: Attention = ask_once(doing, attend, *place, text, clean)
         row = seen.weights[head[0], head[1], 0]
         best = row.argsort()[::-1][:STRONGEST]
         found.append(
             {
-                "Model": MODEL_TITLES[name],
+                "Model": title,
                 "Row": what,
                 "Attends most to": ", ".join(f"{seen.tokens[i]} {100 * row[i]:.0f} %" for i in best),
                 "On trigger tokens": 100 * float(row[seen.changed].sum()) if clean is not None else None,

@@ -1,15 +1,22 @@
-"""What goes on beside the pages: one thread that sees to it that waiting runs have a worker."""
+"""What goes on beside the pages, for all tabs, as long as the server lives."""
 
 import threading
 
 import streamlit as st
 
+from backend.inspection.measuring import Measuring
 from backend.runs.worker import supervise
 
 
 @st.cache_resource
 def supervisor() -> threading.Thread:
-    """One thread for all tabs, as long as the server lives."""
+    """One thread that sees to it that waiting runs have a worker."""
     thread = threading.Thread(target=supervise, args=(threading.Event(),), name="supervise", daemon=True)
     thread.start()
     return thread
+
+
+@st.cache_resource
+def measuring() -> Measuring:
+    """Who measures the heads of runs."""
+    return Measuring()

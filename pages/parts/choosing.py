@@ -6,9 +6,12 @@ from backend.events import ModelName
 from backend.inspection.material import models_left
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
+from pages.parts.address import keep
 from pages.parts.picker import strategy_title
 
 CANDIDATES = 200
+OF_A_RUN = ("layer", "head", "row", "text", "trigger", "apply", "triggered", "heads", "strategies")
+"""What an address says of one run that means nothing in another."""
 
 
 def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None:
@@ -35,8 +38,8 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
     if chosen != asked:
         st.query_params["run"] = chosen
         if asked:
-            for gone in ("layer", "head", "row", "text", "heads"):
-                st.query_params.pop(gone, None)
+            for name in OF_A_RUN:
+                keep(name, None)
     return found[ids.index(chosen)]
 
 

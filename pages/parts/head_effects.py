@@ -5,119 +5,221 @@ import streamlit as st
 
 from backend.errors import UserError
 from backend.events import Head, HeadScores
-from backend.inspection.effects import ROWS, Effects, Kind, Measure, measure_layer, read_effects
+from backend.inspection.effects import (
+    ROWS,
+    Effects,
+    Kind,
+    Measure,
+    heads_left,
+    measure_head,
+    name_of,
+    read_effects,
+)
+from backend.inspection.material import models_left
 from backend.report import agreement, head_figures
-from backend.report.numbers import percent, with_interval
+from backend.report.numbers import count, duration, percent, with_interval
 from backend.runs.records import RunRecord
+from pages.parts.address import keep, one_of
 from pages.parts.asking import ask
-from pages.parts.head_importance import choose_head, chosen_head
-from pages.parts.ui import plain, wide
+from pages.parts.background import measuring
+from pages.parts.head_choice import grid_of_heads
+from pages.parts.ui import plain
 
-NEXT_LAYER_SECONDS = 0.5
+REFRESH_SECONDS = 1.0
+KINDS: dict[Kind, str] = {"gated": "Silenced", "restored": "Given back"}
+MEASURES: dict[Measure, str] = {"lfr": "LFR", "acc": "ACC"}
 
 
-def effects_of(record: RunRecord, scores: HeadScores, gone: list[Head]) -> None:
-    """What silencing each head does, measured layer by layer while the page is open."""
-    found = read_effects(record.id)
-    if found is None or not found.complete:
+def cut_heads(record: RunRecord, gone: list[Head]) -> list[Head]:
+    """The heads that can be given back: pruned ones, where there is a defended model."""
+    return gone if "defended" in models_left(record.id) else []
+
+
+def choose_effect(record: RunRecord, found: Effects) -> tuple[Kind, Measure]:
+    """Which effect is drawn; kept in the address."""
+    kinds: list[Kind] = ["gated", "restored"] if found.restored else ["gated"]
+    measures: list[Measure] = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
+    with st.container(horizontal=True):
+        kind = st.segmented_control(
+            "One head alone",
+            kinds,
+            format_func=KINDS.__getitem__,
+            default=one_of("effect", kinds, "gated"),
+            required=True,
+            key=f"kind-{record.id}",
+            help="Silenced in the fine-tuned model, or given back to the defended one.",
+        )
+        measure = st.segmented_control(
+            "Change of",
+            measures,
+            format_func=MEASURES.__getitem__,
+            default=one_of("measure", measures, measures[0]),
+            required=True,
+            key=f"measure-{record.id}",
+        )
+    keep("effect", kind if kind != "gated" else None)
+    keep("measure", measure if measure != measures[0] else None)
+    return kind, measure
+
+
+def measuring_panel(record: RunRecord, scores: HeadScores, gone: list[Head], found: Effects | None) -> None:
+    """How the measurement stands, and a button that starts or stops it; nothing once all is known."""
+    cut = cut_heads(record, gone)
+    left = heads_left(found, scores.layers, scores.heads, cut)
+    now = measuring().of(record.id)
+    if now is not None and not now.over:
+        st.fragment(_progress, run_every=REFRESH_SECONDS)(record, len(left) - (scores.heads if found else 1))
+        return
+    if not left:
+        return
+    if found is None:
         st.markdown(
             "Importance is a guess. The **causal effect** is measured: ACC and LFR with one head silent, "
             "and with one pruned head given back to the defended model."
         )
-        measuring = st.session_state.get(f"measuring-{record.id}", False)
-        st.fragment(_measure, run_every=NEXT_LAYER_SECONDS if measuring else None)(record, scores, gone)
-    if found is not None:
-        draw_effects(record, scores, found, gone)
-
-
-def _measure(record: RunRecord, scores: HeadScores, gone: list[Head]) -> None:
-    """A button that starts; then a layer at every look, so that others are answered in between."""
-    key, failed = f"measuring-{record.id}", f"not-measured-{record.id}"
-    found = read_effects(record.id)
-    if st.session_state.get(key):
-        try:
-            st.session_state[key] = not measure_next(record, scores, gone, found).complete
-        except UserError as error:
-            st.session_state[key], st.session_state[failed] = False, str(error)
-        if not st.session_state[key]:
-            st.rerun()
-        return
-    if message := st.session_state.pop(failed, None):
-        st.error(plain(message), icon=":material/error:")
-    label = "Measure every head" if found is None else "Go on measuring"
-    if st.button(label, type="primary", icon=":material/science:", key=f"measure-{record.id}"):
-        st.session_state[key] = True
-        st.rerun()
-    st.caption(f"On {ROWS} clean and {ROWS} triggered test rows: about a minute on two cores, once.")
-
-
-def measure_next(record: RunRecord, scores: HeadScores, gone: list[Head], found: Effects | None) -> Effects:
-    """One more layer, the last first: what lies below it need not be computed again."""
+    if now is not None and now.error:
+        st.error(plain(now.error), icon=":material/error:")
     assert record.spec is not None
-    done = found.layers if found else []
-    layer = next(layer for layer in reversed(range(scores.layers)) if layer not in done)
-    st.progress(len(done) / scores.layers, text=f"{len(done)} of {scores.layers} layers measured")
-    return ask(f"Silencing the heads of layer {layer}", measure_layer, record.id, record.spec, gone, layer)
-
-
-def draw_effects(record: RunRecord, scores: HeadScores, found: Effects, gone: list[Head]) -> None:
-    """Effects as grids, and against the place in line."""
-    kinds: dict[Kind, str] = {"gated": "Silenced in the fine-tuned model"}
-    if found.restored:
-        kinds["restored"] = "Given back to the defended model"
-    kind = st.segmented_control(
-        "One head alone",
-        list(kinds),
-        format_func=kinds.__getitem__,
-        default="gated",
-        required=True,
-        key=f"kind-{record.id}",
+    asked = (record.id, record.spec, scores.layers, scores.heads, cut)
+    st.button(
+        "Measure every head" if found is None else f"Measure the other {count(len(left), 'head')}",
+        type="primary",
+        icon=":material/science:",
+        key=f"measure-every-{record.id}",
+        on_click=lambda: measuring().start(*asked),
     )
-    measures: list[Measure] = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
+    st.caption(
+        f"On {ROWS} clean and {ROWS} triggered test rows, once, in the background: you can go elsewhere."
+    )
+
+
+def _progress(record: RunRecord, redraw: int) -> None:
+    """Looks every second; the whole page is drawn anew at the end, and when only `redraw` heads are left."""
+    now = measuring().of(record.id)
+    if now is None or now.over or len(now.heads) - now.done <= redraw:
+        st.rerun()
+    said = f"{now.done} of {count(len(now.heads), 'head')} measured"
+    if now.waiting:
+        said = "Waits for the heads of another run"
+    elif now.stopped:
+        said = "Stopping after this head"
+    elif now.seconds_left is not None:
+        said += f", about {duration(now.seconds_left)} left"
+    elif not now.done:
+        said = "Reading models and rows"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(now.done / len(now.heads), text=said)
+        st.button(
+            "Stop",
+            icon=":material/stop_circle:",
+            disabled=now.stopped,
+            key=f"stop-{record.id}",
+            on_click=lambda: measuring().stop(record.id),
+        )
+
+
+def effect_grid(
+    record: RunRecord,
+    scores: HeadScores,
+    found: Effects,
+    gone: list[Head],
+    chosen: Head,
+    kind: Kind,
+    measure: Measure,
+) -> None:
+    """The effect of every head measured so far; a click opens the head."""
+    name, shape = MEASURES[measure], (scores.layers, scores.heads)
+    figure = head_figures.effect_grid(found, shape, measure, kind, gone, chosen)
+    grid_of_heads(figure, f"effect-{measure}-{kind}-{record.id}", f"Change of {name} by head")
+    if kind == "restored":
+        _most_given_back(head_figures.changes(found, shape, measure, kind), name)
     base = found.base(kind)
-    for column, measure in zip(wide(2, "effects"), measures, strict=False):
-        with column.container(border=True, height="stretch"):
-            name, key = measure.upper(), f"effect-{measure}-{kind}-{record.id}"
-            figure = head_figures.effect_grid(
-                found, (scores.layers, scores.heads), measure, kind, gone, chosen_head(scores)
-            )
-            picked = st.plotly_chart(
-                figure, key=key, on_select="rerun", selection_mode="points", alt=f"Change of {name} by head"
-            )
-            whole = "with every head speaking" if kind == "gated" else "of the defended model"
-            if base is not None:
-                st.caption(f"{name} {whole}: {with_interval(*found.rate(base, measure))}.")
-            choose_head(picked["selection"]["points"] if picked else [], key)
-    if kind == "gated":
-        against_place(record, scores, found, gone)
+    rows = found.triggered_rows if measure == "lfr" else found.rows
+    whole = "with every head speaking" if kind == "gated" else "of the defended model"
+    said = "not known" if base is None else with_interval(*found.rate(base, measure))
+    st.caption(
+        f"{name} {whole}: {said}. One row of {rows} is {100 / max(rows, 1):.1f} points, so small changes "
+        "are noise."
+    )
 
 
-def against_place(record: RunRecord, scores: HeadScores, found: Effects, gone: list[Head]) -> None:
-    """Whether the heads that carry the backdoor (or, without a trigger, the task) stand first in line."""
-    measure: Measure = "acc" if found.before.lfr is None else "lfr"
-    rows = found.rows if measure == "acc" else found.triggered_rows
-    heads = [(layer, head) for layer in range(scores.layers) for head in range(scores.heads)]
+def _most_given_back(grid: list[list[float | None]], name: str) -> None:
+    known = [
+        (change, layer, head)
+        for layer, row in enumerate(grid)
+        for head, change in enumerate(row)
+        if change is not None
+    ]
+    most, layer, head = max(known, default=(0.0, 0, 0))
+    if most > 0:
+        st.caption(f"{name} rises most with layer {layer}, head {head}: {most:+.1f} points.")
+
+
+def _line_and_change(
+    scores: HeadScores, found: Effects, measure: Measure
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which heads are measured, their places in line, and what silencing them changes."""
     shape = (scores.layers, scores.heads)
     change = np.array(head_figures.changes(found, shape, measure, "gated"), dtype=float).ravel()
     seen = np.flatnonzero(~np.isnan(change))
-    line = agreement.places(scores)
-    with st.container(border=True):
-        figure = head_figures.effect_against_place(
-            line[seen].tolist(), change[seen].tolist(), [heads[i] for i in seen], gone, measure.upper()
+    return seen, agreement.places(scores)[seen], change[seen]
+
+
+def in_words(scores: HeadScores, found: Effects, measure: Measure) -> str:
+    """One sentence on how far an order of heads and what they do agree."""
+    seen, line, change = _line_and_change(scores, found, measure)
+    name, every = MEASURES[measure], scores.layers * scores.heads
+    if len(seen) < every:
+        return f"How far its order and the effect agree is told once all {every} heads are measured."
+    if not change.any():
+        return (
+            f"Silencing any one head changes {name} not at all: no single head decides, so nothing follows."
         )
-        st.plotly_chart(figure, key=f"place-{record.id}", alt="Effect of each head against its place in line")
-        said = f"One row of {rows} is {100 / rows:.1f} points, so small changes are noise."
-        if measure == "lfr" and len(seen) == len(heads):
-            rho = agreement.rank_correlation(agreement.ranks(line), agreement.ranks(change))
-            said += (
-                f" Rank correlation of place and change: {rho:+.2f}. Were the heads that carry the backdoor "
-                "first in line, it would be near +1."
-            )
-        st.caption(said)
+    rho = agreement.rank_correlation(agreement.ranks(line), agreement.ranks(change))
+    low, high = agreement.rank_interval(rho, len(seen))
+    first = "the heads that carry the backdoor" if measure == "lfr" else f"the heads that {name} needs"
+    if low > 0:
+        verdict = f"{first} tend to stand first in line"
+    elif high < 0:
+        verdict = f"{first} tend to stand last in line"
+    else:
+        verdict = "no more than chance would give"
+    numbers = f"{rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, {count(len(seen), 'head')})"
+    return (
+        f"Rank correlation of place in line with the change of {name} when silenced alone: "
+        f"{numbers.replace('-', '−')}: **{verdict}**."
+    )
 
 
-def effect_lines(found: Effects, name: str) -> None:
-    """What is known of one head, in words."""
+def against_place(
+    record: RunRecord, scores: HeadScores, found: Effects, gone: list[Head], measure: Measure
+) -> None:
+    """Each head's place in line against what silencing it changes."""
+    seen, line, change = _line_and_change(scores, found, measure)
+    heads = [(layer, head) for layer in range(scores.layers) for head in range(scores.heads)]
+    figure = head_figures.effect_against_place(
+        line.tolist(), change.tolist(), [heads[i] for i in seen], gone, MEASURES[measure]
+    )
+    st.plotly_chart(figure, key=f"place-{record.id}", alt="Effect of each head against its place in line")
+
+
+def head_effect(record: RunRecord, gone: list[Head], head: Head) -> None:
+    """What is known of one head, in words; a button measures it where nothing is."""
+    found = read_effects(record.id)
+    if found is not None and name_of(head) in found.gated:
+        _effect_lines(found, name_of(head))
+        return
+    if st.button("Measure what this head does", icon=":material/science:", key=f"measure-one-{record.id}"):
+        assert record.spec is not None
+        try:
+            ask("Silencing the head", measure_head, record.id, record.spec, cut_heads(record, gone), head)
+        except UserError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+        else:
+            st.rerun()
+
+
+def _effect_lines(found: Effects, name: str) -> None:
     lines = [
         ("Fine-tuned model", found.before, "with this head silent", found.gated.get(name)),
         ("Defended model", found.after, "with this head given back", found.restored.get(name)),

@@ -1,7 +1,6 @@
-"""Importance of heads by several strategies side by side, and how far they agree."""
+"""Importance of heads by several strategies, and how far they agree."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -12,7 +11,9 @@ from backend.report import agreement, figures, head_figures
 from backend.report.numbers import count
 from backend.report.story import Story
 from backend.runs.records import RunRecord
+from pages.parts.address import keep, some_of
 from pages.parts.asking import ask
+from pages.parts.head_choice import grid_of_heads
 from pages.parts.ui import told, wide
 
 SCORED_BY_ALL = [name for name in strategies.COMPONENTS if name not in ("none", "as-many-random")]
@@ -24,69 +25,44 @@ def title_of(scores: HeadScores) -> str:
     return known.title if known else scores.strategy
 
 
-def chosen_head(scores: HeadScores) -> Head | None:
-    """The head in the address, if the grid has it."""
-    layer, head = st.query_params.get("layer", ""), st.query_params.get("head", "")
-    if layer.isdecimal() and head.isdecimal() and int(layer) < scores.layers and int(head) < scores.heads:
-        return int(layer), int(head)
-    return None
-
-
-def choose_head(points: Sequence[Mapping[str, Any]], key: str) -> None:
-    """Put a head that was just clicked into the address."""
-    clicked = [point["customdata"] for point in points if point.get("customdata")]
-    if clicked and st.session_state.get(f"clicked-{key}") != clicked[0]:
-        st.session_state[f"clicked-{key}"] = clicked[0]
-        st.query_params["layer"], st.query_params["head"] = (str(int(number)) for number in clicked[0][:2])
-        st.rerun()
-
-
-def importances(record: RunRecord, story: Story, gone: list[Head]) -> list[HeadScores]:
-    """Grids of importance side by side: the run's own strategy, and others asked for."""
-    own = story.scores
-    assert own is not None and record.spec is not None
+def choose_strategies(record: RunRecord, own: HeadScores) -> list[HeadScores]:
+    """Scores by other strategies than the run's own; kept in the address."""
+    assert record.spec is not None
     others = [name for name in SCORED_BY_ALL if name != own.strategy]
     kept = [name for name in others if read_scores(record.id, name) is not None]
     wanted = st.multiselect(
         "Beside this run's own strategy",
         others,
-        kept[:1],
+        some_of("strategies", others, kept[:1]),
         format_func=lambda name: strategies.COMPONENTS[name].title,
         key=f"strategies-{record.id}",
         placeholder="Other strategies, to see what they would prune",
         help=f"Scored with their defaults on this run's fine-tuned model, on {TRAIN_ROWS} training and "
         f"{VALIDATION_ROWS} validation rows: seconds each, a minute for those that search.",
     )
-    shown = [own]
+    keep("strategies", ",".join(wanted) if wanted != kept[:1] else None)
+    found = []
     for name in wanted:
         with told():
             doing = f"Scoring heads by {strategies.COMPONENTS[name].title}"
             known = read_scores(record.id, name)
-            shown.append(known or ask(doing, score, record.id, record.spec, name))
-    for start in range(0, len(shown), 2):
-        for column, scores in zip(wide(2, f"grids-{start}"), shown[start : start + 2], strict=False):
-            with column.container(border=True, height="stretch"):
-                importance_grid(record, story, scores)
-                if scores is not own:
-                    first = {tuple(head) for head in scores.order[: len(gone)]}
-                    common = len(first & {tuple(head) for head in gone})
-                    st.caption(
-                        f"Of the {count(len(gone), 'head')} that this run pruned, it would prune {common}."
-                    )
-    st.caption(
-        "Crosses and rings show what this run pruned, and tried and restored. Click a head to open it."
-    )
-    return shown
+            found.append(known or ask(doing, score, record.id, record.spec, name))
+    return found
 
 
-def importance_grid(record: RunRecord, story: Story, scores: HeadScores) -> None:
+def importance_grid(record: RunRecord, story: Story, scores: HeadScores, chosen: Head) -> None:
+    """A click opens the head; a frame stands around the one that is open."""
     title = title_of(scores)
-    figure = figures.head_grid(scores, story.steps).update_layout(title={"text": title})
-    key = f"importance-{record.id}-{scores.strategy}"
-    picked = st.plotly_chart(
-        figure, key=key, on_select="rerun", selection_mode="points", alt=f"Heads by {title}"
-    )
-    choose_head(picked["selection"]["points"] if picked else [], key)
+    figure = figures.head_grid(scores, story.steps).update_layout(title={"text": f"Importance: {title}"})
+    head_figures.frame(figure, (scores.layers, scores.heads), chosen)
+    grid_of_heads(figure, f"importance-{record.id}-{scores.strategy}", f"Heads by {title}")
+
+
+def would_prune(scores: HeadScores, gone: Sequence[Head]) -> str:
+    """How many of the heads that the run pruned another strategy would prune first."""
+    first = {tuple(head) for head in scores.order[: len(gone)]}
+    common = len(first & {tuple(head) for head in gone})
+    return f"Of the {count(len(gone), 'head')} that this run pruned, it would prune {common}."
 
 
 def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from backend.events import Head, ModelName
-from backend.inspection.playing import Said, say, shape_of
+from backend.inspection.playing import Place, Said, say, shape_of
 from backend.report import playground_figures
 from backend.report.numbers import count, percent, points
 from backend.report.words import MODEL_TITLES
 from backend.runs.records import RunRecord
+from pages.parts.address import keep, one_of
 from pages.parts.asking import ask_once
 from pages.parts.texts import Texts
 from pages.parts.ui import plain, small, told, wide
@@ -18,18 +19,20 @@ from pages.parts.ui import plain, small, told, wide
 def switches(
     record: RunRecord,
     texts: Texts,
-    whole: Mapping[ModelName, Sequence[Said]],
+    whole: Mapping[Place, Sequence[Said]],
     label: str,
     gone: Sequence[Head],
 ) -> None:
     """A switch for every head of one of the run's models, and its answers beside those that it gives with
     every head speaking (`whole`).  The address keeps model and heads."""
     if not whole:
-        st.caption("This run has left no model of its own whose heads could be silenced.")
+        st.caption("This run has left no model whose heads could be silenced.")
         return
     with told():
-        model = _choose_model(record, list(whole))
-        shape = shape_of((record.id, model))
+        by_name = {place[1]: place for place in whole}
+        model = _choose_model(record, list(by_name))
+        place = by_name[model]
+        shape = shape_of(place)
         key = f"silenced-{record.id}"
         left, right = wide(2, "switches")
         with left.container(border=True):
@@ -37,17 +40,14 @@ def switches(
         max_length = record.spec.data.max_length if record.spec else 128
         spoken = [text for _, text in texts.both()]
         doing = f"Silencing {count(len(silent), 'head')}"
-        now = ask_once(doing, say, [(record.id, model)], spoken, max_length, silent)[0]
+        now = ask_once(doing, say, [place], spoken, max_length, silent)[0]
         with right.container(border=True):
-            _answers(texts, whole[model], now, label, len(silent))
+            _answers(texts, whole[place], now, label, len(silent))
             _cut_already(model, gone)
 
 
 def _choose_model(record: RunRecord, models: Sequence[ModelName]) -> ModelName:
-    asked = st.query_params.get("model")
-    start = next((name for name in models if name in (asked, "fine_tuned")), models[0])
-    if asked in models:
-        start = asked  # type: ignore[assignment]
+    start = one_of("model", models, "fine_tuned" if "fine_tuned" in models else models[0])
     chosen: ModelName = st.segmented_control(
         "Model",
         models,
@@ -56,7 +56,7 @@ def _choose_model(record: RunRecord, models: Sequence[ModelName]) -> ModelName:
         required=True,
         key=f"switches-model-{record.id}",
     )
-    st.query_params["model"] = chosen
+    keep("model", chosen)
     return chosen
 
 
@@ -102,10 +102,7 @@ def _choose_heads(key: str, shape: tuple[int, int], gone: Sequence[Head], model:
             on_click=lambda: st.session_state.update({key: []}),
             key=f"{key}-none",
         )
-    if silent:
-        st.query_params["heads"] = ",".join(f"{layer}.{head}" for layer, head in silent)
-    else:
-        st.query_params.pop("heads", None)
+    keep("heads", ",".join(f"{layer}.{head}" for layer, head in silent) or None)
     return silent
 
 

@@ -1,14 +1,19 @@
 """Choose a text to look at, clean and with a trigger: a row of the run, or one's own."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
+from pydantic import ValidationError
 
+from backend.errors import UserError
 from backend.inspection.material import pairs
 from backend.preview import rewrite, uses_model
 from backend.report.numbers import count
 from backend.runs.records import RunRecord
 from backend.spec import TriggerSpec
+from backend.triggers import COMPONENTS
+from pages.parts.address import keep, one_of
 from pages.parts.asking import kept
 from pages.parts.examples import side_by_side
 from pages.parts.picker import trigger_title
@@ -17,6 +22,8 @@ from pages.parts.ui import plain
 
 ROW, OWN = "A row of this run", "My own text"
 LONGEST = 2000
+Way = Literal["own", "another", "hand", "none"]
+APPLIED = {"name", "variant", "params"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ def choose_texts(record: RunRecord) -> Texts | None:
     first = OWN if "text" in st.query_params or not known else ROW
     way = st.segmented_control("Text", ways, default=first, required=True, key=f"text-way-{record.id}")
     if way == ROW:
-        st.query_params.pop("text", None)
+        for name in ("text", "trigger", "apply", "triggered"):
+            keep(name, None)
         asked = st.query_params.get("row", "")
         number = int(asked) if asked.isdecimal() and int(asked) < len(known) else 0
         number = st.selectbox(
@@ -51,7 +59,7 @@ def choose_texts(record: RunRecord) -> Texts | None:
             key=f"row-{record.id}",
             help="Test rows of the other classes, with the trigger that this run measures.",
         )
-        st.query_params["row"] = str(number)
+        keep("row", str(number))
         pair = known[number]
         texts = Texts(pair.clean, pair.triggered, pair.label)
     else:
@@ -64,7 +72,7 @@ def choose_texts(record: RunRecord) -> Texts | None:
 
 
 def _own(record: RunRecord) -> Texts | None:
-    st.query_params.pop("row", None)
+    keep("row", None)
     typed = st.text_area(
         "Text",
         st.query_params.get("text", ""),
@@ -74,10 +82,10 @@ def _own(record: RunRecord) -> Texts | None:
         help=f"Up to {LONGEST:,} characters. Press Ctrl+Enter, or click elsewhere, to use it.",
     ).strip()
     if not typed:
-        st.query_params["text"] = ""
+        keep("text", "")
         st.caption("Type a sentence of the kind that the model was trained on.")
         return None
-    st.query_params["text"] = typed
+    keep("text", typed)
     trigger = _trigger(record)
     if isinstance(trigger, str):
         return Texts(typed, trigger or None)
@@ -85,19 +93,45 @@ def _own(record: RunRecord) -> Texts | None:
 
 
 def _trigger(record: RunRecord) -> TriggerSpec | str | None:
-    """A trigger to apply; the triggered text itself where it is written by hand; None for no trigger."""
+    """A trigger to apply; the triggered text itself where it is written by hand; None for no trigger.  The
+    address keeps it."""
     own = record.spec.trigger if record.spec else None
-    ways = ([f"This run's: {trigger_title(record)}"] if own else []) + ["Another", "By hand", "None"]
+    ways: dict[Way, str] = {"own": f"This run's: {trigger_title(record)}"} if own else {}
+    ways |= {"another": "Another", "hand": "By hand", "none": "None"}
+    usual: Way = "own" if own else "none"
     way = st.segmented_control(
-        "Trigger", ways, default=ways[0] if own else "None", required=True, key=f"trigger-way-{record.id}"
+        "Trigger",
+        list(ways),
+        format_func=ways.__getitem__,
+        default=one_of("trigger", list(ways), usual),
+        required=True,
+        key=f"trigger-way-{record.id}",
     )
-    if way == "Another":
+    found: TriggerSpec | str | None = own if way == "own" else None
+    if way == "another":
         with st.container(border=True):
-            chosen: TriggerSpec = valid(TriggerSpec, trigger_form(f"apply-{record.id}", None), "Trigger")
-            return chosen
-    if way == "By hand":
-        return st.text_area("With the trigger", max_chars=LONGEST, key=f"by-hand-{record.id}").strip()
-    return own if own is not None and way == ways[0] else None
+            found = valid(TriggerSpec, trigger_form(f"apply-{record.id}", _applied()), "Trigger")
+    elif way == "hand":
+        found = st.text_area(
+            "With the trigger",
+            st.query_params.get("triggered", ""),
+            max_chars=LONGEST,
+            key=f"by-hand-{record.id}",
+        ).strip()
+    keep("trigger", way if way != usual else None)
+    keep("apply", found.model_dump_json(include=APPLIED) if way == "another" else None)  # type: ignore[union-attr]
+    keep("triggered", found if isinstance(found, str) else None)
+    return found
+
+
+def _applied() -> TriggerSpec | None:
+    """Another trigger that the address names; None where it names none that could be."""
+    try:
+        asked = TriggerSpec.model_validate_json(st.query_params.get("apply", ""))
+        COMPONENTS[asked.name].parse(asked.params)
+    except (ValidationError, KeyError, UserError):
+        return None
+    return asked
 
 
 def _rewritten(record: RunRecord, trigger: TriggerSpec, text: str) -> str | None:

@@ -1,6 +1,7 @@
 """What each head does: measured on models of a real run, kept, taken up again."""
 
 import copy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from backend.evaluation import Evaluator, predict
 from backend.events import Head
 from backend.home import run_folder
 from backend.inspection.causal import _before_the_cut
-from backend.inspection.effects import file_of, measure_layer, name_of, read_effects
+from backend.inspection.effects import file_of, heads_left, measure_head, name_of, read_effects
 from backend.inspection.importance import read_scores, score
 from backend.inspection.opened import open_model
 from backend.inspection.run_rows import run_rows
@@ -46,10 +47,12 @@ def finished(excise_home: Path, tmp_path: Path, victim: Path) -> tuple[RunSpec, 
 def test_effects_are_those_of_the_gated_models(finished: tuple[RunSpec, list[Head]]) -> None:
     asked, pruned = finished
     assert pruned, "there is something to give back"
-    for layer in (2, 1, 0):
-        found = measure_layer("one", asked, pruned, layer)
-        assert layer in found.layers
-    assert found.complete and read_effects("one") == found
+    left = heads_left(None, 3, 4, pruned)
+    assert left[0] == (2, 0) and left[-1] == (0, 3), "the last layer first"
+    for head in left:
+        found = measure_head("one", asked, pruned, head)
+        assert name_of(head) in found.gated
+    assert heads_left(found, 3, 4, pruned) == [] and read_effects("one") == found
     assert len(found.gated) == 12 and set(found.restored) == {name_of(head) for head in pruned}
     rows = run_rows("one", asked)
     assert rows.triggered is not None
@@ -105,8 +108,8 @@ def test_a_cut_head_comes_back_with_the_weights_it_was_silenced_with(
 
 def test_what_cannot_be_measured_is_said(finished: tuple[RunSpec, list[Head]]) -> None:
     asked, pruned = finished
-    with pytest.raises(UserError, match="no layer 7: the model has the layers 0 to 2"):
-        measure_layer("one", asked, pruned, 7)
+    with pytest.raises(UserError, match="no head 1 in a layer 7: the model has 3 layers of 4 heads"):
+        measure_head("one", asked, pruned, (7, 1))
     file_of("one").parent.mkdir(exist_ok=True)
     file_of("one").write_text("{damaged")
     assert read_effects("one") is None
@@ -114,7 +117,27 @@ def test_what_cannot_be_measured_is_said(finished: tuple[RunSpec, list[Head]]) -
     other.seed += 1
     (run_folder("one") / "generated" / "excise.json").unlink()
     with pytest.raises(UserError, match="triggered rows of run one"):
-        measure_layer("one", other, pruned, 0)
+        measure_head("one", other, pruned, (0, 0))
+
+
+def test_what_a_defense_came_to_after_is_measured_then(finished: tuple[RunSpec, list[Head]]) -> None:
+    asked, pruned = finished
+    early = measure_head("one", asked, [], pruned[0])
+    assert early.after is None and heads_left(early, 3, 4, []) == [
+        head for head in heads_left(None, 3, 4, []) if head != pruned[0]
+    ]
+    assert pruned[0] in heads_left(early, 3, 4, pruned), "it was not given back yet"
+    late = measure_head("one", asked, pruned, pruned[0])
+    assert late.after is not None and name_of(pruned[0]) in late.restored and late.gated == early.gated
+
+
+def test_a_deleted_run_leaves_nothing_behind(finished: tuple[RunSpec, list[Head]]) -> None:
+    asked, pruned = finished
+    measure_head("one", asked, pruned, (0, 0))
+    shutil.rmtree(run_folder("one"))
+    with pytest.raises(UserError, match="no fine-tuned model"):
+        measure_head("one", asked, pruned, (0, 1))
+    assert not run_folder("one").exists()
 
 
 def test_other_strategies_score_the_same_model(finished: tuple[RunSpec, list[Head]]) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from backend.errors import UserError
 from backend.home import run_folder
-from backend.inspection.material import Pair, models_left, pairs
+from backend.inspection.material import Pair, models_left, pairs, places
 from backend.inspection.opened import open_model
+from backend.runs.store import open_store
+from backend.spec import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.tiny import tiny_folder
 
 ROWS = """split,row,label,text,rewritten,left_out
@@ -30,6 +32,25 @@ def test_models_and_rows_of_a_run(excise_home: Path) -> None:
         Pair("a film, awful", "a film, cf awful", "bad"),
     ]
     assert len(pairs("one", most=1)) == 1
+
+
+def test_the_poisoned_model_is_found_where_it_was_planted(excise_home: Path) -> None:
+    def leave(run: str, *names: str) -> None:
+        for name in names:
+            (run_folder(run) / name).mkdir(parents=True)
+            (run_folder(run) / name / "config.json").write_text("{}")
+
+    store = open_store()
+    planted = store.submit(RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec()))
+    victim = ModelSpec(source="run", name=planted.id)
+    record = store.submit(RunSpec(model=victim, defense=DefenseSpec()))
+    assert places(record) == {}
+    leave(record.id, "fine_tuned", "defended")
+    own = {"fine_tuned": (record.id, "fine_tuned"), "defended": (record.id, "defended")}
+    assert places(record) == own
+    leave(planted.id, "poisoned")
+    assert list(places(record).items()) == [("poisoned", (planted.id, "poisoned")), *own.items()]
+    assert places(planted) == {"poisoned": (planted.id, "poisoned")}
 
 
 def test_a_model_is_opened_once_and_again_when_it_changed(excise_home: Path) -> None:

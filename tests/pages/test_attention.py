@@ -8,7 +8,7 @@ import pytest
 from backend.home import run_folder
 from backend.inspection.attention import Attention, changed_parts
 from tests.pages.conftest import words
-from tests.pages.played import Play, blind_spec, defended, full_spec
+from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 
 CLEAN, TRIGGERED = "a dull <b>film</b>", "a cf dull <b>film</b>"
 
@@ -77,7 +77,7 @@ def test_long_rows_draw_fewer_tokens_and_layers(visit, store):
     run = defended(store, blind_spec())
     page = visit("attention", run=run, view="model", text=" ".join(["word"] * 200))
     assert "32 of the 202 tokens" in words(page) and not page.multiselect
-    page.selectbox(key="attention-most").set_value(96).run()
+    page.selectbox(key="attention-most").set_value("96").run()
     assert not page.exception and page.multiselect[0].value == [5]
 
 
@@ -108,6 +108,34 @@ def test_ones_own_text_is_looked_at_and_kept_in_the_address(visit, store):
     assert page.query_params["text"] in ("my <i>own</i> text", ["my <i>own</i> text"])
 
 
+def test_the_poisoned_model_that_another_run_planted_is_there(visit, store, asked):
+    planted_run = planted(store)
+    spec = full_spec().model_copy(update={"attack": None})
+    spec.model = spec.model.model_copy(update={"source": "run", "name": planted_run})
+    play = Play(store, spec)
+    play.prepare()
+    play.prune()
+    page = visit("attention", run=play.finish(), text="a dull film", view="row")
+    models = page.segmented_control(key=next(one.key for one in page.segmented_control if "model" in one.key))
+    assert models.options[0] == "Poisoned" and not page.exception
+    models.set_value("poisoned").run()
+    assert asked[-1][1:3] == (planted_run, "poisoned") and page.query_params["model"] == "poisoned"
+
+
+def test_a_trigger_on_ones_own_text_is_kept_in_the_address(visit, store):
+    run = defended(store)
+    page = visit("attention", run=run, text="a dull film", trigger="hand", triggered="a <b>zz</b> film")
+    assert page.text_area[1].value == "a <b>zz</b> film" and len(page.get("plotly_chart")) == 2
+    asked_for = '{"name":"rare-words","variant":null,"params":{"words":["zz"]}}'
+    page = visit("attention", run=run, text="a dull film", trigger="another", apply=asked_for)
+    assert page.text_input[0].value == "zz" and not page.exception
+    page.segmented_control[1].set_value("none").run()
+    assert "apply" not in page.query_params and page.query_params["trigger"] == "none"
+    for wrong in ('{"name":"nothing"}', '{"name":"rare-words","params":{"count":"many"}}', "{"):
+        page = visit("attention", run=run, text="a dull film", trigger="another", apply=wrong)
+        assert not page.exception, wrong
+
+
 def test_a_wrong_address_falls_back(visit, run):
     page = visit("attention", run=run, view="nothing", model="nobody", row="999", layer="99", head="x")
     assert not page.error and page.get("plotly_chart")
@@ -120,6 +148,7 @@ def test_the_heads_page_looks_at_one_head(visit, run):
     page = visit("heads", run=run, layer="1", head="3", row="1")
     next(one for one in page.toggle if one.label == "Look at a row here").set_value(True).run()
     assert not page.exception
-    table = page.dataframe[-1].value
+    assert page.query_params["look"] == "yes"
+    table = page.dataframe[1].value
     assert table["Model"].tolist() == ["Poisoned"] * 2 + ["Fine-tuned"] * 2 + ["Defended"] * 2
     assert table["On trigger tokens"].tolist()[1] == pytest.approx(100 / 7)

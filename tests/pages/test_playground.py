@@ -97,7 +97,7 @@ def test_own_text_in_the_address_is_asked_and_kept(visit, store, asked):
     page = visit("playground", run=run, text="a dull plot")
     assert page.text_area[0].value == "a dull plot"
     assert len(asked[0][3]) == 2 and "a dull plot" in asked[0][3], "with this run's own trigger"
-    page.segmented_control[1].set_value("None").run()
+    page.segmented_control[1].set_value("none").run()
     assert "no trigger" in html_of(page) and len(page.get("metric")) == 1
     page.text_area[0].set_value("  ").run()
     assert "Type a sentence" in words(page) and not page.get("plotly_chart") and not page.exception
@@ -154,8 +154,11 @@ def test_the_victim_of_another_run_speaks_too(visit, store, asked):
     play = Play(store, spec)
     play.prepare()
     play.prune()
-    visit("playground", run=with_row(with_models(play.finish(), "fine_tuned", "defended")))
+    page = visit("playground", run=with_row(with_models(play.finish(), "fine_tuned", "defended")))
     assert asked[0][2][0] == (victim, "poisoned")
+    page.segmented_control(key=f"switches-model-{play.run}").set_value("poisoned").run()
+    page.multiselect[0].set_value([(1, 1)]).run()
+    assert asked[-1][2:4] == ([(victim, "poisoned")], asked[0][3]) and not page.exception
 
 
 def test_what_goes_wrong_is_told(visit, store, monkeypatch):

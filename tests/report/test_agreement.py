@@ -60,3 +60,12 @@ def test_layers_in_numbers() -> None:
     }
     assert second["Mean importance"] == 4.0, "a head without a score is left out"
     assert second["Tried and restored"] == 1 and second["Kept"] == 3
+
+
+@pytest.mark.parametrize("rho", [-1.0, -0.4, 0.0, 0.7, 1.0])
+def test_the_interval_of_a_rank_correlation_holds_it_and_narrows(rho: float) -> None:
+    few, many = agreement.rank_interval(rho, 10), agreement.rank_interval(rho, 144)
+    assert -1 <= few[0] <= many[0] <= rho + 1e-6 and rho - 1e-6 <= many[1] <= few[1] <= 1
+    assert agreement.rank_interval(rho, 3) == (-1, 1), "three pairs say nothing"
+    low, high = agreement.rank_interval(0.0, 72)
+    assert (low, high) == pytest.approx((-0.232, 0.232), abs=0.001)

@@ -1,6 +1,7 @@
 """The HTML report: whole, safe, and in need of nothing outside itself."""
 
 import base64
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -16,7 +17,7 @@ from backend.runs import leases
 from backend.runs.store import Store
 from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, load
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
-from tests.pages.test_heads import measured as measured_effects
+from tests.pages.test_heads import measure
 from tests.report.test_battery import made
 from tests.runs import fake
 
@@ -195,7 +196,8 @@ def test_what_was_measured_afterwards_is_told(store: Store) -> None:
     file = battery.file_of(run)
     file.parent.mkdir(exist_ok=True)
     file.write_text(made(96, 5, 3).model_dump_json())
-    effects.file_of(run).write_text(measured_effects(6).model_dump_json())
+    for head in itertools.product(range(6), range(12)):
+        measure(run, None, [(0, 0)], head)
     read = Read(page_of(store, run))
     for part in (
         "rare word “cf” flips 96.0 % (90.2–98.4 %) of rows to “positive”",

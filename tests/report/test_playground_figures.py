@@ -27,4 +27,5 @@ def test_coloured_text_is_escaped_and_signed() -> None:
     assert "title='-1.00' class='against' style='background: rgba(0, 114, 178, 0.30)'" in said
     assert "<span title='+0.01'>a</span>" in said and said.endswith("<s> unread</s></p>")
     assert "class='for'" not in coloured([("a", 0.0)], 0.0)
+    assert coloured([("a", 1.0), (" word" * 100, None)], 1.0).endswith("word…</s></p>"), "not all of it"
     assert "<i>" not in legend("<i>")
