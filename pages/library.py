@@ -56,8 +56,13 @@ def details(runs: Store, entry: Entry) -> None:
         )
         if entry.sha256:
             what = "weights" if entry.kind == "model" else "rows"
-            st.caption(f"SHA-256 of the {what}:")
-            st.code(entry.sha256, language=None)
+            if len(entry.files) > 1:
+                st.caption(f"SHA-256 of each file of {what}, and of these hashes one after another:")
+                lines = [f"{digest}  {name}" for name, digest in sorted(entry.files.items())]
+                st.code("\n".join([*lines, entry.sha256]), language=None)
+            else:
+                st.caption(f"SHA-256 of the {what}:")
+                st.code(entry.sha256, language=None)
         if entry.changed:
             st.warning(
                 "The files have changed since this was added. If you did not change them, find out who did; "
