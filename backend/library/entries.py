@@ -34,7 +34,7 @@ Origin = Literal["built in", "hub", "folder", "upload"]
 
 class Entry(BaseModel):
     """`name` is what a run specification calls it.  `bytes` is None for what is not on this machine (yet);
-    `sha256` is that of the weights, or of the rows; where those are several `files`, it is of their hashes."""
+    `sha256` is that of the weights, or of the rows; of several `files`, it is that of their hashes."""
 
     kind: Kind
     origin: Origin
