@@ -230,7 +230,7 @@ def show(runs: Store) -> None:
         "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
     )
     if len(records) < len(chosen):
-        st.caption(f":material/filter_alt: {len(records)} of {count(len(chosen), 'run')} pass the filters.")
+        st.caption(f":material/filter_alt: {len(records)} of {len(chosen)} runs pass the filters.")
     if not records:
         return
     found, curves = compared(runs, records)
