@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+import psutil
 from streamlit.testing.v1 import AppTest
 
 from backend import events, presets
@@ -240,12 +241,12 @@ def first_paint(folder: str) -> dict[str, Any]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "backend", "dashboard", "--no-demo", "--port", str(port)]
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES).new_page()
         began = time.perf_counter()
-        server = subprocess.Popen(
-            [*command, "--server.port", str(port)],
+        started = subprocess.Popen(
+            command,
             cwd=ROOT,
             env=os.environ | {"EXCISE_HOME": folder},
             stdout=subprocess.DEVNULL,
@@ -260,11 +261,11 @@ def first_paint(folder: str) -> dict[str, Any]:
                     time.sleep(0.05)
             page.wait_for_selector("h1", timeout=60_000)
             seconds = time.perf_counter() - began
-            maps = Path(f"/proc/{server.pid}/maps")
-            loaded = "libtorch" in maps.read_text() if maps.is_file() else None
+            servers = psutil.Process(started.pid).children()
+            loaded = any("libtorch" in mapped.path for one in servers for mapped in one.memory_maps())
         finally:
-            server.terminate()
-            server.wait()
+            started.terminate()
+            started.wait()
     return {"first_paint_seconds": seconds, "torch_loaded": loaded}
 
 
