@@ -124,7 +124,8 @@ def numbers(found: Sequence[Compared]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        column_config=dict.fromkeys(("ACC", "ACC from", "ACC to", "LFR", "LFR from", "LFR to"), share),
+        column_config=dict.fromkeys(("ACC", "ACC from", "ACC to", "LFR", "LFR from", "LFR to"), share)
+        | {"Run": st.column_config.TextColumn(pinned=True)},
         alt="Numbers of the runs",
     )
     st.caption(

@@ -142,9 +142,9 @@ def add() -> None:
 def _from_hub() -> None:
     with st.form("add-hub", border=False):
         kinds: dict[str, Kind] = {"A model": "model", "A data set": "data"}
-        left, right = st.columns([1, 2], vertical_alignment="bottom")
-        kind = left.segmented_control("Kind", list(kinds), default="A model", required=True)
-        name = right.text_input("Hub name", placeholder="owner/name")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            kind = st.segmented_control("Kind", list(kinds), default="A model", required=True)
+            name = st.text_input("Hub name", placeholder="owner/name")
         if st.form_submit_button("Fetch", icon=":material/download:"):
             with told():
                 _said(ask(f"Fetching {name.strip()}", fetch, kinds[kind], name.strip()))
