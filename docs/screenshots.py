@@ -3,7 +3,7 @@
     python docs/screenshots.py [--home FOLDER] [--width 1440] [--pages overview,heads]
 
 Carries out the demo run and two more on the same poisoned model (some ten minutes) in a state folder of its
-own, or shows the finished runs of the one given, serves the dashboard and photographs every page with
+own, or shows the newest finished runs of the one given, serves the dashboard and photographs every page with
 Debian's Chromium.  What a page measures on request (other strategies, effects of heads, known triggers, a
 lesson) is measured for its picture.  Pictures are PNG of 256 colours, so that a clone stays small."""
 
@@ -146,6 +146,7 @@ def photograph(page: Page, address: str, picture: Picture, width: int) -> bytes:
     page.locator("h1").first.wait_for(timeout=60_000)
     settle(page)
     picture.first(page)
+    page.mouse.move(0, 0)  # no figure's buttons in the picture
     settle(page)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": width, "height": int(height) + 20})
@@ -181,14 +182,15 @@ def main() -> None:
         done = [run for run in open_store().runs(states=["done"]) if run.spec and run.spec.defense]
         if not done:
             sys.exit(f"{home} has no finished defense to show.")
-        measured(names, done[0])
+        shown = next((run for run in done if run.summary and run.summary.pruned_heads), done[0])
+        measured(names, shown)
         FOLDER.mkdir(exist_ok=True)
         with dashboard(home) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             page = browser.new_page(device_scale_factor=1)
             runs = ",".join(run.id for run in done[:6])
             for name in names:
-                place = PICTURES[name].place.format(run=done[0].id, runs=runs)
+                place = PICTURES[name].place.format(run=shown.id, runs=runs)
                 taken = photograph(page, f"{address}/{place}", PICTURES[name], asked.width)
                 save(taken, FOLDER / f"{name}.png")
             browser.close()
