@@ -9,7 +9,7 @@ from importlib import import_module
 from streamlit import runtime
 from streamlit.web.cli import main
 
-NEEDED = ("pages.parts.launch", "pages.parts.monitor", "pages.parts.cards", "plotly.graph_objects", "pandas")
+NEEDED = ("pages.parts.launch", "pages.parts.monitor", "pages.parts.cards")
 
 
 def load() -> None:
