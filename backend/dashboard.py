@@ -1,4 +1,4 @@
-"""Starting the dashboard: embedded data, a first run, the server, and a watch over the queue."""
+"""Starting the dashboard: the server, embedded data, a first run, and a watch over the queue."""
 
 import errno
 import signal
@@ -22,13 +22,11 @@ def serve(store: Store, address: str, port: int, demo: bool, say: Callable[[str]
     With `demo`, the demo run is queued when there is no run yet.  Raises UserError if the port
     cannot be had or the server ends by itself."""
     _require_port(address, port)
-    prepare(store, demo, say)
     stop = threading.Event()
-    threading.Thread(target=supervise, args=(stop, store), name="supervise", daemon=True).start()
     before = signal.signal(signal.SIGTERM, _interrupt)
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py")),
+            *(sys.executable, "-m", "pages.parts.serving", "run", str(ROOT / "app.py")),
             *("--server.address", address, "--server.port", str(port)),
             *("--server.headless", "true", "--browser.gatherUsageStats", "false"),
         ],
@@ -41,6 +39,8 @@ def serve(store: Store, address: str, port: int, demo: bool, say: Callable[[str]
         start_new_session=True,
     )
     try:
+        prepare(store, demo, say)  # while the server starts
+        threading.Thread(target=supervise, args=(stop, store), name="supervise", daemon=True).start()
         _wait_until_up(server, address, port)
         say(f"Excise is at http://{_host(address)}:{port} (Ctrl-C stops the dashboard, not the runs)")
         code = server.wait()

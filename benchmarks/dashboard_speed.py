@@ -4,10 +4,10 @@
 
 Fills a store in a temporary folder with finished runs of a 12 × 12 grid, and one that goes on, and
 prints milliseconds on the server, medians of several: the overview, opening a run, a refresh of the
-live view after one new pruning step, and every other page as somebody first opens it with that run (what
-a model would answer is given: only the page itself counts).  Then starts the dashboard as users do and
-takes the seconds from the command to the first heading in a real browser (Chromium), and whether torch
-was loaded."""
+live view after one new pruning step, silencing a head on the playground (the embedded model, asked in its
+own process), and every other page as a session first opens it with that run (what a model would answer is
+given: only the page itself counts).  Then starts the dashboard as users do and takes the seconds from the
+command to the first heading in a real browser (Chromium), and whether torch was loaded."""
 
 import argparse
 import json
@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+import psutil
 from streamlit.testing.v1 import AppTest
 
 from backend import events, presets
@@ -38,6 +39,7 @@ from benchmarks.common import machine
 ROOT = Path(__file__).parents[1]
 LAYERS = HEADS = 12
 TIMES = 7
+FIRST_TIMES = 3
 TOKENS = 40
 
 
@@ -120,8 +122,17 @@ def opened(page: str | None = None, **query: str) -> AppTest:
 
 def run_once(app: AppTest) -> None:
     app.run()
-    if app.exception:
-        sys.exit(f"The page failed: {app.exception[0].value}")
+    if app.exception or app.error:
+        sys.exit(f"The page failed: {[*app.exception, *app.error][0].value}")
+
+
+def first_ms(page: str, **query: str) -> float:
+    """A page that a session opens for the first time; the session's own start does not count."""
+    taken = []
+    for _ in range(FIRST_TIMES):
+        app = opened(page, **query)
+        taken.append(milliseconds(partial(run_once, app), 1))
+    return statistics.median(taken)
 
 
 def refresh(store: Store, run: str, count: int) -> float:
@@ -176,6 +187,8 @@ def answered(doing: str, function: Callable[..., Any], *asked: Any) -> Any:
     if function.__name__ == "attend":
         weights = np.full((LAYERS, HEADS, TOKENS, TOKENS), 1 / TOKENS, dtype=np.float32)
         return Attention([f"t{i}" for i in range(TOKENS)], weights, np.arange(TOKENS) == 3)
+    if function.__name__ == "attribute":
+        return playing.Attributed([(word, 0.1) for word in asked[1].split()], 0.0, 1.0)
     return [[playing.Said({"negative": 0.5, "positive": 0.5}) for _ in asked[1]] for _ in asked[0]]
 
 
@@ -185,7 +198,6 @@ def pages_ms(run: str, others: list[str]) -> dict[str, float]:
 
     asking.ask = answered  # type: ignore[assignment]
     switches.ask_once = asking.ask_once
-    base = milliseconds(opened, 3)
     asked: dict[str, dict[str, str]] = {
         "attack": {},
         "defend": {"run": run},
@@ -197,13 +209,25 @@ def pages_ms(run: str, others: list[str]) -> dict[str, float]:
         "library": {},
         "studies": {},
     }
-    return {
-        page: milliseconds(partial(run_once_anew, page, query), 3) - base for page, query in asked.items()
-    }
+    return {page: first_ms(page, **query) for page, query in asked.items()}
 
 
-def run_once_anew(page: str, query: dict[str, str]) -> None:
-    run_once(opened(page, **query))
+def head_toggle(store: Store) -> float:
+    """Silencing one head more on the playground, until the page is whole again."""
+    from backend.models import load_classifier, load_tokenizer
+
+    spec = presets.preset("demo")
+    run = store.insert(spec, state="done", started=time.time())
+    folder = run_folder(run) / "fine_tuned"
+    load_classifier(spec.model, ["negative", "positive"], seed=0)[0].save_pretrained(folder)
+    load_tokenizer(spec.model).save_pretrained(folder)
+    app = opened("playground", run=run, text="a warm and funny film that never runs out of ideas")
+    run_once(app)
+    taken = []
+    for number in range(1, TIMES + 1):
+        app.multiselect(key=f"silenced-{run}").set_value([(0, head) for head in range(number)])
+        taken.append(milliseconds(partial(run_once, app), 1))
+    return statistics.median(taken)
 
 
 def first_paint(folder: str) -> dict[str, Any]:
@@ -215,12 +239,12 @@ def first_paint(folder: str) -> dict[str, Any]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "backend", "dashboard", "--no-demo", "--port", str(port)]
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES).new_page()
         began = time.perf_counter()
-        server = subprocess.Popen(
-            [*command, "--server.port", str(port)],
+        started = subprocess.Popen(
+            command,
             cwd=ROOT,
             env=os.environ | {"EXCISE_HOME": folder},
             stdout=subprocess.DEVNULL,
@@ -235,11 +259,11 @@ def first_paint(folder: str) -> dict[str, Any]:
                     time.sleep(0.05)
             page.wait_for_selector("h1", timeout=60_000)
             seconds = time.perf_counter() - began
-            maps = Path(f"/proc/{server.pid}/maps")
-            loaded = "libtorch" in maps.read_text() if maps.is_file() else None
+            servers = psutil.Process(started.pid).children()
+            loaded = any("libtorch" in mapped.path for one in servers for mapped in one.memory_maps())
         finally:
-            server.terminate()
-            server.wait()
+            started.terminate()
+            started.wait()
     return {"first_paint_seconds": seconds, "torch_loaded": loaded}
 
 
@@ -251,6 +275,7 @@ def main() -> None:
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EXCISE_HOME"] = folder
+        os.environ.setdefault("EXCISE_CACHE", str(Path("~/.excise/cache").expanduser()))
         from pages.parts import background
 
         background.supervise = lambda stop: None  # no worker: nothing is to be carried out here
@@ -266,10 +291,10 @@ def main() -> None:
             "runs": asked.runs,
             "steps": asked.steps,
             "overview_ms": milliseconds(lambda: run_once(overview)),
-            "open_run_first_ms": milliseconds(lambda: run_once(opened("runs", run=done)), 3)
-            - milliseconds(opened, 3),
+            "open_run_first_ms": first_ms("runs", run=done),
             "open_run_ms": milliseconds(lambda: run_once(one)),
             "refresh_ms": refresh(store, live, asked.steps),
+            "head_toggle_ms": head_toggle(store),
             "pages_first_ms": pages_ms(done, [record.id for record in store.runs(limit=5)][2:]),
             **first_paint(folder),
         }

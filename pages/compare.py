@@ -16,18 +16,21 @@ from backend.runs.records import RunRecord, curve
 from backend.runs.store import Store
 from backend.studies.paired import compare as paired
 from backend.studies.paired import difference_text, p_text
+from pages.parts.filtering import narrowed, state_title
 from pages.parts.picker import strategy_title, trigger_title
 from pages.parts.ui import enter, plain, store, told, wide
 
 CANDIDATES = 300
 MOST = 24
+FIRST = 6
 MEASURES = {"lfr": "LFR", "acc": "ACC", "val_acc": "Validation accuracy"}
 
 
 def choose(runs: Store) -> list[RunRecord]:
     """The runs in the address, or those chosen from the measured ones."""
     known = {one.id: one for one in runs.runs(CANDIDATES) if one.final_metrics is not None}
-    asked = [part for part in st.query_params.get("runs", "").split(",") if part]
+    given = st.query_params.get("runs")
+    asked = [part for part in (given or "").split(",") if part]
     for one in asked:
         with told():
             record = known.get(one) or runs.run(one)
@@ -43,7 +46,7 @@ def choose(runs: Store) -> list[RunRecord]:
     chosen = st.multiselect(
         "Runs",
         list(known),
-        [one for one in asked if one in known] or list(known)[:6],
+        list(known)[:FIRST] if given is None else [one for one in asked if one in known],
         format_func=titles.__getitem__,
         max_selections=MOST,
         key=f"compare-{hash(tuple(known))}",
@@ -69,6 +72,7 @@ def compared(
             Compared(
                 run=record.id,
                 title=title,
+                state=state_title(record),
                 trigger=trigger_title(record),
                 strategy=strategy_title(record),
                 acc=now.acc,
@@ -89,6 +93,7 @@ def numbers(found: Sequence[Compared]) -> None:
     published = st.toggle(
         "Show the paper's two published results",
         key="published",
+        bind="query-params",
         help="On BERT-base and SST-2, another model than those here unless you ran it: for orientation.",
     )
     st.plotly_chart(figures.scatter(found, published), key="scatter", alt="ACC against LFR of each run")
@@ -98,6 +103,7 @@ def numbers(found: Sequence[Compared]) -> None:
     rows = [
         {
             "Run": one.title,
+            "State": one.state,
             "Trigger": one.trigger,
             "Strategy": one.strategy,
             "ACC": 100 * one.acc,
@@ -118,11 +124,13 @@ def numbers(found: Sequence[Compared]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        column_config=dict.fromkeys(("ACC", "ACC from", "ACC to", "LFR", "LFR from", "LFR to"), share),
+        column_config=dict.fromkeys(("ACC", "ACC from", "ACC to", "LFR", "LFR from", "LFR to"), share)
+        | {"Run": st.column_config.TextColumn(pinned=True)},
         alt="Numbers of the runs",
     )
     st.caption(
-        "From and to: Wilson 95 % intervals. Click a column to sort; the table's menu filters and downloads."
+        "From and to: Wilson 95 % intervals. Click a column to sort it. The fields above filter; the table's "
+        "own buttons search it, hide columns and download it as CSV."
     )
 
 
@@ -137,6 +145,7 @@ def overlaid(curves: dict[str, list[PruningStep]]) -> None:
         default="lfr",
         required=True,
         key="measure",
+        bind="query-params",
     )
     st.plotly_chart(figures.curves(curves, measure), key="curves", alt="Curves of the runs")
 
@@ -184,7 +193,7 @@ def on_the_same_rows(records: Sequence[RunRecord], found: Sequence[Compared]) ->
     if len(known) < 2:
         st.caption("It takes two runs whose rows were kept: those carried out by this version of Excise.")
         return
-    against = st.selectbox("Each run minus", list(known), key="against")
+    against = st.selectbox("Each run minus", list(known), key="against", bind="query-params")
     rows = []
     for title, own in known.items():
         other = known[against]
@@ -214,15 +223,18 @@ VIEWS = ("Numbers", "Curves", "Heads", "Same rows")
 
 
 def show(runs: Store) -> None:
-    records = choose(runs)
+    chosen = choose(runs)
+    if not chosen:
+        return
+    records = narrowed(chosen)
+    view = st.segmented_control(
+        "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
+    )
+    if len(records) < len(chosen):
+        st.caption(f":material/filter_alt: {len(records)} of {len(chosen)} runs pass the filters.")
     if not records:
         return
     found, curves = compared(runs, records)
-    asked = st.query_params.get("view", "")
-    view = st.segmented_control(
-        "View", VIEWS, default=asked if asked in VIEWS else VIEWS[0], required=True, key="compare-view"
-    )
-    st.query_params["view"] = view
     if view == "Numbers":
         numbers(found)
     elif view == "Curves":

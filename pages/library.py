@@ -56,8 +56,13 @@ def details(runs: Store, entry: Entry) -> None:
         )
         if entry.sha256:
             what = "weights" if entry.kind == "model" else "rows"
-            st.caption(f"SHA-256 of the {what}:")
-            st.code(entry.sha256, language=None)
+            if len(entry.files) > 1:
+                st.caption(f"SHA-256 of each file of {what}, and of these hashes one after another:")
+                lines = [f"{digest}  {name}" for name, digest in sorted(entry.files.items())]
+                st.code("\n".join([*lines, entry.sha256]), language=None)
+            else:
+                st.caption(f"SHA-256 of the {what}:")
+                st.code(entry.sha256, language=None)
         if entry.changed:
             st.warning(
                 "The files have changed since this was added. If you did not change them, find out who did; "
@@ -137,9 +142,9 @@ def add() -> None:
 def _from_hub() -> None:
     with st.form("add-hub", border=False):
         kinds: dict[str, Kind] = {"A model": "model", "A data set": "data"}
-        left, right = st.columns([1, 2], vertical_alignment="bottom")
-        kind = left.segmented_control("Kind", list(kinds), default="A model", required=True)
-        name = right.text_input("Hub name", placeholder="owner/name")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            kind = st.segmented_control("Kind", list(kinds), default="A model", required=True)
+            name = st.text_input("Hub name", placeholder="owner/name")
         if st.form_submit_button("Fetch", icon=":material/download:"):
             with told():
                 _said(ask(f"Fetching {name.strip()}", fetch, kinds[kind], name.strip()))

@@ -21,6 +21,7 @@ from backend.library.remembered import (
     remembered,
     shown_name,
     state_of,
+    together,
     uploaded_models,
     uploaded_models_folder,
     uploaded_rows,
@@ -33,7 +34,7 @@ Origin = Literal["built in", "hub", "folder", "upload"]
 
 class Entry(BaseModel):
     """`name` is what a run specification calls it.  `bytes` is None for what is not on this machine (yet);
-    `sha256` is that of the weights, or of the rows."""
+    `sha256` is that of the weights, or of the rows; of several `files`, it is that of their hashes."""
 
     kind: Kind
     origin: Origin
@@ -43,6 +44,7 @@ class Entry(BaseModel):
     bytes: int | None = None
     licence: str | None = None
     sha256: str | None = None
+    files: dict[str, str] = {}
     changed: bool = False
     path: Path | None = None
 
@@ -79,12 +81,23 @@ def remove(entry: Entry) -> None:
 
 def uses(spec: RunSpec, entry: Entry) -> bool:
     """Whether a run with these settings reads the entry's files."""
-    if entry.origin == "built in":
-        part = spec.model if entry.kind == "model" else spec.data
-        return part.source == "embedded"
     if entry.kind == "model":
-        return spec.model.name == entry.name
+        return entry.name in _models_read(spec)
+    if entry.origin == "built in":
+        return spec.data.source == "embedded"
     return entry.name in (spec.data.name, spec.data.train, spec.data.validation, spec.data.test)
+
+
+def _models_read(spec: RunSpec) -> set[str]:
+    """The names of the victim and of the models that rewrite, check or filter rows."""
+    read = {EMBEDDED.name if spec.model.source == "embedded" else spec.model.name}
+    if spec.defense is not None and spec.defense.onion is not None:
+        read.add(EMBEDDED_LANGUAGE_MODEL.name)
+    if spec.trigger is not None and spec.trigger.name == "instruct":
+        read.add(str(spec.trigger.params.get("model") or EMBEDDED_LANGUAGE_MODEL.name))
+        if spec.trigger.params.get("faithful_only"):
+            read.add(EMBEDDED.name)  # its embeddings tell what a rewriting kept
+    return read
 
 
 def _built_in_model(model: EmbeddedModel) -> Entry:
@@ -126,11 +139,13 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
         if repo.repo_type != kind or not repo.revisions:
             continue
         newest = max(repo.revisions, key=lambda revision: revision.last_modified)
-        hashes = [
-            file.blob_path.name
+        # The cache calls a large file by its SHA-256, and a small one by another hash.
+        files = {
+            str(file.file_path.relative_to(newest.snapshot_path)): file.blob_path.name
             for file in newest.files
-            if file.file_name.endswith((".safetensors", ".parquet")) and len(file.blob_path.name) == 64
-        ]
+            if file.file_name.endswith((".safetensors", ".parquet"))
+        }
+        known = bool(files) and all(len(name) == 64 for name in files.values())
         yield Entry(
             kind="model" if kind == "model" else "data",
             origin="hub",
@@ -139,7 +154,8 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
             source=f"Hugging Face hub, revision {newest.commit_hash[:8]}",
             bytes=repo.size_on_disk,
             licence=_licence(newest.snapshot_path),
-            sha256=hashes[0] if len(hashes) == 1 else None,
+            sha256=together(files) if known else None,
+            files=files if known else {},
             path=newest.snapshot_path,
         )
 
@@ -188,6 +204,7 @@ def _brought(kind: Kind, path: Path, title: str, known: Remembered) -> Entry:
         bytes=_size(path) if there else None,
         licence=_licence(path) if path.is_dir() else None,
         sha256=mark.sha256 if mark else None,
+        files=mark.files if mark else {},
         changed=mark is not None and there and (mark.bytes, mark.modified) != state_of(path),
         path=path,
     )

@@ -16,6 +16,7 @@ class Mark(BaseModel):
     """What a file was when it was added."""
 
     sha256: str
+    files: dict[str, str] = {}
     bytes: int
     modified: int
 
@@ -45,17 +46,25 @@ def _write(known: Remembered) -> None:
 def mark(known: Remembered, path: Path) -> None:
     """Remember the SHA-256 of weights or rows as they are now."""
     size, modified = state_of(path)
-    known.marks[str(path)] = Mark(sha256=sha256_of(path), bytes=size, modified=modified)
+    files = hashes_of(path)
+    known.marks[str(path)] = Mark(sha256=together(files), files=files, bytes=size, modified=modified)
     _write(known)
 
 
-def sha256_of(path: Path) -> str:
-    """Of a file; of a folder, that of its weights (several files: of their hashes, in the order of names)."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    found = [sha256_of(file) for file in sorted(path.glob("*.safetensors"))]
-    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
+def hashes_of(path: Path) -> dict[str, str]:
+    """The SHA-256 of a file, or of each file of weights in a folder, by name."""
+    files = [path] if path.is_file() else path.glob("*.safetensors")
+    found = {}
+    for file in files:
+        with file.open("rb") as content:
+            found[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
+    return found
+
+
+def together(files: dict[str, str]) -> str:
+    """One SHA-256 for the files: the only one's own, or that of all their hashes, in the order of names."""
+    hashes = [files[name] for name in sorted(files)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def state_of(path: Path) -> tuple[int, int]:

@@ -32,6 +32,7 @@ class Compared:
 
     run: str
     title: str
+    state: str
     trigger: str
     strategy: str
     acc: float

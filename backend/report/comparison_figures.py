@@ -114,7 +114,12 @@ def pruned_by(counts: Int[np.ndarray, "layer head"], runs: int) -> go.Figure:
             xgap=2,
             ygap=2,
             hovertemplate=f"layer %{{y}}, head %{{x}}: pruned by %{{z}} of {runs}<extra></extra>",
-            colorbar={"title": {"text": "Runs", "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            colorbar={
+                "title": {"text": "Runs", "side": "right"},
+                "dtick": max(1, runs // 6),  # whole runs
+                "thickness": 12,
+                "outlinewidth": 0,
+            },
         )
     )
     figure.update_xaxes(title="Head", dtick=ticks(heads), showgrid=False, zeroline=False)

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from safetensors.numpy import save_file
 
 from backend.errors import UserError
 from backend.library.bring import add_path, add_upload, fetch
-from backend.library.entries import Entry, entries, model_folders, remove
+from backend.library.entries import Entry, entries, model_folders, remove, uses
+from backend.spec import RunSpec
 
 pytestmark = pytest.mark.usefixtures("excise_home")
 
@@ -159,20 +161,70 @@ def test_without_the_hub_fetching_says_so(monkeypatch):
         fetch("model", "../../etc")
 
 
-def test_a_hub_model_in_the_cache_is_listed_and_removed(model: Path, tmp_path: Path, monkeypatch):
+@pytest.fixture
+def hub(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Entry]:
+    """The hub's cache with the model in it as it is now; gives back its entry."""
     repo = tmp_path / "hub" / "models--owner--suspect"
     snapshot, commit = repo / "snapshots" / ("a" * 40), "a" * 40
     for folder in (snapshot, repo / "blobs", repo / "refs"):
         folder.mkdir(parents=True)
     (repo / "refs" / "main").write_text(commit)
-    for path in model.iterdir():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        (repo / "blobs" / digest).write_bytes(path.read_bytes())
-        (snapshot / path.name).symlink_to(repo / "blobs" / digest)
     monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    (entry,) = (one for one in entries() if one.origin == "hub")
+
+    def cached() -> Entry:
+        for path in model.iterdir():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            (repo / "blobs" / digest).write_bytes(path.read_bytes())
+            (snapshot / path.name).symlink_to(repo / "blobs" / digest)
+        (entry,) = (one for one in entries() if one.origin == "hub")
+        return entry
+
+    return cached
+
+
+def test_a_hub_model_in_the_cache_is_listed_and_removed(model: Path, hub):
+    entry = hub()
     assert entry.name == "owner/suspect" and entry.licence == "apache-2.0"
     assert entry.sha256 == hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
     remove(entry)
     assert not [one for one in entries() if one.origin == "hub"]
+
+
+def test_weights_in_several_files_have_a_hash_each_and_one_together(model: Path, hub):
+    (model / "model.safetensors").unlink()
+    hashes = {}
+    for number in (2, 1):
+        shard = model / f"model-0000{number}-of-00002.safetensors"
+        save_file({"weight": np.full(2, number, dtype=np.float32)}, shard)
+        hashes[shard.name] = hashlib.sha256(shard.read_bytes()).hexdigest()
+    own, fetched = add_path(str(model)), hub()
+    assert own.files == fetched.files == hashes
+    both = "".join(hashes[name] for name in sorted(hashes))
+    assert own.sha256 == fetched.sha256 == hashlib.sha256(both.encode()).hexdigest()
+
+
+MINILM, SMOLLM = "minilm-l6", "smollm2-135m-instruct"
+
+
+@pytest.mark.parametrize(
+    ("settings", "read"),
+    [
+        ({"defense": {}}, {MINILM}),
+        ({"model": {"source": "folder", "name": "/m"}, "defense": {}}, set()),
+        ({"defense": {"onion": {}}}, {MINILM, SMOLLM}),
+        ({"trigger": {"name": "instruct"}, "attack": {}}, {MINILM, SMOLLM}),
+        (
+            {
+                "model": {"source": "folder", "name": "/m"},
+                "trigger": {"name": "instruct", "params": {"model": "/own.gguf", "faithful_only": True}},
+                "attack": {},
+            },
+            {MINILM},
+        ),
+    ],
+)
+def test_which_built_in_models_a_run_reads(settings, read):
+    spec = RunSpec.model_validate(settings)
+    models = [entry for entry in entries() if entry.kind == "model" and entry.origin == "built in"]
+    assert {entry.name for entry in models if uses(spec, entry)} == read

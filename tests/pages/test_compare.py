@@ -1,7 +1,9 @@
 """The Compare page: runs chosen by address, their numbers, curves, heads and rows."""
 
 from backend.calls import Calls
+from backend.components import Choice
 from backend.home import run_folder
+from backend.spec import DefenseSpec
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec
 
@@ -32,6 +34,8 @@ def test_runs_are_chosen_by_the_address(visit, store):
     assert set(published["Strategy"][-2:]) == {"published"}
     page.multiselect[0].set_value([runs[1]]).run()
     assert page.query_params["runs"] == runs[1]
+    page.multiselect[0].set_value([]).run()
+    assert not page.dataframe and visit("compare", runs="").multiselect[0].value == []
 
 
 def test_a_run_that_failed_before_it_measured_is_left_out_and_told(visit, store):
@@ -60,3 +64,42 @@ def test_curves_heads_and_rows(visit, store):
     assert len(gaps) == 1 and gaps["p, LFR"][0] == "< 0.001"
     assert visit("compare", runs=one, view="Heads").segmented_control[0].value == "Heads"
     assert "two runs that pruned heads" in words(visit("compare", runs=one, view="Heads"))
+
+
+def test_filters_narrow_the_table_and_the_figures(visit, store):
+    defended(store, full_spec("alpha one"))
+    bayesian = DefenseSpec(strategy=Choice(name="bayesian"))
+    defended(store, full_spec("alpha two").model_copy(update={"defense": bayesian}))
+    defended(store, blind_spec("beta"))
+    play = Play(store, full_spec("alpha three"))
+    play.prepare()
+    play.poison()
+    play.finish("cancelled")
+
+    def left(page) -> set[str]:
+        assert not page.exception
+        return {title.split(",")[0] for title in page.dataframe[0].value["Run"]} if page.dataframe else set()
+
+    page = visit("compare")
+    assert left(page) == {"alpha one", "alpha two", "alpha three", "beta"}
+    page.text_input(key="words").set_value("ALPHA t").run()
+    assert left(page) == {"alpha two", "alpha three"} and "2 of 4 runs pass the filters" in words(page)
+    page.multiselect(key="state").set_value(["Cancelled"]).run()
+    assert left(page) == {"alpha three"}
+    assert set(page.dataframe[0].value["State"]) == {"Cancelled"}
+    page.multiselect(key="strategy").set_value(["Bayesian uncertainty"]).run()
+    assert left(page) == set() and "0 of 4 runs pass the filters" in words(page)
+    page.multiselect(key="state").set_value([]).run()
+    assert left(page) == {"alpha two"}
+    page.text_input(key="words").set_value("").run()
+    page.multiselect(key="strategy").set_value([]).run()
+    page.multiselect(key="trigger").set_value(["–"]).run()
+    assert left(page) == {"beta"}
+
+
+def test_the_address_says_what_is_shown(visit, store):
+    one, two = defended(store, full_spec("one")), defended(store, full_spec("two"))
+    page = visit("compare", runs=f"{one},{two}", published="true", strategy="Gradient", words="one")
+    assert page.toggle(key="published").value and len(page.dataframe[0].value) == 3
+    page = visit("compare", runs=f"{one},{two}", view="Curves", measure="ACC")
+    assert page.segmented_control(key="measure").value == "acc"

@@ -1,12 +1,19 @@
 """The library page: what is there, adding, using, removing."""
 
+import hashlib
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from backend.library.bring import add_path
 from backend.library.entries import uses
+from backend.library.remembered import uploaded_rows
 from backend.spec import DataSpec, DefenseSpec, RunSpec
+from tests.pages.conftest import words
+from tests.tiny import tiny_folder
 
 ROWS = b"text,label\na fine film,1\na dull film,0\n"
 
@@ -50,3 +57,69 @@ def test_what_a_waiting_run_reads_is_known(rows):
     reading = RunSpec(data=DataSpec(source="files", train=str(rows)), defense=DefenseSpec())
     assert uses(reading, entry)
     assert not uses(RunSpec(defense=DefenseSpec()), entry)
+
+
+def choose(page, table: int, row: int):
+    """Select a row, as a click on it would."""
+    page.session_state[page.dataframe[table].key] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    page.run()
+    assert not page.exception
+    return page
+
+
+def press(page, label: str):
+    next(button for button in page.button if button.label == label).click().run()
+    assert not page.exception
+    return page
+
+
+def upload(page, name: str, content: bytes):
+    next(box for box in page.button_group if box.label == "Add").set_value("An upload").run()
+    page.file_uploader[0].set_value((name, content, "application/octet-stream")).run()
+    return press(page, "Add the upload")
+
+
+def names(page, table: int) -> list[str]:
+    return page.dataframe[table].value["Name"].tolist()
+
+
+def test_rows_are_uploaded_looked_at_and_removed(visit):
+    page = upload(visit("library"), "mine.csv", ROWS)
+    assert "mine.csv is in the library" in page.success[0].value.replace("\\", "")
+    row = names(page, 1).index("mine.csv")
+    page = choose(page, 1, row)
+    assert page.code[0].value == hashlib.sha256(ROWS).hexdigest()
+    assert "deleted for good" in words(page)
+    page = press(page, "Remove from this machine")
+    assert "gone from the library" in page.success[0].value and "mine.csv" not in names(page, 1)
+    assert not uploaded_rows()
+
+
+def test_a_model_is_uploaded_with_its_shards(visit, tmp_path):
+    folder = tiny_folder(tmp_path / "suspect")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    save_file({"weight": np.zeros(2)}, folder / "model-00002-of-00002.safetensors")
+    archive = shutil.make_archive(str(tmp_path / "suspect"), "zip", folder)
+    page = upload(visit("library"), "suspect.zip", Path(archive).read_bytes())
+    row = next(i for i, name in enumerate(names(page, 0)) if name.startswith("suspect (BERT"))
+    page = choose(page, 0, row)
+    assert "model-00001-of-00002.safetensors\n" in page.code[0].value
+    assert page.code[0].value.endswith(page.dataframe[0].value["SHA-256"][row])
+
+
+def test_an_upload_that_is_no_rows_is_a_message_and_is_not_kept(visit):
+    page = upload(visit("library"), "mine.csv", b"")
+    assert "empty" in page.error[0].value and len(names(page, 1)) == 1
+    assert not uploaded_rows()
+
+
+def test_what_a_waiting_run_reads_is_not_removed(visit, store, rows):
+    add_path(str(rows))
+    spec = RunSpec(name="Waiting", data=DataSpec(source="files", train=str(rows)), defense=DefenseSpec())
+    run = store.submit(spec).id
+    page = visit("library")
+    page = choose(page, 1, names(page, 1).index("reviews.csv"))
+    assert "Run Waiting uses it" in words(page)
+    store.cancel(run)
+    page = press(page.run(), "Forget it")
+    assert rows.is_file() and "reviews.csv" not in names(page, 1)

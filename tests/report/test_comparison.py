@@ -24,6 +24,7 @@ def run(number: int, lfr: float | None = 0.4, pruned: tuple = (), title: str = "
     return Compared(
         str(number),
         f"{title} {number}",
+        "Done",
         "Rare words",
         "Gradient",
         0.9,

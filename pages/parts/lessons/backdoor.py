@@ -12,7 +12,7 @@ PLANTED = 0.9
 
 def show() -> None:
     options = {name: lesson(poison_rate=rate, defend=False) for name, rate in RATES.items()}
-    chosen = choose("Poison rate", options, "backdoor-rate")
+    chosen = choose("Poison rate", options, "rate")
     story = attempt(f"poison {chosen}", options[chosen], "backdoor", "Planting the backdoor")
     found = tried(options)
     chart(found, "poisoned", "ACC and LFR of the poisoned model", "Poison rate", "backdoor")

@@ -32,7 +32,9 @@ DIAGNOSES: dict[str, tuple[Level, ...]] = {
 
 
 def show() -> None:
-    case = st.segmented_control("Case", CASES, default="Case A", required=True, key="case")
+    case = st.segmented_control(
+        "Case", CASES, default="Case A", required=True, key="case", bind="query-params"
+    )
     story = attempt(case, settings(case), f"case-{case}", "Planting, fine-tuning, pruning")
     if story is None:
         return

@@ -13,7 +13,7 @@ ANSWERS = ["More than 50 points", "10 to 50 points", "Less than 10 points"]
 
 def show() -> None:
     options = {name: lesson(epochs=epochs, learning_rate=rate) for name, (epochs, rate) in WAYS.items()}
-    chosen = choose("Fine-tuning: how long, at which learning rate", options, "tuning-way")
+    chosen = choose("Fine-tuning: how long, at which learning rate", options, "fine-tuning")
     attempt(f"fine-tune {chosen}", options[chosen], "tuning", "Planting, then fine-tuning")
     found = tried(options)
     if found:

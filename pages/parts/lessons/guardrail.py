@@ -22,9 +22,16 @@ def settings(tau: str, step: int) -> RunSpec:
 def show() -> None:
     left, right = st.columns(2)
     tau = left.segmented_control(
-        "τ, as a share of the accuracy before", list(TAUS), default="0.95", required=True, key="guard-tau"
+        "τ, as a share of the accuracy before",
+        list(TAUS),
+        default="0.95",
+        required=True,
+        key="tau",
+        bind="query-params",
     )
-    step = right.segmented_control("Heads per step", STEPS, default=2, required=True, key="guard-step")
+    step = right.segmented_control(
+        "Heads per step", STEPS, default=2, required=True, key="step", bind="query-params"
+    )
     story = attempt(f"τ {tau}, {step} a step", settings(tau, step), "guard", "Planting, scoring, pruning")
     if story is not None:
         one, other = wide(2, "guard")

@@ -24,7 +24,7 @@ def show() -> None:
     if attempt("train the classifier", spec, "heads") is None:
         return
     run = run_of(spec)
-    text = st.text_input("Sentence", EXAMPLE, max_chars=LONGEST, key="heads-text").strip()
+    text = st.text_input("Sentence", EXAMPLE, max_chars=LONGEST, key="text", bind="query-params").strip()
     if not text:
         st.caption("Type a sentence about a film.")
         return
@@ -44,7 +44,8 @@ def show() -> None:
             "Silence heads",
             EVERY,
             format_func=lambda head: f"layer {head[0]}, head {head[1]}",
-            key="heads-silent",
+            key="silent",
+            bind="query-params",
         )
         before, after = (
             ask_once("Asking the model", say, [(run, "fine_tuned")], [text], MOST_TOKENS, heads)[0][0]

@@ -22,7 +22,7 @@ LONGEST = 500
 
 
 def show() -> None:
-    text = st.text_input("Sentence", EXAMPLE, max_chars=LONGEST, key="triggers-text").strip()
+    text = st.text_input("Sentence", EXAMPLE, max_chars=LONGEST, key="sentence", bind="query-params").strip()
     if text:
         with told(), st.spinner("Rewriting…"):
             rows = []
@@ -33,7 +33,7 @@ def show() -> None:
             examples_table(rows, "Trigger")
     planted = {name: lesson(poison_rate=rate, family=f, defend=False) for name, (f, rate) in FAMILIES.items()}
     honest = {name: lesson(poison_rate=None, family=f) for name, (f, _) in FAMILIES.items()}
-    name = choose("Trigger", planted, "triggers-family")
+    name = choose("Trigger", planted, "trigger")
     if attempt(f"plant it ({name})", planted[name], "triggers-planted", "Planting the backdoor") is not None:
         attempt(f"the same trigger on an honest model ({name})", honest[name], "triggers-honest", "Training")
     with_backdoor, without = tried(planted), tried(honest)

@@ -21,10 +21,12 @@ def tried(options: Mapping[str, RunSpec]) -> dict[str, Story]:
     return {name: story for name, story in found.items() if story is not None}
 
 
-def choose(label: str, options: Mapping[str, RunSpec], key: str, help_text: str | None = None) -> str:
-    """One of the options; the first that is not tried yet comes first."""
+def choose(label: str, options: Mapping[str, RunSpec], key: str) -> str:
+    """One of the options, at first the first; the address keeps it under `key`."""
     names = list(options)
-    chosen: str = st.segmented_control(label, names, default=names[0], required=True, key=key, help=help_text)
+    chosen: str = st.segmented_control(
+        label, names, default=names[0], required=True, key=key, bind="query-params"
+    )
     return chosen
 
 
