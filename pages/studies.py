@@ -7,7 +7,7 @@ import yaml
 
 from backend.report.numbers import age, count
 from backend.runs.store import Store
-from backend.studies import figures, records, results
+from backend.studies import exports, figures, records, results
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.records import StudyRecord
 from backend.studies.spec import StudySpec, cells, read_study
@@ -162,10 +162,10 @@ def actions(runs: Store, record: StudyRecord) -> None:
 
 def downloads(record: StudyRecord) -> None:
     writers: dict[str, tuple[str, Callable[[StudyRecord], str]]] = {
-        "CSV, a line a run": ("csv", results.as_csv),
-        "Markdown": ("md", results.as_markdown),
-        "LaTeX": ("tex", results.as_latex),
-        "JSON": ("json", results.as_json_text),
+        "CSV, a line a run": ("csv", exports.as_csv),
+        "Markdown": ("md", exports.as_markdown),
+        "LaTeX": ("tex", exports.as_latex),
+        "JSON": ("json", exports.as_json_text),
     }
     with st.container(horizontal=True):
         for label, (ending, write) in writers.items():

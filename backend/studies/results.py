@@ -1,17 +1,12 @@
-"""What a study found: a row for each victim and defense, over its seeds, and as files."""
+"""What a study found: a row for each victim and defense, over its seeds."""
 
-import csv
-import io
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backend.errors import UserError
 from backend.events import Head, HeadScores, Metrics
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
@@ -103,7 +98,7 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
     seeds = list(dict.fromkeys(record.study.seeds))
     runs = {seed: record.runs.get((victim, defense, seed)) for seed in seeds}
     done = {seed: run for seed, run in runs.items() if run is not None and run.state == "done"}
-    floors = {seed: _floor(record, victim, seed) for seed in done}
+    floors = {seed: floor_of(record, victim, seed) for seed in done}
 
     def over(read: Callable[[Metrics], float | None], model: str | None = None) -> Figure | None:
         return figure([_read(run, read, model) for run in done.values()])
@@ -144,7 +139,7 @@ def _read(run: RunRecord, read: Callable[[Metrics], float | None], model: str | 
     return None if metrics is None else read(metrics)
 
 
-def _floor(record: StudyRecord, victim: str, seed: int) -> float | None:
+def floor_of(record: StudyRecord, victim: str, seed: int) -> float | None:
     """LFR of the never-poisoned model on the victim's triggered rows, of the same seed."""
     for defense, settings in record.study.defenses.items():
         run = record.runs.get((victim, defense, seed))
@@ -189,115 +184,20 @@ def table(found: Sequence[Row]) -> list[dict[str, str]]:
     ]
 
 
-def as_json(record: StudyRecord) -> dict[str, Any]:
-    """Everything: every cell with its run, every row with its figures."""
-    cells = []
+def not_done(record: StudyRecord) -> list[str]:
+    """A line for each run that failed, with the reason, and one for how many were not carried out yet."""
+    found = []
     for victim, defense, seed in record.places:
         run = record.runs.get((victim, defense, seed))
-        metrics = run.final_metrics if run else None
-        cells.append(
-            {
-                "victim": victim,
-                "defense": defense,
-                "seed": seed,
-                "run": run.id if run else None,
-                "state": run.state if run else "waiting",
-                "error": run.summary.error if run and run.summary else None,
-                "metrics": metrics.model_dump(mode="json") if metrics else None,
-                "pruned_heads": run.summary.pruned_heads if run and run.summary else [],
-                "seconds": run.seconds if run else None,
-            }
-        )
-    return {
-        "study": record.id,
-        "name": record.study.name,
-        "question": record.study.question,
-        "states": record.states(),
-        "cells": cells,
-        "rows": [asdict(row) for row in rows(record)],
-    }
+        if run is not None and run.state == "failed":
+            found.append(f"{victim} · {defense}, seed {seed} failed: {reason(run)}")
+    open_states = {state: n for state, n in record.states().items() if state not in ("done", "failed")}
+    if open_states:
+        said = ", ".join(f"{number} {state}" for state, number in open_states.items())
+        found.append(f"Runs without a result yet: {said}.")
+    return found
 
 
-def as_csv(record: StudyRecord) -> str:
-    """One line a run, numbers as shares."""
-    out = io.StringIO()
-    fields = ("acc", "lfr", "clean_flip_rate", "test_rows", "triggered_rows")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["victim", "defense", "seed", "run", "state", *fields, "pruned_heads", "seconds", "error"]
-    )
-    for cell in as_json(record)["cells"]:
-        metrics = cell["metrics"] or {}
-        numbers = [metrics.get(name) for name in fields]
-        names = [cell[name] for name in ("victim", "defense", "seed", "run", "state")]
-        writer.writerow([*names, *numbers, len(cell["pruned_heads"]), cell["seconds"], cell["error"]])
-    return out.getvalue()
-
-
-def as_markdown(record: StudyRecord) -> str:
-    """The table as Markdown, in percent."""
-    found = table(rows(record))
-    lines = [list(found[0]), ["---"] * len(found[0]), *(list(row.values()) for row in found)]
-    return "\n".join("| " + " | ".join(map(_markdown, line)) + " |" for line in lines)
-
-
-def _markdown(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def as_latex(record: StudyRecord) -> str:
-    """The table for LaTeX with booktabs, in percent."""
-    found = table(rows(record))
-    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (found[0], *(r.values() for r in found))]
-    head, *body = lines
-    columns = "ll" + "r" * (len(found[0]) - 2)
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            head,
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
-    )
-
-
-def exporter(path: Path) -> Callable[[StudyRecord], None]:
-    """What writes a file of that name; raises UserError for an unknown ending or a place that cannot be
-    written."""
-    writers = {".csv": as_csv, ".tex": as_latex, ".md": as_markdown, ".json": as_json_text}
-    as_text = writers.get(path.suffix.lower())
-    if as_text is None:
-        raise UserError(f"A study is exported as {', '.join(writers)}; {path.name!r} is none of these.")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"{path} cannot be written: give a file in a folder that exists.")
-
-    def write(record: StudyRecord) -> None:
-        try:
-            path.write_text(as_text(record), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror}).") from error
-
-    return write
-
-
-def as_json_text(record: StudyRecord) -> str:
-    """`as_json` as text."""
-    return json.dumps(as_json(record), indent=1, ensure_ascii=False) + "\n"
-
-
-LATEX = {mark: "\\" + mark for mark in "&%$#_{}"} | {
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "\n": " ",
-    "\\": r"\textbackslash{}",
-    "±": r"$\pm$",
-    "–": "--",
-    "τ": r"$\tau$",
-}
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(mark, mark) for mark in text)
+def reason(run: RunRecord) -> str:
+    """Why a run failed, in one line; empty where it says none."""
+    return " ".join((run.summary.error or "").split()) if run.summary else ""
