@@ -15,6 +15,7 @@ from backend.studies.records import StudyRecord
 from backend.studies.results import Figure, HeadsOf, Row
 from backend.studies.spec import Place
 
+MOST_NUMBERED = 150
 # Okabe and Ito's colours, and a symbol each: no state is told by colour alone.
 STATE_MARKS = {
     "done": ("Done", "#009E73", "square"),
@@ -81,32 +82,45 @@ def _note(record: StudyRecord, place: Place) -> str:
 
 
 def pruned_heads(found: Sequence[HeadsOf], across: int = 4) -> go.Figure:
-    """A small grid for each defense, the pruned heads dark: which heads go is seen side by side."""
+    """A small grid for each defense, the pruned heads coloured, with their place in the order: which heads
+    go, and when, is seen side by side."""
     down = -(-len(found) // across)
-    titles = [f"{html.escape(one.defense)}: {len(one.pruned)}" for one in found]
+    titles = [_heads_title(one) for one in found]
     figure = make_subplots(down, across, subplot_titles=titles, vertical_spacing=0.25 / max(down, 2))
     for place, one in enumerate(found):
-        gone = [
-            [int((layer, head) in one.pruned) for head in range(one.heads)] for layer in range(one.layers)
-        ]
-        figure.add_heatmap(
-            z=gone,
-            zmin=0,
-            zmax=1,
-            colorscale=[[0, "rgba(138,146,154,0.25)"], [1, "#D55E00"]],
-            showscale=False,
-            xgap=1,
-            ygap=1,
-            hovertemplate="layer %{y}, head %{x}<extra></extra>",
-            row=place // across + 1,
-            col=place % across + 1,
-        )
+        figure.add_trace(_heads_map(one), row=place // across + 1, col=place % across + 1)
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_annotations(font_size=12)
-    title = "Heads that each defense pruned (layers upwards, number of heads behind the name)"
+    title = "Heads that each defense pruned (coloured), and their place in line; layers upwards"
     finish(figure, title, 110 + 150 * down)
     return figure.update_layout(margin={"t": 80})
+
+
+def _heads_map(one: HeadsOf) -> go.Heatmap:
+    place_of = {head: number for number, head in enumerate(one.order, start=1)}
+    grid = [[(layer, head) for head in range(one.heads)] for layer in range(one.layers)]
+    return go.Heatmap(
+        z=[[int(head in one.pruned) for head in line] for line in grid],
+        text=[[str(place_of.get(head, "–")) for head in line] for line in grid],
+        texttemplate="%{text}" if one.layers * one.heads <= MOST_NUMBERED else None,
+        textfont={"size": 9},
+        zmin=0,
+        zmax=1,
+        colorscale=[[0, "rgba(138,146,154,0.25)"], [1, "#D55E00"]],
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        hovertemplate="layer %{y}, head %{x}: number %{text} in line<extra></extra>",
+    )
+
+
+def _heads_title(one: HeadsOf) -> str:
+    title = f"{html.escape(one.defense)}: {len(one.pruned)}"
+    layers = len(one.layers_gone)
+    said = [f"{layers} whole layer{'s' if layers > 1 else ''}"] if layers else []
+    said += ["order by rounding alone"] if one.tied else []
+    return f"{title}<br><b>{', '.join(said)}</b>" if said else title
 
 
 def study_scatter(rows: Sequence[Row]) -> go.Figure:

@@ -1,6 +1,7 @@
 """What a study found: a row for each victim and defense, over its seeds."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from backend.runs.store import Store
 from backend.studies.records import StudyRecord
 
 REFERENCE = "reference"
+ROUNDING = 1e-5
+"""Relative differences of scores below this are those of float32 sums."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,21 @@ class Row:
 
 @dataclass(frozen=True)
 class HeadsOf:
-    """The heads that one defense pruned, on a grid of `layers` × `heads`."""
+    """The heads that one defense pruned, on a grid of `layers` × `heads`, and the order in which they
+    were to go.  `tied`: all heads score alike up to float32 rounding."""
 
     defense: str
     layers: int
     heads: int
     pruned: list[Head]
+    order: list[Head]
+    tied: bool
+
+    @property
+    def layers_gone(self) -> list[int]:
+        """Those whose every head was pruned."""
+        gone = Counter(layer for layer, _ in self.pruned)
+        return [layer for layer in range(self.layers) if gone[layer] == self.heads]
 
 
 def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[HeadsOf]:
@@ -68,8 +80,28 @@ def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[
         scores = [event for _, event in store.events(run.id, types=["head_scores"])]
         if scores and isinstance(scores[-1], HeadScores):
             grid = scores[-1]
-            found.append(HeadsOf(defense, grid.layers, grid.heads, run.summary.pruned_heads))
+            pruned = run.summary.pruned_heads
+            found.append(HeadsOf(defense, grid.layers, grid.heads, pruned, grid.order, _tied(grid)))
     return found
+
+
+def _tied(grid: HeadScores) -> bool:
+    scores = np.array([score for line in grid.scores for score in line if score is not None])
+    return len(scores) > 1 and bool(np.ptp(scores) <= ROUNDING * np.abs(scores).max())
+
+
+def whole_layers(found: Sequence[HeadsOf]) -> list[str]:
+    """A sentence for each defense that removed whole layers, or whose order rounding decided."""
+    said = []
+    for one in found:
+        layers = ", ".join(map(str, one.layers_gone))
+        gone = f"removed every head of layer {layers}" if one.layers_gone else ""
+        if one.tied:
+            alike = "scores all heads alike but for rounding, which alone decides the order"
+            gone = f"{alike}; it {gone}" if gone else alike
+        if gone:
+            said.append(f"{one.defense} {gone}.")
+    return said
 
 
 def figure(values: Sequence[float | None], least: float = 0.0) -> Figure | None:

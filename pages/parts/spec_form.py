@@ -169,6 +169,11 @@ def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
 def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
     """Name and parameters of a trigger."""
     component = component_select("Trigger", triggers.COMPONENTS, f"{key}-name", value)
+    return trigger_settings(component, key, value)
+
+
+def trigger_settings(component: Component, key: str, value: TriggerSpec | None) -> dict[str, Any]:
+    """Variant and parameters of one trigger, with its name."""
     variant = variant_select(component, f"{key}-{component.name}-variant", value)
     chosen = value.params if value and value.name == component.name else {}
     fields = component.params.model_fields
