@@ -48,6 +48,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or how 
 
 EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130}
 TERMINATED = 143
+WIDE = 200  # columns of a terminal that a study's whole table takes
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -299,7 +300,9 @@ def study(
     if as_json:
         _print_json(exports.as_json(record))
     else:
-        out.print(terminal.texts_table(record.study.name, results.table(results.rows(record))))
+        found = results.rows(record)
+        rows = results.table(found) if out.width >= WIDE else results.short_table(found)
+        out.print(terminal.texts_table(record.study.name, rows))
         for line in results.not_done(record):
             out.print(line, markup=False, highlight=False)
     if write is not None:

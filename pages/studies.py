@@ -74,13 +74,12 @@ def show(runs: Store, study: str, was_over: bool) -> None:
             return
         state_grid(runs, record)
         found = results.rows(record)
-        problems = list(dict.fromkeys(problem for row in found for problem in row.problems))
+        problems = [line for line in results.not_done(record) if line.startswith("Failed")]
         for problem in problems[:3]:
             st.error(plain(problem), icon=":material/error:")
         if len(problems) > 3:
-            st.caption(
-                f"{count(len(problems) - 3, 'other message')}: choose the failed runs above to read them."
-            )
+            others = count(len(problems) - 3, "other message")
+            st.caption(f"{others}: choose the failed runs above to read them.")
         st.markdown("**Results** in percent, mean ± standard deviation over the seeds that are done")
         st.dataframe(results.table(found), hide_index=True, alt="Results of the study")
         st.caption(

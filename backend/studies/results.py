@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Row:
 @dataclass(frozen=True)
 class HeadsOf:
     """The heads that one defense pruned, on a grid of `layers` × `heads`, and the order in which they
-    were to go.  `tied`: all heads score alike up to float32 rounding."""
+    were to go (empty if they went all at once).  `tied`: all heads score alike up to float32 rounding."""
 
     defense: str
     layers: int
@@ -65,9 +66,17 @@ class HeadsOf:
 
     @property
     def layers_gone(self) -> list[int]:
-        """Those whose every head was pruned."""
+        """Those that lost every head but the last, which pruning always leaves."""
         gone = Counter(layer for layer, _ in self.pruned)
-        return [layer for layer in range(self.layers) if gone[layer] == self.heads]
+        return [layer for layer in range(self.layers) if gone[layer] >= max(self.heads - 1, 1)]
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether the order takes layer after layer, each in one piece."""
+        if not self.order:
+            return False
+        turns = sum(one[0] != other[0] for one, other in pairwise(self.order))
+        return turns == len({layer for layer, _ in self.order}) - 1
 
 
 def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[HeadsOf]:
@@ -81,7 +90,8 @@ def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[
         if scores and isinstance(scores[-1], HeadScores):
             grid = scores[-1]
             pruned = run.summary.pruned_heads
-            found.append(HeadsOf(defense, grid.layers, grid.heads, pruned, grid.order, _tied(grid)))
+            order = grid.order if grid.guardrail != "none" else []
+            found.append(HeadsOf(defense, grid.layers, grid.heads, pruned, order, _tied(grid)))
     return found
 
 
@@ -90,17 +100,27 @@ def _tied(grid: HeadScores) -> bool:
     return len(scores) > 1 and bool(np.ptp(scores) <= ROUNDING * np.abs(scores).max())
 
 
-def whole_layers(found: Sequence[HeadsOf]) -> list[str]:
-    """A sentence for each defense that removed whole layers, or whose order rounding decided."""
+def in_words(one: HeadsOf) -> str:
+    """How many heads went, and how."""
+    said = [f"{len(one.pruned)} heads"]
+    said += [] if one.order else ["all at once"]
+    said += ["layer by layer"] if one.by_layer else []
+    said += ["in an order that rounding decides"] if one.tied else []
+    return ", ".join(said)
+
+
+def remarks(found: Sequence[HeadsOf]) -> list[str]:
+    """A sentence for each defense whose order rounding decides, or that goes layer by layer."""
     said = []
     for one in found:
-        layers = ", ".join(map(str, one.layers_gone))
-        gone = f"removed every head of layer {layers}" if one.layers_gone else ""
+        gone = f" It emptied {len(one.layers_gone)} of {one.layers} layers but for the head that each keeps."
+        gone = gone if one.layers_gone else ""
         if one.tied:
-            alike = "scores all heads alike but for rounding, which alone decides the order"
-            gone = f"{alike}; it {gone}" if gone else alike
-        if gone:
-            said.append(f"{one.defense} {gone}.")
+            went = "whole layers go" if one.by_layer else "heads go"
+            alike = "all heads score alike but for rounding"
+            said.append(f"{one.defense}: {alike}, so {went} in an order that rounding decides.{gone}")
+        elif one.by_layer:
+            said.append(f"{one.defense}: heads go layer by layer.{gone}")
     return said
 
 
@@ -202,30 +222,52 @@ def cell_text(found: Figure | None) -> str:
     return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f} ({low:.0f} to {high:.0f})"
 
 
+SHORT = ("ACC", "LFR", "Excess LFR")
+
+
+def short_table(found: Sequence[Row]) -> list[dict[str, str]]:
+    """The columns that matter most, without intervals: for a narrow terminal."""
+    return [
+        {"Victim": row.victim, "Defense": row.defense}
+        | {title: cell_text(COLUMNS[title](row)).partition(" (")[0] for title in SHORT}
+        | {"Heads": _heads(row), "Seeds": _seeds(row)}
+        for row in found
+    ]
+
+
+def _heads(row: Row) -> str:
+    return "–" if row.heads is None else f"{row.heads:.1f}"
+
+
+def _seeds(row: Row) -> str:
+    return f"{row.states.get('done', 0)} of {sum(row.states.values())}"
+
+
 def table(found: Sequence[Row]) -> list[dict[str, str]]:
     """A row of text for each row, in percent."""
     return [
         {"Victim": row.victim, "Defense": row.defense}
         | {title: cell_text(read(row)) for title, read in COLUMNS.items()}
         | {
-            "Heads": "–" if row.heads is None else f"{row.heads:.1f}",
+            "Heads": _heads(row),
             "Seconds": "–" if row.seconds is None else f"{row.seconds:.0f}",
-            "Seeds done": f"{row.states.get('done', 0)} of {sum(row.states.values())}",
+            "Seeds done": _seeds(row),
         }
         for row in found
     ]
 
 
 def not_done(record: StudyRecord) -> list[str]:
-    """A line for each run that failed, with the reason, and one for how many were not carried out yet."""
-    found = []
+    """A line for each reason for which runs failed, and one for how many were not carried out yet."""
+    failed: dict[str, list[str]] = {}
     for victim, defense, seed in record.places:
         run = record.runs.get((victim, defense, seed))
         if run is not None and run.state == "failed":
-            found.append(f"{victim} · {defense}, seed {seed} failed: {reason(run)}")
-    open_states = {state: n for state, n in record.states().items() if state not in ("done", "failed")}
-    if open_states:
-        said = ", ".join(f"{number} {state}" for state, number in open_states.items())
+            failed.setdefault(reason(run), []).append(f"{victim} · {defense}, seed {seed}")
+    found = [f"Failed: {'; '.join(names)}. {why}" for why, names in failed.items()]
+    waiting = {state: n for state, n in record.states().items() if state not in ("done", "failed")}
+    if waiting:
+        said = ", ".join(f"{number} {state}" for state, number in waiting.items())
         found.append(f"Runs without a result yet: {said}.")
     return found
 

@@ -14,7 +14,7 @@ from backend.studies.records import StudyRecord
 from backend.studies.results import REFERENCE
 from backend.studies.spec import Place
 from pages.parts.actions import start_worker
-from pages.parts.ui import open_run, plain, told
+from pages.parts.ui import open_run, plain, small, told
 
 SHOWN = 6
 WORDS = {
@@ -153,14 +153,22 @@ def beside(record: StudyRecord, victim: str) -> None:
 
 def heads_gone(runs: Store, record: StudyRecord, victim: str) -> None:
     """Which heads each defense of the victim pruned, side by side, for one seed."""
-    if not st.toggle("Compare the heads that went", True, key=f"heads-{record.id}"):
+    if not st.toggle("Compare the heads that went", record.over, key=f"heads-{record.id}-{record.over}"):
         return
     seed = one_of("Seed", list(dict.fromkeys(record.study.seeds)), f"heads-seed-{record.id}")
     found = results.heads_of(runs, record, victim, seed)
     if not found:
         st.caption("No defense of this victim has pruned a head yet.")
         return
-    figure = figures.pruned_heads(found)
-    st.plotly_chart(figure, key=f"heads-figure-{record.id}", alt="Pruned heads by defense")
-    for said in results.whole_layers(found):
+    st.caption(
+        "The darker a head, the earlier it went; its number is its place in line. Layers run upwards from 0."
+    )
+    for start in range(0, len(found), 3):
+        columns = small(3, f"heads-{start}")
+        for column, one in zip(columns, found[start : start + 3], strict=False):
+            with column:
+                st.markdown(f"**{plain(one.defense)}**: {results.in_words(one)}")
+                key = f"heads-{record.id}-{victim}-{seed}-{one.defense}"
+                st.plotly_chart(figures.pruned_heads(one), key=key, alt=f"Heads pruned by {one.defense}")
+    for said in results.remarks(found):
         st.caption(f":material/info: {plain(said)}")

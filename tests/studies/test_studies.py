@@ -12,9 +12,9 @@ import pytest
 from backend.cli import main
 from backend.errors import UserError
 from backend.events import HeadScores, Metrics, RunFinished, RunStarted
-from backend.runs import execution
+from backend.runs import execution, leases
 from backend.runs.store import Store, open_store
-from backend.studies import exports, ready, records, results
+from backend.studies import exports, figures, ready, records, results
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.foreground import carry_out_study
 from backend.studies.spec import StudySpec, cells, laid_over, load_study, parse_study, read_study, study_id
@@ -312,8 +312,40 @@ def test_files_of_a_study_say_what_failed_and_stand_beside_the_floor(
     assert float(gradient["excess_lfr"]) == pytest.approx(0.5) and gradient["lfr_pruned_alone"] == "0.8"
     assert of["style", "FT", "2"]["error"] == "The style | is 50% gone."
     assert of["style", "FT", "2"]["excess_lfr"] == ""
-    assert "- style · FT, seed 2 failed: The style \\| is 50% gone." in exports.as_markdown(record)
-    assert "% style · FT, seed 2 failed: The style | is 50% gone." in exports.as_latex(record)
+    said = "Failed: style · honest, seed 2; style · FT, seed 2; style · gradient, seed 2. The style"
+    assert f"- {said} \\| is 50% gone." in exports.as_markdown(record)
+    assert f"% {said} | is 50% gone." in exports.as_latex(record)
+
+
+def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
+    """As the published gradient score: whole layers go, in an order that rounding decides."""
+    study = parse_study(GRID | {"seeds": [1]})
+    record = records.read_study_record(store, records.register(store, study))
+    order = [(layer, head) for layer in (1, 0) for head in range(4)]
+    scored = {
+        "gradient": ([[0.25] * 4, [0.25 - 1e-8] * 4], "backtrack", order),
+        "FT": ([[0.1, 0.2, 0.3, 0.4], [0.15, 0.25, 0.35, 0.45]], "none", order),
+    }
+    for cell in cells(study):
+        if cell.victim != "rare" or cell.defense not in scored:
+            continue
+        lease = leases.begin(store, cell.spec, "here")
+        records.assign(store, record.id, cell, lease.run)
+        scores, guardrail, order = scored[cell.defense]
+        named = {"strategy": "gradient", "layers": 2, "heads": 4, "guardrail": guardrail}
+        leases.append(store, lease, HeadScores(run=lease.run, scores=scores, order=order, **named))
+        end = RunFinished(run=lease.run, state="done", pruned_heads=[(1, 0), (1, 1), (1, 2)])
+        leases.finish(store, lease, end)
+    found = results.heads_of(store, records.read_study_record(store, record.id), "rare", 1)
+    at_once, tied = found
+    assert results.in_words(at_once) == "3 heads, all at once"
+    assert results.in_words(tied) == "3 heads, layer by layer, in an order that rounding decides"
+    assert results.remarks(found) == [
+        "gradient: all heads score alike but for rounding, so whole layers go in an order that rounding "
+        "decides. It emptied 1 of 2 layers but for the head that each keeps."
+    ]
+    numbers = figures.pruned_heads(tied).data[0].text
+    assert list(map(list, numbers)) == [["5", "6", "7", "8"], ["1", "2", "3", "4"]]
 
 
 def test_one_seed_has_no_deviation_and_none_no_figure() -> None:
