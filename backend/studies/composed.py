@@ -128,7 +128,8 @@ def _place(part: ModelSpec | DataSpec) -> str:
     if isinstance(part, DataSpec) and part.source == "files":
         return Path(part.train).stem
     if part.source == "embedded":
-        return "MiniLM-L6" if isinstance(part, ModelSpec) else "Movie reviews"
+        built_in = "MiniLM-L6" if isinstance(part, ModelSpec) else "Movie reviews"
+        return part.name.replace("-", " ").capitalize() or built_in
     return Path(part.name).name if part.source == "folder" else part.name
 
 
