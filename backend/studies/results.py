@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backend.events import Head, HeadScores, Metrics
+from backend.report.numbers import count
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.studies.records import StudyRecord
@@ -102,7 +103,7 @@ def _tied(grid: HeadScores) -> bool:
 
 def in_words(one: HeadsOf) -> str:
     """How many heads went, and how."""
-    said = [f"{len(one.pruned)} heads"]
+    said = [count(len(one.pruned), "head")]
     said += [] if one.order else ["all at once"]
     said += ["layer by layer"] if one.by_layer else []
     said += ["in an order that rounding decides"] if one.tied else []

@@ -106,7 +106,7 @@ def _run(record: StudyRecord, place: Place) -> None:
         if metrics := run.final_metrics:
             st.caption(f"ACC {percent(metrics.acc)}, LFR {percent(metrics.lfr)}")
         if said := results.reason(run):
-            st.error(plain(said), icon=":material/error:")
+            st.markdown(f":material/error: {plain(said)}")
         if st.button("Open the run", icon=":material/open_in_new:", key=f"open-{run.id}"):
             open_run(run)
 

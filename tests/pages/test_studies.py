@@ -178,7 +178,7 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     assert row["LFR"] == "65.0 ± 7.1 (1 to 100)" and row["Excess LFR"] == "55.0 ± 7.1 (-9 to 100)"
     assert row["Seeds done"] == "2 of 2"
     assert len(page.get("plotly_chart")) == 5, "states, ACC and LFR, heads of three defenses"
-    assert "**gradient**: 1 heads, layer by layer" in said
+    assert "**gradient**: 1 head, layer by layer" in said
     page.selectbox(key=f"against-{record.id}").set_value("FT").run()
     assert "nothing to compare" in words(page)
     for (_, defense, _), run in record.runs.items():

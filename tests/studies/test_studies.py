@@ -338,8 +338,11 @@ def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
         leases.finish(store, lease, end)
     found = results.heads_of(store, records.read_study_record(store, record.id), "rare", 1)
     at_once, tied = found
-    assert results.in_words(at_once) == "3 heads, all at once"
-    assert results.in_words(tied) == "3 heads, layer by layer, in an order that rounding decides"
+    assert results.in_words(at_once).replace("\u00a0", " ") == "3 heads, all at once"
+    assert (
+        results.in_words(tied).replace("\u00a0", " ")
+        == "3 heads, layer by layer, in an order that rounding decides"
+    )
     assert results.remarks(found) == [
         "gradient: all heads score alike but for rounding, so whole layers go in an order that rounding "
         "decides. It emptied 1 of 2 layers but for the head that each keeps."
