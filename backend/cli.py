@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -30,6 +30,10 @@ from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker, work
 from backend.spec import RunSpec, load
 
+if TYPE_CHECKING:
+    from backend.studies.records import Part, StudyRecord
+    from backend.studies.spec import Cell
+
 app = typer.Typer(
     help="Find and cut backdoors out of transformer classifiers by pruning attention heads.",
     no_args_is_help=True,
@@ -44,6 +48,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or how 
 
 EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130}
 TERMINATED = 143
+WIDE = 200  # columns of a terminal that a study's whole table takes
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -250,7 +255,9 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in study, or a YAML file.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE|ID", help="Built in, a YAML file, or one that was started.")
+    ],
     quick: Annotated[
         bool, typer.Option("--quick", help="The built-in study's quick form: under 15 minutes on 2 cores.")
     ] = False,
@@ -259,42 +266,83 @@ def study(
         Path | None, typer.Option("--export", help="Write the table: a .csv, .tex, .md or .json file.")
     ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop what is queued or under way.")] = False,
+    look: Annotated[bool, typer.Option("--show", help="Only show what is there.")] = False,
+    victims: Annotated[
+        list[str] | None, typer.Option("--victim", help="Only runs of this victim; repeatable.")
+    ] = None,
+    defenses: Annotated[
+        list[str] | None, typer.Option("--defense", help="Only runs of this defense; repeatable.")
+    ] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; repeatable.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also do again what is done.")] = False,
 ) -> None:
-    """Carry out a grid of runs; what is done already is not done again."""
-    from backend.studies import built_in, foreground, results
+    """Carry out a grid of runs, or some of them; what is done already is not done again."""
+    from backend.studies import exports, foreground, results
     from backend.studies import records as studies
 
-    write = None if to is None else results.exporter(to)  # before hours of work
-    is_file = name.endswith((".yaml", ".yml", ".json")) or Path(name).is_file()
-    asked = foreground.read(Path(name), quick) if is_file else built_in.built_in(name, quick)
+    if queue + cancel + look > 1:
+        raise UserError("Give one of --queue, --cancel and --show.")
+    write = None if to is None else exports.exporter(to)  # before hours of work
     store = open_store()
-    if queue:
-        record = studies.queue(store, asked)
-        ensure_worker(store)
-        whole = True
-    else:
-        record, whole = foreground.carry_out_study(store, asked, _say)
+    record = foreground.named(store, name, quick)
+    part = studies.Part(None, victims or (), defenses or (), seeds or (), again)
+    whole = True
+    if cancel:
+        record = studies.cancel(store, record, part)
+    elif not look:
+        wanted = _ready(store, record, part)
+        if queue:
+            record = studies.queue(store, record, wanted)
+            ensure_worker(store)
+        else:
+            record, whole = foreground.carry_out_study(store, record, wanted, _say)
     if as_json:
-        _print_json(results.as_json(record))
+        _print_json(exports.as_json(record))
     else:
-        out.print(terminal.texts_table(record.study.name, results.table(results.rows(record))))
+        found = results.rows(record)
+        rows = results.table(found) if out.width >= WIDE else results.short_table(found)
+        out.print(terminal.texts_table(record.study.name, rows))
+        for line in results.not_done(record):
+            out.print(line, markup=False, highlight=False)
     if write is not None:
         write(record)
     if not whole:
         raise typer.Exit(EXIT_STATUS["cancelled"])
-    raise typer.Exit(0 if queue or set(record.states()) == {"done"} else 1)
+    raise typer.Exit(0 if queue or cancel or look or set(record.states()) == {"done"} else 1)
+
+
+def _ready(store: Store, record: "StudyRecord", part: "Part") -> "list[Cell]":
+    """The cells of the part that are to be carried out, checked, with warnings told."""
+    from backend.preview import rewritten_here
+    from backend.studies.ready import check_cells
+    from backend.studies.records import wanted_cells
+
+    wanted = wanted_cells(store, record, part)
+    for warning in check_cells(wanted, rewritten_here):
+        _say(f"Warning: {warning}")
+    return wanted
 
 
 @app.command()
-def studies(as_json: AsJson = False) -> None:
-    """The built-in studies."""
+def studies(
+    as_json: AsJson = False,
+    started: Annotated[
+        bool, typer.Option("--started", help="Those that were started, by their ids.")
+    ] = False,
+) -> None:
+    """The built-in studies, or those that were started."""
     from backend.studies.built_in import listed
+    from backend.studies.records import listed_started
 
+    found = listed_started(open_store()) if started else listed()
     if as_json:
-        _print_json(listed())
-    else:
-        rows = [{key: str(value) for key, value in one.items()} for one in listed()]
+        _print_json(found)
+    elif found:
+        rows = [{key: str(value) for key, value in one.items()} for one in found]
         out.print(terminal.texts_table("Studies", rows))
+    else:
+        out.print("No study was started yet. Start one: python -m backend study threshold --quick")
 
 
 @app.command()

@@ -41,7 +41,7 @@ class DataSpec(_Part):
 
     source: Literal["embedded", "hub", "files"] = Field("embedded", title="Source")
     name: str = Field(
-        "", title="Hub data set", description="For example sst2 or owner/name; empty otherwise."
+        "", title="Hub data set", description="For example sst2 or owner/name; empty for files."
     )
     train: str = Field("", title="File of rows", description="The only file, or the training rows.")
     validation: str = Field(

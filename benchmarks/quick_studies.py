@@ -19,9 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend.home import cache_folder
 from backend.runs.store import open_store
-from backend.studies import results
+from backend.studies import exports
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.foreground import carry_out_study
+from backend.studies.records import current, wanted_cells
 from benchmarks.common import ROOT, machine
 
 FOLDER = ROOT / "docs" / "results" / "quick"
@@ -45,14 +46,15 @@ def carry_out(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="excise-quick-") as home:
         os.environ["EXCISE_HOME"] = home
         began = time.monotonic()
-        record, _ = carry_out_study(
-            open_store(), built_in(name, quick=True), lambda said: print(said, flush=True)
-        )
+        store = open_store()
+        record = current(store, built_in(name, quick=True))
+        wanted = wanted_cells(store, record)
+        record, _ = carry_out_study(store, record, wanted, lambda said: print(said, flush=True))
         return {
             "machine": machine(),
             "seconds": round(time.monotonic() - began),
             "states": record.states(),
-            "table": results.as_markdown(record),
+            "table": exports.as_markdown(record),
         }
 
 

@@ -3,59 +3,17 @@
 from collections.abc import Callable
 
 import streamlit as st
-import yaml
 
 from backend.report.numbers import age, count
 from backend.runs.store import Store
-from backend.studies import figures, records, results
-from backend.studies.built_in import STUDIES, built_in
+from backend.studies import exports, figures, records, results
 from backend.studies.records import StudyRecord
-from backend.studies.spec import StudySpec, cells, read_study
-from pages.parts.actions import start_worker
-from pages.parts.study_grid import beside, heads_gone, one_of, state_grid
+from backend.studies.spec import cells
+from pages.parts.study_choice import choose
+from pages.parts.study_grid import beside, heads_gone, one_of, queue, state_grid
 from pages.parts.ui import enter, plain, store, told
 
 REFRESH_SECONDS = 3.0
-OWN = "A study of your own"
-
-
-def choose() -> StudySpec | None:
-    """A built-in study, or one as YAML; None until there is one that is valid."""
-    names = [*STUDIES, OWN]
-    name = st.selectbox("Study", names, format_func=lambda one: one[:1].upper() + one[1:], key="study-name")
-    if name == OWN:
-        return _own()
-    st.caption(plain(STUDIES[name].question))
-    quick = st.toggle(
-        "Quick form",
-        True,
-        key="study-quick",
-        help="A smaller grid on fewer rows, one seed: under 15 minutes on two cores. It shows the way and "
-        "settles nothing.",
-    )
-    study = built_in(name, quick)
-    with st.expander("Its grid as YAML, to change and bring back", icon=":material/code:"):
-        text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        st.code(text, language="yaml", height=300)
-        st.download_button("Download", text, f"{name.replace(' ', '-')}.yaml", icon=":material/download:")
-    return study
-
-
-def _own() -> StudySpec | None:
-    st.caption(
-        "A mapping with `name`, `base` (settings that all runs share), `victims`, `defenses` and `seeds`. "
-        "Take the YAML of a built-in study and change it."
-    )
-    brought = st.file_uploader("YAML file", ["yaml", "yml", "json"], key="study-file")
-    start = brought.getvalue().decode("utf-8", "replace") if brought else ""
-    text = st.text_area(
-        "Study",
-        start,
-        height=260,
-        key=f"study-text-{brought.file_id if brought else ''}",
-        placeholder="name: …",
-    )
-    return read_study(text, "The study") if text.strip() else None
 
 
 def start(runs: Store) -> None:
@@ -73,8 +31,8 @@ def start(runs: Store) -> None:
                 "and seed share its poisoning and, where nothing differs, its fine-tunings."
             )
             if st.button(f"Queue {count(len(grid), 'run')}", type="primary", icon=":material/play_arrow:"):
-                record = records.queue(runs, study)
-                start_worker(runs)
+                record = records.current(runs, study)
+                queue(runs, record)
                 st.query_params["study"] = record.id
                 st.rerun()
 
@@ -114,15 +72,14 @@ def show(runs: Store, study: str, was_over: bool) -> None:
         if record.problem is not None:
             st.warning(plain(record.problem), icon=":material/warning:")
             return
-        state_grid(record)
+        state_grid(runs, record)
         found = results.rows(record)
-        problems = list(dict.fromkeys(problem for row in found for problem in row.problems))
+        problems = [line for line in results.not_done(record) if line.startswith("Failed")]
         for problem in problems[:3]:
             st.error(plain(problem), icon=":material/error:")
         if len(problems) > 3:
-            st.caption(
-                f"{count(len(problems) - 3, 'other message')}: point at the squares of the runs that failed."
-            )
+            others = count(len(problems) - 3, "other message")
+            st.caption(f"{others}: choose the failed runs above to read them.")
         st.markdown("**Results** in percent, mean ± standard deviation over the seeds that are done")
         st.dataframe(results.table(found), hide_index=True, alt="Results of the study")
         st.caption(
@@ -151,9 +108,9 @@ def actions(runs: Store, record: StudyRecord) -> None:
         if again and st.button(
             f"Go on with {count(again, 'run')}", icon=":material/resume:", key="resume-study"
         ):
-            records.queue(runs, record.study)
-            start_worker(runs)
-            st.rerun(scope="app")
+            with told():
+                queue(runs, record)
+                st.rerun(scope="app")
         if record.over and st.button("Forget the study", icon=":material/delete:", key="forget-study"):
             records.forget(runs, record)
             st.query_params.clear()
@@ -162,10 +119,10 @@ def actions(runs: Store, record: StudyRecord) -> None:
 
 def downloads(record: StudyRecord) -> None:
     writers: dict[str, tuple[str, Callable[[StudyRecord], str]]] = {
-        "CSV, a line a run": ("csv", results.as_csv),
-        "Markdown": ("md", results.as_markdown),
-        "LaTeX": ("tex", results.as_latex),
-        "JSON": ("json", results.as_json_text),
+        "CSV, a line a run": ("csv", exports.as_csv),
+        "Markdown": ("md", exports.as_markdown),
+        "LaTeX": ("tex", exports.as_latex),
+        "JSON": ("json", exports.as_json_text),
     }
     with st.container(horizontal=True):
         for label, (ending, write) in writers.items():

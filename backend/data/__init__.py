@@ -66,7 +66,18 @@ def describe() -> list[dict[str, Any]]:
             "rows": "9,170 of 10,605 after undecided ones are dropped, cut 80/10/10",
             "label_names": list(embedded.NAMES),
             "parameters": schema,
-        }
+        },
+        {
+            "name": embedded.KIND_OF_TEXT,
+            "title": "Film review, product review, editorial or tweet? (embedded, no hub needed)",
+            "source": "embedded",
+            "origin": f"PyPI, {embedded.REQUIREMENT} (sdist); Hutto and Gilbert, ICWSM 2014",
+            "licence": "MIT (the package that carries them)",
+            "sha256": embedded.SDIST_SHA256,
+            "rows": "as many of each kind as the rarest has, cut 80/10/10",
+            "label_names": list(embedded.KINDS),
+            "parameters": schema,
+        },
     ]
     for known in hub.KNOWN.values():
         entries.append(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, field_validator
 
-from backend.components import Choice, Component
+from backend.components import Component
 from backend.strategies.order import HeadOrder, StrategyParams
+from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
     from backend.defender import Defender
@@ -18,28 +19,29 @@ if TYPE_CHECKING:
 
 
 class AsManyParams(StrategyParams):
-    strategy: str = Field("gradient", title="As many as", description="The strategy that is imitated.")
+    strategy: Part = Field(
+        "gradient",
+        validate_default=True,
+        title="As many as",
+        description="The strategy that is imitated; `gradient:published` for a variant.",
+        json_schema_extra={"format": "strategy", "without": ["as-many-random", "none"]},
+    )
 
     @field_validator("strategy")
     @classmethod
-    def _known(cls, name: str) -> str:
-        from backend.strategies import COMPONENTS
-
-        can = [other for other in COMPONENTS if other not in (COMPONENT.name, "none")]
-        if name not in can:
-            raise ValueError(f"there is no strategy {name!r} to imitate; choose one of: {', '.join(can)}")
-        return name
+    def _known(cls, part: Part) -> Part:
+        return known(part, ["as-many-random", "none"], "imitate")
 
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
         from backend.strategies import fine_tune_regulariser
 
-        return fine_tune_regulariser(Choice(name=self.strategy))
+        return fine_tune_regulariser(self.strategy)
 
 
 def as_many(defender: "Defender", params: AsManyParams) -> HeadOrder:
     from backend.strategies import score
 
-    *_, last = defender.steps(score(defender, Choice(name=params.strategy)))
+    *_, last = defender.steps(score(defender, params.strategy))
     # A stream of its own: that of the seed alone is what random orders are drawn from.
     rng = np.random.default_rng([defender.seed, 1])
     chance = rng.random(defender.shape)

@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 
-from backend.components import Choice, Component
+from backend.components import Component
 from backend.errors import UserError
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
+from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
     from backend.defender import Defender
@@ -28,12 +29,14 @@ Scores = Float[np.ndarray, "strategy layer head"]
 
 
 class HybridParams(StrategyParams):
-    strategies: tuple[str, ...] = Field(
+    strategies: tuple[Part, ...] = Field(
         ("gradient", "reinforcement"),
+        validate_default=True,
         min_length=2,
         max_length=6,
         title="Strategies",
-        description="Names of what is combined, in order.",
+        description="What is combined, in order; `ensemble:published` for a variant.",
+        json_schema_extra={"format": "strategy", "without": ["hybrid"]},
     )
     fusion: Literal["rank-mean", "borda", "z-score", "intersection", "sequential"] = Field(
         "rank-mean", title="Fusion", description="How their importances become one."
@@ -52,13 +55,8 @@ class HybridParams(StrategyParams):
 
     @field_validator("strategies")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        from backend.strategies import COMPONENTS
-
-        can = [name for name in COMPONENTS if name != COMPONENT.name]
-        if wrong := [name for name in names if name not in can]:
-            raise ValueError(f"there is no strategy {wrong[0]!r} to combine; choose of: {', '.join(can)}")
-        return names
+    def _known(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        return tuple(known(part, ["hybrid"], "combine") for part in parts)
 
     @model_validator(mode="after")
     def _weighed(self) -> "HybridParams":
@@ -73,14 +71,14 @@ class HybridParams(StrategyParams):
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
         from backend.strategies import fine_tune_regulariser
 
-        wanted = [fine_tune_regulariser(Choice(name=name)) for name in self.strategies]
+        wanted = [fine_tune_regulariser(part) for part in self.strategies]
         return next((regulariser for regulariser in wanted if regulariser is not None), None)
 
 
 def hybrid(defender: "Defender", params: HybridParams) -> HeadOrder:
     from backend.strategies import score
 
-    orders = [score(defender, Choice(name=name)) for name in params.strategies]
+    orders = [score(defender, part) for part in params.strategies]
     if params.fusion == "sequential":
         return sequential(orders, params.share)
     scores = np.stack([_comparable(order, params.fusion) for order in orders])

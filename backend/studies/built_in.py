@@ -129,7 +129,10 @@ def _cross_trigger(quick: bool) -> Settings:
 
 
 def _cross_task(quick: bool) -> Settings:
-    tasks: dict[str, Settings] = {"Movie reviews": {}}
+    tasks: dict[str, Settings] = {
+        "Movie reviews": {},
+        "Kind of text": {"data": {"source": "embedded", "name": "kind-of-text"}},
+    }
     if not quick:
         for name, title in (("ag_news", "AG News"), ("cola", "CoLA"), ("mrpc", "MRPC"), ("rte", "RTE")):
             tasks[title] = {"data": {"source": "hub", "name": name}}
@@ -200,7 +203,14 @@ STUDIES = {
         ),
         BuiltIn("step size", "How many heads should go at a time?", _step_size),
         BuiltIn("cross-trigger", "Does the best strategy depend on the trigger?", _cross_trigger),
-        BuiltIn("cross-task", "Do settings tuned on one task, τ above all, serve on others?", _cross_task),
+        BuiltIn(
+            "cross-task",
+            "Do settings tuned on one task, τ above all, serve on others? The quick form has two tasks that "
+            "need no hub: whether a film review is positive, and whether a text is of a film review, a "
+            "product review, an editorial or a tweet. The full one adds AG News, CoLA, MRPC and RTE from the "
+            "hub.",
+            _cross_task,
+        ),
         BuiltIn("mixed", "What if two triggers were planted at once, and does a hybrid help?", _mixed),
         BuiltIn("poison rate", "Is a backdoor planted with less poison easier to remove?", _poison_rate),
         BuiltIn("defender data", "How much clean data does a defender need?", _defender_data),

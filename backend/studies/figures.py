@@ -6,7 +6,6 @@ import html
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from backend.report.comparison_figures import mark
 from backend.report.figures import FLOOR, finish
@@ -15,6 +14,8 @@ from backend.studies.records import StudyRecord
 from backend.studies.results import Figure, HeadsOf, Row
 from backend.studies.spec import Place
 
+MOST_NUMBERED = 150
+KEPT = "rgba(138,146,154,0.25)"
 # Okabe and Ito's colours, and a symbol each: no state is told by colour alone.
 STATE_MARKS = {
     "done": ("Done", "#009E73", "square"),
@@ -80,33 +81,32 @@ def _note(record: StudyRecord, place: Place) -> str:
     return "<br>".join(said)
 
 
-def pruned_heads(found: Sequence[HeadsOf], across: int = 4) -> go.Figure:
-    """A small grid for each defense, the pruned heads dark: which heads go is seen side by side."""
-    down = -(-len(found) // across)
-    titles = [f"{html.escape(one.defense)}: {len(one.pruned)}" for one in found]
-    figure = make_subplots(down, across, subplot_titles=titles, vertical_spacing=0.25 / max(down, 2))
-    for place, one in enumerate(found):
-        gone = [
-            [int((layer, head) in one.pruned) for head in range(one.heads)] for layer in range(one.layers)
-        ]
-        figure.add_heatmap(
-            z=gone,
-            zmin=0,
-            zmax=1,
-            colorscale=[[0, "rgba(138,146,154,0.25)"], [1, "#D55E00"]],
-            showscale=False,
-            xgap=1,
-            ygap=1,
-            hovertemplate="layer %{y}, head %{x}<extra></extra>",
-            row=place // across + 1,
-            col=place % across + 1,
-        )
+def pruned_heads(one: HeadsOf) -> go.Figure:
+    """The pruned heads on the grid, the darker the earlier, with their places in line, layers upwards."""
+    figure = go.Figure(_heads_map(one))
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
-    figure.update_annotations(font_size=12)
-    title = "Heads that each defense pruned (layers upwards, number of heads behind the name)"
-    finish(figure, title, 110 + 150 * down)
-    return figure.update_layout(margin={"t": 80})
+    return finish(figure, "", 190).update_layout(margin={"t": 4})
+
+
+def _heads_map(one: HeadsOf) -> go.Heatmap:
+    place_of = {head: number for number, head in enumerate(one.order, start=1)}
+    grid = [[(layer, head) for head in range(one.heads)] for layer in range(one.layers)]
+    queue = sorted(one.pruned, key=lambda head: place_of.get(head, 0))
+    turn = {head: number / len(queue) if one.order else 0.5 for number, head in enumerate(queue)}
+    return go.Heatmap(
+        z=[[1 + turn[head] if head in turn else 0 for head in line] for line in grid],
+        text=[[str(place_of.get(head, "")) for head in line] for line in grid],
+        texttemplate="%{text}" if one.layers * one.heads <= MOST_NUMBERED else None,
+        textfont={"size": 9},
+        zmin=0,
+        zmax=2,
+        colorscale=[[0, KEPT], [0.49, KEPT], [0.5, "#6E3100"], [0.75, "#D55E00"], [1, "#FBC79B"]],
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        hovertemplate="layer %{y}, head %{x}, place in line: %{text}<extra></extra>",
+    )
 
 
 def study_scatter(rows: Sequence[Row]) -> go.Figure:
@@ -133,7 +133,10 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
     floor = next((row.floor for row in rows if row.floor), None)
     if floor is not None:
         line = {"dash": "dot", "color": FLOOR}
-        figure.add_vline(x=100 * floor.mean, line=line, annotation_text="never poisoned")
+        place = "top left" if floor.mean > 0.5 else "top right"
+        figure.add_vline(
+            x=100 * floor.mean, line=line, annotation_text="never poisoned", annotation_position=place
+        )
     figure.update_xaxes(title="LFR (%): lower is better", range=[-2, 102], ticksuffix=" %")
     figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
     return finish(figure, "Accuracy paid, and LFR left", 560)

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -71,6 +72,28 @@ def studies(store: Store) -> list[StudyRecord]:
     return [read_study_record(store, one) for one in ids]
 
 
+def find(store: Store, id_or_prefix: str) -> StudyRecord:
+    """The started study of that id, or of the only id that starts so; raises UserError if there is none."""
+    query = sa.select(STUDIES.c.id).where(STUDIES.c.id.startswith(id_or_prefix, autoescape=True))
+    with store.reading() as connection:
+        found = list(connection.execute(query).scalars())
+    if id_or_prefix not in found and len(found) > 1:
+        raise UserError(f"More than one study starts with {id_or_prefix!r}: {', '.join(found)}.")
+    return read_study_record(store, id_or_prefix if id_or_prefix in found else (found or [id_or_prefix])[0])
+
+
+def listed_started(store: Store) -> list[dict[str, Any]]:
+    """Id, name and states of the studies that were started, the newest first."""
+    return [
+        {
+            "id": one.id,
+            "name": one.study.name,
+            "states": ", ".join(f"{count} {state}" for state, count in one.states().items()),
+        }
+        for one in studies(store)
+    ]
+
+
 def read_study_record(store: Store, study: str) -> StudyRecord:
     """The study of that id; raises UserError if there is none."""
     latest = (
@@ -111,36 +134,95 @@ def assign(store: Store, study: str, cell: Cell, run: str) -> None:
         raise UserError(f"The study {study!r} was forgotten, or its run {run} deleted.") from error
 
 
-def open_places(record: StudyRecord, only: Sequence[Place] | None = None) -> list[Place]:
-    """The places (those in `only` if given) that have no run, or one that failed or was cancelled."""
+@dataclass(frozen=True)
+class Part:
+    """Some of a study's places: those that every filter lets through, all where there is none.
+
+    With `again` those that are done are carried out once more, as new runs."""
+
+    places: Sequence[Place] | None = None
+    victims: Sequence[str] = ()
+    defenses: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    again: bool = False
+
+    def has(self, place: Place) -> bool:
+        filters = zip(place, (self.victims, self.defenses, self.seeds), strict=True)
+        return (self.places is None or place in self.places) and all(
+            not wanted or one in wanted for one, wanted in filters
+        )
+
+    def check(self, study: StudySpec) -> None:
+        """Raise UserError where a filter names what the study does not have."""
+        known: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
+            "victim": (self.victims, list(study.victims)),
+            "defense": (self.defenses, list(study.defenses)),
+            "seed": (self.seeds, study.seeds),
+        }
+        for kind, (asked, there) in known.items():
+            for one in asked:
+                if one not in there:
+                    names = ", ".join(map(str, there))
+                    raise UserError(f"The study has no {kind} {one!r}; it has: {names}.")
+
+
+WHOLE = Part()
+
+
+def open_places(record: StudyRecord, part: Part = WHOLE) -> list[Place]:
+    """The places of the part without a run, with one that failed or was cancelled, or to be done again."""
+    ended = ("failed", "cancelled", *(("done",) if part.again else ()))
     return [
         place
         for place in record.places
-        if (only is None or place in only)
-        and ((run := record.runs.get(place)) is None or run.state in ("failed", "cancelled"))
+        if part.has(place) and ((run := record.runs.get(place)) is None or run.state in ended)
     ]
 
 
-def queue(store: Store, study: StudySpec, only: Sequence[Place] | None = None) -> StudyRecord:
-    """Queue every cell (those in `only` if given) that is not done or under way.
+def current(store: Store, study: StudySpec) -> StudyRecord:
+    """The study as far as it is: without a run if it was never started."""
+    try:
+        return read_study_record(store, study_id(study))
+    except UserError:
+        return StudyRecord(study_id(study), study, time.time(), {})
 
-    Failed and cancelled runs go on from their last finished stage."""
-    wanted = {cell.place: (cell, settled(cell.spec, store)) for cell in cells(study)}  # or none is queued
-    record = read_study_record(store, register(store, study))
-    for place in open_places(record, only):
-        cell, spec = wanted[place]
-        if run := record.runs.get(place):
+
+def wanted_cells(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[Cell]:
+    """The cells to carry out, fit for a worker elsewhere.
+
+    Raises UserError for one that starts from a run that is not there, and where the part names what the
+    study does not have."""
+    part.check(record.study)
+    wanted = set(open_places(record, part))
+    found = []
+    for cell in cells(record.study):
+        if cell.place in wanted:
+            try:
+                found.append(replace(cell, spec=settled(cell.spec, store)))
+            except UserError as error:
+                raise UserError(f"Victim {cell.victim!r}: {error}") from error
+    return found
+
+
+def queue(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> StudyRecord:
+    """Queue those cells; failed and cancelled runs go on from their last finished stage."""
+    register(store, record.study)
+    for cell in wanted:
+        run = record.runs.get(cell.place)
+        if run is not None and run.state != "done":
             store.resume(run.id)
         else:
-            assign(store, record.id, cell, store.submit(spec).id)
+            assign(store, record.id, cell, store.submit(cell.spec).id)
     return read_study_record(store, record.id)
 
 
-def cancel(store: Store, record: StudyRecord) -> None:
-    """Ask every run of the study that is not over to stop."""
-    for run in record.runs.values():
-        if not run.over:
+def cancel(store: Store, record: StudyRecord, part: Part = WHOLE) -> StudyRecord:
+    """Ask every run of the part that is not over to stop."""
+    part.check(record.study)
+    for place, run in record.runs.items():
+        if not run.over and part.has(place):
             store.cancel(run.id)
+    return read_study_record(store, record.id)
 
 
 def forget(store: Store, record: StudyRecord) -> None:

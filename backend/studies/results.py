@@ -1,23 +1,23 @@
-"""What a study found: a row for each victim and defense, over its seeds, and as files."""
+"""What a study found: a row for each victim and defense, over its seeds."""
 
-import csv
-import io
-import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from backend.errors import UserError
 from backend.events import Head, HeadScores, Metrics
+from backend.report.numbers import count
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.studies.records import StudyRecord
 
 REFERENCE = "reference"
+ROUNDING = 1e-5
+"""Relative differences of scores below this are those of float32 sums."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,29 @@ class Row:
 
 @dataclass(frozen=True)
 class HeadsOf:
-    """The heads that one defense pruned, on a grid of `layers` × `heads`."""
+    """The heads that one defense pruned, on a grid of `layers` × `heads`, and the order in which they
+    were to go (empty if they went all at once).  `tied`: all heads score alike up to float32 rounding."""
 
     defense: str
     layers: int
     heads: int
     pruned: list[Head]
+    order: list[Head]
+    tied: bool
+
+    @property
+    def layers_gone(self) -> list[int]:
+        """Those that lost every head but the last, which pruning always leaves."""
+        gone = Counter(layer for layer, _ in self.pruned)
+        return [layer for layer in range(self.layers) if gone[layer] >= max(self.heads - 1, 1)]
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether the order takes layer after layer, each in one piece."""
+        if not self.order:
+            return False
+        turns = sum(one[0] != other[0] for one, other in pairwise(self.order))
+        return turns == len({layer for layer, _ in self.order}) - 1
 
 
 def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[HeadsOf]:
@@ -73,8 +90,39 @@ def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[
         scores = [event for _, event in store.events(run.id, types=["head_scores"])]
         if scores and isinstance(scores[-1], HeadScores):
             grid = scores[-1]
-            found.append(HeadsOf(defense, grid.layers, grid.heads, run.summary.pruned_heads))
+            pruned = run.summary.pruned_heads
+            order = grid.order if grid.guardrail != "none" else []
+            found.append(HeadsOf(defense, grid.layers, grid.heads, pruned, order, _tied(grid)))
     return found
+
+
+def _tied(grid: HeadScores) -> bool:
+    scores = np.array([score for line in grid.scores for score in line if score is not None])
+    return len(scores) > 1 and bool(np.ptp(scores) <= ROUNDING * np.abs(scores).max())
+
+
+def in_words(one: HeadsOf) -> str:
+    """How many heads went, and how."""
+    said = [count(len(one.pruned), "head")]
+    said += [] if one.order else ["all at once"]
+    said += ["layer by layer"] if one.by_layer else []
+    said += ["in an order that rounding decides"] if one.tied else []
+    return ", ".join(said)
+
+
+def remarks(found: Sequence[HeadsOf]) -> list[str]:
+    """A sentence for each defense whose order rounding decides, or that goes layer by layer."""
+    said = []
+    for one in found:
+        gone = f" It emptied {len(one.layers_gone)} of {one.layers} layers but for the head that each keeps."
+        gone = gone if one.layers_gone else ""
+        if one.tied:
+            went = "whole layers go" if one.by_layer else "heads go"
+            alike = "all heads score alike but for rounding"
+            said.append(f"{one.defense}: {alike}, so {went} in an order that rounding decides.{gone}")
+        elif one.by_layer:
+            said.append(f"{one.defense}: heads go layer by layer.{gone}")
+    return said
 
 
 def figure(values: Sequence[float | None], least: float = 0.0) -> Figure | None:
@@ -103,7 +151,7 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
     seeds = list(dict.fromkeys(record.study.seeds))
     runs = {seed: record.runs.get((victim, defense, seed)) for seed in seeds}
     done = {seed: run for seed, run in runs.items() if run is not None and run.state == "done"}
-    floors = {seed: _floor(record, victim, seed) for seed in done}
+    floors = {seed: floor_of(record, victim, seed) for seed in done}
 
     def over(read: Callable[[Metrics], float | None], model: str | None = None) -> Figure | None:
         return figure([_read(run, read, model) for run in done.values()])
@@ -144,7 +192,7 @@ def _read(run: RunRecord, read: Callable[[Metrics], float | None], model: str | 
     return None if metrics is None else read(metrics)
 
 
-def _floor(record: StudyRecord, victim: str, seed: int) -> float | None:
+def floor_of(record: StudyRecord, victim: str, seed: int) -> float | None:
     """LFR of the never-poisoned model on the victim's triggered rows, of the same seed."""
     for defense, settings in record.study.defenses.items():
         run = record.runs.get((victim, defense, seed))
@@ -175,129 +223,56 @@ def cell_text(found: Figure | None) -> str:
     return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f} ({low:.0f} to {high:.0f})"
 
 
+SHORT = ("ACC", "LFR", "Excess LFR")
+
+
+def short_table(found: Sequence[Row]) -> list[dict[str, str]]:
+    """The columns that matter most, without intervals: for a narrow terminal."""
+    return [
+        {"Victim": row.victim, "Defense": row.defense}
+        | {title: cell_text(COLUMNS[title](row)).partition(" (")[0] for title in SHORT}
+        | {"Heads": _heads(row), "Seeds": _seeds(row)}
+        for row in found
+    ]
+
+
+def _heads(row: Row) -> str:
+    return "–" if row.heads is None else f"{row.heads:.1f}"
+
+
+def _seeds(row: Row) -> str:
+    return f"{row.states.get('done', 0)} of {sum(row.states.values())}"
+
+
 def table(found: Sequence[Row]) -> list[dict[str, str]]:
     """A row of text for each row, in percent."""
     return [
         {"Victim": row.victim, "Defense": row.defense}
         | {title: cell_text(read(row)) for title, read in COLUMNS.items()}
         | {
-            "Heads": "–" if row.heads is None else f"{row.heads:.1f}",
+            "Heads": _heads(row),
             "Seconds": "–" if row.seconds is None else f"{row.seconds:.0f}",
-            "Seeds done": f"{row.states.get('done', 0)} of {sum(row.states.values())}",
+            "Seeds done": _seeds(row),
         }
         for row in found
     ]
 
 
-def as_json(record: StudyRecord) -> dict[str, Any]:
-    """Everything: every cell with its run, every row with its figures."""
-    cells = []
+def not_done(record: StudyRecord) -> list[str]:
+    """A line for each reason for which runs failed, and one for how many were not carried out yet."""
+    failed: dict[str, list[str]] = {}
     for victim, defense, seed in record.places:
         run = record.runs.get((victim, defense, seed))
-        metrics = run.final_metrics if run else None
-        cells.append(
-            {
-                "victim": victim,
-                "defense": defense,
-                "seed": seed,
-                "run": run.id if run else None,
-                "state": run.state if run else "waiting",
-                "error": run.summary.error if run and run.summary else None,
-                "metrics": metrics.model_dump(mode="json") if metrics else None,
-                "pruned_heads": run.summary.pruned_heads if run and run.summary else [],
-                "seconds": run.seconds if run else None,
-            }
-        )
-    return {
-        "study": record.id,
-        "name": record.study.name,
-        "question": record.study.question,
-        "states": record.states(),
-        "cells": cells,
-        "rows": [asdict(row) for row in rows(record)],
-    }
+        if run is not None and run.state == "failed":
+            failed.setdefault(reason(run), []).append(f"{victim} · {defense}, seed {seed}")
+    found = [f"Failed: {'; '.join(names)}. {why}" for why, names in failed.items()]
+    waiting = {state: n for state, n in record.states().items() if state not in ("done", "failed")}
+    if waiting:
+        said = ", ".join(f"{number} {state}" for state, number in waiting.items())
+        found.append(f"Runs without a result yet: {said}.")
+    return found
 
 
-def as_csv(record: StudyRecord) -> str:
-    """One line a run, numbers as shares."""
-    out = io.StringIO()
-    fields = ("acc", "lfr", "clean_flip_rate", "test_rows", "triggered_rows")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["victim", "defense", "seed", "run", "state", *fields, "pruned_heads", "seconds", "error"]
-    )
-    for cell in as_json(record)["cells"]:
-        metrics = cell["metrics"] or {}
-        numbers = [metrics.get(name) for name in fields]
-        names = [cell[name] for name in ("victim", "defense", "seed", "run", "state")]
-        writer.writerow([*names, *numbers, len(cell["pruned_heads"]), cell["seconds"], cell["error"]])
-    return out.getvalue()
-
-
-def as_markdown(record: StudyRecord) -> str:
-    """The table as Markdown, in percent."""
-    found = table(rows(record))
-    lines = [list(found[0]), ["---"] * len(found[0]), *(list(row.values()) for row in found)]
-    return "\n".join("| " + " | ".join(map(_markdown, line)) + " |" for line in lines)
-
-
-def _markdown(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def as_latex(record: StudyRecord) -> str:
-    """The table for LaTeX with booktabs, in percent."""
-    found = table(rows(record))
-    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (found[0], *(r.values() for r in found))]
-    head, *body = lines
-    columns = "ll" + "r" * (len(found[0]) - 2)
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            head,
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
-    )
-
-
-def exporter(path: Path) -> Callable[[StudyRecord], None]:
-    """What writes a file of that name; raises UserError for an unknown ending or a place that cannot be
-    written."""
-    writers = {".csv": as_csv, ".tex": as_latex, ".md": as_markdown, ".json": as_json_text}
-    as_text = writers.get(path.suffix.lower())
-    if as_text is None:
-        raise UserError(f"A study is exported as {', '.join(writers)}; {path.name!r} is none of these.")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"{path} cannot be written: give a file in a folder that exists.")
-
-    def write(record: StudyRecord) -> None:
-        try:
-            path.write_text(as_text(record), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror}).") from error
-
-    return write
-
-
-def as_json_text(record: StudyRecord) -> str:
-    """`as_json` as text."""
-    return json.dumps(as_json(record), indent=1, ensure_ascii=False) + "\n"
-
-
-LATEX = {mark: "\\" + mark for mark in "&%$#_{}"} | {
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "\n": " ",
-    "\\": r"\textbackslash{}",
-    "±": r"$\pm$",
-    "–": "--",
-    "τ": r"$\tau$",
-}
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(mark, mark) for mark in text)
+def reason(run: RunRecord) -> str:
+    """Why a run failed, in one line; empty where it says none."""
+    return " ".join((run.summary.error or "").split()) if run.summary else ""

@@ -161,9 +161,26 @@ def _make_absolute(settings: dict[str, Any], name: str) -> None:
 def read_study(text: str, what: str) -> StudySpec:
     """A study from YAML text; `what` names it in messages.  Raises UserError."""
     try:
-        return parse_study(yaml.safe_load(text))
+        return parse_study(yaml.load(text, _EachKeyOnce))
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise UserError(f"{what} is not readable YAML: {error}") from error
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML lets the second of two equal keys replace the first, and a defense would be gone unseen."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise UserError(
+                    f"The study says {key.value!r} twice in one mapping (line {line}); the second would "
+                    "replace the first. Give each a name of its own."
+                )
+            seen.add(str(key.value))
+        return node
 
 
 def load_study(path: Path) -> StudySpec:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from backend.strategies.parts import Part, options
 from pages.parts.ui import small
 
 
@@ -44,6 +45,8 @@ def field_input(name: str, field: FieldInfo, key: str, value: Any) -> Any:
     label = field.title or name.replace("_", " ").capitalize()
     kind, optional = _without_none(field.annotation)
     help_text = field.description
+    if extra(field).get("format") == "strategy":
+        return _strategies(label, field, kind, key, value)
     if get_origin(kind) is Literal:
         options = list(get_args(kind))
         index = options.index(value) if value in options else 0
@@ -62,8 +65,19 @@ def field_input(name: str, field: FieldInfo, key: str, value: Any) -> Any:
     return None if optional and not text else text
 
 
+def _strategies(label: str, field: FieldInfo, kind: Any, key: str, value: Any) -> Any:
+    """One strategy, or several in order: listed with their variants, or typed with parameters."""
+    several = get_origin(kind) is tuple
+    given = [str(Part.model_validate(one)) for one in (value if several else [value])]
+    known = list(dict.fromkeys([*options(extra(field).get("without", ())), *given]))
+    named: dict[str, Any] = {"key": key, "accept_new_options": True, "help": field.description}
+    if several:
+        return st.multiselect(label, known, given, **named)
+    return st.selectbox(label, known, known.index(given[0]), **named)
+
+
 def extra(field: FieldInfo) -> dict[str, Any]:
-    """What a field says to forms alone: `format` ("path", "multiline"), the `variant` that it is for."""
+    """What a field says to forms alone: `format` (path, multiline, strategy), the `variant` it is for."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from backend import data, triggers
 from backend.components import Choice, Component, explain
+from backend.data import embedded
 from backend.data.rows import Dataset
 from backend.errors import UserError
 from backend.known_models import EMBEDDED, HUB_DEFAULT
@@ -23,7 +24,7 @@ MODEL_SOURCES = {
     "hub": "Hugging Face hub",
     "folder": "Local folder",
 }
-DATA_SOURCES = {"embedded": "Built-in movie reviews", "hub": "Hugging Face hub", "files": "Your files"}
+DATA_SOURCES = {"embedded": "Built in", "hub": "Hugging Face hub", "files": "Your files"}
 
 
 def from_library(default: RunSpec, key: str) -> tuple[RunSpec, str]:
@@ -116,7 +117,15 @@ def data_form(key: str, value: DataSpec) -> dict[str, Any]:
     same = value.source == source
     settings: dict[str, Any] = {"source": source}
     if source == "embedded":
-        st.caption("9,170 movie-review snippets, positive or negative; needs no hub.")
+        settings["name"] = st.selectbox(
+            "Built-in data set",
+            list(embedded.DATA),
+            list(embedded.DATA).index(value.name) if same and value.name in embedded.DATA else 0,
+            format_func=embedded.DATA.__getitem__,
+            key=f"{key}-built-in",
+            help="9,170 rated snippets of film reviews; or film reviews, product reviews, editorials and "
+            "tweets to be told apart. Neither needs a hub.",
+        )
     elif source == "hub":
         settings["name"] = st.text_input(
             "Data set", value.name if same else "sst2", key=f"{key}-name"
@@ -169,6 +178,11 @@ def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
 def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
     """Name and parameters of a trigger."""
     component = component_select("Trigger", triggers.COMPONENTS, f"{key}-name", value)
+    return trigger_settings(component, key, value)
+
+
+def trigger_settings(component: Component, key: str, value: TriggerSpec | None) -> dict[str, Any]:
+    """Variant and parameters of one trigger, with its name."""
     variant = variant_select(component, f"{key}-{component.name}-variant", value)
     chosen = value.params if value and value.name == component.name else {}
     fields = component.params.model_fields

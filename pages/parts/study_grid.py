@@ -4,15 +4,19 @@ from typing import Any
 
 import streamlit as st
 
-from backend.report.numbers import count
+from backend.preview import rewritten
+from backend.report.numbers import count, percent
 from backend.runs.store import Store
-from backend.studies import figures, results
+from backend.studies import figures, records, results
 from backend.studies.paired import comparisons, difference_text, p_text
+from backend.studies.ready import check_cells
 from backend.studies.records import StudyRecord
 from backend.studies.results import REFERENCE
 from backend.studies.spec import Place
-from pages.parts.ui import open_run, plain, state_badge, told
+from pages.parts.actions import start_worker
+from pages.parts.ui import open_run, plain, small, told
 
+SHOWN = 6
 WORDS = {
     "done": "done",
     "running": "running",
@@ -23,44 +27,87 @@ WORDS = {
 }
 
 
-def state_grid(record: StudyRecord) -> None:
-    """The grid; a click on a square, or a choice below it, leads to its run."""
+def queue(runs: Store, record: StudyRecord, part: records.Part = records.WHOLE) -> None:
+    """Check and queue what the part of the study still wants.  Raises UserError."""
+    with st.spinner("Checking models, data and triggers…"):
+        wanted = records.wanted_cells(runs, record, part)
+        check_cells(wanted, rewritten)
+    records.queue(runs, record, wanted)
+    start_worker(runs)
+
+
+def state_grid(runs: Store, record: StudyRecord) -> None:
+    """The grid, and the runs that are chosen in it or by name."""
     states = record.states()
     done, total = states.get("done", 0), sum(states.values())
     said = " · ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states.get(state))
     st.progress(done / total, text=f"{done} of {count(total, 'run')} done: {said}")
-    picked = st.plotly_chart(
+    chart, names = f"grid-{record.id}", f"chosen-{record.id}"
+
+    def take_over() -> None:
+        points = [point["customdata"] for point in st.session_state[chart]["selection"]["points"]]
+        st.session_state[names] = [(victim, defense, int(seed)) for victim, defense, seed in points]
+
+    st.plotly_chart(
         figures.study_states(record),
-        key=f"grid-{record.id}",
-        on_select="rerun",
-        selection_mode="points",
+        key=chart,
+        on_select=take_over,
+        selection_mode=("points", "box"),
         alt="State of every run of the study",
     )
-    points = picked["selection"]["points"] if picked else []
-    clicked = points[0]["customdata"][:3] if points else None
-    _one_run(record, (clicked[0], clicked[1], int(clicked[2])) if clicked else None)
+    _chosen(runs, record, names)
 
 
-def _one_run(record: StudyRecord, clicked: Place | None) -> None:
-    """A run of the grid and a way to it: the one that was clicked, or chosen by name."""
-    places = record.places
-    chosen = st.selectbox(
-        "One run",
-        places,
-        places.index(clicked) if clicked in places else None,
-        format_func=lambda place: f"{place[0]} · {place[1]}, seed {place[2]}",
-        placeholder="Click a square, or choose here",
-        key=f"cell-{record.id}-{clicked}",
-    )
-    if chosen is None:
+def _chosen(runs: Store, record: StudyRecord, key: str) -> None:
+    """Runs by name, what is known of each, and a way to do them again."""
+    failed = [place for place, run in record.runs.items() if run.state == "failed"]
+
+    def choose_failed() -> None:
+        st.session_state[key] = failed
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        places = st.multiselect(
+            "Runs",
+            record.places,
+            format_func=lambda place: _title(record, place),
+            key=key,
+            placeholder="Click squares above, draw a box around them, or choose by name",
+        )
+        if failed:
+            st.button("Choose all that failed", key=f"failed-{key}", on_click=choose_failed)
+    for place in places[:SHOWN]:
+        _run(record, place)
+    if len(places) > SHOWN:
+        st.caption(f"And {count(len(places) - SHOWN, 'other run')}.")
+    idle = [place for place in places if (run := record.runs.get(place)) is None or run.over]
+    if not idle:
         return
-    run = record.runs.get(chosen)
-    with st.container(horizontal=True, vertical_alignment="center"), told():
+    hint = "Failed and cancelled runs go on from their last finished stage; those that are done start anew."
+    label = f"Run {count(len(idle), 'run')} again" if any(map(record.runs.get, idle)) else "Start"
+    if st.button(label, icon=":material/replay:", key=f"again-{key}", help=hint):
+        with told():
+            queue(runs, record, records.Part(idle, again=True))
+            st.rerun(scope="app")
+
+
+def _title(record: StudyRecord, place: Place) -> str:
+    victim, defense, seed = place
+    run = record.runs.get(place)
+    return f"{victim} · {defense}, seed {seed}: {WORDS[run.state if run else 'waiting']}"
+
+
+def _run(record: StudyRecord, place: Place) -> None:
+    """One run's state, numbers or reason, and a way to it."""
+    run = record.runs.get(place)
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(plain(_title(record, place)))
         if run is None:
-            st.caption("There is no run yet.")
             return
-        state_badge(run.state)
-        if st.button("Open the run", icon=":material/open_in_new:", key="open-cell"):
+        if metrics := run.final_metrics:
+            st.caption(f"ACC {percent(metrics.acc)}, LFR {percent(metrics.lfr)}")
+        if said := results.reason(run):
+            st.markdown(f":material/error: {plain(said)}")
+        if st.button("Open the run", icon=":material/open_in_new:", key=f"open-{run.id}"):
             open_run(run)
 
 
@@ -106,12 +153,22 @@ def beside(record: StudyRecord, victim: str) -> None:
 
 def heads_gone(runs: Store, record: StudyRecord, victim: str) -> None:
     """Which heads each defense of the victim pruned, side by side, for one seed."""
-    if not st.toggle("Compare the heads that went", key=f"heads-{record.id}"):
+    if not st.toggle("Compare the heads that went", record.over, key=f"heads-{record.id}-{record.over}"):
         return
     seed = one_of("Seed", list(dict.fromkeys(record.study.seeds)), f"heads-seed-{record.id}")
     found = results.heads_of(runs, record, victim, seed)
     if not found:
         st.caption("No defense of this victim has pruned a head yet.")
         return
-    figure = figures.pruned_heads(found)
-    st.plotly_chart(figure, key=f"heads-figure-{record.id}", alt="Pruned heads by defense")
+    st.caption(
+        "The darker a head, the earlier it went; its number is its place in line. Layers run upwards from 0."
+    )
+    for start in range(0, len(found), 3):
+        columns = small(3, f"heads-{start}")
+        for column, one in zip(columns, found[start : start + 3], strict=False):
+            with column:
+                st.markdown(f"**{plain(one.defense)}**: {results.in_words(one)}")
+                key = f"heads-{record.id}-{victim}-{seed}-{one.defense}"
+                st.plotly_chart(figures.pruned_heads(one), key=key, alt=f"Heads pruned by {one.defense}")
+    for said in results.remarks(found):
+        st.caption(f":material/info: {plain(said)}")

@@ -24,6 +24,28 @@ def test_about_9170_balanced_rows_without_near_duplicates_across_splits() -> Non
     assert all(held_out.isdisjoint(keys) for keys in keys_of(found.train))
 
 
+def test_kinds_of_text_are_told_apart_in_equal_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another task from the same package: the label is the file that a text is in."""
+    lines = {"film review": 40, "product review": 30, "editorial": 20, "tweet": 60}
+
+    def fetch(kind: str) -> Path:
+        words = "".join(chr(97 + ord(mark) % 26) for mark in kind)
+        file = tmp_path / f"{kind}.txt"
+        said = [f"{n}\t0.1\t{words}{n} {words * (n + 1)} about {n}" for n in range(lines[kind])]
+        file.write_text("\n".join(said))
+        return file
+
+    monkeypatch.setattr(embedded, "fetch", fetch)
+    found = embedded.load_embedded(DataSpec(name=embedded.KIND_OF_TEXT))
+    assert found.label_names == list(lines) and found.source == embedded.KIND_OF_TEXT
+    labels = (found.train + found.validation + found.test).labels
+    assert [labels.count(label) for label in range(4)] == [20] * 4
+    with pytest.raises(UserError, match=r"no built-in data set 'magic'.*kind-of-text"):
+        embedded.load_embedded(DataSpec(name="magic"))
+
+
 def test_the_split_seed_decides_the_splits() -> None:
     first, other = data.load(DataSpec(test_rows=50)), data.load(DataSpec(test_rows=50, split_seed=1))
     assert first.test.texts != other.test.texts

@@ -3,14 +3,22 @@
 import json
 
 import pytest
+import yaml
 
 from backend.calls import Calls
 from backend.home import run_folder
 from backend.runs import leases
 from backend.studies import records
 from backend.studies.built_in import STUDIES, built_in
+from backend.studies.spec import cells, parse_study
 from tests.pages.conftest import words
 from tests.studies.test_studies import GRID, engine
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    """The style trigger would load a parser in a process of its own."""
+    monkeypatch.setattr("pages.parts.study_grid.rewritten", lambda trigger, seed, texts: list(texts))
 
 
 def button(page, start: str):
@@ -47,7 +55,7 @@ def test_a_built_in_study_is_chosen_and_queued(visit, store):
 
 def test_a_study_of_one_s_own_is_checked_before_it_starts(visit, store):
     page = visit("studies")
-    page.selectbox(key="study-name").set_value("A study of your own").run()
+    page.segmented_control(key="study-source").set_value("yaml").run()
     page.text_area[0].set_value(json.dumps(GRID | {"defenses": {"<b>odd": {"strategy": "magic"}}})).run()
     assert "There is no strategy 'magic'" in words(page)
     page.text_area[0].set_value("a: [").run()
@@ -57,9 +65,104 @@ def test_a_study_of_one_s_own_is_checked_before_it_starts(visit, store):
     assert len(store.runs()) == 12
 
 
-def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
-    from backend.studies.spec import cells, parse_study
+def test_what_cannot_work_is_told_and_nothing_is_queued(visit, store):
+    wrong = {"gone": {"trigger": {"name": "rare-words", "target_class": "splendid"}, "attack": {}}}
+    page = visit("studies")
+    page.segmented_control(key="study-source").set_value("yaml").run()
+    page.text_area[0].set_value(json.dumps(GRID | {"victims": wrong})).run()
+    button(page, "Queue 6 runs").click().run()
+    assert "Victim 'gone'" in words(page) and "splendid" in words(page)
+    assert store.runs() == [] and records.studies(store) == []
 
+
+def test_a_study_is_put_together_seen_as_yaml_changed_and_queued(visit, store):
+    page = visit("studies")
+    page.segmented_control(key="study-source").set_value("form").run()
+    assert "1 victim × 3 defenses × 1 seed = **3 runs**" in words(page)
+    page.multiselect(key="study-form-0-triggers").set_value(["rare-words", "sentence"])
+    page.text_input(key="study-form-0-rates").set_value("0.1, 0.3")
+    page.multiselect(key="study-form-strategies").set_value(["gradient", "gradient:published", "ensemble"])
+    page.text_input(key="study-form-tau").set_value("0.9, 0.95")
+    page.text_input(key="study-form-seeds").set_value("11, 12").run()
+    assert "4 victims × 8 defenses × 2 seeds = **64 runs**" in words(page)
+    page.number_input(key="study-form-ensemble-draws").set_value(9).run()
+    text = next(area for area in page.text_area if area.key.startswith("study-yaml-"))
+    made = yaml.safe_load(text.value)
+    assert list(made["victims"])[:2] == ["Rare words, 10% poisoned", "Rare words, 30% poisoned"]
+    assert made["defenses"]["Gradient, published, τ = 0.9"] == {
+        "strategy": "gradient",
+        "variant": "published",
+        "accuracy_threshold": 0.9,
+    }
+    assert made["defenses"]["Random ensemble, draws 9, τ = 0.95"]["params"] == {"draws": 9}
+    assert made["base"]["data"]["train_rows"] == 1000
+    text.set_value(yaml.safe_dump(made | {"seeds": [7]})).run()
+    assert "4 victims × 8 defenses × 1 seed = **32 runs**" in words(page)
+    button(page, "Queue 32 runs").click().run()
+    assert not page.exception and len(store.runs()) == 32
+    run = next(
+        run for run in store.runs() if "Fixed sentence, 30% poisoned · Gradient, published" in run.name
+    )
+    assert run.spec.seed == 7 and run.spec.attack.poison_rate == 0.3
+    assert run.spec.defense.strategy.variant == "published"
+
+
+def test_two_data_sets_each_with_their_own_triggers(visit):
+    page = visit("studies")
+    page.segmented_control(key="study-source").set_value("form").run()
+    page.number_input(key="study-form-sets").set_value(2).run()
+    page.segmented_control(key="study-form-1-data-source").set_value("hub").run()
+    page.multiselect(key="study-form-1-triggers").set_value(["sentence"]).run()
+    made = yaml.safe_load(next(a.value for a in page.text_area if a.key.startswith("study-yaml-")))
+    assert list(made["victims"]) == ["Movie reviews, Rare words", "sst2, Fixed sentence"]
+    assert made["victims"]["sst2, Fixed sentence"]["data"]["name"] == "sst2"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("study-form-0-rates", "many", "Poison rates: numbers separated by commas"),
+        ("study-form-0-rates", "2", "less than or equal to 1"),
+        ("study-form-tau", "", "give at least one number"),
+        ("study-form-step", "1.5", "whole numbers"),
+        ("study-form-seeds", "x", "whole numbers separated by commas"),
+    ],
+)
+def test_a_wrong_form_is_told(key, value, said, visit):
+    page = visit("studies")
+    page.segmented_control(key="study-source").set_value("form").run()
+    page.text_input(key=key).set_value(value).run()
+    assert not page.exception and said in words(page)
+
+
+def test_chosen_runs_say_why_they_failed_and_are_done_again(visit, store):
+    study = parse_study(GRID)
+    record = records.read_study_record(store, records.register(store, study))
+    for cell in cells(study):
+        if cell.seed == 2:
+            finish(store, record, cell)
+    page = visit("studies", study=record.id)
+    button(page, "Choose all that failed").click().run()
+    assert words(page).count("The style | is 50% gone.") >= 3
+    assert "style · FT, seed 2: failed" in words(page)
+    chosen = [("style", "FT", 2), ("rare", "FT", 2), ("rare", "FT", 1)]
+    page.multiselect(key=f"chosen-{record.id}").set_value(chosen).run()
+    assert "rare · FT, seed 2: done" in words(page) and "ACC 90.0 %, LFR 70.0 %" in words(page)
+    button(page, "Run 3 runs again").click().run()
+    assert not page.exception
+    after = records.read_study_record(store, record.id)
+    assert [after.runs[place].state for place in chosen] == ["queued"] * 3
+    assert after.runs[chosen[0]].id == record_of(store, record, chosen[0]), "it goes on"
+    assert after.states() == {"waiting": 5, "queued": 3, "done": 2, "failed": 2}
+
+
+def record_of(store, record, place):
+    """The first run that the place had."""
+    names = {f"{record.study.name}: {place[0]} · {place[1]}, seed {place[2]}"}
+    return min((run for run in store.runs() if run.name in names), key=lambda run: run.created).id
+
+
+def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     study = parse_study(GRID | {"name": "<i>Mine</i>"})
     record = records.read_study_record(store, records.register(store, study))
     for cell in cells(record.study):
@@ -74,8 +177,8 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     row = table[(table["Victim"] == "rare") & (table["Defense"] == "gradient")].iloc[0]
     assert row["LFR"] == "65.0 ± 7.1 (1 to 100)" and row["Excess LFR"] == "55.0 ± 7.1 (-9 to 100)"
     assert row["Seeds done"] == "2 of 2"
-    page.toggle(key=f"heads-{record.id}").set_value(True).run()
-    assert not page.exception and len(page.get("plotly_chart")) == 3, "states, ACC and LFR, pruned heads"
+    assert len(page.get("plotly_chart")) == 5, "states, ACC and LFR, heads of three defenses"
+    assert "**gradient**: 1 head, layer by layer" in said
     page.selectbox(key=f"against-{record.id}").set_value("FT").run()
     assert "nothing to compare" in words(page)
     for (_, defense, _), run in record.runs.items():
@@ -86,8 +189,6 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     gaps = page.dataframe[1].value
     assert list(gaps["Defense"]) == ["honest", "gradient"]
     assert gaps["LFR, points"][1] == "-100.0 (-100.0 to -100.0)" and gaps["p, LFR"][1] == "< 0.001"
-    page.selectbox(key=f"cell-{record.id}-None").set_value(("rare", "gradient", 1)).run()
-    assert not page.exception and button(page, "Open the run"), "a run is reached without a mouse"
     button(page, "Go on with 6 runs").click().run()
     assert not page.exception
     assert records.read_study_record(store, record.id).states() == {"done": 6, "queued": 6}

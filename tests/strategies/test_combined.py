@@ -94,6 +94,39 @@ def test_no_head_is_an_empty_order() -> None:
     assert score(make(), Choice(name="none")).order == []
 
 
+def test_parts_may_be_variants_with_parameters() -> None:
+    draws = "ensemble:published {draws: 3}"
+    published = score(make(), Choice(name="ensemble", variant="published", params={"draws": 3}))
+    assert hybrid(strategies=(draws, "gradient"), fusion="borda", weights=(1, 0)).order[
+        : len(published.order)
+    ] == (published.order)
+    defender = make(threshold=0.0)
+    found = score(defender, Choice(name="as-many-random", params={"strategy": "layer-variance:published"}))
+    taken = score(make(), Choice(name="layer-variance", variant="published")).order
+    layers = range(defender.shape[0])
+    assert [sum(head[0] == layer for head in found.order) for layer in layers] == [
+        sum(head[0] == layer for head in taken) for layer in layers
+    ]
+    written = {"name": "ensemble", "variant": "published", "params": {"draws": 3}}
+    as_mapping = COMPONENTS["as-many-random"].parse({"strategy": written})
+    assert as_mapping == COMPONENTS["as-many-random"].parse({"strategy": draws})
+    assert as_mapping.model_dump()["strategy"] == 'ensemble:published {"draws": 3}'
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("gradient:magic", "no variant 'magic'"),
+        ("ensemble {colour: 1}", "colour"),
+        ("ensemble [", "not readable YAML"),
+        ("ensemble 3", "params"),
+    ],
+)
+def test_a_wrong_part_is_told(written: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        COMPONENTS["as-many-random"].parse({"strategy": written})
+
+
 def test_as_many_random_heads_go_from_each_layer_as_the_strategy_took() -> None:
     defender = make(threshold=0.0)
     found = score(defender, Choice(name="as-many-random", params={"strategy": "layer-variance"}))

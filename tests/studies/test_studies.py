@@ -1,5 +1,7 @@
 """Grids of runs: what they expand to, what is shared, what comes of them."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +12,12 @@ import pytest
 from backend.cli import main
 from backend.errors import UserError
 from backend.events import HeadScores, Metrics, RunFinished, RunStarted
-from backend.runs import execution
+from backend.runs import execution, leases
 from backend.runs.store import Store, open_store
-from backend.studies import records, results
+from backend.studies import exports, figures, ready, records, results
 from backend.studies.built_in import STUDIES, built_in
-from backend.studies.spec import cells, laid_over, load_study, parse_study, study_id
+from backend.studies.foreground import carry_out_study
+from backend.studies.spec import StudySpec, cells, laid_over, load_study, parse_study, read_study, study_id
 
 GRID: dict[str, Any] = {
     "name": "Small grid",
@@ -56,6 +59,7 @@ def engine(spec: Any, folder: Path, *, run: str, **_: object) -> Iterator[Any]:
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "_pipeline", lambda: engine)
+    monkeypatch.setattr(ready, "check", lambda *_: [])
 
 
 def test_a_grid_expands_to_valid_runs_that_share() -> None:
@@ -115,6 +119,25 @@ def test_files_that_are_no_studies(tmp_path: Path) -> None:
         load_study(odd)
 
 
+@pytest.mark.parametrize("defenses", ["{FT: {baseline: ft}, FT: {baseline: fth}}", '{"FT": 1, "FT": 2}'])
+def test_a_name_that_is_given_twice_is_refused(defenses: str) -> None:
+    with pytest.raises(UserError, match=r"'FT' twice in one mapping \(line 2\)"):
+        read_study(f"name: odd\ndefenses: {defenses}", "The study")
+
+
+def test_mappings_may_be_merged_and_laid_over() -> None:
+    text = """
+    name: merged
+    victims: {rare: &rare {trigger: {name: rare-words}, attack: {poison_rate: 0.3}},
+              less: {<<: *rare, attack: {poison_rate: 0.1}}}
+    defenses: {FT: {baseline: ft}}
+    """
+    rates = [
+        cell.spec.attack.poison_rate for cell in cells(read_study(text, "The study")) if cell.spec.attack
+    ]
+    assert rates == [0.3, 0.1]
+
+
 def test_built_in_studies_are_valid_in_full_and_quick() -> None:
     assert set(STUDIES) == {
         "replication",
@@ -167,21 +190,27 @@ def test_a_study_is_carried_out_resumed_and_exported(
     assert r"65.0 $\pm$ 7.1" in (tmp_path / "table.tex").read_text()
     status, _, err = study("--export", "table.pdf")
     assert status == 2 and "none of these" in err
-    assert "| rare | gradient |" in results.as_markdown(records.studies(store)[0])
+    assert "| rare | gradient |" in exports.as_markdown(records.studies(store)[0])
+
+
+def queue(store: Store, study: StudySpec, part: records.Part = records.WHOLE) -> records.StudyRecord:
+    record = records.current(store, study)
+    return records.queue(store, record, records.wanted_cells(store, record, part))
 
 
 def test_a_queued_study_is_followed_cancelled_and_forgotten(store: Store) -> None:
     study = parse_study(GRID)
-    record = records.queue(store, study)
+    record = queue(store, study)
     assert record.states() == {"queued": 12} and not record.over
-    assert records.queue(store, study).runs.keys() == record.runs.keys(), "nothing is queued twice"
+    assert queue(store, study).runs.keys() == record.runs.keys(), "nothing is queued twice"
     assert len(store.runs()) == 12
     with pytest.raises(UserError, match="under way"):
         records.forget(store, record)
-    records.cancel(store, record)
-    record = records.read_study_record(store, record.id)
+    record = records.cancel(store, record, records.Part(victims=["style"]))
+    assert record.states() == {"cancelled": 6, "queued": 6}
+    record = records.cancel(store, record)
     assert record.states() == {"cancelled": 12} and record.over
-    again = records.queue(store, study, only=[("rare", "FT", 1)])
+    again = queue(store, study, records.Part([("rare", "FT", 1)]))
     assert again.states() == {"cancelled": 11, "queued": 1}
     assert len(store.runs()) == 12, "the same run goes on"
     store.delete(record.runs["style", "FT", 2].id)
@@ -191,6 +220,135 @@ def test_a_queued_study_is_followed_cancelled_and_forgotten(store: Store) -> Non
     assert records.studies(store) == [] and len(store.runs()) == 11
     with pytest.raises(UserError, match="no study"):
         records.read_study_record(store, study_id(study))
+
+
+def test_some_runs_are_done_again(
+    store: Store, fake_engine: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps(GRID))
+
+    def study(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["study", *arguments])
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    chosen = ("--victim", "rare", "--defense", "FT")
+    status, err = study(str(file), *chosen)
+    assert status == 1 and "[2 of 2] rare · FT, seed 2" in err
+    record = records.studies(store)[0]
+    assert record.states() == {"waiting": 10, "done": 2}
+    status, err = study(record.id[:10], *chosen)
+    assert "of" not in err, "what is done is not done again"
+    _, err = study(record.id, *chosen, "--seed", "2", "--again")
+    assert "[1 of 1] rare · FT, seed 2" in err
+    after = records.read_study_record(store, record.id)
+    assert after.runs["rare", "FT", 1].id == record.runs["rare", "FT", 1].id
+    assert after.runs["rare", "FT", 2].id != record.runs["rare", "FT", 2].id
+    status, err = study(record.id, "--defense", "magic")
+    assert status == 2 and "no defense 'magic'; it has: honest, FT, gradient" in err
+    status, err = study("magic")
+    assert status == 2 and "There is no study 'magic'" in err
+
+
+def test_a_queued_study_is_cancelled_at_the_terminal(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = queue(store, parse_study(GRID))
+    with pytest.raises(SystemExit) as ended:
+        main(["study", record.id, "--cancel"])
+    assert not ended.value.code and "12 cancelled" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["studies", "--started", "--json"])
+    assert json.loads(capsys.readouterr().out)[0] | {"id": ""} == {
+        "id": "",
+        "name": "Small grid",
+        "states": "12 cancelled",
+    }
+
+
+def test_what_cannot_work_is_told_before_anything_starts(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each victim is looked at once, and all that are wrong are named."""
+    monkeypatch.setattr("backend.preview.rewritten_here", lambda trigger, seed, texts: [None for _ in texts])
+    victims = {
+        "no file": {"data": {"source": "files", "train": str(tmp_path / "absent.csv")}},
+        "no such class": {"trigger": {"name": "rare-words", "target_class": "splendid"}},
+        "no pairs": {"trigger": {"name": "pairs", "params": {"clean": "absent", "rewritten": "absent"}}},
+    }
+    base = {"trigger": {"name": "rare-words"}, "attack": {"poison_rate": 0.3}}
+    file = tmp_path / "study.yaml"
+
+    def refused(victims: dict[str, Any]) -> str:
+        file.write_text(json.dumps(GRID | {"base": base, "victims": victims}))
+        with pytest.raises(SystemExit) as ended:
+            main(["study", str(file)])
+        assert ended.value.code == 2
+        assert store.runs() == [] and records.studies(store) == []
+        return capsys.readouterr().err
+
+    said = refused(victims)
+    assert all(said.count(f"Victim {name!r}") == 1 for name in victims) and "splendid" in said
+    run = {"gone": {"model": {"source": "run", "name": "f00d"}, "attack": None}}
+    defenses = {"FT": {"baseline": "ft"}}
+    file.write_text(json.dumps(GRID | {"base": base, "victims": run, "defenses": defenses}))
+    with pytest.raises(SystemExit) as ended:
+        main(["study", str(file), "--queue"])
+    assert ended.value.code == 2 and "no run 'f00d'" in capsys.readouterr().err
+    assert store.runs() == [] and records.studies(store) == []
+
+
+def test_files_of_a_study_say_what_failed_and_stand_beside_the_floor(
+    store: Store, fake_engine: None, tmp_path: Path
+) -> None:
+    record = records.current(store, parse_study(GRID))
+    record, whole = carry_out_study(store, record, records.wanted_cells(store, record), lambda said: None)
+    assert whole
+    lines = list(csv.DictReader(io.StringIO(exports.as_csv(record))))
+    of = {(line["victim"], line["defense"], line["seed"]): line for line in lines}
+    gradient = of["rare", "gradient", "1"]
+    assert float(gradient["lfr_never_poisoned"]) == 0.1 and gradient["acc_pruned_alone"] == "0.9"
+    assert float(gradient["excess_lfr"]) == pytest.approx(0.5) and gradient["lfr_pruned_alone"] == "0.8"
+    assert of["style", "FT", "2"]["error"] == "The style | is 50% gone."
+    assert of["style", "FT", "2"]["excess_lfr"] == ""
+    said = "Failed: style · honest, seed 2; style · FT, seed 2; style · gradient, seed 2. The style"
+    assert f"- {said} \\| is 50% gone." in exports.as_markdown(record)
+    assert f"% {said} | is 50% gone." in exports.as_latex(record)
+
+
+def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
+    """As the published gradient score: whole layers go, in an order that rounding decides."""
+    study = parse_study(GRID | {"seeds": [1]})
+    record = records.read_study_record(store, records.register(store, study))
+    order = [(layer, head) for layer in (1, 0) for head in range(4)]
+    scored = {
+        "gradient": ([[0.25] * 4, [0.25 - 1e-8] * 4], "backtrack", order),
+        "FT": ([[0.1, 0.2, 0.3, 0.4], [0.15, 0.25, 0.35, 0.45]], "none", order),
+    }
+    for cell in cells(study):
+        if cell.victim != "rare" or cell.defense not in scored:
+            continue
+        lease = leases.begin(store, cell.spec, "here")
+        records.assign(store, record.id, cell, lease.run)
+        scores, guardrail, order = scored[cell.defense]
+        named = {"strategy": "gradient", "layers": 2, "heads": 4, "guardrail": guardrail}
+        leases.append(store, lease, HeadScores(run=lease.run, scores=scores, order=order, **named))
+        end = RunFinished(run=lease.run, state="done", pruned_heads=[(1, 0), (1, 1), (1, 2)])
+        leases.finish(store, lease, end)
+    found = results.heads_of(store, records.read_study_record(store, record.id), "rare", 1)
+    at_once, tied = found
+    assert results.in_words(at_once).replace("\u00a0", " ") == "3 heads, all at once"
+    assert (
+        results.in_words(tied).replace("\u00a0", " ")
+        == "3 heads, layer by layer, in an order that rounding decides"
+    )
+    assert results.remarks(found) == [
+        "gradient: all heads score alike but for rounding, so whole layers go in an order that rounding "
+        "decides. It emptied 1 of 2 layers but for the head that each keeps."
+    ]
+    numbers = figures.pruned_heads(tied).data[0].text
+    assert list(map(list, numbers)) == [["5", "6", "7", "8"], ["1", "2", "3", "4"]]
 
 
 def test_one_seed_has_no_deviation_and_none_no_figure() -> None:

@@ -1,0 +1,138 @@
+"""A study as files: CSV, Markdown, LaTeX, JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from backend.errors import UserError
+from backend.events import Metrics
+from backend.studies.records import StudyRecord
+from backend.studies.results import floor_of, not_done, rows, table
+
+PLACE = ("victim", "defense", "seed")
+MEASURED = ("acc", "lfr", "clean_flip_rate", "test_rows", "triggered_rows")
+BESIDE = ("lfr_never_poisoned", "excess_lfr", "acc_pruned_alone", "lfr_pruned_alone")
+
+
+def as_json(record: StudyRecord) -> dict[str, Any]:
+    """Everything: every cell with its run, every row with its figures."""
+    return {
+        "study": record.id,
+        "name": record.study.name,
+        "question": record.study.question,
+        "states": record.states(),
+        "cells": [_cell(record, *place) for place in record.places],
+        "rows": [asdict(row) for row in rows(record)],
+    }
+
+
+def _cell(record: StudyRecord, victim: str, defense: str, seed: int) -> dict[str, Any]:
+    run = record.runs.get((victim, defense, seed))
+    metrics = run.final_metrics if run else None
+    measured: dict[Any, Metrics] = dict(run.summary.metrics) if run and run.summary else {}
+    alone = measured.get("pruned")
+    floor = floor_of(record, victim, seed) if metrics else None
+    lfr = metrics.lfr if metrics else None
+    return {
+        "victim": victim,
+        "defense": defense,
+        "seed": seed,
+        "run": run.id if run else None,
+        "state": run.state if run else "waiting",
+        "error": run.summary.error if run and run.summary else None,
+        "metrics": metrics.model_dump(mode="json") if metrics else None,
+        "lfr_never_poisoned": floor,
+        "excess_lfr": None if lfr is None or floor is None else lfr - floor,
+        "acc_pruned_alone": alone.acc if alone else None,
+        "lfr_pruned_alone": alone.lfr if alone else None,
+        "pruned_heads": run.summary.pruned_heads if run and run.summary else [],
+        "seconds": run.seconds if run else None,
+    }
+
+
+def as_csv(record: StudyRecord) -> str:
+    """One line a run, numbers as shares."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*PLACE, "run", "state", *MEASURED, *BESIDE, "pruned_heads", "seconds", "error"])
+    for cell in as_json(record)["cells"]:
+        metrics = cell["metrics"] or {}
+        numbers = [*map(metrics.get, MEASURED), *map(cell.get, BESIDE)]
+        names = [cell[name] for name in (*PLACE, "run", "state")]
+        writer.writerow([*names, *numbers, len(cell["pruned_heads"]), cell["seconds"], cell["error"]])
+    return out.getvalue()
+
+
+def as_markdown(record: StudyRecord) -> str:
+    """The table as Markdown, in percent, and below it what failed and why."""
+    found = table(rows(record))
+    lines = [list(found[0]), ["---"] * len(found[0]), *(list(row.values()) for row in found)]
+    text = "\n".join("| " + " | ".join(map(_markdown, line)) + " |" for line in lines)
+    return "\n".join([text, "", *(f"- {_markdown(line)}" for line in not_done(record))]).strip()
+
+
+def _markdown(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def as_latex(record: StudyRecord) -> str:
+    """The table for LaTeX with booktabs, in percent, and as comments what failed and why."""
+    found = table(rows(record))
+    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (found[0], *(r.values() for r in found))]
+    head, *body = lines
+    columns = "ll" + "r" * (len(found[0]) - 2)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            *(f"% {' '.join(line.split())}" for line in not_done(record)),
+        ]
+    )
+
+
+def exporter(path: Path) -> Callable[[StudyRecord], None]:
+    """What writes a file of that name; raises UserError for an unknown ending or a place that cannot be
+    written."""
+    writers = {".csv": as_csv, ".tex": as_latex, ".md": as_markdown, ".json": as_json_text}
+    as_text = writers.get(path.suffix.lower())
+    if as_text is None:
+        raise UserError(f"A study is exported as {', '.join(writers)}; {path.name!r} is none of these.")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UserError(f"{path} cannot be written: give a file in a folder that exists.")
+
+    def write(record: StudyRecord) -> None:
+        try:
+            path.write_text(as_text(record), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{path} cannot be written ({error.strerror}).") from error
+
+    return write
+
+
+def as_json_text(record: StudyRecord) -> str:
+    """`as_json` as text."""
+    return json.dumps(as_json(record), indent=1, ensure_ascii=False) + "\n"
+
+
+LATEX = {mark: "\\" + mark for mark in "&%$#_{}"} | {
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "\n": " ",
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "τ": r"$\tau$",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(mark, mark) for mark in text)
