@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.events import RunFinished
-from backend.inspection import battery, effects
+from backend.inspection import battery
 from backend.inspection.compacting import Measured, compact_folder
 from backend.report.page import report
 from backend.runs import leases
