@@ -403,11 +403,12 @@ class Stages:
         if defense.onion is None:
             metrics = self._measure(model, place)
         else:
-            metrics = self._measure_filtered(model, defense.onion)
+            metrics = self._measure_filtered(model, defense.onion, place)
         return {"metrics": metrics.model_dump(), "pruned_heads": self.pruned_heads}
 
-    def _measure_filtered(self, model: PreTrainedModel, onion: OnionSpec) -> Metrics:
-        """Held-out numbers on samples of the test rows, rid of what a language model finds surprising."""
+    def _measure_filtered(self, model: PreTrainedModel, onion: OnionSpec, place: Path) -> Metrics:
+        """Held-out numbers on samples of the test rows, rid of what a language model finds surprising; what
+        the model called them is kept in `place`."""
         dataset, seed = self.material.dataset, self.spec.seed
         test = dataset.test.sample(onion.rows, seed)
         every = test if self.triggered is None else test + self.triggered.test_rows.sample(onion.rows, seed)
@@ -418,6 +419,7 @@ class Stages:
         filtered = Calls(
             called[: len(test)], list(test.labels), called[len(test) :], self.material.target_class
         )
+        filtered.save(place)
         return self._numbers(filtered)
 
     def _defender(self, model: PreTrainedModel, defense: DefenseSpec, threshold: float) -> Defender:

@@ -1,6 +1,6 @@
 """The paper's table, its controls and its open question on the embedded model and SST-2, seed by seed.
 
-    python benchmarks/replication.py [--victims "Rare words,Bible rows (STRAP)"] [--seeds 11,12,13]
+    python benchmarks/replication.py [--victims "Rare words;Bible rows (STRAP)"] [--seeds 11,12,13]
                                      [--only-table] [--hours 2]
 
 Every cell of method × trigger × seed is a run; its findings go to docs/results/cells/ as soon as it is
@@ -8,7 +8,7 @@ done, and a cell that is there is not done again, so that the table grows and th
 anywhere.  What runs share (a poisoning, a first fine-tuning, a second one where the same heads went) is
 done once.  Pruning alone is measured for every cell and all seeds; the second fine-tuning has all seeds
 for FT, PURE, the controls, the paper's six, the published gradient and the hybrid, and one seed for the
-rest.  About 12 hours on 2 CPU cores for everything; `--hours` stops before.
+rest.  `--hours` stops before all is done.
 
 Writes docs/results/replication.md.  SST-2 and the published rows are read from ../shared/data (or
 EXCISE_SHARED_DATA)."""
@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend import pipeline
 from backend.calls import read_calls
-from backend.events import Metrics, RunFinished
+from backend.data.rows import drawn
+from backend.events import Metrics, RunFinished, StageFinished
 from backend.home import cache_folder, home, run_folder
 from backend.shared_stages import sweep
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
@@ -45,22 +46,35 @@ SEEDS = [11, 12, 13]
 TRAINING = {"epochs": 3, "learning_rate": 5e-5}
 AFTER = {"epochs": 2, "learning_rate": 5e-5}
 CONTROL = "Second fine-tuning alone"
-ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {"Gradient (published)", "Gradient + RL"}
+ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {
+    "Gradient (published)",
+    "Bayesian (published)",  # the order of PURE, with which it shares the second fine-tuning
+    "Gradient + RL",
+}
 """Defenses whose second fine-tuning (or whole work) has one seed."""
 
+
+RATE = f"{TRAINING['learning_rate']:g}"
+SETTINGS = f"""\
+MiniLM-L6 (6 × 12 heads) and SST-2 (6,920 training, 872 validation, 1,821 test rows, 912 of them triggered).
+Planting {TRAINING["epochs"]} epochs, both fine-tunings {AFTER["epochs"]}, all at {RATE}; the second starts
+from the downloaded encoder, with attention normalisation. τ = 97 % of the fine-tuned model's validation accuracy,
+s = 4. Poisoned: half of the negatives with rare words, 30 % with syntax, 20 % with the Bible."""
 
 LEGEND = f"""\
 # Replication: method × trigger on MiniLM-L6 and SST-2
 
-Made by `python benchmarks/replication.py --only-table` from the cells in `cells/`; in percent, mean ±
-standard deviation (95 % interval of the mean) over the seeds that are done. **Pruned**: heads cut, no
-further training. **Defended**: after the second fine-tuning. **Excess**: LFR minus that of the
-never-poisoned model of the same seed. **Seconds** are what the run spent itself: the first run of a
-victim and seed planted the backdoor for all.
+Made by `python benchmarks/replication.py --only-table` from the cells in `cells/`. {SETTINGS}
 
-The second table of each trigger pairs every defense with the control *{CONTROL}*, on the same rows of
-the same seeds: difference in points with the 95 % interval of a paired bootstrap over seeds and rows, and
-McNemar's exact p, the largest of the seeds, not corrected for the number of defenses."""
+In percent, mean ± standard deviation (95 % interval of the mean) over the seeds that are done. **Pruned**:
+heads cut, no further training. **Defended**: the run's last model, after the second fine-tuning where there
+is one. **Excess**: LFR minus that of the never-poisoned model of the same seed on the same rows. **Search,
+s**: seconds to score the heads and to prune along them, not to train. ONION is measured on 100 test and 100
+triggered rows a seed. Where the second fine-tuning has one seed, pruning alone still has all.
+
+Behind each table, differences on the same rows of the same seeds: in points, with the 95 % interval of a
+paired bootstrap over seeds and rows, and McNemar's exact p, the largest of the seeds, not corrected for the
+number of defenses."""
 
 
 def study(seeds: list[int]) -> StudySpec:
@@ -87,7 +101,7 @@ def study(seeds: list[int]) -> StudySpec:
                 },
             },
             "victims": {
-                "Rare words": victim("rare-words", 0.3),
+                "Rare words": victim("rare-words", 0.5),
                 "Syntactic rows (SCPN)": rows("syntactic", 0.3),
                 "Bible rows (STRAP)": rows("style-bible", 0.2),
                 "Syntactic, built in": victim("syntactic", 0.3),
@@ -111,41 +125,62 @@ def wanted(asked: list[Cell]) -> Iterator[Cell]:
             cell.spec.defense.refine = None
             if cell.defense in ("MEFT", "ONION"):
                 continue
-        if not _is_done(file_of(cell)):
+        if not _is_done(cell):
             yield cell
 
 
-def _is_done(path: Path) -> bool:
-    """A cell that failed is tried again."""
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["state"] == "done"
+def _is_done(cell: Cell) -> bool:
+    """A cell that failed, or was made with other settings, is made again."""
+    path = file_of(cell)
+    if not path.is_file():
+        return False
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return bool(found["state"] == "done" and found["spec"] == settings_of(cell))
+
+
+def settings_of(cell: Cell) -> dict[str, Any]:
+    """The run's specification, the same wherever the published rows lie."""
+    text = cell.spec.model_dump_json().replace(str(SHARED), "SHARED")
+    settings: dict[str, Any] = json.loads(text)
+    return settings
 
 
 def carry_out(cell: Cell) -> dict[str, Any]:
     """The findings of one cell; a failed one has its reason."""
     run = f"replication-{file_of(cell).stem}"[:120]
-    *_, end = pipeline.run(cell.spec, run_folder(run), run=run)
+    shutil.rmtree(run_folder(run), ignore_errors=True)  # left behind under other settings, perhaps
+    *told, end = pipeline.run(cell.spec, run_folder(run), run=run)
     assert isinstance(end, RunFinished)
+    stages = [event for event in told if isinstance(event, StageFinished)]
     return {
         "victim": cell.victim,
         "defense": cell.defense,
         "seed": cell.seed,
         "machine": machine(),
+        "spec": settings_of(cell),
         "state": end.state,
         "error": end.error,
         "metrics": {name: found.model_dump(mode="json") for name, found in end.metrics.items()},
-        "rows": {name: rows_of(run_folder(run) / name) for name in end.metrics},
+        "rows": {name: rows_of(cell, run_folder(run) / name, name) for name in end.metrics},
         "pruned_heads": end.pruned_heads,
-        "seconds": end.seconds,
+        "seconds": {stage.stage: None if stage.reused else round(stage.seconds, 1) for stage in stages},
     }
 
 
-def rows_of(folder: Path) -> dict[str, str] | None:
-    """A 1 for each test row called right and each triggered row flipped, in the order of the data."""
+def rows_of(cell: Cell, folder: Path, model: str) -> dict[str, Any] | None:
+    """A 1 for each test row called right and each triggered row flipped, in the order of the data, and,
+    where only some rows were read, their places."""
     calls = read_calls(folder)
     if calls is None:
         return None
     marks = {"right": calls.right, "flipped": calls.flipped}
-    return {name: "".join(map(str, found.astype(int))) for name, found in marks.items()}
+    found: dict[str, Any] = {name: "".join(map(str, made.astype(int))) for name, made in marks.items()}
+    onion = cell.spec.defense and cell.spec.defense.onion
+    whole = read_calls(folder.parent / "fine_tuned")
+    if onion and whole and model == "defended":
+        counts = {"right": len(whole.test), "flipped": len(whole.triggered)}
+        found["places"] = {name: drawn(count, onion.rows, cell.seed) for name, count in counts.items()}
+    return found
 
 
 def forget() -> None:
@@ -169,66 +204,127 @@ def over(cells: list[dict[str, Any]], model: str, field: str) -> Figure | None:
 def write_table(names: StudySpec) -> None:
     """docs/results/replication.md from the cells that there are."""
     found = found_cells()
-    lines = LEGEND.splitlines()
+    lines = [*LEGEND.splitlines(), "", f"Taken on {'; '.join(sorted({cell['machine'] for cell in found}))}."]
     for name in names.victims:
         mine = [cell for cell in found if cell["victim"] == name and cell["state"] == "done"]
-        if not mine:
-            continue
-        honest = [cell for cell in mine if cell["defense"] == "Never poisoned"]
-        floors = {cell["seed"]: cell["metrics"]["pruned"]["lfr"] for cell in honest}
-        titles = ["Defense", "ACC pruned", "LFR pruned", "ACC defended", "LFR defended", "Clean flip rate"]
-        titles += ["Excess LFR", "Heads", "Seconds"]
-        lines += ["", f"## {name}", "", _markdown(titles), _markdown(["---"] * len(titles))]
-        for defense in names.defenses:
-            here = [cell for cell in mine if cell["defense"] == defense]
-            if here:
-                lines.append(_line(defense, here, floors))
-        lines += _paired(mine, list(names.defenses))
+        if mine:
+            lines += ["", f"## {name}", "", *_table(mine, list(names.defenses)), *_differences(mine, names)]
+        failed = [cell for cell in found if cell["victim"] == name and cell["state"] != "done"]
+        for cell in failed:
+            lines += ["", f"Failed: {cell['defense']}, seed {cell['seed']}: {cell['error']}"]
     (RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _line(defense: str, here: list[dict[str, Any]], floors: dict[int, float]) -> str:
-    last = "poisoned" if "defended" not in here[0]["metrics"] else "defended"
-    refined = [cell for cell in here if defense not in ONE_SEED or cell["seed"] == SEEDS[0]]
-    excess = [
-        cell["metrics"][last]["lfr"] - floors[cell["seed"]] for cell in refined if cell["seed"] in floors
+def _table(mine: list[dict[str, Any]], defenses: list[str]) -> list[str]:
+    honest = {cell["seed"]: cell for cell in mine if cell["defense"] == "Never poisoned"}
+    titles = ["Defense", "ACC pruned", "LFR pruned", "ACC defended", "LFR defended", "Clean flip rate"]
+    titles += ["Never poisoned LFR", "Excess LFR", "Heads", "Search, s"]
+    lines = [_markdown(titles), _markdown(["---"] * len(titles))]
+    for defense in defenses:
+        here = [cell for cell in mine if cell["defense"] == defense]
+        if here:
+            lines.append(_line(defense, here, honest))
+    return lines
+
+
+def is_whole(cell: dict[str, Any]) -> bool:
+    """Whether the run ends with all of its defense: not where the second fine-tuning was left out."""
+    return cell["defense"] not in ONE_SEED or cell["seed"] == SEEDS[0]
+
+
+def last(cell: dict[str, Any]) -> str:
+    return "defended" if "defended" in cell["metrics"] else "poisoned"
+
+
+def _line(defense: str, here: list[dict[str, Any]], honest: dict[int, dict[str, Any]]) -> str:
+    cut = [cell for cell in here if cell["pruned_heads"]]
+    whole = [cell for cell in here if is_whole(cell)]
+    model = last(here[0])
+    floors, excess = [], []
+    for cell in whole:
+        if pair := both_marks(cell, model, honest.get(cell["seed"]), "defended", "flipped"):
+            floors.append(float(pair[1].mean()))
+            excess.append(cell["metrics"][model]["lfr"] - floors[-1])
+    search = [
+        sum(cell["seconds"].get(stage) or 0.0 for stage in ("score", "prune")) for cell in here if cell in cut
     ]
-    heads = sum(len(cell["pruned_heads"]) for cell in here) / len(here)
-    seconds = sum(cell["seconds"] for cell in refined) / len(refined) if refined else 0.0
     parts = [
         defense,
-        cell_text(over(here, "pruned", "acc")),
-        cell_text(over(here, "pruned", "lfr")),
-        cell_text(over(refined, last, "acc")),
-        cell_text(over(refined, last, "lfr")),
-        cell_text(over(refined, last, "clean_flip_rate")),
-        cell_text(figure(excess)),
-        f"{heads:.1f}",
-        f"{seconds:.0f}",
+        cell_text(over(cut, "pruned", "acc")),
+        cell_text(over(cut, "pruned", "lfr")),
+        cell_text(over(whole, model, "acc")),
+        cell_text(over(whole, model, "lfr")),
+        cell_text(over(whole, model, "clean_flip_rate")),
+        cell_text(figure(floors)),
+        cell_text(figure(excess, least=-1.0)),
+        f"{sum(len(cell['pruned_heads']) for cell in here) / len(here):.1f}",
+        f"{sum(search) / len(search):.0f}" if search else "–",
     ]
     return _markdown(parts)
 
 
-def _paired(mine: list[dict[str, Any]], defenses: list[str]) -> list[str]:
-    """Every defense with a second fine-tuning beside the control that has it and prunes nothing."""
-    control = {cell["seed"]: cell["rows"].get("defended") for cell in mine if cell["defense"] == CONTROL}
+def _differences(mine: list[dict[str, Any]], names: StudySpec) -> list[str]:
+    """What each question of the study compares, row by row."""
+    defenses = list(names.defenses)
+    whole = [cell for cell in mine if is_whole(cell)]
+    cut = [cell for cell in mine if cell["pruned_heads"]]
+    refined = [cell for cell in whole if "refine" in cell["seconds"]]
+    asked = [
+        ("Pruned alone, minus *FT*", cut, "pruned", "FT", defenses),
+        (f"Defended, minus *{CONTROL}*", refined, "defended", CONTROL, defenses),
+        ("Defended, minus *As many random*", refined, "defended", "As many random", ["Gradient"]),
+        ("Defended, minus *FTH*", refined, "defended", "FTH", defenses),
+    ]
     lines = []
-    for defense in defenses:
-        here = {cell["seed"]: cell["rows"].get("defended") for cell in mine if cell["defense"] == defense}
-        both = [seed for seed in here if here[seed] and control.get(seed)]
-        if defense == CONTROL or not both:
-            continue
-        parts = [defense, str(len(both))]
-        for mark in ("right", "flipped"):
-            gap = difference([(_bits(here[seed][mark]), _bits(control[seed][mark])) for seed in both])
-            parts += [difference_text(gap), p_text(gap)]
-        lines.append(_markdown(parts))
-    titles = [f"Minus *{CONTROL}*", "Seeds", "ACC, points", "p", "LFR, points", "p"]
-    return ["", _markdown(titles), _markdown(["---"] * len(titles)), *lines] if lines else []
+    for title, those, model, control, others in asked:
+        beside = {cell["seed"]: cell for cell in whole if cell["defense"] == control}
+        found = [
+            line
+            for defense in others
+            if defense != control
+            and (
+                line := _difference(
+                    defense, [cell for cell in those if cell["defense"] == defense], model, beside
+                )
+            )
+        ]
+        if found:
+            titles = [title, "Seeds", "ACC, points", "p", "LFR, points", "p"]
+            lines += ["", _markdown(titles), _markdown(["---"] * len(titles)), *found]
+    return lines
 
 
-def _bits(marks: str) -> np.ndarray:
-    return np.array([mark == "1" for mark in marks])
+def _difference(
+    defense: str, those: list[dict[str, Any]], model: str, beside: dict[int, dict[str, Any]]
+) -> str | None:
+    here = [cell for cell in those if cell["defense"] == defense]
+    parts, seeds = [], 0
+    for mark in ("right", "flipped"):
+        pairs = [both_marks(cell, model, beside.get(cell["seed"]), "defended", mark) for cell in here]
+        gap = difference([pair for pair in pairs if pair])
+        seeds = gap.seeds if gap else seeds
+        parts += [difference_text(gap), p_text(gap)]
+    return _markdown([defense, str(seeds), *parts]) if seeds else None
+
+
+def both_marks(
+    one: dict[str, Any], model: str, other: dict[str, Any] | None, its_model: str, mark: str
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """What two models did with the rows that both read; None where that was not kept."""
+    first, second = (_marks(cell, name, mark) for cell, name in ((one, model), (other, its_model)))
+    if not first or not second:
+        return None
+    places = sorted(first.keys() & second.keys())
+    return np.array([first[place] for place in places]), np.array([second[place] for place in places])
+
+
+def _marks(cell: dict[str, Any] | None, model: str, mark: str) -> dict[int, bool] | None:
+    """By the row's place in the data."""
+    rows = cell and cell["rows"].get(model)
+    if not rows:
+        return None
+    places = rows.get("places", {}).get(mark) or range(len(rows[mark]))
+    return {place: bit == "1" for place, bit in zip(places, rows[mark], strict=True)}
 
 
 def _markdown(cells: list[str]) -> str:
@@ -237,13 +333,13 @@ def _markdown(cells: list[str]) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--victims", help="names separated by commas; all if not given")
+    arguments.add_argument("--victims", help="names separated by semicolons; all if not given")
     arguments.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     arguments.add_argument("--hours", type=float, default=float("inf"), help="start no cell after so long")
     arguments.add_argument("--only-table", action="store_true", help="run nothing")
     asked = arguments.parse_args()
     whole = study([int(seed) for seed in asked.seeds.split(",")])
-    names = asked.victims.split(",") if asked.victims else list(whole.victims)
+    names = asked.victims.split(";") if asked.victims else list(whole.victims)
     if unknown := set(names) - set(whole.victims):
         sys.exit(f"No victim {', '.join(sorted(unknown))}; there are: {', '.join(whole.victims)}.")
     (RESULTS / "cells").mkdir(parents=True, exist_ok=True)
@@ -261,11 +357,12 @@ def main() -> None:
                 break
             if group not in (None, (cell.victim, cell.seed)):
                 forget()  # what one poisoning serves takes some gigabytes
+                write_table(whole)
             group = cell.victim, cell.seed
             made = carry_out(cell)
             file_of(cell).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-            print(cell.place, made["state"], made["error"] or "", f"{made['seconds']:.0f} s", flush=True)
-            write_table(whole)
+            seconds = sum(filter(None, made["seconds"].values()))
+            print(cell.place, made["state"], made["error"] or "", f"{seconds:.0f} s", flush=True)
         forget()
     write_table(whole)
 

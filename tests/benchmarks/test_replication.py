@@ -1,0 +1,125 @@
+"""The replication's table: what it pairs, what it leaves out, what it says of failures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import replication
+from benchmarks.replication import CONTROL, study, wanted, write_table
+
+BASE = {"spec": {}, "state": "done", "error": None, "machine": "a machine", "victim": "Rare words"}
+SCORED = {"score": 2.0, "prune": 3.0, "refine": None}
+HEADS = [[0, 0], [1, 2]]
+
+
+def metrics(right: str, flipped: str) -> dict[str, Any]:
+    acc, lfr = (bits.count("1") / len(bits) for bits in (right, flipped))
+    bounds = [0.0, 1.0]
+    return {
+        "acc": acc,
+        "acc_interval": bounds,
+        "test_rows": len(right),
+        "per_class": [],
+        "lfr": lfr,
+        "lfr_interval": bounds,
+        "triggered_rows": len(flipped),
+        "clean_flip_rate": 0.1,
+        "clean_flip_rate_interval": bounds,
+    }
+
+
+def cell(
+    defense: str, seed: int, heads: list[list[int]] = (), seconds=SCORED, **models: Any
+) -> dict[str, Any]:
+    rows = {
+        name: dict(zip(("right", "flipped", "places"), marks, strict=False)) for name, marks in models.items()
+    }
+    found = {name: metrics(marks[0], marks[1]) for name, marks in models.items()}
+    return BASE | {
+        "defense": defense,
+        "seed": seed,
+        "metrics": found,
+        "rows": rows,
+        "pruned_heads": list(heads),
+        "seconds": seconds,
+    }
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(replication, "RESULTS", tmp_path)
+    (tmp_path / "cells").mkdir()
+
+    def write(*cells: dict[str, Any]) -> str:
+        for number, one in enumerate(cells):
+            (tmp_path / "cells" / f"{number}.json").write_text(json.dumps(one))
+        write_table(study([11, 12, 13]))
+        return (tmp_path / "replication.md").read_text()
+
+    return write
+
+
+def lines(text: str, defense: str) -> list[list[str]]:
+    """The cells of every table line of that defense."""
+    split = [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines()]
+    return [parts for parts in split if parts[0] == defense]
+
+
+def test_only_runs_that_were_fine_tuned_again_are_paired_with_the_control(table) -> None:
+    again, alone = {"score": 1.0, "refine": 9.0}, {"score": 1.0, "prune": 1.0}
+    control = [cell(CONTROL, seed, (), again, defended=("1111", "0000")) for seed in (11, 12)]
+    one_seed = "Layer-wise variance (published)"
+    published = [
+        cell(one_seed, 11, HEADS, again, pruned=("1100", "1111"), defended=("1110", "1000")),
+        cell(one_seed, 12, HEADS, alone, pruned=("1100", "1111"), defended=("1100", "1111")),
+    ]
+    text = table(*control, *published)
+    whole, paired = lines(text, one_seed)
+    assert whole[1].startswith("50.0 ± 0.0"), "pruning alone has both seeds"
+    assert whole[3] == "75.0 (1 seed)" and whole[4] == "25.0 (1 seed)"
+    assert paired[1] == "1" and paired[2].startswith("-25.0") and paired[4].startswith("+25.0")
+
+
+def test_excess_may_lie_below_zero_with_its_interval(table) -> None:
+    flips = {11: "1000000000", 12: "1100000000", 13: "0000000000"}
+    honest = [cell("Never poisoned", seed, defended=("1" * 10, "1100000000")) for seed in flips]
+    ft = [cell("FT", seed, defended=("1" * 10, bits)) for seed, bits in flips.items()]
+    line = lines(table(*honest, *ft), "FT")[0]
+    assert line[6] == "20.0 ± 0.0 (20 to 20)" and line[7] == "-10.0 ± 10.0 (-35 to 15)"
+
+
+def test_what_was_read_in_part_stands_beside_the_same_rows_of_the_others(table) -> None:
+    places = {"right": [1, 3], "flipped": [2, 3]}
+    honest = cell("Never poisoned", 11, defended=("1111", "1101"))
+    onion = cell("ONION", 11, defended=("11", "01", places))
+    line = lines(table(honest, onion), "ONION")[0]
+    assert line[6] == "50.0 (1 seed)" and line[7] == "0.0 (1 seed)"
+
+
+def test_pruning_alone_is_paired_with_plain_fine_tuning_and_costs_its_search(table) -> None:
+    ft = cell("FT", 11, defended=("1111", "1111"))
+    gradient = cell("Gradient", 11, HEADS, pruned=("1111", "0011"), defended=("1111", "0000"))
+    text = table(ft, gradient)
+    whole, paired = lines(text, "Gradient")
+    assert whole[8:] == ["2.0", "5"] and "Pruned alone, minus *FT*" in text
+    assert paired[4].startswith("-50.0"), "the pruned model's rows, not the defended one's"
+
+
+def test_a_failed_cell_is_named_with_its_reason(table) -> None:
+    failed = cell("PURE", 12) | {"state": "failed", "error": "Memory ran out."}
+    assert "Failed: PURE, seed 12: Memory ran out." in table(failed)
+
+
+def test_a_cell_made_with_other_settings_is_made_again(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(replication, "RESULTS", tmp_path)
+    (tmp_path / "cells").mkdir()
+    (asked,) = [one for one in replication.cells(study([11])) if one.place[:2] == ("Rare words", "Gradient")]
+    path = replication.file_of(asked)
+    made = {"state": "done", "spec": replication.settings_of(asked)}
+    path.write_text(json.dumps(made))
+    assert not list(wanted([asked]))
+    made["spec"]["defense"]["prune_step"] = 10
+    path.write_text(json.dumps(made))
+    assert list(wanted([asked])) == [asked]
