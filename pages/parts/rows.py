@@ -14,7 +14,7 @@ from backend.preview import Shown, reroll, rewrite, uses_model
 from backend.report.numbers import count
 from backend.spec import RunSpec, TriggerSpec
 from backend.triggers.pairs import read_both
-from backend.triggers.poison import drawing_order, non_target
+from backend.triggers.poison import drawing_order, non_target, resolve_target
 from pages.parts.examples import side_by_side
 from pages.parts.files import KINDS
 from pages.parts.ui import plain, told
@@ -62,7 +62,7 @@ def rows_panel(spec: RunSpec, dataset: Dataset, key: str) -> None:
 def _non_target_rows(spec: RunSpec, dataset: Dataset, source: str) -> list[Row]:
     """The rows that the run will take, in its order, with their classes' names."""
     assert spec.trigger is not None and spec.attack is not None
-    target = int(spec.trigger.target_class)
+    target = resolve_target(spec.trigger.target_class, dataset.label_names)
     rows: Rows = dataset.train if source == "train" else dataset.test
     order = drawing_order(rows, target, spec.seed) if source == "train" else non_target(rows, target)
     if source == "train":
