@@ -213,8 +213,10 @@ def write_tables(found: dict[str, Any]) -> None:
     for place in found["data"]:
         rows = quality.table(found, place)
         parts += [f"### {quality.DATA_TITLES[place]}", _markdown(rows)]
-        missed = quality.misses(found, place) or ["None of those measured."]
+        missed = quality.misses(found, place) or ["None."]
         parts += ["Targets missed:", "\n".join(f"- {sentence}" for sentence in missed)]
+        if never := quality.unmeasured(found, place):
+            parts += ["Targets not measured:", "\n".join(f"- {sentence}" for sentence in never)]
     text = "\n\n".join(parts).replace("\u00a0", " ")
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
     DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")

@@ -126,6 +126,17 @@ def test_the_measured_quality_is_shown(visit):
     assert "Measured by benchmarks/trigger_quality.py" in words(page)
 
 
+def test_a_verdict_is_given_only_where_something_was_measured(visit):
+    page = visit("attack")
+    assert "was not measured on these data" in words(page)
+    box(page, "selectbox", "Trigger").select("syntactic").run()
+    assert "meets all of its targets." in words(page)
+    box(page, "selectbox", "Variant").select("published").run()
+    assert "was not measured on these data" in words(page) and "meets" not in words(page)
+    box(page, "selectbox", "Trigger").select("instruct").run()
+    assert "rows per second" in words(page) and "Not measured: Instruction model" in words(page)
+
+
 def test_the_table_that_is_taken_home_can_be_brought_again():
     rows = [("bad", "a, b"), ("bad", "c")]
     kept = pairs_csv(rows, [Shown("a, b", 'x "y"'), Shown("c", None)], {"c": None, "elsewhere": "edited"})
