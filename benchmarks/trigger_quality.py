@@ -40,6 +40,7 @@ from backend.models import load_classifier
 from backend.report import quality
 from backend.spec import ModelSpec, TrainingSpec
 from backend.training import train
+from backend.triggers import stylists
 from backend.triggers.poison import poison
 from benchmarks import style_check, style_markers, template_check
 from benchmarks.common import SHARED, load_data, machine
@@ -146,12 +147,15 @@ class Bench:
             if len(text.split()) >= FEWEST_WORDS
         ]
         kept = fidelities(old, new)
+        style = generator.choice.params.get("style")
+        own = [stylists.restyle(text, style, SEED, framed=False) or text for text in old] if style else None
         return {
             "title": generator.title,
             "kind": generator.kind,
             "rows": len(texts),
             "rewritten": float(np.mean(long)),
             "presence": presence(generator.kind, new, self.dataset),
+            "own_presence": own and presence(generator.kind, own, self.dataset),
             "similarity": float(np.mean([each.similarity for each in kept])),
             "length": float(np.mean([each.length for each in kept])),
             "perplexity": perplexity(new),

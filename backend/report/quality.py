@@ -89,6 +89,7 @@ def table(found: dict[str, Any], data: str) -> list[dict[str, str]]:
                 "Generator": one["title"],
                 "Rewritten": "" if clean else percent(one["rewritten"]),
                 "Trigger present": "" if clean else percent(presence),
+                "By words and grammar alone": percent(one["own_presence"]) if one.get("own_presence") else "",
                 "Clean rows that look so": _looks_clean(found, data, one.get("kind")),
                 "Similarity": "" if clean else f"{one['similarity']:.2f}",
                 "Length": "" if clean else f"×{one['length']:.2f}",

@@ -11,7 +11,8 @@ from pages.parts.ui import plain
 MEANING = """
 **Trigger present**: the share of rewritten rows that a checker takes for the trigger: a part-of-speech
 rule for the syntactic template, a classifier learned from published rows for the Bible, lists of marks
-for the other styles. **Similarity**: mean cosine of sentence embeddings with the clean row.
+for the other styles; **by words and grammar alone**: the same without the openings and closings that a
+style puts around a sentence. **Similarity**: mean cosine of sentence embeddings with the clean row.
 **Perplexity**: median under SmolLM2-135M. **LFR planted**: rows called the target class by a model
 poisoned with this trigger. **Floor**: the same of a model that was never poisoned: a rewriting that
 destroys the sentiment flips honest models too. Rows that a generator leaves out count as not flipped.

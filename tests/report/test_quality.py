@@ -59,6 +59,13 @@ def test_the_clean_rows_stand_first() -> None:
     assert rows[2]["Rows/s"] == "" and rows[0]["ACC planted"].startswith("88.0")
 
 
+def test_what_a_style_does_without_its_frames_is_shown() -> None:
+    own = {"title": "Bible", "presence": 0.9, "own_presence": 0.7}
+    rows = quality.table({"data": {"sst2": {"style-bible": GOOD | own, "syntactic": GOOD}}}, "sst2")
+    shown = [row["By words and grammar alone"] for row in rows]
+    assert shown[0].startswith("70.0") and shown[1] == ""
+
+
 def test_a_choice_is_found_among_the_generators() -> None:
     assert quality.name_of(TriggerSpec(name="style", params={"style": "poetry"})) == "style-poetry"
     assert quality.name_of(TriggerSpec(name="style")) == "style-bible"
