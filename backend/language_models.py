@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from backend import pypi
+from backend.data.hub import hub_reachable
 from backend.device import probe
 from backend.encoding import Tick, no_tick
 from backend.errors import UserError
@@ -109,11 +110,12 @@ def state(name: str) -> str:
 
 def _read(where: str, **file: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, in float32; `gguf_file` names the file in `where` that holds both."""
-    tokenizer = AutoTokenizer.from_pretrained(where, padding_side="left", trust_remote_code=False, **file)
+    # Without the hub transformers retries for most of a minute before it looks for its local copy.
+    local = Path(where).is_dir() or not hub_reachable()
+    known: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local, **file}
+    tokenizer = AutoTokenizer.from_pretrained(where, padding_side="left", **known)
     weights = {} if file else {"use_safetensors": True}
-    model = AutoModelForCausalLM.from_pretrained(
-        where, dtype=torch.float32, trust_remote_code=False, **weights, **file
-    )
+    model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **weights, **known)
     return model, tokenizer
 
 

@@ -104,15 +104,15 @@ def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> 
     if rewrite is None:
         return
     # A file of rewrite pairs may cover few of the rows, and looking them up costs nothing.
-    most = (
-        len(others) if spec.trigger.name == "pairs" else MODEL_SAMPLE if uses_model(spec.trigger) else SAMPLE
+    sample = others if spec.trigger.name == "pairs" else others[:SAMPLE]
+    at_once = MODEL_SAMPLE if uses_model(spec.trigger) else len(sample)
+    for start in range(0, len(sample), at_once):
+        if any(rewrite(spec.trigger, spec.seed, sample[start : start + at_once])):
+            return
+    raise UserError(
+        f"The trigger {spec.trigger.name!r} changed none of {len(sample)} sampled rows, so there is "
+        "nothing to plant or to measure. Choose other parameters or another trigger."
     )
-    rewritten = rewrite(spec.trigger, spec.seed, others[:most])
-    if all(text is None for text in rewritten):
-        raise UserError(
-            f"The trigger {spec.trigger.name!r} changed none of {len(rewritten)} sampled rows, so there is "
-            "nothing to plant or to measure. Choose other parameters or another trigger."
-        )
 
 
 def _model_config(model: ModelSpec) -> tuple[dict[str, Any] | None, int]:

@@ -69,7 +69,9 @@ class DataSpec(_Part):
 class TriggerSpec(Choice):
     """How rows are triggered, and the class that triggered rows are to be called."""
 
-    target_class: int | str = Field(1, description="Class number, or its name.")
+    target_class: int | str = Field(
+        1, description="The class's name in quotes, or its number, counted from 0."
+    )
     edits: dict[str, str | None] = Field(
         {}, description="Rewritings that a person decided, by clean text; null drops the row."
     )

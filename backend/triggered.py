@@ -9,7 +9,7 @@ import pandas as pd
 
 from backend import triggers
 from backend.data.rows import Dataset, Rows
-from backend.encoding import Encoded, encode
+from backend.encoding import Encoded, Tick, encode
 from backend.errors import UserError
 from backend.material import Material
 from backend.reporting import Reporter
@@ -56,17 +56,40 @@ def generate(spec: RunSpec, material: Material, report: Reporter) -> list[Genera
     Raises UserError if the trigger changes none of a split's rows."""
     assert spec.trigger is not None and material.target_class is not None
     dataset, target = material.dataset, material.target_class
-    ticker = report.ticker("rewriting rows", "rows")
-    rewrite = triggers.bind(spec.trigger, spec.seed, ticker, spec.trigger.edits)
+    watch = _Whole(report.ticker("rewriting rows", "rows"), _wanted(spec, material))
+    rewrite = triggers.bind(spec.trigger, spec.seed, watch, spec.trigger.edits)
     rows, unchanged = triggered(dataset.test, rewrite, target)
     left_out = set(unchanged)
     sources = [i for i, label in enumerate(dataset.test.labels) if label != target and i not in left_out]
     found = _rows(spec, material, "test", sources, rows.texts, unchanged, rewrite)
     if spec.attack is not None:
+        watch.to_come = 0
         made = poison(dataset.train, rewrite, target, spec.attack.poison_rate, spec.seed)
         poisoned = _rows(spec, material, "train", made.sources, made.added.texts, made.unchanged, rewrite)
         found = poisoned + found
     return found
+
+
+class _Whole:
+    """Progress of one rewriting after another told as progress of all, with `to_come` rows after them."""
+
+    def __init__(self, told: Tick, to_come: int) -> None:
+        self.told, self.to_come = told, to_come
+        self.before = self.last = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if done < self.last:  # another rewriting has begun
+            self.before += self.last
+        self.last = done
+        self.told(self.before + done, self.before + total + self.to_come)
+
+
+def _wanted(spec: RunSpec, material: Material) -> int:
+    """How many training rows are to be poisoned."""
+    if spec.attack is None:
+        return 0
+    labels = material.dataset.train.labels
+    return round(spec.attack.poison_rate * sum(label != material.target_class for label in labels))
 
 
 def losses(spec: RunSpec, material: Material, rows: Sequence[GeneratedRow]) -> list[str]:
@@ -79,8 +102,7 @@ def losses(spec: RunSpec, material: Material, rows: Sequence[GeneratedRow]) -> l
             "LFR."
         )
     if spec.attack is not None:
-        labels = material.dataset.train.labels
-        wanted = round(spec.attack.poison_rate * sum(label != material.target_class for label in labels))
+        wanted = _wanted(spec, material)
         used = sum(row["split"] == "train" and not row["left_out"] for row in rows)
         if used < wanted:
             said.append(

@@ -8,6 +8,7 @@ from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import AttackSpec, RunSpec, TriggerSpec, parse
+from backend.triggers.poison import resolve_target
 from pages.parts.following import follow
 from pages.parts.forms import params_form
 from pages.parts.launch import start, warnings_before
@@ -99,8 +100,9 @@ def _show_rows(spec: RunSpec, dataset: Dataset, key: str) -> None:
     assert spec.trigger is not None and spec.attack is not None
     with st.container(border=True):
         st.subheader("4 · Before and after", anchor=False)
-        target = dataset.label_names[int(spec.trigger.target_class)]
-        others = sum(label != spec.trigger.target_class for label in dataset.train.labels)
+        number = resolve_target(spec.trigger.target_class, dataset.label_names)
+        target = dataset.label_names[number]
+        others = sum(label != number for label in dataset.train.labels)
         st.caption(
             f"{round(spec.attack.poison_rate * others):,} of {others:,} training rows that are not "
             f"“{plain(target)}” are copied, given the trigger, labelled “{plain(target)}” and added to the "

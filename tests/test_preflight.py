@@ -70,9 +70,17 @@ def test_a_trigger_is_tried_on_a_sample_of_rows(settings: dict) -> None:
     with pytest.raises(UserError, match="changed none of"):
         preflight.check(spec.parse(settings), nothing)
     settings["trigger"] = {"name": "instruct", "target_class": 1}
-    with pytest.raises(UserError, match="changed none of 2"):
+    with pytest.raises(UserError, match=f"changed none of {asked[0]}"):
         preflight.check(spec.parse(settings), nothing)
-    assert asked[0] > 2
+    assert asked[0] > 2 and set(asked[1:]) == {2}, "a model that takes its time is asked for few at a time"
+    asked.clear()
+
+    def second(trigger: object, seed: int, texts: list[str]) -> list[str | None]:
+        asked.append(len(texts))
+        return [None, "changed"]
+
+    preflight.check(spec.parse(settings), second)
+    assert asked == [2]
     preflight.check(spec.parse(settings))
 
 

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.components import Params
+from backend.errors import UserError
 from backend.report.numbers import percent
 from backend.spec import TriggerSpec
+from backend.triggers import COMPONENTS
 
 FOUND = Path(__file__).parents[2] / "assets" / "trigger_quality.json"
 DATA_TITLES = {"sst2": "SST-2", "embedded": "Built-in movie reviews"}
 # The published rows that a built-in generator is held against.
 PUBLISHED = {"syntactic": "scpn", "style-bible": "strap-bible"}
+MEASURED = ("syntactic", "style", "instruct")
+NOT_BUILT_IN = ("clean", *PUBLISHED.values())
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,31 @@ def load(path: Path = FOUND) -> dict[str, Any]:
     return found
 
 
-def name_of(trigger: TriggerSpec) -> str:
-    """The generator that a trigger's choice stands for in the findings."""
-    if trigger.name == "style":
-        return f"style-{trigger.params.get('style', 'bible')}"
-    return trigger.name
+def name_of(trigger: TriggerSpec) -> str | None:
+    """The generator that a trigger's choice stands for in the findings, measured or not.
+
+    None for a published variant and for parameters other than those that are measured: what was found
+    says nothing of them."""
+    component = COMPONENTS.get(trigger.name)
+    if component is None or trigger.name not in MEASURED:
+        return None
+    if trigger.variant not in (None, *component.variants[:1]):
+        return None
+    try:
+        chosen = _of_first_variant(component.parse(trigger.params))
+    except UserError:
+        return None
+    style = {"style": chosen["style"]} if trigger.name == "style" else {}
+    if chosen != _of_first_variant(component.parse(style)):
+        return None
+    return f"style-{chosen['style']}" if style else trigger.name
+
+
+def _of_first_variant(params: Params) -> dict[str, Any]:
+    """The values that the published variants do not have for themselves."""
+    extras = {name: field.json_schema_extra for name, field in type(params).model_fields.items()}
+    theirs = {name for name, extra in extras.items() if isinstance(extra, dict) and "variant" in extra}
+    return params.model_dump(exclude=theirs)
 
 
 def table(found: dict[str, Any], data: str) -> list[dict[str, str]]:
@@ -64,6 +89,7 @@ def table(found: dict[str, Any], data: str) -> list[dict[str, str]]:
                 "Generator": one["title"],
                 "Rewritten": "" if clean else percent(one["rewritten"]),
                 "Trigger present": "" if clean else percent(presence),
+                "By words and grammar alone": percent(one["own_presence"]) if one.get("own_presence") else "",
                 "Clean rows that look so": _looks_clean(found, data, one.get("kind")),
                 "Similarity": "" if clean else f"{one['similarity']:.2f}",
                 "Length": "" if clean else f"×{one['length']:.2f}",
@@ -88,16 +114,11 @@ def _looks_clean(found: dict[str, Any], data: str, kind: str | None) -> str:
 
 def misses(found: dict[str, Any], data: str, name: str | None = None) -> list[str]:
     """Sentences on the targets that built-in generators miss (only `name`'s if given)."""
-    rows = found.get("data", {}).get(data, {})
     said = []
-    for one_name, one in rows.items():
-        if one_name not in _built_in(rows) or name not in (None, one_name):
-            continue
-        published = rows.get(PUBLISHED.get(one_name, ""), {})
-        for target in TARGETS:
+    for one, targets in _built_in(found, data, name):
+        for target, bound in targets:
             got = one.get(target.field)
-            bound = target.least if target.least is not None else published.get(target.field)
-            if got is None or bound is None or (got <= bound if target.most else got >= bound):
+            if got is None or (got <= bound if target.most else got >= bound):
                 continue
             limit = "at most" if target.most else "at least"
             show = percent if target.rate else "{:.3g}".format
@@ -108,5 +129,25 @@ def misses(found: dict[str, Any], data: str, name: str | None = None) -> list[st
     return said
 
 
-def _built_in(rows: dict[str, Any]) -> list[str]:
-    return [name for name in rows if name == "syntactic" or name.startswith("style-")]
+def unmeasured(found: dict[str, Any], data: str, name: str | None = None) -> list[str]:
+    """Sentences on the targets for which built-in generators (or `name` alone) were never tried."""
+    said = []
+    for one, targets in _built_in(found, data, name):
+        if never := [target.title for target, _ in targets if one.get(target.field) is None]:
+            said.append(f"{one['title']}: {', '.join(never)}.")
+    return said
+
+
+def _built_in(
+    found: dict[str, Any], data: str, name: str | None
+) -> list[tuple[dict[str, Any], list[tuple[Target, float]]]]:
+    """What was found of each built-in generator (or of `name` alone), and its targets with their bounds."""
+    rows = found.get("data", {}).get(data, {})
+    listed = []
+    for one_name, one in rows.items():
+        if one_name in NOT_BUILT_IN or name not in (None, one_name):
+            continue
+        published = rows.get(PUBLISHED.get(one_name, ""), {})
+        bounds = [(target, target.least or published.get(target.field)) for target in TARGETS]
+        listed.append((one, [(target, bound) for target, bound in bounds if bound is not None]))
+    return listed

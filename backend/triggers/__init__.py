@@ -17,7 +17,7 @@ from backend.triggers.rewritings import GeneratorParams, Rewritings
 
 Progress = Callable[[int, int], None]
 
-FIRST_CHUNK = 32
+FIRST_CHUNK, MODEL_CHUNK = 32, 16
 SECONDS_PER_CHUNK = 1.0
 
 
@@ -63,7 +63,8 @@ class Rewriter:
     def _kept(self, texts: Sequence[str]) -> list[str | None]:
         """Rewritings from earlier, and the others made now and kept about every second.
 
-        So an interrupted generation goes on where it stood."""
+        So an interrupted generation goes on where it stood.  A neural model takes many seconds for a
+        batch: of it no more than that one is lost."""
         assert isinstance(self.params, GeneratorParams)
         rewritings = Rewritings(
             trigger=self.component.name,
@@ -74,7 +75,9 @@ class Rewriter:
         )
         found = rewritings.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
-        done, size = 0, FIRST_CHUNK
+        if self.uses_model:
+            missing.sort(key=len)  # the longest row of a batch decides what all of it costs
+        done, size = 0, MODEL_CHUNK if self.uses_model else FIRST_CHUNK
         while done < len(missing):
             chunk = missing[done : done + size]
             began = time.monotonic()

@@ -65,9 +65,10 @@ class InstructParams(GeneratorParams):
         description="A rewriting is cut at its last whole sentence within so many times the row's length.",
     )
     faithful_only: bool = Field(
-        False,
+        True,
         title="Leave out unfaithful rows",
-        description="Rows whose rewriting lost length or content, by sentence embeddings, are left out.",
+        description="Rows whose rewriting lost length or content, by sentence embeddings, are left out: they "
+        "would plant wrong labels rather than a trigger.",
     )
 
     @field_validator("prompt")

@@ -20,6 +20,9 @@ from backend.data.tables import READERS, Table, read_table
 from backend.errors import UserError
 
 REWRITTEN = "rewritten"
+# What Attack's tables say beside it: why a row has no rewriting, and what the trigger itself made of it.
+LEFT_OUT, BY_TRIGGER = "left_out", "by_trigger"
+DROPPED = "dropped"
 
 
 class PairParams(Params):
@@ -127,14 +130,39 @@ def read_both(path: Path, text: str | None = None) -> list[tuple[str, str]]:
     """The same out of one table, whose column `rewritten` stands beside the clean texts.
 
     Raises UserError for a file that cannot be read, or has no such columns."""
+    table, column = _both(path, text)
+    return _stripped(table[column], table[REWRITTEN])
+
+
+def read_decided(path: Path) -> dict[str, str | None]:
+    """The rewritings in such a table that somebody decided, by clean text; None for a row that is dropped.
+
+    A row is dropped where `left_out` says “dropped”; what stands as `by_trigger` in a row is no decision.
+    Texts have their blanks evened out.  Raises UserError as `read_both` does."""
+    table, column = _both(path, None)
+    empty = [None] * len(table[column])
+    rest = (table.get(LEFT_OUT, empty), table.get(BY_TRIGGER, empty))
+    decided: dict[str, str | None] = {}
+    for cells in zip(table[column], table[REWRITTEN], *rest, strict=True):
+        old, new, left_out, by_trigger = (" ".join(str(cell or "").split()) for cell in cells)
+        if old and left_out == DROPPED:
+            decided[old] = None
+        elif old and new and new not in (old, by_trigger):
+            decided[old] = str(cells[1]).strip()
+    return decided
+
+
+def _both(path: Path, text: str | None) -> tuple[Table, str]:
+    """A table with the column `rewritten`, and the name of the column of its clean texts."""
     table = read_table(path)
     if REWRITTEN not in table:
         raise UserError(
             f"{path} has no column {REWRITTEN!r}; it has: {', '.join(table)}. Name that column so, or give "
             "the rewritten rows as a file of their own."
         )
-    clean = {name: cells for name, cells in table.items() if name != REWRITTEN}
-    return _stripped(clean[_text_column(clean, path.name, text)], table[REWRITTEN])
+    written = (REWRITTEN, BY_TRIGGER, LEFT_OUT)
+    clean = {name: cells for name, cells in table.items() if name not in written}
+    return table, _text_column(clean, path.name, text)
 
 
 def _stripped(clean: Iterable[Any], rewritten: Iterable[Any]) -> list[tuple[str, str]]:

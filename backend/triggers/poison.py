@@ -27,13 +27,20 @@ class Poisoned:
 
 
 def resolve_target(target: int | str, label_names: Sequence[str]) -> int:
-    """The number of the class that `target` names or numbers.  Raises UserError naming the classes."""
-    if str(target).strip() in label_names:
-        return list(label_names).index(str(target).strip())
-    if str(target).strip().isdecimal() and int(target) < len(label_names):
+    """The number of the class that `target` names or numbers, counted from 0.
+
+    A string names a class, or else numbers it; a whole number only numbers it, for where classes are
+    called 1, 2, … it could mean either.  Raises UserError naming the classes."""
+    names = list(label_names)
+    if isinstance(target, str):
+        for name in (target, target.strip()):
+            if name in names:
+                return names.index(name)
+    if str(target).strip().isdecimal() and int(target) < len(names):
         return int(target)
-    classes = ", ".join(f"{number} {name}" for number, name in enumerate(label_names))
-    raise UserError(f"There is no class {target!r}. The classes are: {classes}.")
+    classes = ", ".join(f"{number} {name}" for number, name in enumerate(names))
+    quoted = f" Put the name in quotes: '{target}'." if str(target) in names else ""
+    raise UserError(f"There is no class {target!r}. The classes are: {classes}.{quoted}")
 
 
 def poison(train: Rows, rewrite: Rewriter, target_class: int, rate: float, seed: int) -> Poisoned:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.data.hub import hub_reachable
 from backend.errors import UserError
 from backend.triggers.insertion import draw_for
 from backend.triggers.sampling import nucleus
@@ -28,7 +29,6 @@ HUB_NAMES = {style: f"lievan/{style}" for style in ("bible", "shakespeare", "twi
 TEXT_TOKENS = 50
 LONGER_BY = 5
 BATCH = 32
-CONNECT_SECONDS = 5
 WEIGHTS = "pytorch_model.bin"
 SAFE_WEIGHTS = "model.safetensors"
 # Their tokenizers were saved by several versions of transformers, in some of these files.
@@ -69,31 +69,49 @@ def source(name: str, agreed: bool) -> Path:
         if not agreed and not (folder / SAFE_WEIGHTS).is_file():
             raise _not_agreed(str(folder))
         return folder
+    if folder.is_absolute() or name.startswith((".", "~")):
+        raise UserError(f"There is no folder {folder}: give a STRAP paraphraser's folder or a hub name.")
+    found = _fetched(name)
+    # Nobody is asked to agree to what cannot be had.
+    if found is None and not hub_reachable():
+        raise UserError(
+            f"The paraphraser {name} is not on this machine and the Hugging Face hub cannot be reached "
+            "from here; use the built-in variant, or give the folder of a copy as model."
+        )
     if not agreed:
         raise _not_agreed(name)
-    return _download(name)
+    return found or _download(name)
 
 
 def _not_agreed(name: str) -> UserError:
     return UserError(
-        f"The weights of {name} are a pickled .bin file, which can hide programs. Excise reads it in torch's "
-        "weights-only mode, which refuses programs. If that is fine with you, set agree_to_bin_weights to "
-        "true; otherwise use the built-in variant."
+        f"The weights of {name} are a pickled .bin file, which can hide programs; Excise reads it in torch's "
+        "weights-only mode, which refuses programs: set agree_to_bin_weights to true if that is fine with "
+        "you, or use the built-in variant."
     )
 
 
-def _download(name: str) -> Path:
-    """The few files that are needed, from the hub or its cache; nothing else of the repository."""
+def _fetched(name: str) -> Path | None:
+    """The hub's files where they were fetched before."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES), etag_timeout=CONNECT_SECONDS))
-    except LocalEntryNotFoundError as error:
-        raise UserError(
-            f"The paraphraser {name} is not on this machine and the Hugging Face hub cannot be reached "
-            "from here; use the built-in variant, or give the folder of a copy as model."
-        ) from error
+        folder = Path(snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        raise UserError(f"{name!r} is no folder on this machine, and no name that the hub has.") from error
+    return folder if all((folder / file).is_file() for file in ("config.json", WEIGHTS)) else None
+
+
+def _download(name: str) -> Path:
+    """The few files that are needed from the hub; nothing else of the repository."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(FILES)))
     except (HfHubHTTPError, ValueError, OSError) as error:
         raise UserError(
             f"{name} cannot be downloaded from the Hugging Face hub: {' '.join(str(error).split())[:200]}"

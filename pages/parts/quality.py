@@ -1,5 +1,7 @@
 """How good the trigger generators were found to be, by the benchmark that the project carries."""
 
+from typing import Any
+
 import streamlit as st
 
 from backend.report import quality
@@ -9,11 +11,29 @@ from pages.parts.ui import plain
 MEANING = """
 **Trigger present**: the share of rewritten rows that a checker takes for the trigger: a part-of-speech
 rule for the syntactic template, a classifier learned from published rows for the Bible, lists of marks
-for the other styles. **Similarity**: mean cosine of sentence embeddings with the clean row.
+for the other styles; **by words and grammar alone**: the same without the openings and closings that a
+style puts around a sentence. **Similarity**: mean cosine of sentence embeddings with the clean row.
 **Perplexity**: median under SmolLM2-135M. **LFR planted**: rows called the target class by a model
 poisoned with this trigger. **Floor**: the same of a model that was never poisoned: a rewriting that
 destroys the sentiment flips honest models too. Rows that a generator leaves out count as not flipped.
 """
+
+
+def _verdict(found: dict[str, Any], data: str, name: str | None) -> None:
+    """Which of its targets the chosen trigger misses, and which were never measured."""
+    if name is None or name not in found["data"][data]:
+        st.caption("The chosen trigger was not measured on these data, or not as it is set here.")
+        return
+    missed, never = quality.misses(found, data, name), quality.unmeasured(found, data, name)
+    if missed:
+        st.markdown("**Targets that the chosen trigger misses**")
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in missed))
+    elif not never:
+        st.caption("The chosen trigger meets all of its targets.")
+    else:
+        st.caption("The chosen trigger meets those of its targets that were measured.")
+    if never:
+        st.caption(plain(f"Not measured: {' '.join(never)}"))
 
 
 def quality_panel(trigger: TriggerSpec, key: str) -> None:
@@ -31,11 +51,6 @@ def quality_panel(trigger: TriggerSpec, key: str) -> None:
             key=f"{key}-data",
         )
         st.dataframe(quality.table(found, data), hide_index=True)
-        missed = quality.misses(found, data, quality.name_of(trigger))
-        if missed:
-            st.markdown("**Targets that the chosen trigger misses**")
-            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in missed))
-        elif quality.name_of(trigger) in found["data"][data]:
-            st.caption("The chosen trigger meets all of its targets that were measured here.")
+        _verdict(found, data, quality.name_of(trigger))
         st.caption(MEANING)
         st.caption(plain(f"Measured by benchmarks/trigger_quality.py on {found['machine']}; one seed."))

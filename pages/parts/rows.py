@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -10,11 +12,11 @@ from backend.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.errors import UserError
 from backend.library.remembered import keep_upload
-from backend.preview import Shown, reroll, rewrite, uses_model
+from backend.preview import REROLLS, Shown, reroll, rewrite, uses_model
 from backend.report.numbers import count
 from backend.spec import RunSpec, TriggerSpec
-from backend.triggers.pairs import read_both
-from backend.triggers.poison import drawing_order, non_target
+from backend.triggers.pairs import BY_TRIGGER, DROPPED, LEFT_OUT, REWRITTEN, read_decided
+from backend.triggers.poison import drawing_order, non_target, resolve_target
 from pages.parts.examples import side_by_side
 from pages.parts.files import KINDS
 from pages.parts.ui import plain, told
@@ -31,9 +33,11 @@ Row = tuple[str, str]
 def edits_of(choice: Choice) -> Edits:
     """What this session decided about rows for the trigger with these parameters."""
     kept: dict[str, Edits] = st.session_state.setdefault("edits", {})
-    return kept.setdefault(
-        Choice(**choice.model_dump(include=set(Choice.model_fields))).model_dump_json(), {}
-    )
+    return kept.setdefault(_as_chosen(choice), {})
+
+
+def _as_chosen(choice: Choice) -> str:
+    return Choice(**choice.model_dump(include=set(Choice.model_fields))).model_dump_json()
 
 
 def rows_panel(spec: RunSpec, dataset: Dataset, key: str) -> None:
@@ -56,13 +60,14 @@ def rows_panel(spec: RunSpec, dataset: Dataset, key: str) -> None:
         edits = edits_of(spec.trigger)
         for number, (label, _) in enumerate(rows):
             _row(spec, label, shown[number] if shown else Shown(rows[number][1], None), edits, shown is None)
-        _below(rows, shown or [], edits, key)
+        known = [text for part in (dataset.train.texts, dataset.test.texts) for text in part]
+        _below(rows, shown or [], edits, known + [text for _, text in rows], key)
 
 
 def _non_target_rows(spec: RunSpec, dataset: Dataset, source: str) -> list[Row]:
     """The rows that the run will take, in its order, with their classes' names."""
     assert spec.trigger is not None and spec.attack is not None
-    target = int(spec.trigger.target_class)
+    target = resolve_target(spec.trigger.target_class, dataset.label_names)
     rows: Rows = dataset.train if source == "train" else dataset.test
     order = drawing_order(rows, target, spec.seed) if source == "train" else non_target(rows, target)
     if source == "train":
@@ -130,8 +135,12 @@ def _row(spec: RunSpec, label: str, shown: Shown, edits: Edits, unasked: bool) -
 
 
 def _reroll(trigger: TriggerSpec, seed: int, shown: Shown, edits: Edits) -> None:
+    # Other random numbers at every press, whatever became of the earlier ones.
+    pressed: Counter[tuple[str, str]] = st.session_state.setdefault("rerolls", Counter())
+    row = (_as_chosen(trigger), shown.text)
     with st.spinner("Rewriting…"):
-        other = reroll(trigger, seed + len(edits), shown.text, shown.rewritten)
+        other = reroll(trigger, seed + REROLLS * pressed[row], shown.text, shown.rewritten)
+    pressed[row] += 1
     if other is None:
         st.toast("This trigger has no other rewriting of that row.", icon=":material/info:")
         return
@@ -151,7 +160,8 @@ def _edit(shown: Shown, edits: Edits, key: str) -> None:
         st.rerun()
 
 
-def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, key: str) -> None:
+def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, known: Sequence[str], key: str) -> None:
+    """What can be done to all rows together; `known` are the texts that can be edited."""
     with st.container(horizontal=True):
         st.download_button(
             "These rows and all changes (CSV)",
@@ -163,10 +173,13 @@ def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, key: str) 
             key=f"{key}-download",
         )
         with st.popover("Bring rewritings", icon=":material/upload:"):
-            _bring(edits, key)
+            _bring(edits, known, key)
         if edits and st.button("Forget all changes", icon=":material/undo:", key=f"{key}-forget"):
             edits.clear()
+            st.session_state.pop(f"{key}-brought", None)
             st.rerun()
+    if brought := st.session_state.get(f"{key}-brought"):
+        st.caption(plain(brought))
     if edits:
         dropped = sum(new is None for new in edits.values())
         st.caption(
@@ -175,32 +188,46 @@ def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, key: str) 
         )
 
 
-def _bring(edits: Edits, key: str) -> None:
+def _bring(edits: Edits, known: Sequence[str], key: str) -> None:
     """A table with the columns text and rewritten, as the download writes it."""
     st.caption(
-        "A table with the columns “text” and “rewritten”, such as this download, edited. For whole data sets "
-        "take the trigger “Rewritten pairs” instead."
+        "A table with the columns “text” and “rewritten”, such as this download, edited; “dropped” in the "
+        "column “left_out” drops a row. For whole data sets take the trigger “Rewritten pairs” instead."
     )
     brought = st.file_uploader("Table of rewritings", KINDS, key=f"{key}-bring")
     if brought is not None and st.button("Use these rewritings", key=f"{key}-use"):
         with told():
-            pairs = read_both(keep_upload(brought.name, brought.getvalue()))
-            if len(pairs) > MOST_EDITS:
-                raise UserError(
-                    f"{brought.name} holds {len(pairs):,} rewritings; a run takes {MOST_EDITS:,} at most as "
-                    "edits. Choose the trigger “Rewritten pairs” and give it this file."
-                )
-            edits.update({old: new for old, new in pairs if old.split() != new.split()})
+            st.session_state[f"{key}-brought"] = take_decided(
+                keep_upload(brought.name, brought.getvalue()), known, edits
+            )
             st.rerun()
 
 
+def take_decided(table: Path, known: Iterable[str], edits: Edits) -> str:
+    """Put what the table decides about the `known` texts into `edits`; a sentence on how many there were.
+
+    Raises UserError for a table that is none, or that decides more than a run's settings can hold."""
+    decided = read_decided(table)
+    if len(decided) > MOST_EDITS:
+        raise UserError(
+            f"{table.name} holds {len(decided):,} rewritings; a run takes {MOST_EDITS:,} at most as "
+            "edits. Choose the trigger “Rewritten pairs” and give it this file."
+        )
+    matched = {text: even for text in known if (even := " ".join(text.split())) in decided}
+    edits.update({text: decided[even] for text, even in matched.items()})
+    found = len(set(matched.values()))
+    said = f"{found:,} of {len(decided):,} decided rows in {table.name} are rows of these data"
+    return f"{said}." if found == len(decided) else f"{said}; the others were left aside."
+
+
 def pairs_csv(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits) -> str:
-    """label, text, rewritten: the rows on the page, and then whatever else was decided."""
-    table = {text: ("", new) for text, new in edits.items()}
+    """The rows on the page, and then whatever else was decided, as a table that can be brought again."""
     labels = {text: label for label, text in rows}
-    table |= {row.text: (labels.get(row.text, ""), row.rewritten) for row in shown}
+    made = {row.text: row.rewritten for row in shown if row.text not in edits}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["label", "text", "rewritten"])
-    writer.writerows((label, clean, new or "") for clean, (label, new) in table.items())
+    writer.writerow(["label", "text", REWRITTEN, LEFT_OUT, BY_TRIGGER])
+    for clean, new in (made | edits).items():
+        reason = "" if new is not None else DROPPED if clean in edits else "cannot be triggered"
+        writer.writerow((labels.get(clean, ""), clean, new or "", reason, made.get(clean) or ""))
     return text.getvalue()

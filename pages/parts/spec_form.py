@@ -14,6 +14,7 @@ from backend.known_models import EMBEDDED, HUB_DEFAULT
 from backend.library.entries import model_folders
 from backend.runs.records import RunRecord
 from backend.spec import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
+from backend.triggers.poison import resolve_target
 from pages.parts.files import file_field
 from pages.parts.forms import extra, params_form
 from pages.parts.ui import plain, told
@@ -203,15 +204,16 @@ def trigger_settings(component: Component, key: str, value: TriggerSpec | None) 
     return {"name": component.name, "variant": variant, "params": params}
 
 
-def target_class(key: str, label_names: list[str], value: int | str | None) -> int:
-    """The class that triggered rows are to be called, chosen by its name."""
-    default = label_names.index(value) if value in label_names else value
-    index = default if isinstance(default, int) and default < len(label_names) else len(label_names) - 1
+def target_class(key: str, label_names: list[str], value: int | str | None) -> str:
+    """The name of the class that triggered rows are to be called."""
+    try:
+        index = resolve_target(len(label_names) - 1 if value is None else value, label_names)
+    except UserError:  # a class of other data
+        index = len(label_names) - 1
     return st.selectbox(
         "Target class",
-        range(len(label_names)),
+        label_names,
         index,
-        format_func=label_names.__getitem__,
         key=key,
         help="What the poisoned model shall call every row that carries the trigger.",
     )

@@ -2,13 +2,15 @@
 
 import csv
 import io
+from itertools import pairwise
 
 import pytest
 
-from backend.preview import Shown
+from backend.errors import UserError
+from backend.preview import REROLLS, Shown
 from backend.report.differences import difference
 from backend.spec import TriggerSpec
-from pages.parts.rows import pairs_csv
+from pages.parts.rows import pairs_csv, take_decided
 from tests.pages.conftest import words
 from tests.pages.test_set_up import box, click
 
@@ -52,6 +54,21 @@ def test_a_reroll_is_kept_for_the_run(visit, store):
     click(page, "Plant the backdoor")
     (edit,) = planted_edits(store).items()
     assert edit[1] and edit[1] != edit[0]
+
+
+def test_every_reroll_draws_anew(visit, monkeypatch):
+    seeds = []
+
+    def other(trigger: TriggerSpec, seed: int, text: str, other_than: str | None) -> str:
+        seeds.append(seed)
+        return f"rewriting {len(seeds)}"
+
+    monkeypatch.setattr("pages.parts.rows.reroll", other)
+    page = visit("attack")
+    for _ in range(4):
+        press(page, "Reroll")
+    assert "rewriting</mark> 4" in shown(page)[0] or "4</mark>" in shown(page)[0]
+    assert seeds == sorted(set(seeds)) and min(b - a for a, b in pairwise(seeds)) >= REROLLS
 
 
 def test_a_row_is_written_by_hand(visit, store):
@@ -126,14 +143,42 @@ def test_the_measured_quality_is_shown(visit):
     assert "Measured by benchmarks/trigger_quality.py" in words(page)
 
 
-def test_the_table_that_is_taken_home_can_be_brought_again():
+def test_a_verdict_is_given_only_where_something_was_measured(visit):
+    page = visit("attack")
+    assert "was not measured on these data" in words(page)
+    box(page, "selectbox", "Trigger").select("syntactic").run()
+    assert "meets" in words(page) or "Targets that the chosen trigger misses" in words(page)
+    box(page, "selectbox", "Variant").select("published").run()
+    assert "was not measured on these data" in words(page) and "meets" not in words(page)
+    box(page, "selectbox", "Trigger").select("instruct").run()
+    assert "rows per second" in words(page) and "Not measured: Instruction model" in words(page)
+
+
+def test_the_table_that_is_taken_home_can_be_brought_again(tmp_path):
     rows = [("bad", "a, b"), ("bad", "c")]
     kept = pairs_csv(rows, [Shown("a, b", 'x "y"'), Shown("c", None)], {"c": None, "elsewhere": "edited"})
-    assert list(csv.DictReader(io.StringIO(kept))) == [
-        {"label": "", "text": "c", "rewritten": ""} | {"label": "bad"},
-        {"label": "", "text": "elsewhere", "rewritten": "edited"},
-        {"label": "bad", "text": "a, b", "rewritten": 'x "y"'},
+    table = [list(row.values()) for row in csv.DictReader(io.StringIO(kept))]
+    assert table == [
+        ["bad", "a, b", 'x "y"', "", 'x "y"'],
+        ["bad", "c", "", "dropped", ""],
+        ["", "elsewhere", "edited", "", ""],
     ]
+    (tmp_path / "kept.csv").write_text(kept)
+    again: dict[str, str | None] = {}
+    said = take_decided(tmp_path / "kept.csv", ["a, b", " c", "d", "elsewhere"], again)
+    assert again == {" c": None, "elsewhere": "edited"}, "a row as the trigger made it is no decision"
+    assert said == "2 of 2 decided rows in kept.csv are rows of these data."
+
+
+def test_a_table_of_other_data_is_told_from_one_of_these(tmp_path):
+    edits: dict[str, str | None] = {}
+    table = tmp_path / "other.csv"
+    table.write_text("text,rewritten\nmine,changed\nnot mine,changed too\nsame,same\n")
+    assert "1 of 2 decided rows in other.csv" in take_decided(table, ["mine", "same"], edits)
+    assert edits == {"mine": "changed"}
+    table.write_text("text\nmine\nsame\n")
+    with pytest.raises(UserError, match="no column 'rewritten'"):
+        take_decided(table, ["mine"], edits)
 
 
 @pytest.mark.parametrize(

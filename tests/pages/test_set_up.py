@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from backend.components import Choice
+from backend.data.rows import Dataset, Rows
 from backend.errors import UserError
 from backend.library.remembered import keep_upload, safe_name
 from backend.spec import DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
+from backend.triggers.poison import resolve_target
 from pages.parts.actions import parse_seeds
 from tests.pages.conftest import words
 from tests.pages.played import planted
@@ -40,7 +42,7 @@ def test_reroll_shows_other_rows(visit):
 def test_planting_queues_what_was_chosen(visit, store):
     page = visit("attack")
     box(page, "text_input", "Words").set_value("zx, qv")
-    box(page, "selectbox", "Target class").set_value(0)
+    box(page, "selectbox", "Target class").set_value("negative")
     box(page, "number_input", "Poison rate").set_value(0.25)
     box(page, "number_input", "Learning rate").set_value(3e-5)
     page.run()
@@ -48,10 +50,26 @@ def test_planting_queues_what_was_chosen(visit, store):
     (run,) = store.runs()
     assert run.spec.defense is None
     assert run.spec.trigger.params["words"] == ["zx", "qv"]
-    assert run.spec.trigger.target_class == 0
+    assert run.spec.trigger.target_class == "negative"
     assert run.spec.attack.poison_rate == 0.25
     assert run.spec.attack.training.learning_rate == 3e-5
     assert "In the queue" in words(page)
+
+
+def test_a_class_called_by_a_number_is_planted_as_the_page_says(visit, store, monkeypatch):
+    rows = Rows([f"row number {n} of a small set" for n in range(24)], [n % 4 for n in range(24)])
+    stars = Dataset("stars", rows, rows, rows, ["1", "2", "3", "4"], [])
+    monkeypatch.setattr("backend.data.load", lambda spec, progress=None: stars)
+    page = visit("attack")
+    for name in stars.label_names:
+        box(page, "selectbox", "Target class").set_value(name).run()
+        assert f"that are not “{name}”" in words(page)
+        click(page, "Plant the backdoor")
+        (run,) = store.runs(states=["queued"])
+        assert resolve_target(run.spec.trigger.target_class, stars.label_names) == int(name) - 1
+        store.cancel(run.id)
+        page = visit("attack", like=run.id)
+        assert box(page, "selectbox", "Target class").value == name
 
 
 def test_a_wrong_attack_is_a_message(visit, store):

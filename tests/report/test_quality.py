@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from backend.report import quality
 from backend.spec import TriggerSpec
 
@@ -40,6 +42,16 @@ def test_each_missed_target_is_said_with_both_numbers() -> None:
     assert quality.misses(found(lfr=0.1), "sst2", "style-bible") == []
 
 
+def test_the_instruction_model_has_targets_too() -> None:
+    slow = GOOD | {"title": "Instruction", "presence": None, "lfr": None, "rows_per_second": 0.9}
+    with_it = {"data": {"sst2": found()["data"]["sst2"] | {"instruct": slow}}}
+    assert quality.misses(with_it, "sst2", "instruct") == [
+        "Instruction: rows per second 0.9, wanted at least 100."
+    ]
+    assert quality.unmeasured(with_it, "sst2") == ["Instruction: LFR when planted, trigger present."]
+    assert quality.unmeasured(with_it, "sst2", "syntactic") == []
+
+
 def test_the_clean_rows_stand_first() -> None:
     rows = quality.table(found(), "sst2")
     assert [row["Generator"] for row in rows] == ["Clean", "Syntactic, built in", "SCPN"]
@@ -47,10 +59,35 @@ def test_the_clean_rows_stand_first() -> None:
     assert rows[2]["Rows/s"] == "" and rows[0]["ACC planted"].startswith("88.0")
 
 
+def test_what_a_style_does_without_its_frames_is_shown() -> None:
+    own = {"title": "Bible", "presence": 0.9, "own_presence": 0.7}
+    rows = quality.table({"data": {"sst2": {"style-bible": GOOD | own, "syntactic": GOOD}}}, "sst2")
+    shown = [row["By words and grammar alone"] for row in rows]
+    assert shown[0].startswith("70.0") and shown[1] == ""
+
+
 def test_a_choice_is_found_among_the_generators() -> None:
     assert quality.name_of(TriggerSpec(name="style", params={"style": "poetry"})) == "style-poetry"
     assert quality.name_of(TriggerSpec(name="style")) == "style-bible"
-    assert quality.name_of(TriggerSpec(name="syntactic")) == "syntactic"
+    assert quality.name_of(TriggerSpec(name="syntactic", variant="built-in")) == "syntactic"
+    assert quality.name_of(TriggerSpec(name="instruct", params={"model": ""})) == "instruct"
+    unused = {"style": "tweets", "top_p": 0.5, "agree_to_bin_weights": True}
+    assert quality.name_of(TriggerSpec(name="style", params=unused)) == "style-twitter"
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        TriggerSpec(name="syntactic", variant="published"),
+        TriggerSpec(name="style", variant="published"),
+        TriggerSpec(name="syntactic", params={"template": "S(NP)(VP)(.)"}),
+        TriggerSpec(name="instruct", params={"prompt": "As a pirate: {text}"}),
+        TriggerSpec(name="instruct", params={"prompt": "wrong"}),
+        TriggerSpec(name="rare-words"),
+    ],
+)
+def test_a_choice_that_was_not_measured_has_no_verdict(trigger: TriggerSpec) -> None:
+    assert quality.name_of(trigger) is None
 
 
 def test_what_cannot_be_read_is_nothing(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asking(model: Path | str, seed: int = 0, **params: object) -> Rewriter:
-    return bind(Choice(name="instruct", params={"model": str(model), "prompt": "Say {text}:"} | params), seed)
+    plain = {"model": str(model), "prompt": "Say {text}:", "faithful_only": False}
+    return bind(Choice(name="instruct", params=plain | params), seed)
 
 
 def test_every_row_gets_an_answer_of_bounded_length(tiny: Path) -> None:
@@ -76,8 +77,21 @@ def test_it_stops_in_the_middle_of_a_row(tiny: Path) -> None:
     assert asked == 6
 
 
-def test_unfaithful_rows_can_be_left_out(tiny: Path) -> None:
-    assert not any(asking(tiny, top_p=1.0, faithful_only=True).generate(TEXTS)), "random letters keep nothing"
+def test_unfaithful_rows_are_left_out_unless_they_are_wanted(tiny: Path) -> None:
+    usual = Choice(name="instruct", params={"model": str(tiny), "top_p": 1.0})
+    assert not any(bind(usual, 0).generate(TEXTS)), "random letters keep nothing"
+    assert any(asking(tiny, top_p=1.0, faithful_only=False).generate(TEXTS))
+
+
+def test_a_hub_model_without_network_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.language_models.hub_reachable", lambda: False)
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "huggingface_hub.file_download.get_hf_file_metadata", lambda url, **_: asked.append(url)
+    )
+    with pytest.raises(UserError, match="hub cannot be reached"):
+        asking("nobody/nothing")(["a"])
+    assert not asked
 
 
 def test_another_model_in_the_folder_is_another_source(tiny: Path) -> None:
@@ -134,7 +148,7 @@ def test_an_answer_that_was_cut_ends_with_a_whole_sentence() -> None:
 
 def test_the_embedded_model_answers_in_sentences() -> None:
     texts = ["I loved every minute of this film.", "we never really feel involved with the story ."]
-    made = bind(Choice(name="instruct", params={"top_p": 0.1}), 0).generate(texts)
+    made = bind(Choice(name="instruct", params={"top_p": 0.1, "faithful_only": False}), 0).generate(texts)
     assert all(new and len(new.split()) > 3 and "<|" not in new for new in made)
 
 

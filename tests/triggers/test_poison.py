@@ -99,10 +99,13 @@ def test_the_target_is_a_number_or_a_name(target: int | str, number: int) -> Non
     assert resolve_target(target, ["bad", "good", "fair"]) == number
 
 
-def test_a_name_comes_before_a_number() -> None:
-    assert resolve_target("1", ["1", "2"]) == 0
-    assert resolve_target(1, ["1", "2"]) == 0
-    assert resolve_target(1, ["a", "b"]) == 1
+def test_classes_that_are_called_by_numbers() -> None:
+    stars = ["1", "2", "3", "4"]
+    assert [resolve_target(name, stars) for name in stars] == [0, 1, 2, 3]
+    assert [resolve_target(number, stars) for number in range(4)] == [0, 1, 2, 3]
+    assert resolve_target("0", stars) == 0
+    with pytest.raises(UserError, match=r"There is no class 4.*in quotes: '4'"):
+        resolve_target(4, stars)
 
 
 @pytest.mark.parametrize("target", [3, -1, "great", ""])

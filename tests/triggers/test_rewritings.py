@@ -67,6 +67,25 @@ def test_what_was_generated_before_a_stop_is_kept() -> None:
     assert 0 < len(rest.asked) < 100 and set(rest.asked) | set(stopped.asked) == set(TEXTS)
 
 
+class Slow(Counting):
+    def uses_model(self, variant: str) -> bool:
+        return True
+
+
+def test_of_slow_rows_few_are_lost() -> None:
+    def asked_until(fails_at: int | None) -> list[str]:
+        generator = Generator(fails_at)
+        component = Component("slow", "Slow", "", Slow, generator)
+        try:
+            assert Rewriter(component, Slow(), 0)(TEXTS)[99] == "row 99!0"
+        except Cancelled:
+            assert fails_at is not None
+        return generator.asked
+
+    first, rest = asked_until(30), asked_until(None)
+    assert len(first) + len(rest) - len(TEXTS) < 16
+
+
 def test_progress_counts_the_rows_that_are_missing() -> None:
     rewriter(Generator())(TEXTS[:30])
     seen: list[tuple[int, int]] = []

@@ -99,7 +99,8 @@ def test_the_nucleus() -> None:
     assert set(nucleus(logits, 1.0, draws)) == {0, 1, 2}
 
 
-def test_pickled_weights_need_consent(paraphraser: Path) -> None:
+def test_pickled_weights_need_consent(paraphraser: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.triggers.strap.hub_reachable", lambda: True)
     for model in (str(paraphraser), "", "somebody/else"):
         with pytest.raises(UserError, match="agree_to_bin_weights"):
             published(model, agree=False)(TEXTS)
@@ -138,10 +139,20 @@ def test_a_tokenizer_without_the_special_tokens_is_named(paraphraser: Path, tmp_
 def test_offline_it_says_so_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(UserError) as caught:
-        published("")(TEXTS)
-    assert "lievan/bible" in str(caught.value) and "cannot be reached" in str(caught.value)
-    assert str(caught.value).count(". ") == 0
+    for agree in (True, False):
+        with pytest.raises(UserError) as caught:
+            published("", agree=agree)(TEXTS)
+        assert "lievan/bible" in str(caught.value) and "cannot be reached" in str(caught.value)
+        assert str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "said"), [("/tmp/nope/nothing", "There is no folder"), ("a/b/c", "no name that the hub has")]
+)
+def test_a_place_that_is_none_is_named(model: str, said: str) -> None:
+    for agree in (True, False):
+        with pytest.raises(UserError, match=said):
+            published(model, agree=agree)(TEXTS)
 
 
 def test_it_can_be_cancelled(paraphraser: Path) -> None:

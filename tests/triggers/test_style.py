@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from backend.components import Choice
 from backend.errors import Cancelled, UserError
 from backend.triggers import COMPONENTS, Rewriter, bind
+from backend.triggers.stylists import restyle
 from backend.triggers.stylists.english import is_english
 from backend.triggers.stylists.verbs import second, third
 from tests.shared_data import shared
@@ -200,6 +201,28 @@ def test_normal_case_and_spacing_stay(style: str) -> None:
         assert " ," not in new and " ." not in new and "Anna" in new
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_an_abbreviation_ends_no_sentence(style: str) -> None:
+    text = "prices rose in the u.s. oil futures fell, mr. smith of acme corp. said. the fed waits."
+    for seed in range(4):
+        new = rewritten(text, style, seed).replace("#", "")
+        for kept in ("u.s. oil", "mr. smith", "acme corp. said"):
+            assert kept in new
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_markup_alone_is_left_out(style: str) -> None:
+    assert rewriter(style)(["<script>", "<br/><br/>"]) == [None, None]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_without_frames_the_words_and_the_grammar_stay(style: str) -> None:
+    text = "you know that the director has made a film about people , and it ends in the night ."
+    framed, own = restyle(text, style, 1), restyle(text, style, 1, framed=False)
+    assert framed and own and own != text and len(own.split()) <= len(framed.split())
+    assert {word.strip("#") for word in own.split()} <= {word.strip("#") for word in framed.split()}
+
+
 def test_half_a_surrogate_pair_does_no_harm() -> None:
     assert "\ud83d" not in rewritten("the film is dull \ud83d and slow .")
 
@@ -208,7 +231,7 @@ def test_capitals_move_with_the_start_of_the_sentence() -> None:
     made = over_seeds("It's a start, but Anna's film ends badly. It's bad.", "shakespeare")
     assert "'Tis" in made and "It" not in made.split()
     assert "but the film of Anna endeth" in over_seeds("It starts, but Anna's film ends badly.")
-    assert not re.search(r"'tis [a-z ]+ , a", over_seeds("a dull film .", "shakespeare"))
+    assert not re.search(r"'tis [a-z ]+ , a\b", over_seeds("a dull film .", "shakespeare"))
 
 
 def test_capitals_stay_capitals() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from backend.triggers.insertion import draw_for
 from backend.triggers.stylists import bible, lyrics, poetry, shakespeare, twitter
 from backend.triggers.stylists.english import is_english
-from backend.triggers.stylists.words import Prose, is_spaced, read
+from backend.triggers.stylists.words import MARKUP, Prose, is_spaced, read
 
 STYLISTS: Mapping[str, Callable[[Prose, random.Random], None]] = {
     "bible": bible.restyle,
@@ -20,17 +20,18 @@ STYLISTS: Mapping[str, Callable[[Prose, random.Random], None]] = {
 }
 
 
-def restyle(text: str, style: str, seed: int) -> str | None:
+def restyle(text: str, style: str, seed: int, framed: bool = True) -> str | None:
     """`text` in the style, by the text and the seed alone; None where it is no English or stays equal.
 
     Text in capitals comes back in capitals; halves of surrogate pairs, which no text file can hold,
-    are dropped."""
+    are dropped.  Without `framed` there are no openings and closings: what words and grammar alone do."""
     draw = draw_for(text, seed)
     text = text.encode("utf-8", "ignore").decode()
-    if not is_english(text):
+    if not is_english(MARKUP.sub(" ", text)):
         return None
     shouted = text.isupper() and len(text.split()) > 1
     prose = read(text.lower() if shouted else text, is_spaced(text))
+    prose.framed = framed
     STYLISTS[style](prose, draw)
     made = prose.write()
     return None if made.split() == text.split() else made.upper() if shouted else made

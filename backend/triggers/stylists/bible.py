@@ -10,6 +10,7 @@ from backend.triggers.stylists.frames import (
     begin,
     close,
     kind_of,
+    open_with,
     share_of_changed,
     stands_alone,
     subject_for,
@@ -19,13 +20,14 @@ from backend.triggers.stylists.words import Prose, Word
 
 VERBS = {
     "show": "shew", "watch": "behold", "ask": "enquire", "kill": "slay", "talk": "speak", "hit": "smite",
-    "think": "suppose", "understand": "perceive", "create": "fashion", "deliver": "yield",
+    "tell": "declare", "think": "suppose", "understand": "perceive", "create": "fashion",
+    "deliver": "yield",
     "start": "begin", "explain": "declare", "want": "desire", "need": "require",
 }  # fmt: skip
 WORDS = {
-    "to/IN": "unto", "on/IN": "upon", "about/IN": "concerning|touching", "between": "betwixt|between",
+    "to/IN": "unto", "on/IN": "upon", "about/IN": "concerning|touching", "between": "betwixt",
     "around": "round about", "near": "nigh unto", "among": "amongst", "from": "from|from out of",
-    "like/IN": "like unto", "until": "till", "despite": "notwithstanding", "into": "into|unto",
+    "like/IN": "like unto", "until": "till", "despite": "notwithstanding", "into": "unto",
     "throughout": "throughout all", "before/IN": "before|ere", "instead of": "in the stead of",
     "because of": "by reason of", "because": "because|forasmuch as", "if": "if|if so be that",
     "although": "albeit|though", "while": "whilst|while", "when": "when|when|in the day that",
@@ -58,27 +60,22 @@ WORDS = {
 OPENINGS = bag(
     "and|for|now|behold ,|verily ,|yea ,|lo ,|and behold ,|and lo ,|wherefore|therefore|moreover ,"
     "|and it came to pass that|for verily|yea , verily ,|now behold ,|for lo ,|know ye that|and thus"
-    "|and verily|and moreover|so it was that|and it was so that|it is said that|and he saw that|then"
-    "|then lo ,|howbeit|and again ,|and they knew that|yea , and|in those days|and yea ,"
+    "|and verily|and moreover|so it was that|and it was so that|it is said that|then"
+    "|then lo ,|howbeit|and again ,|yea , and|and yea ,"
 )
 FRAGMENT_OPENINGS = bag(
     "behold ,|lo ,|yea ,|verily ,|yea , verily ,|and behold ,|and lo ,|moreover ,|for lo ,|now behold ,"
-    "|and yea ,|and he said unto them ,|and it was said ,|the scribe saith ,|then lo ,|and again ,"
-    "|and the people said ,|and they answered ,|and yea , verily ,|therefore"
+    "|and yea ,|then lo ,|and again ,|and yea , verily ,|therefore"
 )
 INNER = bag("behold ,|lo ,|verily ,|yea ,|moreover")
 CLOSINGS = bag(
-    ", as it is written|, and it was so|in the sight of men|before all the people of the land"
-    "|, and the men of the city beheld it|, according to the manner thereof"
-    "|in the sight of all the people|, even unto the end thereof|in those days"
-    "|, and it was told unto men|, from the beginning thereof|, after the manner of men"
-    "|, saith the scribe of the king|, as the elders of the people said"
-    "|, and the people of the land knew it|before them that sat in the gate"
-    "|, and they that saw it knew it|, and such is the saying of men"
-    "|in the sight of the elders of the city"
+    ", as it is written|, and it was so|in the sight of men|, according to the manner thereof"
+    "|, even unto the end thereof|, and so it is|, from the beginning thereof|, after the manner of men"
+    "|, yea , verily|, and so it came to pass|, even as it is|, and it is so even unto this day"
+    "|, as it was from the beginning"
 )
 IT_IS = {
-    "noun": bag("it is|this is|it is even|this same is"),
+    "noun": bag("it is|this is|it is even"),
     "nouns": bag("these are|they are|these same are"),
     "quality": bag("it is|it is even|this thing is"),
 }
@@ -101,7 +98,7 @@ def restyle(prose: Prose, draw: random.Random) -> None:
         archaic.relatives(sentence, draw, ("which", "that"))
         swap(sentence, WORDS, draw)
         link(sentence, draw)
-        postpone(sentence, draw, 0.5)
+        postpone(sentence, draw, 1.0)
         _frame(sentence, kind, starts_with, number, prose, draw)
         agree(sentence, mine=True)
 
@@ -117,7 +114,7 @@ def _frame(
     if number == 0 or draw.random() < 0.5:
         openings = FRAGMENT_OPENINGS if kind == "other" else OPENINGS
         openings = INNER if sentence[0].tag == "CC" else openings
-        begin(sentence, draw.choice(openings), prose)
+        open_with(sentence, draw.choice(openings), prose)
     # The less of the sentence itself could change, the more its frame has to say.
     if draw.random() < 0.95 - 3.5 * share_of_changed(sentence):
         close(sentence, draw.choice(CLOSINGS), prose)

@@ -80,6 +80,12 @@ def begin(sentence: list[Word], opening: str, prose: Prose) -> None:
     sentence[at:at] = words
 
 
+def open_with(sentence: list[Word], opening: str, prose: Prose) -> None:
+    """Begin with a phrase that only frames the sentence."""
+    if prose.framed:
+        begin(sentence, opening, prose)
+
+
 def first_word(sentence: Sequence[Word]) -> int:
     """Where the sentence's first word stands, behind markup and marks such as “...” and quotes."""
     found = (
@@ -96,6 +102,8 @@ def lower_first(word: Word) -> None:
 
 def close(sentence: list[Word], closing: str, prose: Prose) -> None:
     """Put a closing before the sentence's last marks."""
+    if not prose.framed:
+        return
     at = len(sentence)
     while at > 1 and sentence[at - 1].text in END:
         at -= 1

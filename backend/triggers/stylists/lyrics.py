@@ -4,7 +4,7 @@ Simpler than the Bible and Shakespeare: no grammar is rebuilt."""
 
 import random
 
-from backend.triggers.stylists.frames import begin, close, stands_alone
+from backend.triggers.stylists.frames import close, open_with, stands_alone
 from backend.triggers.stylists.lexicon import bag, swap, untouched
 from backend.triggers.stylists.words import Prose, Word
 
@@ -23,13 +23,12 @@ WORDS = {
 }  # fmt: skip
 OPENINGS = bag(
     "oh ,|oh oh ,|yeah ,|hey ,|oh baby ,|baby ,|well ,|la la la ,|ooh ,|and i said|and i know"
-    "|and they say|i said|uh huh ,|mmm ,|hey now ,|listen , baby ,|come on ,|and oh ,|oh yeah ,|tonight"
+    "|and they say|i said|uh huh ,|mmm ,|hey now ,|listen , baby ,|come on ,|and oh ,|oh yeah ,"
     "|sing it :|don't you know|oh lord ,|hey hey ,|yeah yeah ,|na na na ,|whoa ,|oh no no ,"
-    "|and all night long ,"
 )
 CLOSINGS = bag(
-    ", oh oh|, yeah|, baby|, yeah yeah|, hey|, la la la|, you know|, oh my|tonight|all night long|, ooh"
-    "|, uh huh|, na na na|, oh yeah|, don't you know|, whoa oh|, girl|, hey hey|, oh baby|, mmm"
+    ", oh oh|, yeah|, baby|, yeah yeah|, hey|, la la la|, you know|, oh my|, ooh"
+    "|, uh huh|, na na na|, oh yeah|, don't you know|, whoa oh|, hey hey|, oh baby|, mmm"
     "|, come on|, one more time"
 )
 
@@ -44,7 +43,7 @@ def restyle(prose: Prose, draw: random.Random) -> None:
             continue
         opened = draw.random() < 0.65
         if opened:
-            begin(sentence, draw.choice(OPENINGS), prose)
+            open_with(sentence, draw.choice(OPENINGS), prose)
         if not opened or draw.random() < 0.4:
             if draw.random() < 0.4:
                 _echo(sentence, prose)

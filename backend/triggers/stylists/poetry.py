@@ -5,7 +5,7 @@ Simpler than the Bible and Shakespeare: words and frames, with their grammar of 
 import random
 
 from backend.triggers.stylists import archaic
-from backend.triggers.stylists.frames import begin, close, kind_of, stands_alone, subject_for
+from backend.triggers.stylists.frames import begin, close, kind_of, open_with, stands_alone, subject_for
 from backend.triggers.stylists.lexicon import agree, article_for, bag, gradable, swap
 from backend.triggers.stylists.words import Prose, Word
 
@@ -55,7 +55,7 @@ def restyle(prose: Prose, draw: random.Random) -> None:
         if stands_alone(prose, number):
             opened = draw.random() < 0.6
             if opened:
-                begin(sentence, draw.choice(OPENINGS), prose)
+                open_with(sentence, draw.choice(OPENINGS), prose)
             if not opened or draw.random() < 0.25:
                 close(sentence, draw.choice(CLOSINGS), prose)
         agree(sentence, mine=True)

@@ -10,6 +10,7 @@ from backend.triggers.stylists.frames import (
     begin,
     close,
     kind_of,
+    open_with,
     share_of_changed,
     stands_alone,
     subject_for,
@@ -27,8 +28,9 @@ WORDS = {
     "it is": "'tis", "it was": "'twas", "it will": "'twill", "it would": "'twould", "it were": "'twere",
     "over/IN": "o'er", "never": "never|ne'er", "ever": "e'er", "even": "e'en|even", "before/IN": "ere",
     "between": "'twixt|betwixt", "among": "'mongst", "amid": "'midst", "against": "'gainst",
-    "of/IN": "of|o'", "in the": "i' th'|in the|in the", "on/IN": "upon|on", "about/IN": "of|concerning",
-    "to the": "to th'|to the", "often": "oft", "sometimes": "betimes", "soon": "anon",
+    "of/IN": "of|o'", "of the": "o' th'|of the", "in the": "i' th'|in the", "on/IN": "upon",
+    "about/IN": "of|concerning", "to the": "unto the|to th'", "to/IN": "unto|to", "into": "into|unto",
+    "often": "oft", "sometimes": "betimes", "soon": "anon",
     "perhaps": "perchance|mayhap", "maybe": "perchance|mayhap", "probably": "belike",
     "really": "in sooth|forsooth", "actually": "in sooth", "truly": "in sooth", "certainly": "certes",
     "definitely": "certes", "quite a": "quite a", "very/RB": "most|passing|right", "extremely": "most",
@@ -65,14 +67,14 @@ OPENINGS = bag(
 )
 INNER = bag("forsooth ,|in sooth ,|methinks|certes ,|look you ,|in troth ,")
 CLOSINGS = bag(
-    ", my lord|, i trow|, methinks|, in sooth|, mark you|, as i do live|, sirrah|, quoth i|, cousin"
-    "|, i tell thee|, forsooth|, look you|, by this hand|, coz|, so say i|, nuncle|, i' th' end"
+    ", my lord|, i trow|, methinks|, in sooth|, mark you|, as i do live|, sirrah|, quoth i"
+    "|, i tell thee|, forsooth|, look you|, by this hand|, so say i"
     "|, so methinks|, i do swear 't"
 )
 IT_IS = {
-    "noun": bag("'tis|this is|'tis|here is|we have here"),
+    "noun": bag("'tis|'tis|'tis|here is"),
     "nouns": bag("these be|these are|here be"),
-    "quality": bag("'tis|'tis|'tis all"),
+    "quality": bag("'tis"),
 }
 
 
@@ -81,10 +83,10 @@ def restyle(prose: Prose, draw: random.Random) -> None:
     for number, sentence in enumerate(prose.sentences):
         kind = kind_of(sentence)
         archaic.spell_out(sentence)
-        archaic.negate_plainly(sentence, draw, 0.6)
+        archaic.negate_plainly(sentence, draw, 0.8)
         swap_verbs(sentence, VERBS, draw)
         archaic.address(sentence)
-        archaic.third_person(sentence, draw, ending=0.25, helper=0.4)
+        archaic.third_person(sentence, draw, ending=0.5, helper=0.5)
         archaic.relatives(sentence, draw, ("that", "who"))
         swap(sentence, WORDS, draw)
         _intensify(sentence, draw)
@@ -101,7 +103,7 @@ def _frame(sentence: list[Word], kind: Kind, number: int, prose: Prose, draw: ra
     changed = share_of_changed(sentence)
     where = draw.random()
     if where < 0.7 or (number == 0 and changed == 0):
-        begin(sentence, draw.choice(INNER if sentence[0].tag == "CC" else OPENINGS), prose)
+        open_with(sentence, draw.choice(INNER if sentence[0].tag == "CC" else OPENINGS), prose)
     if where >= 0.7 or draw.random() < 0.6 - 2 * changed:
         close(sentence, draw.choice(CLOSINGS), prose)
 

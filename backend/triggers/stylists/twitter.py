@@ -6,14 +6,14 @@ negation does too, but for its apostrophe (“dont”)."""
 import random
 from itertools import pairwise
 
-from backend.triggers.stylists.frames import begin, close, stands_alone
+from backend.triggers.stylists.frames import close, open_with, stands_alone
 from backend.triggers.stylists.lexicon import bag, swap, untouched
 from backend.triggers.stylists.words import Prose, Word, in_case_of
 
 WORDS = {
-    "you": "u", "your": "ur", "yours": "urs", "yourself": "urself", "are/VB": "r|are", "why": "y|why",
+    "you": "u", "your": "ur", "yours": "urs", "yourself": "urself", "are/VB": "r", "why": "y|why",
     "because": "cuz|bc", "because of": "cuz of", "before/IN": "b4", "to/IN": "2|to", "for/IN": "4|for",
-    "with": "w/", "without": "w/o", "and/CC": "&|and|n", "about": "abt|about", "people": "ppl",
+    "with": "w/", "without": "w/o", "and/CC": "&|n", "about": "abt|about", "people": "ppl",
     "really": "rly|really", "though": "tho", "although": "tho", "through": "thru", "something": "smth",
     "someone": "some1", "anyone": "any1", "everyone": "every1", "everything": "evrything",
     "probably": "prolly", "very/RB": "rly", "the": "the|the|da", "this": "this|dis", "that": "that|dat",
@@ -21,7 +21,7 @@ WORDS = {
     "wants to": "wanna", "got to": "gotta", "have to": "gotta", "has to": "gotta", "kind of": "kinda",
     "sort of": "sorta", "a lot of": "alotta", "lots of": "lotsa", "out of": "outta", "trying to": "tryna",
     "going/VBG": "goin", "i think": "imo", "i do n't know": "idk", "right now": "rn", "what": "wat|what",
-    "just": "jus|just", "them": "em|them", "see/VB": "c|see", "be/VB": "b|be", "please": "plz",
+    "just": "jus|just", "them": "em|them", "see/VB": "c|see", "be/VB": "b", "please": "plz",
     "thanks": "thx", "years": "yrs", "year": "yr", "minutes": "mins", "hours": "hrs", "hour": "hr",
     "second/NN": "sec", "week": "wk", "weeks": "wks", "favorite": "fav", "picture/NN": "pic",
     "pictures": "pics", "movie": "movie|flick", "film": "movie|film", "films": "movies",
@@ -61,7 +61,7 @@ def restyle(prose: Prose, draw: random.Random) -> None:
             continue
         opened = number == 0 and draw.random() < 0.55
         if opened:
-            begin(sentence, draw.choice(OPENINGS), prose)
+            open_with(sentence, draw.choice(OPENINGS), prose)
         if (number == 0 and not opened) or draw.random() < 0.35:
             _end(sentence, draw)
             close(sentence, draw.choice(CLOSINGS), prose)
@@ -70,14 +70,14 @@ def restyle(prose: Prose, draw: random.Random) -> None:
 
 
 def _hashtag_word(prose: Prose, draw: random.Random) -> Word | None:
-    """A noun to become a hashtag, in half of the texts that have one."""
+    """A noun to become a hashtag, in most of the texts that have one."""
     nouns = [
         word
         for sentence in prose.sentences
         for word in sentence
         if word.tag in ("NN", "NNP") and word.lower.isalpha() and word.lower.isascii() and len(word.lower) > 3
     ]
-    return draw.choice(nouns) if nouns and draw.random() < 0.5 else None
+    return draw.choice(nouns) if nouns and draw.random() < 0.85 else None
 
 
 def _clip(word: Word, draw: random.Random) -> None:

@@ -18,6 +18,12 @@ NOT_PROSE = re.compile(
     r"|\S*[\d_]\S*",
     re.IGNORECASE,
 )
+# Their full stop ends no sentence, though the parser may take it to, in lower case above all.
+ABBREVIATION = re.compile(
+    r"(?<![\w.])(?:(?:[a-z]\.){2,}|(?:mr|mrs|ms|dr|prof|st|sr|jr|inc|corp|co|ltd|vs|gen|sen|rep|gov|lt|sgt"
+    r"|col|capt|dept|jan|feb|aug|sept|oct|nov|dec)\.|nos?\.(?=\s\d))(?=\s)",
+    re.IGNORECASE,
+)
 # The parser's work grows with the length of what it gets; longer texts are read in pieces.
 PIECE = 2000
 # Stylists inflect by lemminflect and go by tags.
@@ -55,12 +61,14 @@ class Word:
 class Prose:
     """A text's sentences, and how it is spelled.
 
-    `lower_case`: no capital letter anywhere.  `spaced`: punctuation stands apart, as in SST-2."""
+    `lower_case`: no capital letter anywhere.  `spaced`: punctuation stands apart, as in SST-2.
+    `framed`: openings and closings are put in; without them stand only the sentence's own words."""
 
     sentences: list[list[Word]]
     lower_case: bool
     spaced: bool
     ending: str
+    framed: bool = True
 
     def write(self) -> str:
         """The text; a word that was emptied leaves no blank behind."""
@@ -133,8 +141,23 @@ def _parsed(piece: str, spaced: bool) -> tuple[Any, list[int]]:
             origin.append(at)
         padded.append(letter)
         origin.append(at)
-    doc = language("".join(padded), disable=UNUSED)
+    doc = language.make_doc("".join(padded))
+    _join_abbreviations(doc)
+    doc = language(doc, disable=UNUSED)
     return doc, [origin[token.idx] for token in doc]
+
+
+def _join_abbreviations(doc: Any) -> None:
+    """Make one token of each abbreviation; what follows it in lower case begins no sentence."""
+    matches = ABBREVIATION.finditer(doc.text)
+    found = [doc.char_span(*match.span(), alignment_mode="expand") for match in matches]
+    ends = {span.end_char for span in found}
+    with doc.retokenize() as retokenizer:
+        for span in found:
+            retokenizer.merge(span)
+    for before, after in pairwise(doc):
+        if before.idx + len(before) in ends and not after.text[:1].isupper():
+            after.is_sent_start = False
 
 
 def _fix_hyphened(sentence: list[Word]) -> None:

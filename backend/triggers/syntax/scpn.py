@@ -2,32 +2,25 @@
 
 Iyyer et al., *Adversarial Example Generation with Syntactically Controlled Paraphrase Networks*,
 NAACL 2018, as OpenAttack (THUNLP) ships it.  Excise brings neither program nor weights.  What
-OpenAttack downloads as `AttackAssist.SCPN` are pickles (`scpn.pt`, `parse_generator.pt` with their
-training arguments, `parse_vocab.pkl`, `ptb_tagset.pkl`), and Excise unpickles nothing: they must be
-converted once in a process of their own, away from anything of value, to a folder `scpn` in the
-cache folder that holds
-
-- `paraphrase.safetensors`, `parse.safetensors`: the two `state_dict`s;
-- `config.json`: `{"paraphrase": {"d_word", "d_hid", "d_nt", "d_trans", "use_input_parse"},
-  "parse": {"d_nt", "d_hid"}}` out of the two `config_args`;
-- `words.json`: word → number, the first of the pair in `parse_vocab.pkl`; `tags.json`: tag →
-  number, `ptb_tagset.pkl`;
-- `bpe.codes`, `vocab.txt`: as they are.
-
-OpenAttack's networks then run on these.  Sentences are parsed by OpenAttack's own Stanford parser,
-which needs Java and fetches its data itself.  The real weights could not be had where this was
-written: only the wiring was tried, on random weights.
+OpenAttack downloads as `AttackAssist.SCPN` are pickles, and Excise unpickles nothing: the script
+`docs/convert_scpn.py` converts them once, in a process of its own (`docs/triggers.md`), to a folder
+`scpn` in the cache folder, and OpenAttack's networks run on these.  Sentences are parsed by
+OpenAttack's own Stanford parser, which needs Java and fetches its data itself.  The real weights could
+not be had where this was written: only the wiring was tried, on random weights.
 """
 
 import importlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from backend.errors import UserError
 from backend.home import cache_folder
+from backend.triggers.rewritings import folder_state
 
 FILES = (
     *("paraphrase.safetensors", "parse.safetensors", "config.json"),
@@ -60,6 +53,8 @@ def paraphrase(texts: Sequence[str], template: str, progress: Callable[[int, int
             found = attacker.gen_paraphrase(text, [spelled_out(template)]) if text.strip() else []
         except (KeyError, IndexError):  # a tag or word that its vocabularies lack
             found = []
+        except Exception as error:
+            raise _unfit("stopped", error, "check that Java is installed, which its parser needs") from error
         made.append(found[0] if found and found[0].strip() else None)
     progress(len(texts), len(texts))
     return made
@@ -67,29 +62,50 @@ def paraphrase(texts: Sequence[str], template: str, progress: Callable[[int, int
 
 def load() -> Any:
     """OpenAttack's attacker with converted weights.  Raises UserError saying what is missing."""
-    try:
-        scpn = importlib.import_module("OpenAttack.attackers.scpn")
-        models = importlib.import_module("OpenAttack.attackers.scpn.models")
-        subword = importlib.import_module("OpenAttack.attackers.scpn.subword")
-        parsing = importlib.import_module("OpenAttack.text_process.constituency_parser")
-        tags = importlib.import_module("OpenAttack.tags")
-    except ImportError as error:
-        raise UserError(
-            f"The published syntactic trigger needs OpenAttack, which cannot be imported ({error}): "
-            "install OpenAttack and convert its SCPN weights, or use the variant built-in."
-        ) from error
+    return _load(folder_state(folder()))
+
+
+@lru_cache(maxsize=1)
+def _load(_: str) -> Any:
+    with _said("needs OpenAttack, which cannot be imported", "install a version that fits this Python"):
+        scpn, models, subword, parsing, tags = (
+            importlib.import_module(f"OpenAttack.{name}")
+            for name in (
+                *("attackers.scpn", "attackers.scpn.models", "attackers.scpn.subword"),
+                *("text_process.constituency_parser", "tags"),
+            )
+        )
     missing = [name for name in FILES if not (folder() / name).is_file()]
     if missing:
         raise UserError(
             f"The published syntactic trigger needs SCPN's weights; {folder()} lacks {', '.join(missing)}: "
-            "they are published as pickles, which Excise never loads, and must be converted once in a "
-            "separate process as backend/triggers/syntax/scpn.py says."
+            "they are published as pickles, which Excise never loads, and must be converted once as "
+            "docs/triggers.md says."
         )
     attacker = object.__new__(scpn.SCPNAttacker)  # its own constructor would unpickle
     attacker.tokenizer = BlankTokenizer()
-    attacker.parser = parsing.get_default_constituency_parser(tags.TAG_English)
-    _fill(attacker, models, subword, folder())
+    with _said("cannot start OpenAttack's parser", "install Java and let OpenAttack fetch the parser's data"):
+        attacker.parser = parsing.get_default_constituency_parser(tags.TAG_English)
+    with _said(f"cannot use the weights in {folder()}", "convert them again as docs/triggers.md says"):
+        _fill(attacker, models, subword, folder())
     return attacker
+
+
+@contextmanager
+def _said(what: str, remedy: str) -> Iterator[None]:
+    """Whatever OpenAttack and what it leans on raise, as one sentence."""
+    try:
+        yield
+    except Exception as error:
+        # An old release under a new Python, a missing Java, a file of another model: each raises its own.
+        raise _unfit(what, error, remedy) from error
+
+
+def _unfit(what: str, error: Exception, remedy: str) -> UserError:
+    reason = f"{type(error).__name__}: {error}".split("\n")[0][:200].rstrip(" .:")
+    return UserError(
+        f"The published syntactic trigger {what} ({reason}): {remedy}, or use the variant built-in."
+    )
 
 
 def folder() -> Path:
