@@ -281,7 +281,7 @@ def rank_correlation(case: Case, passes: int = 100, rows: int = 200) -> dict[str
     reference with itself, which says how much of that the number of passes leaves to chance.
 
     `mean_from_rows` estimates what `mean` does with less of it: the dropout of one row knows nothing of
-    another's, so the variance of the mean over rows is that of the rows, summed, over their number squared."""
+    another's, so the variance of the mean over rows is the sum of theirs over their number squared."""
     sample = case.validation.sample(rows, SEED)
     defender = make_defender(case)
     defender.validation = sample
