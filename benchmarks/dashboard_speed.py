@@ -39,6 +39,7 @@ from benchmarks.common import machine
 ROOT = Path(__file__).parents[1]
 LAYERS = HEADS = 12
 TIMES = 7
+STARTS = 5
 FIRST_TIMES = 3
 TOKENS = 40
 
@@ -231,40 +232,48 @@ def head_toggle(store: Store) -> float:
 
 
 def first_paint(folder: str) -> dict[str, Any]:
-    """Seconds from the command to the heading on the screen, and whether the server loaded torch."""
+    """Seconds from the command to the heading on the screen, the median of several starts with nothing in
+    the browser's cache, and whether the server loaded torch."""
     from playwright.sync_api import sync_playwright
 
     from tests.browser.conftest import SWITCHES, chromium
 
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES)
+        started = [first_start(browser.new_context().new_page(), folder) for _ in range(STARTS)]
+    return {
+        "first_paint_seconds": statistics.median(seconds for seconds, _ in started),
+        "first_paint_each": [seconds for seconds, _ in started],
+        "torch_loaded": any(loaded for _, loaded in started),
+    }
+
+
+def first_start(page: Any, folder: str) -> tuple[float, bool]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "backend", "dashboard", "--no-demo", "--port", str(port)]
-    with sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=chromium(), args=SWITCHES).new_page()
-        began = time.perf_counter()
-        started = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"EXCISE_HOME": folder},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            while True:
-                try:
-                    page.goto(address)
-                    break
-                except Exception:
-                    time.sleep(0.05)
-            page.wait_for_selector("h1", timeout=60_000)
-            seconds = time.perf_counter() - began
-            servers = psutil.Process(started.pid).children()
-            loaded = any("libtorch" in mapped.path for one in servers for mapped in one.memory_maps())
-        finally:
-            started.terminate()
-            started.wait()
-    return {"first_paint_seconds": seconds, "torch_loaded": loaded}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    began = time.perf_counter()
+    started = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"EXCISE_HOME": folder}, **quiet)
+    try:
+        while not listens(port):
+            time.sleep(0.02)
+        page.goto(f"http://127.0.0.1:{port}")
+        page.wait_for_selector("h1", timeout=60_000)
+        seconds = time.perf_counter() - began
+        servers = psutil.Process(started.pid).children()
+        return seconds, any("libtorch" in mapped.path for one in servers for mapped in one.memory_maps())
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def main() -> None:
