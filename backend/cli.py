@@ -15,11 +15,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from backend import terminal
+from backend import console, dashboard, terminal
 from backend.components import Choice
-from backend.errors import UserError, disk_is_full
+from backend.errors import UserError
 from backend.events import RunFinished
-from backend.home import cache_folder
 from backend.report.story import tell
 from backend.report.verdict import judged
 from backend.runs import export as exporting
@@ -53,25 +52,7 @@ WIDE = 200  # columns of a terminal that a study's whole table takes
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command line; what is the user's to mend goes to stderr without a traceback."""
-    try:
-        # Before anything of the hub is imported: what it downloads is state like all else.
-        os.environ.setdefault("HF_HOME", str(cache_folder() / "huggingface"))
-        app(args=args, prog_name="python -m backend")
-    except UserError as error:
-        _complain(str(error))
-    except OSError as error:
-        if not disk_is_full(error):
-            raise
-        _complain(f"The disk is full ({error.filename or 'no file named'}). Free some space and try again.")
-
-
-def _complain(message: str) -> None:
-    print(f"Error: {message}", file=sys.stderr)
-    sys.exit(2)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    console.run(app, args)
 
 
 def _print_json(plain: Any) -> None:
@@ -190,7 +171,7 @@ def run(
     store = open_store()
     specs = [settled(spec, store) for spec in specs]
     for warning in dict.fromkeys(warning for spec in specs for warning in check(spec, rewritten_here)):
-        _say(f"Warning: {warning}")
+        console.say(f"Warning: {warning}")
     if queue:
         for spec in specs:
             print(f"Queued run {store.submit(spec).id}")
@@ -228,7 +209,7 @@ def _specs(
 
 def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
     """Carry one run out here; gives back the exit status."""
-    said = carry_out(store, spec, _say)
+    said = carry_out(store, spec, console.say)
     end: RunFinished | None = None
     stdout = sys.stdout
     try:
@@ -244,12 +225,12 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
             if end is not None:
                 terminal.show_summary(out, end)
     except KeyboardInterrupt:
-        _say("Interrupted.")
+        console.say("Interrupted.")
         return EXIT_STATUS["cancelled"]
     if end is None:
         return TERMINATED
     if end.state == "cancelled":
-        _say(f"Run {end.run} was cancelled; what it finished is kept.")
+        console.say(f"Run {end.run} was cancelled; what it finished is kept.")
     return EXIT_STATUS[end.state]
 
 
@@ -296,7 +277,7 @@ def study(
             record = studies.queue(store, record, wanted)
             ensure_worker(store)
         else:
-            record, whole = foreground.carry_out_study(store, record, wanted, _say)
+            record, whole = foreground.carry_out_study(store, record, wanted, console.say)
     if as_json:
         _print_json(exports.as_json(record))
     else:
@@ -320,7 +301,7 @@ def _ready(store: Store, record: "StudyRecord", part: "Part") -> "list[Cell]":
 
     wanted = wanted_cells(store, record, part)
     for warning in check_cells(wanted, rewritten_here):
-        _say(f"Warning: {warning}")
+        console.say(f"Warning: {warning}")
     return wanted
 
 
@@ -403,7 +384,7 @@ def export(
         compared = card.comparison_table(found)
         rows = [dict(zip(compared.head, row, strict=True)) for row in compared.rows]
         out.print(terminal.texts_table("Compact model", rows))
-        _say(card.how(found))
+        console.say(card.how(found))
 
 
 @app.command()
@@ -467,13 +448,4 @@ def worker(
     work(open_store(), idle_exit, say=lambda message: print(message, flush=True))
 
 
-@app.command()
-def dashboard(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
-    address: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    demo: Annotated[bool, typer.Option(help="Queue the demo run when there is no run yet.")] = True,
-) -> None:
-    """Serve the dashboard."""
-    from backend.dashboard import serve
-
-    serve(open_store(), address, port, demo, _say)
+app.command()(dashboard.dashboard)

@@ -1,22 +1,48 @@
 """Starting the dashboard: the server, embedded data, a first run, and a watch over the queue."""
 
 import errno
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from backend import console
 from backend.errors import UserError
-from backend.runs.store import Store
-from backend.runs.worker import ROOT, environment, supervise
+from backend.home import cache_folder, home
 
+if TYPE_CHECKING:
+    from backend.runs.store import Store
+
+ROOT = Path(__file__).parents[1]  # where the server finds pages and package
 READY_SECONDS = 60.0
 
 
-def serve(store: Store, address: str, port: int, demo: bool, say: Callable[[str], None]) -> None:
+def main(args: Sequence[str] | None = None) -> None:
+    """`python -m backend dashboard` alone, with nothing loaded that its server would wait for."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(dashboard)
+    app.callback()(lambda: None)  # else a lone command has no name
+    console.run(app, args)
+
+
+def dashboard(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    address: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    demo: Annotated[bool, typer.Option(help="Queue the demo run when there is no run yet.")] = True,
+) -> None:
+    """Serve the dashboard."""
+    serve(address, port, demo, console.say)
+
+
+def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> None:
     """Serve the dashboard until Ctrl-C or SIGTERM; runs go on in their worker.
 
     With `demo`, the demo run is queued when there is no run yet.  Raises UserError if the port
@@ -31,7 +57,7 @@ def serve(store: Store, address: str, port: int, demo: bool, say: Callable[[str]
             *("--server.headless", "true", "--browser.gatherUsageStats", "false"),
         ],
         cwd=ROOT,
-        env=environment(store),
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         # Its banner names the address of every network card; ours is the one that was asked for.
         stdout=subprocess.DEVNULL,
@@ -39,6 +65,10 @@ def serve(store: Store, address: str, port: int, demo: bool, say: Callable[[str]
         start_new_session=True,
     )
     try:
+        from backend.runs.store import open_store
+        from backend.runs.worker import supervise
+
+        store = open_store()
         prepare(store, demo, say)  # while the server starts
         threading.Thread(target=supervise, args=(stop, store), name="supervise", daemon=True).start()
         _wait_until_up(server, address, port)
@@ -53,7 +83,19 @@ def serve(store: Store, address: str, port: int, demo: bool, say: Callable[[str]
         signal.signal(signal.SIGTERM, before)
 
 
-def prepare(store: Store, demo: bool, say: Callable[[str], None]) -> None:
+def _environment() -> dict[str, str]:
+    """The server's: it works in another folder, so paths are made absolute."""
+    where = {"EXCISE_HOME": str(home())}
+    if os.environ.get("EXCISE_CACHE"):
+        where["EXCISE_CACHE"] = str(cache_folder())
+    if os.environ.get("EXCISE_STORE"):
+        from backend.runs.store import open_store
+
+        where["EXCISE_STORE"] = open_store().url.render_as_string(hide_password=False)
+    return os.environ | where
+
+
+def prepare(store: "Store", demo: bool, say: Callable[[str], None]) -> None:
     """Fetch the embedded data, and queue the demo run if there is no run yet."""
     from backend.data import embedded
     from backend.presets import preset
