@@ -8,6 +8,7 @@ import pytest
 
 from backend.errors import UserError
 from backend.preview import REROLLS, Shown
+from backend.report import quality
 from backend.report.differences import difference
 from backend.spec import TriggerSpec
 from pages.parts.rows import pairs_csv, take_decided
@@ -143,7 +144,11 @@ def test_the_measured_quality_is_shown(visit):
     assert "Measured by benchmarks/trigger_quality.py" in words(page)
 
 
-def test_a_verdict_is_given_only_where_something_was_measured(visit):
+def test_a_verdict_is_given_only_where_something_was_measured(visit, monkeypatch):
+    found = quality.load()
+    rows = found["data"]["sst2"]
+    rows.setdefault("syntactic", rows["scpn"] | {"rows_per_second": 300.0})
+    monkeypatch.setattr(quality, "load", lambda: found)
     page = visit("attack")
     assert "was not measured on these data" in words(page)
     box(page, "selectbox", "Trigger").select("syntactic").run()
