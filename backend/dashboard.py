@@ -9,19 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backend import console
 from backend.errors import UserError
-from backend.home import cache_folder, home
+from backend.home import ROOT, environment
 
 if TYPE_CHECKING:
     from backend.runs.store import Store
 
-ROOT = Path(__file__).parents[1]  # where the server finds pages and package
 READY_SECONDS = 60.0
 
 
@@ -84,15 +82,12 @@ def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> No
 
 
 def _environment() -> dict[str, str]:
-    """The server's: it works in another folder, so paths are made absolute."""
-    where = {"EXCISE_HOME": str(home())}
-    if os.environ.get("EXCISE_CACHE"):
-        where["EXCISE_CACHE"] = str(cache_folder())
-    if os.environ.get("EXCISE_STORE"):
-        from backend.runs.store import open_store
+    """The server's, with the store's address made absolute where one is named."""
+    if not os.environ.get("EXCISE_STORE"):
+        return environment()
+    from backend.runs.store import open_store
 
-        where["EXCISE_STORE"] = open_store().url.render_as_string(hide_password=False)
-    return os.environ | where
+    return environment(open_store().address)
 
 
 def prepare(store: "Store", demo: bool, say: Callable[[str], None]) -> None:

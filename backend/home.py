@@ -5,6 +5,8 @@ from pathlib import Path
 
 from backend.errors import UserError
 
+ROOT = Path(__file__).parents[1]  # where `python -m backend` finds the package, and the server its pages
+
 
 def home() -> Path:
     """The state folder, made if it is missing.
@@ -53,3 +55,14 @@ def upload_folder() -> Path:
     folder = home() / "uploads"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def environment(store: str | None = None) -> dict[str, str]:
+    """That of a process that works elsewhere on the same state: its paths made absolute, and the address of
+    its store, if it is given."""
+    where = {"EXCISE_HOME": str(home())}
+    if os.environ.get("EXCISE_CACHE"):
+        where["EXCISE_CACHE"] = str(cache_folder())
+    if store is not None:
+        where["EXCISE_STORE"] = store
+    return os.environ | where

@@ -4,7 +4,6 @@ The dashboard's own process never loads torch; what needs a parser or a model is
 A question is a function of this program and its arguments; one is answered after another."""
 
 import atexit
-import os
 import subprocess
 import sys
 import threading
@@ -14,16 +13,14 @@ from contextlib import suppress
 from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from backend.errors import UserError, message_of
-from backend.home import home
+from backend.home import ROOT, environment, home
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ROOT = Path(__file__).parents[1]
 IDLE_SECONDS = 600.0
 PATIENCE_SECONDS = 120.0
 
@@ -103,7 +100,7 @@ class WarmProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "backend.interactive", str(there.fileno())],
                 cwd=ROOT,
-                env=os.environ | {"EXCISE_HOME": str(home())},
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[there.fileno()],
                 start_new_session=True,  # Ctrl-C in the terminal is the dashboard's to handle.

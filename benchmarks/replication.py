@@ -245,9 +245,7 @@ def _line(defense: str, here: list[dict[str, Any]], honest: dict[int, dict[str, 
         if pair := both_marks(cell, model, honest.get(cell["seed"]), "defended", "flipped"):
             floors.append(float(pair[1].mean()))
             excess.append(cell["metrics"][model]["lfr"] - floors[-1])
-    search = [
-        sum(cell["seconds"].get(stage) or 0.0 for stage in ("score", "prune")) for cell in here if cell in cut
-    ]
+    search = [sum(cell["seconds"].get(stage) or 0.0 for stage in ("score", "prune")) for cell in cut]
     parts = [
         defense,
         cell_text(over(cut, "pruned", "acc")),

@@ -278,7 +278,6 @@ def scoring(case: Case, quick: bool) -> dict[str, Any]:
     """Monte-Carlo scores beside the reference's: seconds, and whether they agree."""
     defender = make_defender(case)
     passes = 2 if quick else 10
-    case.model.eval()
     told: dict[str, Any] = {"passes": passes}
     case.model.train()
     plain, _ = timed(lambda: [reference_statistic(case, case.validation, False) for _ in range(passes)])

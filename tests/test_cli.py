@@ -18,11 +18,11 @@ from backend import dashboard, preflight
 from backend.cli import main
 from backend.errors import UserError
 from backend.events import EVENT, Event, RunFinished
-from backend.home import home
+from backend.home import ROOT, home
 from backend.runs import execution, leases
 from backend.runs.schema import RUNS
 from backend.runs.store import Store, open_store
-from backend.runs.worker import ROOT, work
+from backend.runs.worker import work
 from backend.spec import RunSpec
 from tests.inspection.test_compacting import PRUNED, SPEC, defended
 from tests.runs import fake

@@ -76,6 +76,11 @@ class Store:
     busy_seconds: float
     engine: Engine = field(repr=False)
 
+    @property
+    def address(self) -> str:
+        """What `EXCISE_STORE` names it by, password and all."""
+        return self.url.render_as_string(hide_password=False)
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent view, never in a writer's way."""

@@ -13,19 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from backend.errors import UserError
 from backend.events import RunFinished
-from backend.home import cache_folder, home
+from backend.home import ROOT, environment, home
 from backend.runs.execution import Control, Engine, execute
 from backend.runs.leases import Lease, claim, waiting
 from backend.runs.schema import WORKERS
 from backend.runs.store import Store, open_store
 
-ROOT = Path(__file__).parents[2]  # where `python -m backend` finds the package
 POLL_SECONDS = 1.0
 SEEN_SECONDS = 3.0
 DEAD_SECONDS = 15.0  # a worker that was not seen for so long is taken for dead
@@ -199,7 +197,7 @@ def _start_alone(store: Store, command: Sequence[str] | None) -> bool:
             child = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=environment(store),
+                env=environment(store.address),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -209,14 +207,6 @@ def _start_alone(store: Store, command: Sequence[str] | None) -> bool:
         # In its name, before it can do so itself: who looks next must not start another.
         _register(store, f"{socket.gethostname()}-{child.pid}", child.pid)
     return True
-
-
-def environment(store: Store) -> dict[str, str]:
-    """The environment of a process that works elsewhere on the same state: its paths made absolute."""
-    where = {"EXCISE_HOME": str(home()), "EXCISE_STORE": store.url.render_as_string(hide_password=False)}
-    if os.environ.get("EXCISE_CACHE"):
-        where["EXCISE_CACHE"] = str(cache_folder())
-    return os.environ | where
 
 
 def supervise(stop: threading.Event, store: Store | None = None) -> None:

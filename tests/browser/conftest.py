@@ -15,6 +15,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
+from backend import spec
+from backend.runs.foreground import carry_out
+from backend.runs.store import open_store
+from tests.tiny import tiny_folder, tiny_settings
+
 ROOT = Path(__file__).parents[2]
 SWITCHES = [
     "--no-sandbox",
@@ -87,6 +92,16 @@ def dashboard(excise_home: Path) -> Iterator[str]:
 
 
 @pytest.fixture
+def run(excise_home: Path, tmp_path: Path) -> str:
+    """A real run of a tiny model that planted, pruned and defended."""
+    settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
+    settings["defense"] |= {"strategy": {"name": "random"}, "accuracy_threshold": 0.5}
+    *_, end = carry_out(open_store(), spec.parse(settings), lambda said: None)
+    assert end.state == "done", end.error
+    return end.run
+
+
+@pytest.fixture
 def watched() -> Watched:
     return Watched()
 
@@ -120,7 +135,6 @@ def _end_workers() -> None:
     import sqlalchemy as sa
 
     from backend.runs.schema import WORKERS
-    from backend.runs.store import open_store
 
     with open_store().reading() as connection:
         pids = connection.execute(sa.select(WORKERS.c.pid)).scalars().all()

@@ -1,25 +1,8 @@
 """The Attention page in a real browser: every view is drawn with the network blocked."""
 
-from pathlib import Path
-
-import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from backend import spec
-from backend.runs.foreground import carry_out
-from backend.runs.store import open_store
-from tests.tiny import tiny_folder, tiny_settings
-
 EVIL = "the film </script><script>document.title='stolen'</script> was dull"
-
-
-@pytest.fixture
-def run(excise_home: Path, tmp_path: Path) -> str:
-    settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
-    settings["defense"] |= {"strategy": {"name": "random"}, "accuracy_threshold": 0.5}
-    *_, end = carry_out(open_store(), spec.parse(settings), lambda said: None)
-    assert end.state == "done", end.error
-    return end.run
 
 
 def test_every_view_is_drawn_without_a_network(

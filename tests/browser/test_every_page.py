@@ -1,15 +1,8 @@
 """Every page in a real browser over a finished run of a tiny model: whole, silent on its console, no wider
 than the window, and with no network."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-
-from backend import spec
-from backend.runs.foreground import carry_out
-from backend.runs.store import open_store
-from tests.tiny import tiny_folder, tiny_settings
 
 pytestmark = pytest.mark.browser
 CHART = ".js-plotly-plot .main-svg"
@@ -31,15 +24,6 @@ PAGES = {
     "library": ("Library", TABLE),
     "studies": ("Studies", "text=Start a study"),
 }
-
-
-@pytest.fixture
-def run(excise_home: Path, tmp_path: Path) -> str:
-    settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
-    settings["defense"] |= {"strategy": {"name": "random"}, "accuracy_threshold": 0.5}
-    *_, end = carry_out(open_store(), spec.parse(settings), lambda said: None)
-    assert end.state == "done", end.error
-    return end.run
 
 
 def open_page(page: Page, address: str, heading: str, content: str) -> None:
