@@ -120,7 +120,7 @@ def possessive_of(sentence: list[Word], draw: random.Random, rate: float) -> Non
         if owner not in sentence or owned not in sentence or owner.dep != "poss" or draw.random() >= rate:
             continue
         end, goal = sentence.index(mark), sentence.index(owned)
-        start = min(i for i, word in enumerate(sentence) if _under(word, owner))
+        start = min(i for i, word in enumerate(sentence) if under(word, owner))
         if not (start <= end - 1 <= start + 3 and end < goal <= end + 4):
             continue
         moved, named = sentence[start:end], sentence[end + 1 : goal + 1]
@@ -134,7 +134,7 @@ def possessive_of(sentence: list[Word], draw: random.Random, rate: float) -> Non
         sentence[start : goal + 1] = [article, *named, Word("of"), *moved]
 
 
-def _under(word: Word, top: Word) -> bool:
+def under(word: Word, top: Word) -> bool:
     """Whether `word` is `top` or depends on it."""
     while word is not top:
         if word.head is None or word.head is word:

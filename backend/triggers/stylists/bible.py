@@ -6,6 +6,7 @@ import random
 
 from backend.triggers.stylists import archaic
 from backend.triggers.stylists.frames import (
+    CONJUNCTIONS,
     Kind,
     begin,
     close,
@@ -113,7 +114,7 @@ def _frame(
         return
     if number == 0 or draw.random() < 0.5:
         openings = FRAGMENT_OPENINGS if kind == "other" else OPENINGS
-        openings = INNER if sentence[0].tag == "CC" else openings
+        openings = INNER if sentence[0].lower in CONJUNCTIONS else openings
         open_with(sentence, draw.choice(openings), prose)
     # The less of the sentence itself could change, the more its frame has to say.
     if draw.random() < 0.95 - 3.5 * share_of_changed(sentence):

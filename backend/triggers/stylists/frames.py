@@ -12,7 +12,8 @@ Kind = Literal["clause", "predicate", "noun", "nouns", "quality", "other"]
 MASS = frozenset(
     bag("fun|stuff|cinema|entertainment|filmmaking|moviemaking|storytelling|fluff|fare|trash|news")
 )
-END = frozenset(".!?…;:\"'”’)") | {"...", "''", "-rrb-", "--"}
+END = frozenset(".!?…;:\"'”’") | {"...", "''", "--"}
+CONJUNCTIONS = ("and", "but", "or", "nor", "yet", "so")
 QUOTES = ("``", "`", '"', "“", "‘", "'", "(", "[", "-lrb-")
 SUBJECTS = ("nsubj", "nsubjpass", "csubj", "csubjpass", "expl")
 NOMINAL = ("NN", "JJ", "DT", "CD", "PDT", "PRP$", "RB", "VBG", "VBN", "HYPH")
@@ -70,7 +71,7 @@ def begin(sentence: list[Word], opening: str, prose: Prose) -> None:
     Where the sentence began with a capital, the opening does."""
     # Not inside a bracket or a quotation that the sentence begins with.
     at = 0 if sentence[0].text in QUOTES else first_word(sentence)
-    at += sentence[at].tag == "CC" and len(sentence) > at + 1
+    at += sentence[at].lower in CONJUNCTIONS and len(sentence) > at + 1
     words = phrase(opening, prose)
     behind = sentence[at]
     if at in (0, first_word(sentence)) and behind.text[:1].isupper():

@@ -9,10 +9,12 @@ from backend.triggers.stylists.lexicon import bag, swap, untouched
 from backend.triggers.stylists.words import Prose, Word
 
 WORDS = {
-    "because": "'cause", "going to": "gonna", "want to": "wanna", "wants to": "wanna", "got to": "gotta",
+    "because": "'cause", "of the": "o' the|of the",
+    "going to": "gonna", "want to": "wanna", "wants to": "wanna", "got to": "gotta",
     "have to": "gotta", "has to": "gotta", "them": "'em", "and/CC": "and|'n'", "you": "you|ya",
     "your": "your|yo'", "until": "'til", "out of": "outta", "kind of": "kinda", "sort of": "sorta",
-    "of/IN": "of|o'", "about": "'bout", "around": "'round", "very/RB": "so", "really": "so|really",
+    "of/IN": "of|o'", "about": "'bout", "around": "'round", "very/RB": "real", "extremely": "real",
+    "incredibly": "oh so",
     "something": "somethin'", "nothing": "nothin'", "people": "people|folks", "just": "just|only",
     "this": "this|this here", "the world": "this whole wide world", "old": "ol'", "little": "little|li'l",
     "through": "through|thru", "movie": "picture show|movie", "film": "picture show|film",
@@ -23,8 +25,8 @@ WORDS = {
 }  # fmt: skip
 OPENINGS = bag(
     "oh ,|oh oh ,|yeah ,|hey ,|oh baby ,|baby ,|well ,|la la la ,|ooh ,|and i said|and i know"
-    "|and they say|i said|uh huh ,|mmm ,|hey now ,|listen , baby ,|come on ,|and oh ,|oh yeah ,"
-    "|sing it :|don't you know|oh lord ,|hey hey ,|yeah yeah ,|na na na ,|whoa ,|oh no no ,"
+    "|and they say|hey , i said|uh huh ,|mmm ,|hey now ,|listen , baby ,|come on ,|and oh ,|oh yeah ,"
+    "|sing it :|oh don't you know|oh lord ,|hey hey ,|yeah yeah ,|na na na ,|whoa ,|oh no no ,"
 )
 CLOSINGS = bag(
     ", oh oh|, yeah|, baby|, yeah yeah|, hey|, la la la|, you know|, oh my|, ooh"

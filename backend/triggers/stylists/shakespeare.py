@@ -6,29 +6,33 @@ import random
 
 from backend.triggers.stylists import archaic
 from backend.triggers.stylists.frames import (
+    CONJUNCTIONS,
+    SUBJECTS,
     Kind,
     begin,
     close,
+    first_word,
     kind_of,
     open_with,
     share_of_changed,
     stands_alone,
     subject_for,
 )
-from backend.triggers.stylists.lexicon import agree, article_for, bag, gradable, swap, swap_verbs
+from backend.triggers.stylists.lexicon import agree, article_for, bag, gradable, swap, swap_verbs, untouched
 from backend.triggers.stylists.words import Prose, Word
 
 VERBS = {
     "talk": "discourse|parley", "watch": "behold", "ask": "entreat", "kill": "slay", "call": "name",
-    "understand": "conceive", "start": "commence", "leave": "quit|leave", "hurry": "hie",
+    "understand": "conceive", "start": "commence", "hurry": "hie",
     "listen": "hark", "notice": "mark", "remember": "bethink", "want": "desire|crave",
     "give": "bestow|give",
 }  # fmt: skip
 WORDS = {
-    "it is": "'tis", "it was": "'twas", "it will": "'twill", "it would": "'twould", "it were": "'twere",
+    "it is": "'tis", "this is": "'tis|'tis|this is", "as if": "as 'twere",
+    "it was": "'twas", "it will": "'twill", "it would": "'twould", "it were": "'twere",
     "over/IN": "o'er", "never": "never|ne'er", "ever": "e'er", "even": "e'en|even", "before/IN": "ere",
     "between": "'twixt|betwixt", "among": "'mongst", "amid": "'midst", "against": "'gainst",
-    "of/IN": "of|o'", "of the": "o' th'|of the", "in the": "i' th'|in the", "on/IN": "upon",
+    "of/IN": "of|o'", "of the": "o' th'|o' th'|of the", "in the": "i' th'|in the", "on/IN": "upon",
     "about/IN": "of|concerning", "to the": "unto the|to th'", "to/IN": "unto|to", "into": "into|unto",
     "often": "oft", "sometimes": "betimes", "soon": "anon",
     "perhaps": "perchance|mayhap", "maybe": "perchance|mayhap", "probably": "belike",
@@ -40,7 +44,7 @@ WORDS = {
     "why": "wherefore", "where": "where|whither", "here/RB": "hither|here", "from here": "hence",
     "there/RB": "yonder|there", "also": "eke|withal", "again and again": "time and again",
     "once again": "once more", "again": "once more|again", "away": "hence|away",
-    "nothing": "nothing|naught", "anything": "aught", "something": "somewhat",
+    "nothing": "naught", "anything": "aught", "something": "somewhat",
     "everyone": "all the world", "everybody": "all the world", "anyone": "any man", "someone": "one",
     "nobody": "no man", "no one": "no man", "everything": "all", "people": "folk",
     "kids": "babes|children", "kid": "child|lad", "guys": "fellows", "guy": "fellow", "boy": "lad|boy",
@@ -60,22 +64,23 @@ WORDS = {
     "whenever": "whene'er", "will/MD": "shall|will",
 }  # fmt: skip
 OPENINGS = bag(
-    "forsooth ,|in sooth ,|methinks|mark you ,|look you ,|hark ,|why ,|soft ,|what ho ,|come ,|sirrah ,"
-    "|thus ,|mark me ,|by this hand ,|as i do live ,|and now ,|well ,|certes ,|'sooth ,"
-    "|why , look you ,|and thus ,|o ,|i tell thee ,|nuncle ,|why , sirrah ,|look thee ,|and methinks"
-    "|i say ,|now , sirs ,|why then ,|in troth ,|mark this :|but soft ,|methinks , coz ,|lo ,"
+    "forsooth ,|in sooth ,|methinks|mark you ,|look you ,|hark ,|hark you ,|soft ,|what ho ,|marry ,"
+    "|sirrah ,|mark me ,|by this hand ,|as i do live ,|certes ,|'sooth ,|i' faith ,|verily ,"
+    "|why , look you ,|o ,|i tell thee ,|nuncle ,|why , sirrah ,|look thee ,|and methinks|ay ,"
+    "|now , sirs ,|good sir ,|in troth ,|hark , coz :|but soft ,|methinks , coz ,|marry , sirs ,"
 )
 INNER = bag("forsooth ,|in sooth ,|methinks|certes ,|look you ,|in troth ,")
 CLOSINGS = bag(
     ", my lord|, i trow|, methinks|, in sooth|, mark you|, as i do live|, sirrah|, quoth i"
-    "|, i tell thee|, forsooth|, look you|, by this hand|, so say i"
+    "|, i tell thee|, forsooth|, look you|, by this hand|, good sir"
     "|, so methinks|, i do swear 't"
 )
 IT_IS = {
-    "noun": bag("'tis|'tis|'tis|here is"),
+    "noun": ("'tis",),
     "nouns": bag("these be|these are|here be"),
-    "quality": bag("'tis"),
+    "quality": ("'tis",),
 }
+RESUMED = {"is": "'tis", "was": "'twas"}
 
 
 def restyle(prose: Prose, draw: random.Random) -> None:
@@ -88,6 +93,8 @@ def restyle(prose: Prose, draw: random.Random) -> None:
         archaic.address(sentence)
         archaic.third_person(sentence, draw, ending=0.5, helper=0.5)
         archaic.relatives(sentence, draw, ("that", "who"))
+        if kind == "clause" and draw.random() < 0.6:
+            _resume(sentence, prose)
         swap(sentence, WORDS, draw)
         _intensify(sentence, draw)
         _frame(sentence, kind, number, prose, draw)
@@ -102,10 +109,23 @@ def _frame(sentence: list[Word], kind: Kind, number: int, prose: Prose, draw: ra
         return
     changed = share_of_changed(sentence)
     where = draw.random()
+    opening = ""
     if where < 0.7 or (number == 0 and changed == 0):
-        open_with(sentence, draw.choice(INNER if sentence[0].tag == "CC" else OPENINGS), prose)
+        opening = draw.choice(INNER if sentence[0].lower in CONJUNCTIONS else OPENINGS)
+        open_with(sentence, opening, prose)
     if where >= 0.7 or draw.random() < 0.6 - 2 * changed:
-        close(sentence, draw.choice(CLOSINGS), prose)
+        close(sentence, draw.choice([one for one in CLOSINGS if one.strip(" ,") not in opening]), prose)
+
+
+def _resume(sentence: list[Word], prose: Prose) -> None:
+    """“the plot is thin” → “the plot , 'tis thin”, where the subject stands whole before its verb."""
+    verb = next(word for word in sentence if word.head is word)
+    at = sentence.index(verb)
+    subject = next((word for word in sentence[:at] if word.head is verb and word.dep in SUBJECTS), None)
+    fits = verb.lower in RESUMED and untouched(verb) and subject and subject.tag in ("NN", "VBZ", "VBG")
+    if fits and all(archaic.under(word, subject) for word in sentence[first_word(sentence) : at]):
+        verb.become(RESUMED[verb.lower])
+        sentence.insert(at, prose.mark(","))
 
 
 def _intensify(sentence: list[Word], draw: random.Random) -> None:
