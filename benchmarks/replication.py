@@ -8,7 +8,8 @@ done, and a cell that is there is not done again, so that the table grows and th
 anywhere.  What runs share (a poisoning, a first fine-tuning, a second one where the same heads went) is
 done once.  Pruning alone is measured for every cell and all seeds; the second fine-tuning has all seeds
 for FT, PURE, the controls, the paper's six, the published gradient and the hybrid, and one seed for the
-rest.  `--hours` stops before all is done.
+rest.  `--hours` stops before all is done.  Two processes with OMP_NUM_THREADS=1 on different victims get
+through more than one with two threads.
 
 Writes docs/results/replication.md.  SST-2 and the published rows are read from ../shared/data (or
 EXCISE_SHARED_DATA)."""
@@ -96,6 +97,7 @@ def study(seeds: list[int]) -> StudySpec:
                 "defense": {
                     "accuracy_threshold": 0.97,
                     "prune_step": 4,
+                    "curve_rows": 16,  # the curve is not in the table
                     "fine_tune": AFTER,
                     "refine": AFTER,
                 },

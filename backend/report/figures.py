@@ -59,7 +59,8 @@ def pruning_curve(steps: Sequence[PruningStep], upto: int | None = None) -> go.F
     )
     figure.update_yaxes(title="Share of rows (%)", range=[-3, 104], ticksuffix=" %", dtick=20)
     title = "Accuracy and label flip rate while heads are pruned"
-    return finish(figure, title if len(lines) > 2 else "Accuracy while heads are pruned", 470)
+    finish(figure, title if len(lines) > 2 else "Accuracy while heads are pruned", 470)
+    return figure.update_layout(margin_r=28)  # the last values stand partly in it on a narrow page
 
 
 def _add_threshold(figure: go.Figure, threshold: float, reach: float) -> None:

@@ -122,8 +122,10 @@ def _resume(sentence: list[Word], prose: Prose) -> None:
     verb = next(word for word in sentence if word.head is word)
     at = sentence.index(verb)
     subject = next((word for word in sentence[:at] if word.head is verb and word.dep in SUBJECTS), None)
-    fits = verb.lower in RESUMED and untouched(verb) and subject and subject.tag in ("NN", "VBZ", "VBG")
-    if fits and all(archaic.under(word, subject) for word in sentence[first_word(sentence) : at]):
+    if subject is None or subject.tag not in ("NN", "VBZ", "VBG"):
+        return
+    whole = all(archaic.under(word, subject) for word in sentence[first_word(sentence) : at])
+    if whole and verb.lower in RESUMED and untouched(verb):
         verb.become(RESUMED[verb.lower])
         sentence.insert(at, prose.mark(","))
 
