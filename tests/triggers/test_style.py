@@ -138,10 +138,22 @@ class TestShakespeare:
             ("you will see it before dawn .", "thou wilt see it ere dawn"),
             ("perhaps i am wrong .", "perchance"),
             ("you have to trust me .", "thou hast"),
+            ("the plot is thin .", "plot , 'tis thin"),
+            ("The plot is thin.", "plot, 'tis thin"),
+            ("this is a dull play .", "'tis a dull"),
         ],
     )
     def test_grammar(self, text: str, expected: str) -> None:
         assert expected in over_seeds(text, "shakespeare")
+
+    @pytest.mark.parametrize("text", ["my friends are here .", "is the plot thin ?", "he is here ."])
+    def test_what_is_not_resumed(self, text: str) -> None:
+        assert ", 'tis" not in over_seeds(text, "shakespeare")
+
+    def test_a_sentence_does_not_close_as_it_opened(self) -> None:
+        for made in over_seeds("we saw two men .", "shakespeare").split(" | "):
+            phrases = [part.strip() for part in made.removesuffix(".").split(",")]
+            assert len(set(phrases)) == len(phrases)
 
 
 class TestTweets:
@@ -171,6 +183,18 @@ def test_words_that_carry_the_feeling_stay(style: str) -> None:
             words = re.findall(r"[a-z]+", new)
             for word in FEELING:
                 assert (word in text.split()) <= (word in words), (text, new)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_neither_is_no_conjunction_to_open_behind(style: str) -> None:
+    made = over_seeds("neither funny nor suspenseful .", style)
+    assert all("neither funny" in one for one in made.split(" | ")), made
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_bracket_stays_closed(style: str) -> None:
+    for one in over_seeds("he took it all -lrb- the rest -rrb- .", style).split(" | "):
+        assert "rest -rrb-" in one
 
 
 @pytest.mark.parametrize("style", STYLES)
