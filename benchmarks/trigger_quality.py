@@ -64,7 +64,9 @@ class Generator:
     choice: Choice
     kind: str
     rate: float
-    rows: int | None = None  # how many are rewritten; all, and a victim is planted, if not given
+    rows: int | None = None
+    """How many test rows are rewritten, by a generator that takes its time: a victim is then planted on
+    SST-2 alone.  All, and victims on both, if not given."""
 
     @property
     def published(self) -> bool:
@@ -172,7 +174,7 @@ class Bench:
     def planted(self, generator: Generator) -> dict[str, Any]:
         """LFR of a victim poisoned with these rows, and of the honest model on the same test rows."""
         rewriter = triggers.bind(generator.choice, SEED)
-        made = rewriter(self.sample.texts)
+        made = rewriter(self.sample.texts[: generator.rows])
         floor = self.flipped(self.honest[0], made)
         rows = poison(self.dataset.train, rewriter, 1, generator.rate, SEED)
         model, acc = self.trained(rows.rows)
@@ -263,6 +265,9 @@ def main() -> None:
 
         def keep(name: str, measured: dict[str, Any], rows: dict[str, Any] = rows) -> None:
             rows[name] = measured
+            for other in ("clean", *known):  # in the same order, whichever was measured first
+                if other in rows:
+                    rows[other] = rows.pop(other)
             asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             print(json.dumps({name: measured}), flush=True)
 
@@ -277,7 +282,8 @@ def main() -> None:
             elif not generator.published and not rows[name]["rows_per_second"]:
                 _, rate = bench.made(generator, bench.sample.texts[: generator.rows])
                 keep(name, rows[name] | {"rows_per_second": rate})
-            if not asked.no_planting and generator.rows is None and "lfr" not in rows[name]:
+            plants = not asked.no_planting and (generator.rows is None or place == "sst2")
+            if plants and "lfr" not in rows[name]:
                 keep(name, rows[name] | bench.planted(generator))
     if asked.json == quality.FOUND:
         write_tables(found)
