@@ -39,7 +39,9 @@ def probe() -> Device:
             batch_tokens=65536,
             keep_bytes=_keep_bytes(),
         )
-    return Device(f"CPU, {torch.get_num_threads()} threads", torch.device("cpu"), False, 2048, _keep_bytes())
+    threads = torch.get_num_threads()
+    name = f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+    return Device(name, torch.device("cpu"), False, 2048, _keep_bytes())
 
 
 def _keep_bytes() -> int:

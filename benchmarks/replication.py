@@ -120,15 +120,19 @@ def file_of(cell: Cell) -> Path:
     return RESULTS / "cells" / (re.sub(r"[^a-z0-9]+", "-", name) + ".json")
 
 
-def wanted(asked: list[Cell]) -> Iterator[Cell]:
+def planned(asked: list[Cell]) -> Iterator[Cell]:
     """One seed of everything first; cells that share a poisoning come together."""
     for cell in sorted(asked, key=lambda cell: cell.seed):
         if cell.defense in ONE_SEED and cell.seed != SEEDS[0] and cell.spec.defense is not None:
             cell.spec.defense.refine = None
             if cell.defense in ("MEFT", "ONION"):
                 continue
-        if not _is_done(cell):
-            yield cell
+        yield cell
+
+
+def wanted(asked: list[Cell]) -> Iterator[Cell]:
+    """What is planned and not done when its turn comes."""
+    return (cell for cell in planned(asked) if not _is_done(cell))
 
 
 def _is_done(cell: Cell) -> bool:
@@ -206,7 +210,10 @@ def over(cells: list[dict[str, Any]], model: str, field: str) -> Figure | None:
 def write_table(names: StudySpec) -> None:
     """docs/results/replication.md from the cells that there are."""
     found = found_cells()
-    lines = [*LEGEND.splitlines(), "", f"Taken on {'; '.join(sorted({cell['machine'] for cell in found}))}."]
+    whole = len(list(planned(cells(study(SEEDS)))))
+    done = f"{sum(cell['state'] == 'done' for cell in found)} of {whole} cells are done."
+    machines = "; ".join(sorted({cell["machine"] for cell in found}))
+    lines = [*LEGEND.splitlines(), "", f"{done} Taken on {machines}."]
     for name in names.victims:
         mine = [cell for cell in found if cell["victim"] == name and cell["state"] == "done"]
         if mine:
