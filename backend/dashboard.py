@@ -71,7 +71,8 @@ def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> No
         threading.Thread(target=supervise, args=(stop, store), name="supervise", daemon=True).start()
         _wait_until_up(server, address, port)
         say(f"Excise is at http://{_host(address)}:{port} (Ctrl-C stops the dashboard, not the runs)")
-        code = server.wait()
+        while (code := server.poll()) is None:
+            time.sleep(0.5)  # A wait without end would not hear a Ctrl-C that came just before it.
         raise UserError(f"The dashboard ended by itself (exit status {code}). Its messages are above.")
     except KeyboardInterrupt:
         say("The dashboard has stopped. Runs go on in the background.")
