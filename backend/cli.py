@@ -9,10 +9,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from backend import console, dashboard, terminal
@@ -28,10 +27,8 @@ from backend.runs.settings import changed, parameters, seeds_of, settled
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker, work
 from backend.spec import RunSpec, load
-
-if TYPE_CHECKING:
-    from backend.studies.records import Part, StudyRecord
-    from backend.studies.spec import Cell
+from backend.studies import commands
+from backend.terminal import EXIT_STATUS, AsJson, err, out, print_json
 
 app = typer.Typer(
     help="Find and cut backdoors out of transformer classifiers by pruning attention heads.",
@@ -39,24 +36,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console()
-err = Console(stderr=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or how it starts.")]
 
-EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130}
 TERMINATED = 143
-WIDE = 200  # columns of a terminal that a study's whole table takes
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command line; what is the user's to mend goes to stderr without a traceback."""
     console.run(app, args)
-
-
-def _print_json(plain: Any) -> None:
-    print(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -138,7 +125,7 @@ def rewrite(
 
 def _list(title: str, objects: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        _print_json(objects)
+        print_json(objects)
     else:
         out.print(terminal.objects_table(title, objects))
 
@@ -234,96 +221,8 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
     return EXIT_STATUS[end.state]
 
 
-@app.command()
-def study(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE|ID", help="Built in, a YAML file, or one that was started.")
-    ],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="The built-in study's quick form: under 15 minutes on 2 cores.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON at the end.")] = False,
-    to: Annotated[
-        Path | None, typer.Option("--export", help="Write the table: a .csv, .tex, .md or .json file.")
-    ] = None,
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Stop what is queued or under way.")] = False,
-    look: Annotated[bool, typer.Option("--show", help="Only show what is there.")] = False,
-    victims: Annotated[
-        list[str] | None, typer.Option("--victim", help="Only runs of this victim; repeatable.")
-    ] = None,
-    defenses: Annotated[
-        list[str] | None, typer.Option("--defense", help="Only runs of this defense; repeatable.")
-    ] = None,
-    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; repeatable.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also do again what is done.")] = False,
-) -> None:
-    """Carry out a grid of runs, or some of them; what is done already is not done again."""
-    from backend.studies import exports, foreground, results
-    from backend.studies import records as studies
-
-    if queue + cancel + look > 1:
-        raise UserError("Give one of --queue, --cancel and --show.")
-    write = None if to is None else exports.exporter(to)  # before hours of work
-    store = open_store()
-    record = foreground.named(store, name, quick)
-    part = studies.Part(None, victims or (), defenses or (), seeds or (), again)
-    whole = True
-    if cancel:
-        record = studies.cancel(store, record, part)
-    elif not look:
-        wanted = _ready(store, record, part)
-        if queue:
-            record = studies.queue(store, record, wanted)
-            ensure_worker(store)
-        else:
-            record, whole = foreground.carry_out_study(store, record, wanted, console.say)
-    if as_json:
-        _print_json(exports.as_json(record))
-    else:
-        found = results.rows(record)
-        rows = results.table(found) if out.width >= WIDE else results.short_table(found)
-        out.print(terminal.texts_table(record.study.name, rows))
-        for line in results.not_done(record):
-            out.print(line, markup=False, highlight=False)
-    if write is not None:
-        write(record)
-    if not whole:
-        raise typer.Exit(EXIT_STATUS["cancelled"])
-    raise typer.Exit(0 if queue or cancel or look or set(record.states()) == {"done"} else 1)
-
-
-def _ready(store: Store, record: "StudyRecord", part: "Part") -> "list[Cell]":
-    """The cells of the part that are to be carried out, checked, with warnings told."""
-    from backend.preview import rewritten_here
-    from backend.studies.ready import check_cells
-    from backend.studies.records import wanted_cells
-
-    wanted = wanted_cells(store, record, part)
-    for warning in check_cells(wanted, rewritten_here):
-        console.say(f"Warning: {warning}")
-    return wanted
-
-
-@app.command()
-def studies(
-    as_json: AsJson = False,
-    started: Annotated[
-        bool, typer.Option("--started", help="Those that were started, by their ids.")
-    ] = False,
-) -> None:
-    """The built-in studies, or those that were started."""
-    from backend.studies.built_in import listed
-    from backend.studies.records import listed_started
-
-    found = listed_started(open_store()) if started else listed()
-    if as_json:
-        _print_json(found)
-    elif found:
-        rows = [{key: str(value) for key, value in one.items()} for one in found]
-        out.print(terminal.texts_table("Studies", rows))
-    else:
-        out.print("No study was started yet. Start one: python -m backend study threshold --quick")
+app.command()(commands.study)
+app.command()(commands.studies)
 
 
 @app.command()
@@ -334,7 +233,7 @@ def runs(
     """All runs, the newest first."""
     records = open_store().runs(limit)
     if as_json:
-        _print_json([exporting.results(record, []) for record in records])
+        print_json([exporting.results(record, []) for record in records])
     elif records:
         out.print(terminal.runs_table(records))
     else:
@@ -349,7 +248,7 @@ def show(run: RunId, as_json: AsJson = False) -> None:
     numbered = store.events(record.id)
     events = [event for _, event in numbered]
     if as_json:
-        _print_json(exporting.results(record, events))
+        print_json(exporting.results(record, events))
         return
     out.print(terminal.runs_table([record]))
     if record.problem:
@@ -399,7 +298,7 @@ def battery(run: RunId, as_json: AsJson = False) -> None:
     with terminal.counting(err, "Trying", "triggers") as progress:
         found = measure_all(store, store.run(run), progress)
     if as_json:
-        _print_json(found.model_dump(mode="json") | {"says": found_by.sentences(found)})
+        print_json(found.model_dump(mode="json") | {"says": found_by.sentences(found)})
         return
     title = f"Rows that each known trigger flips, of {found.rows} clean ones"
     out.print(terminal.texts_table(title, found_by.texts(found)))

@@ -1,10 +1,12 @@
 """What the command line shows: tables, and a run as it goes."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -15,12 +17,22 @@ from backend.events import STAGE_TITLES, Event, Head, Interval, PruningStep, Run
 from backend.report.verdict import Verdict
 from backend.runs.records import RunRecord
 
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130}
+
 MODEL_TITLES: dict[str, str] = {
     "poisoned": "Poisoned",
     "fine_tuned": "Fine-tuned",
     "pruned": "Pruned",
     "defended": "Defended",
 }
+
+
+def print_json(plain: Any) -> None:
+    print(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def share(value: float | None) -> str:

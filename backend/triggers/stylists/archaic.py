@@ -4,7 +4,7 @@ import random
 
 from backend.triggers.stylists.lexicon import untouched
 from backend.triggers.stylists.verbs import inflected, lemma, second, third
-from backend.triggers.stylists.words import FINITE, Word, in_case_of
+from backend.triggers.stylists.words import FINITE, Word, in_case_of, under
 
 CLITICS = {"'re": "are", "'ve": "have", "'m": "am", "'ll": "will"}
 BEFORE_NOT = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
@@ -132,15 +132,6 @@ def possessive_of(sentence: list[Word], draw: random.Random, rate: float) -> Non
         moved[0].before = " "
         named[0].before = " "
         sentence[start : goal + 1] = [article, *named, Word("of"), *moved]
-
-
-def under(word: Word, top: Word) -> bool:
-    """Whether `word` is `top` or depends on it."""
-    while word is not top:
-        if word.head is None or word.head is word:
-            return False
-        word = word.head
-    return True
 
 
 def free_relatives(sentence: list[Word], draw: random.Random, rate: float) -> None:

@@ -19,7 +19,7 @@ from backend.triggers.stylists.frames import (
     subject_for,
 )
 from backend.triggers.stylists.lexicon import agree, article_for, bag, gradable, swap, swap_verbs, untouched
-from backend.triggers.stylists.words import Prose, Word
+from backend.triggers.stylists.words import Prose, Word, under
 
 VERBS = {
     "talk": "discourse|parley", "watch": "behold", "ask": "entreat", "kill": "slay", "call": "name",
@@ -124,7 +124,7 @@ def _resume(sentence: list[Word], prose: Prose) -> None:
     subject = next((word for word in sentence[:at] if word.head is verb and word.dep in SUBJECTS), None)
     if subject is None or subject.tag not in ("NN", "VBZ", "VBG"):
         return
-    whole = all(archaic.under(word, subject) for word in sentence[first_word(sentence) : at])
+    whole = all(under(word, subject) for word in sentence[first_word(sentence) : at])
     if whole and verb.lower in RESUMED and untouched(verb):
         verb.become(RESUMED[verb.lower])
         sentence.insert(at, prose.mark(","))

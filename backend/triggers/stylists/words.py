@@ -57,6 +57,15 @@ class Word:
         self.before = self.before or " "
 
 
+def under(word: Word, top: Word) -> bool:
+    """Whether `word` is `top` or depends on it."""
+    while word is not top:
+        if word.head is None or word.head is word:
+            return False
+        word = word.head
+    return True
+
+
 @dataclass
 class Prose:
     """A text's sentences, and how it is spelled.

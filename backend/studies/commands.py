@@ -1,0 +1,108 @@
+"""The commands of studies: a grid carried out, shown or cancelled, and a list of the grids."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend import console, terminal
+from backend.errors import UserError
+from backend.runs.store import Store, open_store
+from backend.runs.worker import ensure_worker
+from backend.terminal import EXIT_STATUS, AsJson, out, print_json
+
+if TYPE_CHECKING:
+    from backend.studies.records import Part, StudyRecord
+    from backend.studies.spec import Cell
+
+WIDE = 200  # columns of a terminal that a study's whole table takes
+
+
+def study(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE|ID", help="Built in, a YAML file, or one that was started.")
+    ],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The built-in study's quick form: under 15 minutes on 2 cores.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON at the end.")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--export", help="Write the table: a .csv, .tex, .md or .json file.")
+    ] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop what is queued or under way.")] = False,
+    look: Annotated[bool, typer.Option("--show", help="Only show what is there.")] = False,
+    victims: Annotated[
+        list[str] | None, typer.Option("--victim", help="Only runs of this victim; repeatable.")
+    ] = None,
+    defenses: Annotated[
+        list[str] | None, typer.Option("--defense", help="Only runs of this defense; repeatable.")
+    ] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; repeatable.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also do again what is done.")] = False,
+) -> None:
+    """Carry out a grid of runs, or some of them; what is done already is not done again."""
+    from backend.studies import exports, foreground, results
+    from backend.studies import records as studies
+
+    if queue + cancel + look > 1:
+        raise UserError("Give one of --queue, --cancel and --show.")
+    write = None if to is None else exports.exporter(to)  # before hours of work
+    store = open_store()
+    record = foreground.named(store, name, quick)
+    part = studies.Part(None, victims or (), defenses or (), seeds or (), again)
+    whole = True
+    if cancel:
+        record = studies.cancel(store, record, part)
+    elif not look:
+        wanted = _ready(store, record, part)
+        if queue:
+            record = studies.queue(store, record, wanted)
+            ensure_worker(store)
+        else:
+            record, whole = foreground.carry_out_study(store, record, wanted, console.say)
+    if as_json:
+        print_json(exports.as_json(record))
+    else:
+        found = results.rows(record)
+        rows = results.table(found) if out.width >= WIDE else results.short_table(found)
+        out.print(terminal.texts_table(record.study.name, rows))
+        for line in results.not_done(record):
+            out.print(line, markup=False, highlight=False)
+    if write is not None:
+        write(record)
+    if not whole:
+        raise typer.Exit(EXIT_STATUS["cancelled"])
+    raise typer.Exit(0 if queue or cancel or look or set(record.states()) == {"done"} else 1)
+
+
+def _ready(store: Store, record: "StudyRecord", part: "Part") -> "list[Cell]":
+    """The cells of the part that are to be carried out, checked, with warnings told."""
+    from backend.preview import rewritten_here
+    from backend.studies.ready import check_cells
+    from backend.studies.records import wanted_cells
+
+    wanted = wanted_cells(store, record, part)
+    for warning in check_cells(wanted, rewritten_here):
+        console.say(f"Warning: {warning}")
+    return wanted
+
+
+def studies(
+    as_json: AsJson = False,
+    started: Annotated[
+        bool, typer.Option("--started", help="Those that were started, by their ids.")
+    ] = False,
+) -> None:
+    """The built-in studies, or those that were started."""
+    from backend.studies.built_in import listed
+    from backend.studies.records import listed_started
+
+    found = listed_started(open_store()) if started else listed()
+    if as_json:
+        print_json(found)
+    elif found:
+        rows = [{key: str(value) for key, value in one.items()} for one in found]
+        out.print(terminal.texts_table("Studies", rows))
+    else:
+        out.print("No study was started yet. Start one: python -m backend study threshold --quick")
