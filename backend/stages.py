@@ -14,11 +14,10 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 from backend import calls, strategies
-from backend.calls import Calls
 from backend.defender import Defender
 from backend.device import probe
-from backend.encoding import Encoded, Tick, encode
-from backend.evaluation import Evaluator, accuracy, measure, predict
+from backend.encoding import Encoded
+from backend.evaluation import accuracy
 from backend.events import (
     Artifact,
     Head,
@@ -34,9 +33,9 @@ from backend.events import (
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed
+from backend.held_out import HeldOut
 from backend.material import prepare
 from backend.models import load_checkpoint, load_classifier, published_labels, stored_at
-from backend.onion import rid_of_surprises
 from backend.reporting import Reporter
 from backend.shared_stages import (
     RECORD,
@@ -48,10 +47,10 @@ from backend.shared_stages import (
     trigger_files,
     withdraw,
 )
-from backend.spec import DefenseSpec, ModelSpec, OnionSpec, RunSpec
+from backend.spec import DefenseSpec, ModelSpec, RunSpec
 from backend.strategies.order import HeadOrder
 from backend.training import NO_REGULARISER, Regulariser, train
-from backend.triggered import Triggered, encoded, generate, losses, told, write_csv
+from backend.triggered import encoded, generate, losses, told, write_csv
 
 REWRITINGS = "rewritings.csv"
 WITH_WEIGHTS = ("poisoned", "fine_tuned", "pruned", "refined", "defended")
@@ -71,7 +70,6 @@ class Stages:
         self.spec = spec
         self.folder = folder
         self.report = report
-        self.triggered: Triggered | None = None
         self.metrics: dict[ModelName, Metrics] = {}
         self.pruned_heads: list[Head] = []
         # The hash of all that determines the last stage, and that of the victim before its defense; they mean
@@ -82,6 +80,7 @@ class Stages:
         """Every stage that the specification asks for, in order."""
         self.report.begin("prepare")
         self.material = prepare(self.spec, self.report)
+        self.held_out = HeldOut(self.spec, self.material, self.report)
         self.report.finish()
         if self.spec.share:
             self.key = self._prepared_key()
@@ -92,7 +91,7 @@ class Stages:
                 self.key = key_of(self.key, "generate", self.spec.trigger, files, rate)
             found = self._stage("generate", "generated", self._generate, self._say_rows)
             self.report.emit(Artifact, name="rewritings", path=f"generated/{REWRITINGS}")
-            self.triggered = encoded(self.spec, self.material, found["rows"])
+            self.held_out.triggered = encoded(self.spec, self.material, found["rows"])
         if self.spec.attack is not None:
             self.key = key_of(self.key, "poison", self.spec.attack)
             self._stage("poison", "poisoned", self._poison)
@@ -237,12 +236,13 @@ class Stages:
 
     def _poison(self, place: Path) -> dict[str, Any]:
         """The attacker: fine-tune the model on clean and poisoned rows."""
-        assert self.spec.attack is not None and self.triggered is not None
-        assert self.triggered.poisoned_train is not None
+        assert self.spec.attack is not None and self.held_out.triggered is not None
+        poisoned = self.held_out.triggered.poisoned_train
+        assert poisoned is not None
         model = self._load(self.spec.model, self.spec.seed)
         train(
             model,
-            self.triggered.poisoned_train,
+            poisoned,
             self.spec.attack.training,
             seed=self.spec.seed,
             scratch=self._scratch("poison"),
@@ -250,7 +250,7 @@ class Stages:
             tick=self.report.ticker("training on poisoned rows"),
         )
         self._save(model, place)
-        return {"metrics": self._measure(model, place).model_dump()}
+        return {"metrics": self.held_out.measure(model, place).model_dump()}
 
     def _victim(self) -> ModelSpec:
         """What the defender downloads: the poisoned model if this run planted one."""
@@ -265,7 +265,7 @@ class Stages:
             fresh_asked = self.spec.model.head == "fresh"
             if fresh_asked and published_labels(received) != self.material.dataset.label_names:
                 return  # An earlier run's head tells other classes apart, or numbers them otherwise.
-            self._tell("poisoned", self._measure(self._load(received, self.spec.seed)))
+            self._tell("poisoned", self.held_out.measure(self._load(received, self.spec.seed)))
 
     def _fine_tune(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
         """The defender's first fine-tuning on clean rows: f_p."""
@@ -291,7 +291,7 @@ class Stages:
         )
         self._save(model, place)
         val_acc = accuracy(model, self.material.validation, self.report.check)
-        return {"metrics": self._measure(model, place).model_dump(), "val_acc": val_acc}
+        return {"metrics": self.held_out.measure(model, place).model_dump(), "val_acc": val_acc}
 
     def _clean(self, defense: DefenseSpec) -> Encoded:
         """The clean training rows that the defender has."""
@@ -323,22 +323,14 @@ class Stages:
     def _prune(self, place: Path, defense: DefenseSpec, threshold: float, order: HeadOrder) -> dict[str, Any]:
         model = load_checkpoint(self.folder / "fine_tuned")
         defender = self._defender(model, defense, threshold)
-        test, triggered = self.material.test, self.triggered and self.triggered.test
-        curve_test = Evaluator(defender.grid, test.sample(defense.curve_rows, self.spec.seed))
-        curve_triggered = triggered and Evaluator(
-            defender.grid, triggered.sample(defense.curve_rows, self.spec.seed)
-        )
+        curve = self.held_out.curve(defender.grid, defense.curve_rows)
         tick = self.report.ticker("pruning steps", "steps")
         steps = -(-len(order.order) // defense.prune_step)
         grid = np.zeros(defender.shape, dtype=bool)
         steps_made: list[dict[str, Any]] = []
         for step in defender.steps(order):
             grid = step.pruned
-            acc = curve_test.accuracy(grid, self.report.check)
-            lfr = None
-            if curve_triggered:
-                called = curve_triggered.predict(grid, self.report.check)
-                lfr = float((called == self.material.target_class).mean())
+            acc, lfr = curve(grid)
             steps_made.append(
                 {
                     "step": step.number,
@@ -355,7 +347,7 @@ class Stages:
             self.report.emit(PruningStep, **steps_made[-1])
             tick(step.number, steps)
         defender.grid.gate(grid)
-        metrics = self._measure(model, place)
+        metrics = self.held_out.measure(model, place)
         self._save(zeroed(defender.grid), place)
         return {"metrics": metrics.model_dump(), "pruned_heads": _heads(grid), "steps": steps_made}
 
@@ -401,26 +393,10 @@ class Stages:
         shutil.copytree(source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD, calls.FILE))
         model = load_checkpoint(place)
         if defense.onion is None:
-            metrics = self._measure(model, place)
+            metrics = self.held_out.measure(model, place)
         else:
-            metrics = self._measure_filtered(model, defense.onion, place)
+            metrics = self.held_out.measure_filtered(model, defense.onion, place)
         return {"metrics": metrics.model_dump(), "pruned_heads": self.pruned_heads}
-
-    def _measure_filtered(self, model: PreTrainedModel, onion: OnionSpec, place: Path) -> Metrics:
-        """Held-out numbers on samples of the test rows, rid of what a language model finds surprising; what
-        the model called them is kept in `place`."""
-        dataset, seed = self.material.dataset, self.spec.seed
-        test = dataset.test.sample(onion.rows, seed)
-        every = test if self.triggered is None else test + self.triggered.test_rows.sample(onion.rows, seed)
-        clean = dataset.validation.sample(onion.rows, seed)
-        read = rid_of_surprises(every, clean, onion, self.report.ticker)
-        tokenizer, length = self.material.test.tokenizer, self.spec.data.max_length
-        called = predict(model, encode(tokenizer, read, length), self.report.check).tolist()
-        filtered = Calls(
-            called[: len(test)], list(test.labels), called[len(test) :], self.material.target_class
-        )
-        filtered.save(place)
-        return self._numbers(filtered)
 
     def _defender(self, model: PreTrainedModel, defense: DefenseSpec, threshold: float) -> Defender:
         return Defender(
@@ -433,21 +409,6 @@ class Stages:
             tick=self.report.check,
             check=self.report.check,
         )
-
-    def _measure(self, model: PreTrainedModel, place: Path | None = None) -> Metrics:
-        """All held-out numbers of `model`, on every test row; what it called them is kept in `place`."""
-        material = self.material
-        tick: Tick = self.report.ticker("evaluating")
-        called = predict(model, material.test, tick).tolist()
-        flipped = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
-        made = Calls(called, list(material.test.labels), flipped, material.target_class)
-        if place is not None:
-            made.save(place)
-        return self._numbers(made)
-
-    def _numbers(self, made: Calls) -> Metrics:
-        left_out = self.triggered.left_out if self.triggered else 0
-        return measure(made, self.material.dataset.label_names, left_out)
 
     def _grid(self, shape: tuple[int, int]) -> Bool[np.ndarray, "layer head"]:
         grid = np.zeros(shape, dtype=bool)

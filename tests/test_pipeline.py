@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from backend import data, defender, pipeline, spec, stages
+from backend import data, defender, held_out, pipeline, spec
 from backend.data.rows import Rows
 from backend.encoding import encode
 from backend.errors import message_of
@@ -436,7 +436,7 @@ def test_onion_measures_filtered_samples(
         clean_rows.append(clean)
         return rows.with_texts([" ".join(w for w in text.split() if w != "cf") for text in rows.texts])
 
-    monkeypatch.setattr(stages, "rid_of_surprises", without_the_trigger)
+    monkeypatch.setattr(held_out, "rid_of_surprises", without_the_trigger)
     settings["attack"]["training"] = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 16}
     settings["defense"] |= {"strategy": {"name": "none"}, "refine": None, "onion": {"rows": 16}}
     last = collect(settings, tmp_path / "run")[-1]
