@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from backend import console, dashboard, terminal
+from backend import console, dashboard, study_commands, terminal
 from backend.components import Choice
 from backend.errors import UserError
 from backend.events import RunFinished
@@ -27,7 +27,6 @@ from backend.runs.settings import changed, parameters, seeds_of, settled
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker, work
 from backend.spec import RunSpec, load
-from backend.studies import commands
 from backend.terminal import EXIT_STATUS, AsJson, err, out, print_json
 
 app = typer.Typer(
@@ -221,8 +220,8 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
     return EXIT_STATUS[end.state]
 
 
-app.command()(commands.study)
-app.command()(commands.studies)
+app.command()(study_commands.study)
+app.command()(study_commands.studies)
 
 
 @app.command()
