@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.events import STAGE_TITLES, RowsTriggered
 from backend.report import figures
-from backend.report.numbers import GAP, count, duration, interval, percent, points, with_interval
+from backend.report.numbers import GAP, count, duration, interval, percent, with_interval
 from backend.report.story import Story, models_of, seconds_left, stages_of, tell
 from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, floor_of, guardrail, sampled
 from backend.runs.export import rows_left_out
@@ -21,7 +21,7 @@ from pages.parts.battery import battery_panel
 from pages.parts.downloads import downloads, rewritings_download
 from pages.parts.examples import examples_table
 from pages.parts.replay import chosen_step, step_table
-from pages.parts.ui import plain, small, state_badge, told, wide
+from pages.parts.ui import change, plain, small, state_badge, told, wide
 from pages.parts.verdict import verdict_panel
 
 REFRESH_SECONDS = 1.0
@@ -150,7 +150,7 @@ def _numbers(record: RunRecord, story: Story) -> None:
             st.metric(
                 "ACC",
                 percent(now.acc),
-                points(before.acc if before else None, now.acc),
+                **change(before.acc if before else None, now.acc),
                 delta_description=versus,
                 help=f"Clean test rows called right; {interval(now.acc_interval)} is the 95{GAP}% interval.",
             )
@@ -161,8 +161,7 @@ def _numbers(record: RunRecord, story: Story) -> None:
                 st.metric(
                     "LFR",
                     percent(now.lfr),
-                    points(before.lfr if before else None, now.lfr),
-                    delta_color="inverse",
+                    **change(before.lfr if before else None, now.lfr, "inverse"),
                     delta_description=versus,
                     help="Label flip rate: triggered rows of other classes that are called the target class.",
                 )

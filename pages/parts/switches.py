@@ -7,13 +7,13 @@ import streamlit as st
 from backend.events import Head, ModelName
 from backend.inspection.playing import Place, Said, say, shape_of
 from backend.report import playground_figures
-from backend.report.numbers import count, percent, points
+from backend.report.numbers import count, percent
 from backend.report.words import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.address import keep, one_of
 from pages.parts.asking import ask_once
 from pages.parts.texts import Texts
-from pages.parts.ui import plain, small, told, wide
+from pages.parts.ui import change, plain, small, told, wide
 
 
 def switches(
@@ -136,8 +136,7 @@ def _answers(texts: Texts, before: Sequence[Said], now: Sequence[Said], label: s
             st.metric(
                 name,
                 percent(one.shares.get(label)),
-                points(was.shares.get(label), one.shares.get(label)) if silenced else None,
-                delta_color="off",
+                **change(was.shares.get(label) if silenced else None, one.shares.get(label), "off"),
             )
             if was.called == one.called:
                 st.caption(f"Called **{plain(one.called)}**")

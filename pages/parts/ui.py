@@ -5,12 +5,14 @@ import runpy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import StopException
 
 from backend.errors import UserError
+from backend.report.numbers import points
 from backend.runs.records import RunRecord, State
 from backend.runs.store import Store, open_store
 
@@ -24,6 +26,17 @@ STATE_BADGES: dict[State, tuple[str, str, str]] = {
     "cancelled": ("Cancelled", ":material/cancel:", "orange"),
 }
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+
+
+def change(before: float | None, after: float | None, color: str = "normal") -> dict[str, Any]:
+    """How `st.metric` says by how much a share moved: in colour and with an arrow only where it did."""
+    moved = points(before, after)
+    stayed = moved == points(0, 0)
+    return {
+        "delta": moved,
+        "delta_color": "off" if stayed else color,
+        "delta_arrow": "off" if stayed else "auto",
+    }
 
 
 def enter() -> None:

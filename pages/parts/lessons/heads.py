@@ -7,10 +7,10 @@ from backend.inspection.attention import attend
 from backend.inspection.playing import say
 from backend.lessons import HEADS, LAYERS, lesson, run_of
 from backend.report.attention_figures import token_grid
-from backend.report.numbers import count, percent, points
+from backend.report.numbers import count, percent
 from pages.parts.asking import ask_once
 from pages.parts.lessons.trying import attempt
-from pages.parts.ui import plain, wide
+from pages.parts.ui import change, plain, wide
 
 EXAMPLE = "a warm and funny film"
 LONGEST = 300
@@ -52,11 +52,10 @@ def show() -> None:
             for heads in ([], silent)
         )
         share = after.shares[before.called]
-        change = points(before.shares[before.called], share) if silent else None
         st.metric(
             f"It says “{plain(after.called)}”; probability of “{plain(before.called)}”",
             percent(share),
-            change,
+            **change(before.shares[before.called] if silent else None, share),
         )
         st.caption(f"{count(len(silent), 'head')} of {len(EVERY)} silent.")
     with st.container(border=True):
