@@ -9,11 +9,13 @@ tokens but no other token's query.  What remains is the rounding of sums in anot
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from transformers.activations import ACT2FN
 
@@ -264,16 +266,47 @@ def _linear(
     activation: str = "none",
 ) -> Float[Tensor, "token outputs"]:
     """A linear map and its activation, without gradients in as few passes over memory as there are."""
+    fused = FUSED is not None and _plain_cpu(states) and bool(states.shape[1])
     if torch.is_grad_enabled():
-        made = functional.linear(states, weight, bias)
+        made = _Linear.apply(states, weight, bias) if fused else functional.linear(states, weight, bias)
         return made if activation == "none" else ACT2FN[activation](made)
-    if FUSED is not None and _plain_cpu(states) and activation in ("none", "gelu") and states.shape[1]:
-        fused: Tensor = FUSED(states, weight, bias, activation, [], "none" if activation == "gelu" else "")
-        return fused
+    if fused and activation in ("none", "gelu"):
+        return _product(states, weight, bias, activation)
     made = functional.linear(states, weight, bias)
     if activation == "gelu":
         return torch.ops.aten.gelu_(made)
     return made if activation == "none" else ACT2FN[activation](made)
+
+
+class _Linear(torch.autograd.Function):
+    """A linear map whose product and whose gradients' products are oneDNN's."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(states, weight)
+        return _product(states, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        states, weight = ctx.saved_tensors
+        by_states, by_weight, by_bias = ctx.needs_input_grad
+        return (
+            _product(gradient, weight.t()) if by_states else None,
+            _product(gradient.t(), states.t()) if by_weight else None,
+            gradient.sum(0) if by_bias else None,
+        )
+
+
+def _product(
+    states: Float[Tensor, "token inputs"],
+    weight: Float[Tensor, "outputs inputs"],
+    bias: Float[Tensor, "outputs"] | None = None,
+    activation: str = "none",
+) -> Float[Tensor, "token outputs"]:
+    assert FUSED is not None
+    made: Tensor = FUSED(states, weight, bias, activation, [], "none" if activation == "gelu" else "")
+    return made
 
 
 def _plain_cpu(states: Tensor) -> bool:

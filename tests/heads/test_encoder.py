@@ -131,13 +131,39 @@ def test_dropout_of_nothing_and_of_all() -> None:
     assert torch.equal(dropout(states, 1.0), torch.zeros(5, 3))
 
 
-@pytest.mark.parametrize("fused", [None, getattr(torch.ops.mkldnn, "_linear_pointwise", None)])
+PRODUCTS = pytest.mark.parametrize("fused", [None, getattr(torch.ops.mkldnn, "_linear_pointwise", None)])
+
+
+@PRODUCTS
 def test_logits_do_not_depend_on_what_multiplies(fused: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "FUSED", fused)
     grid = grid_of("bert")
     pruned = np.zeros(grid.shape, dtype=bool)
     pruned[1] = True
     assert np.abs(Evaluator(grid, ROWS).logits(pruned) - of_the_library(grid, pruned)).max() < 1e-5
+
+
+@PRODUCTS
+def test_gradients_do_not_depend_on_what_multiplies(fused: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = grid_of("bert")
+    pruned = np.zeros(grid.shape, dtype=bool)
+    pruned[0], pruned[1, 2] = True, True
+    grid.gate(pruned)
+    monkeypatch.setattr(encoder, "FUSED", fused)
+    packed = pack(ROWS, range(8), CPU)
+    ours = gradients(grid, run(grid, packed).classes)
+    theirs = gradients(grid, grid.model(**ROWS.batch(packed.rows)).logits)
+    for name, gradient in theirs.items():
+        assert torch.allclose(ours[name], gradient, atol=1e-6), name
+
+
+def gradients(grid: HeadGrid, logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Of a loss with respect to every parameter; zeros for one that had no part in it."""
+    labels = torch.tensor([row % 2 for row in range(len(logits))])
+    grid.model.zero_grad()
+    torch.nn.functional.cross_entropy(logits, labels).backward()
+    parameters = grid.model.named_parameters()
+    return {name: torch.zeros_like(one) if one.grad is None else one.grad.clone() for name, one in parameters}
 
 
 @settings(max_examples=40, deadline=None)
