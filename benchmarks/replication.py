@@ -213,15 +213,59 @@ def write_table(names: StudySpec) -> None:
     whole = len(list(planned(cells(study(SEEDS)))))
     done = f"{sum(cell['state'] == 'done' for cell in found)} of {whole} cells are done."
     machines = "; ".join(sorted({cell["machine"] for cell in found}))
-    lines = [*LEGEND.splitlines(), "", f"{done} Taken on {machines}."]
+    lines = [*LEGEND.splitlines(), "", f"{done} Taken on {machines}.", *_overview(found, names)]
     for name in names.victims:
         mine = [cell for cell in found if cell["victim"] == name and cell["state"] == "done"]
         if mine:
             lines += ["", f"## {name}", "", *_table(mine, list(names.defenses)), *_differences(mine, names)]
+            lines += _plantings(mine)
         failed = [cell for cell in found if cell["victim"] == name and cell["state"] != "done"]
         for cell in failed:
             lines += ["", f"Failed: {cell['defense']}, seed {cell['seed']}: {cell['error']}"]
     (RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _overview(found: list[dict[str, Any]], names: StudySpec) -> list[str]:
+    """Method × trigger: the last model's ACC and LFR."""
+    victims = [name for name in names.victims if any(cell["victim"] == name for cell in found)]
+    lines = ["", "## All triggers: ACC / LFR of the defended model", ""]
+    lines += [_markdown(["Defense", *victims]), _markdown(["---"] * (len(victims) + 1))]
+    for defense in names.defenses:
+        whole = [cell for cell in found if _counts(cell) and cell["defense"] == defense]
+        parts = [_acc_and_lfr([cell for cell in whole if cell["victim"] == name]) for name in victims]
+        if whole:
+            lines.append(_markdown([defense, *parts]))
+    return lines
+
+
+def _counts(cell: dict[str, Any]) -> bool:
+    return cell["state"] == "done" and is_whole(cell)
+
+
+def _acc_and_lfr(here: list[dict[str, Any]]) -> str:
+    if not here:
+        return "–"
+    seeds = f" ({len(here)} seed{'s' if len(here) > 1 else ''})"
+    found = [over(here, last(here[0]), field) for field in ("acc", "lfr")]
+    return " / ".join("–" if one is None else f"{100 * one.mean:.1f}" for one in found) + seeds
+
+
+def _plantings(mine: list[dict[str, Any]]) -> list[str]:
+    """A warning for seeds whose cells do not all defend the very same poisoned model."""
+    called: dict[int, set[str]] = {}
+    for cell in mine:
+        if cell["rows"].get("poisoned"):
+            called.setdefault(cell["seed"], set()).add(json.dumps(cell["rows"]["poisoned"]))
+    return [
+        line
+        for seed, found in sorted(called.items())
+        if len(found) > 1
+        for line in (
+            "",
+            f"Seed {seed} was planted {len(found)} times, each with a rounding of its own (other machines or "
+            "ways to multiply): its cells do not all defend the same model.",
+        )
+    ]
 
 
 def _table(mine: list[dict[str, Any]], defenses: list[str]) -> list[str]:

@@ -61,9 +61,10 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return write
 
 
-def lines(text: str, defense: str) -> list[list[str]]:
-    """The cells of every table line of that defense."""
-    split = [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines()]
+def lines(text: str, defense: str, section: str = "Rare words") -> list[list[str]]:
+    """The cells of every table line of that defense in one section."""
+    own = text.split(f"\n## {section}")[1].split("\n## ")[0]
+    split = [[part.strip() for part in line.strip("|").split("|")] for line in own.splitlines()]
     return [parts for parts in split if parts[0] == defense]
 
 
@@ -105,6 +106,24 @@ def test_pruning_alone_is_paired_with_plain_fine_tuning_and_costs_its_search(tab
     whole, paired = lines(text, "Gradient")
     assert whole[8:] == ["2.0", "5"] and "Pruned alone, minus *FT*" in text
     assert paired[4].startswith("-50.0"), "the pruned model's rows, not the defended one's"
+
+
+def test_the_overview_has_a_column_for_each_trigger(table) -> None:
+    ft = [cell("FT", seed, defended=("1110", bits)) for seed, bits in ((11, "1111"), (12, "1100"))]
+    other = cell("FT", 11, defended=("1111", "0001")) | {"victim": "Bible, built in"}
+    assert lines(table(*ft, other), "FT", "All triggers")[0] == [
+        "FT",
+        "75.0 / 75.0 (2 seeds)",
+        "100.0 / 25.0 (1 seed)",
+    ]
+
+
+def test_a_seed_that_was_planted_anew_is_told(table) -> None:
+    first = cell("FT", 11, poisoned=("1111", "1110"), defended=("1111", "1111"))
+    again = cell("FTH", 11, poisoned=("1111", "1111"), defended=("1111", "0011"))
+    assert "Seed 11 was planted 2 times" in table(first, again)
+    again["rows"]["poisoned"] = first["rows"]["poisoned"]
+    assert "was planted" not in table(first, again)
 
 
 def test_a_failed_cell_is_named_with_its_reason(table) -> None:
