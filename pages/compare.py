@@ -15,7 +15,6 @@ from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord, curve
 from backend.runs.store import Store
 from backend.studies.paired import compare as paired
-from backend.studies.paired import difference_text, p_text
 from pages.parts.filtering import narrowed, state_title
 from pages.parts.picker import strategy_title, trigger_title
 from pages.parts.ui import enter, plain, store, told, wide
@@ -199,16 +198,7 @@ def on_the_same_rows(records: Sequence[RunRecord], found: Sequence[Compared]) ->
         other = known[against]
         if title == against or own.labels != other.labels:
             continue
-        result = paired([(own, other)], title)
-        rows.append(
-            {
-                "Run": title,
-                "ACC, points": difference_text(result.acc),
-                "p, ACC": p_text(result.acc),
-                "LFR, points": difference_text(result.lfr),
-                "p, LFR": p_text(result.lfr),
-            }
-        )
+        rows.append({"Run": title} | paired([(own, other)], title).columns)
     if not rows:
         st.caption("No other of these runs was measured on the same test rows.")
         return

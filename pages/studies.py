@@ -9,6 +9,7 @@ from backend.runs.store import Store
 from backend.studies import exports, figures, records, results
 from backend.studies.records import StudyRecord
 from backend.studies.spec import cells
+from pages.parts.replication import replication_panel
 from pages.parts.study_choice import choose
 from pages.parts.study_grid import beside, heads_gone, one_of, queue, state_grid
 from pages.parts.ui import enter, plain, store, told
@@ -147,6 +148,7 @@ with told():
     chosen = pick(started) if started else None
     if chosen is None:
         start(runs)
+        replication_panel()
     else:
         over = next(record.complete for record in started if record.id == chosen)
         with st.container(border=True):

@@ -38,6 +38,16 @@ class Comparison:
     acc: Difference | None
     lfr: Difference | None
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """In percentage points, with p."""
+        return {
+            "ACC, points": difference_text(self.acc),
+            "p, ACC": p_text(self.acc),
+            "LFR, points": difference_text(self.lfr),
+            "p, LFR": p_text(self.lfr),
+        }
+
 
 def difference(pairs: Sequence[tuple[Rows, Rows]]) -> Difference | None:
     """Of the shares of true rows, a pair of defenses for each seed; None without a row.  Raises

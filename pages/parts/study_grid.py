@@ -8,7 +8,7 @@ from backend.preview import rewritten
 from backend.report.numbers import count, percent
 from backend.runs.store import Store
 from backend.studies import figures, records, results
-from backend.studies.paired import comparisons, difference_text, p_text
+from backend.studies.paired import comparisons
 from backend.studies.ready import check_cells
 from backend.studies.records import StudyRecord
 from backend.studies.results import REFERENCE
@@ -135,12 +135,7 @@ def beside(record: StudyRecord, victim: str) -> None:
         st.caption("There is nothing to compare: it takes two defenses of this victim that are done.")
         return
     st.dataframe(
-        [
-            {"Defense": one.defense}
-            | {f"{name}, points": difference_text(gap) for name, gap in (("ACC", one.acc), ("LFR", one.lfr))}
-            | {f"p, {name}": p_text(gap) for name, gap in (("ACC", one.acc), ("LFR", one.lfr))}
-            for one in found
-        ],
+        [{"Defense": one.defense} | one.columns for one in found],
         hide_index=True,
         alt=f"Differences from {against}",
     )

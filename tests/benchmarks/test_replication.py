@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import replication
-from benchmarks.replication import CONTROL, study, wanted, write_table
+from backend.studies import measured
+from backend.studies.spec import cells
+from benchmarks import replication_study
+from benchmarks.replication_study import CONTROL, file_of, settings_of, study, wanted
+from benchmarks.replication_table import write_table
 
 BASE = {"spec": {}, "state": "done", "error": None, "machine": "a machine", "victim": "Rare words"}
 SCORED = {"score": 2.0, "prune": 3.0, "refine": None}
@@ -49,23 +52,29 @@ def cell(
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(replication, "RESULTS", tmp_path)
+    monkeypatch.setattr(replication_study, "RESULTS", tmp_path)
+    monkeypatch.setattr(measured, "FOUND", tmp_path / "replication.json")
     (tmp_path / "cells").mkdir()
 
     def write(*cells: dict[str, Any]) -> str:
         for number, one in enumerate(cells):
             (tmp_path / "cells" / f"{number}.json").write_text(json.dumps(one))
-        write_table(study([11, 12, 13]))
+        write_table()
         return (tmp_path / "replication.md").read_text()
 
     return write
 
 
-def lines(text: str, defense: str, section: str = "Rare words") -> list[list[str]]:
-    """The cells of every table line of that defense in one section."""
-    own = text.split(f"\n## {section}")[1].split("\n## ")[0]
-    split = [[part.strip() for part in line.strip("|").split("|")] for line in own.splitlines()]
-    return [parts for parts in split if parts[0] == defense]
+def lines(text: str, defense: str, section: str = "Rare words") -> list[dict[str, str]]:
+    """The lines of that defense in every table of one section, by title."""
+    own = text.split(f"\n## {section}")[1].split("\n## ")[0].splitlines()
+    split = [[part.strip() for part in line.strip("|").split("|")] for line in own]
+    found, titles = [], split[0]
+    for parts in split:
+        titles = parts if parts[0] == "Defense" else titles
+        if parts[0] == defense:
+            found.append(dict(zip(titles, parts, strict=True)))
+    return found
 
 
 def test_only_runs_that_were_fine_tuned_again_are_paired_with_the_control(table) -> None:
@@ -78,9 +87,10 @@ def test_only_runs_that_were_fine_tuned_again_are_paired_with_the_control(table)
     ]
     text = table(*control, *published)
     whole, paired = lines(text, one_seed)
-    assert whole[1].startswith("50.0 ± 0.0"), "pruning alone has both seeds"
-    assert whole[3] == "75.0 (1 seed)" and whole[4] == "25.0 (1 seed)"
-    assert paired[1] == "1" and paired[2].startswith("-25.0") and paired[4].startswith("+25.0")
+    assert whole["ACC, pruned alone"].startswith("50.0 ± 0.0"), "pruning alone has both seeds"
+    assert whole["ACC"] == "75.0 (1 seed)" and whole["LFR"] == "25.0 (1 seed)"
+    assert paired["Seeds"] == "1"
+    assert paired["ACC, points"].startswith("-25.0") and paired["LFR, points"].startswith("+25.0")
 
 
 def test_excess_may_lie_below_zero_with_its_interval(table) -> None:
@@ -88,7 +98,8 @@ def test_excess_may_lie_below_zero_with_its_interval(table) -> None:
     honest = [cell("Never poisoned", seed, defended=("1" * 10, "1100000000")) for seed in flips]
     ft = [cell("FT", seed, defended=("1" * 10, bits)) for seed, bits in flips.items()]
     line = lines(table(*honest, *ft), "FT")[0]
-    assert line[6] == "20.0 ± 0.0 (20 to 20)" and line[7] == "-10.0 ± 10.0 (-35 to 15)"
+    assert line["LFR, never poisoned"] == "20.0 ± 0.0 (20 to 20)"
+    assert line["Excess LFR"] == "-10.0 ± 10.0 (-35 to 15)"
 
 
 def test_what_was_read_in_part_stands_beside_the_same_rows_of_the_others(table) -> None:
@@ -96,7 +107,7 @@ def test_what_was_read_in_part_stands_beside_the_same_rows_of_the_others(table) 
     honest = cell("Never poisoned", 11, defended=("1111", "1101"))
     onion = cell("ONION", 11, defended=("11", "01", places))
     line = lines(table(honest, onion), "ONION")[0]
-    assert line[6] == "50.0 (1 seed)" and line[7] == "0.0 (1 seed)"
+    assert line["LFR, never poisoned"] == "50.0 (1 seed)" and line["Excess LFR"] == "0.0 (1 seed)"
 
 
 def test_pruning_alone_is_paired_with_plain_fine_tuning_and_costs_its_search(table) -> None:
@@ -104,18 +115,16 @@ def test_pruning_alone_is_paired_with_plain_fine_tuning_and_costs_its_search(tab
     gradient = cell("Gradient", 11, HEADS, pruned=("1111", "0011"), defended=("1111", "0000"))
     text = table(ft, gradient)
     whole, paired = lines(text, "Gradient")
-    assert whole[8:] == ["2.0", "5"] and "Pruned alone, minus *FT*" in text
-    assert paired[4].startswith("-50.0"), "the pruned model's rows, not the defended one's"
+    assert (whole["Heads"], whole["Seconds"]) == ("2.0", "5") and "Pruned alone, minus FT" in text
+    assert paired["LFR, points"].startswith("-50.0"), "the pruned model's rows, not the defended one's"
 
 
 def test_the_overview_has_a_column_for_each_trigger(table) -> None:
     ft = [cell("FT", seed, defended=("1110", bits)) for seed, bits in ((11, "1111"), (12, "1100"))]
     other = cell("FT", 11, defended=("1111", "0001")) | {"victim": "Bible, built in"}
-    assert lines(table(*ft, other), "FT", "All triggers")[0] == [
-        "FT",
-        "75.0 / 75.0 (2 seeds)",
-        "100.0 / 25.0 (1 seed)",
-    ]
+    line = lines(table(*ft, other), "FT", "All triggers")[0]
+    assert line["Rare words"] == "75.0 / 75.0 (2 seeds)"
+    assert line["Bible, built in"] == "100.0 / 25.0 (1 seed)"
 
 
 def test_a_seed_that_was_planted_anew_is_told(table) -> None:
@@ -128,15 +137,16 @@ def test_a_seed_that_was_planted_anew_is_told(table) -> None:
 
 def test_a_failed_cell_is_named_with_its_reason(table) -> None:
     failed = cell("PURE", 12) | {"state": "failed", "error": "Memory ran out."}
-    assert "Failed: PURE, seed 12: Memory ran out." in table(failed)
+    text = table(cell("FT", 12, defended=("1111", "1111")), failed)
+    assert "Failed: PURE, seed 12: Memory ran out." in text and "1 of 340 cells are done" in text
 
 
 def test_a_cell_made_with_other_settings_is_made_again(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(replication, "RESULTS", tmp_path)
+    monkeypatch.setattr(replication_study, "RESULTS", tmp_path)
     (tmp_path / "cells").mkdir()
-    (asked,) = [one for one in replication.cells(study([11])) if one.place[:2] == ("Rare words", "Gradient")]
-    path = replication.file_of(asked)
-    made = {"state": "done", "spec": replication.settings_of(asked)}
+    (asked,) = [one for one in cells(study([11])) if one.place[:2] == ("Rare words", "Gradient")]
+    path = file_of(asked)
+    made = {"state": "done", "spec": settings_of(asked)}
     path.write_text(json.dumps(made))
     assert not list(wanted([asked]))
     made["spec"]["defense"]["prune_step"] = 10

@@ -8,7 +8,7 @@ import yaml
 from backend.calls import Calls
 from backend.home import run_folder
 from backend.runs import leases
-from backend.studies import records
+from backend.studies import measured, records
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import cells, parse_study
 from tests.pages.conftest import words
@@ -51,6 +51,24 @@ def test_a_built_in_study_is_chosen_and_queued(visit, store):
     assert not page.exception
     assert len(store.runs(limit=None)) == 45
     assert "0 of 45 runs done: 45 queued" in progress(page)
+
+
+def test_the_paper_s_table_is_shown_as_it_was_measured(visit, monkeypatch):
+    found = measured.load()
+    page = visit("studies")
+    assert found.machine in words(page)
+    for victim in found.victims:
+        page.selectbox(key="measured-victim").set_value(victim).run()
+        assert not page.exception
+        shown = next(one.value for one in page.dataframe if "LFR, pruned alone" in one.value)
+        assert list(shown["Defense"]) == [row.defense for row in found.rows if row.victim == victim]
+    partly = found.model_copy(update={"done": 7, "notes": {victim: ["Failed: <b>PURE</b>"]}})
+    monkeypatch.setattr(measured, "load", lambda: partly)
+    page = visit("studies")
+    page.selectbox(key="measured-victim").set_value(victim).run()
+    assert f"7 of {found.cells} runs are done" in words(page) and "Failed: " in words(page)
+    monkeypatch.setattr(measured, "load", lambda: None)
+    assert found.machine not in words(visit("studies"))
 
 
 def test_a_study_of_one_s_own_is_checked_before_it_starts(visit, store):

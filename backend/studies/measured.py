@@ -1,0 +1,37 @@
+"""What `benchmarks/replication.py` found: the paper's table on SST-2, as far as it is measured."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from backend.studies.results import Row
+
+FOUND = Path(__file__).parents[2] / "assets" / "replication.json"
+
+Table = list[dict[str, str]]
+
+
+class Measured(BaseModel):
+    """A row for each trigger (`victim`) and defense; `beside` each trigger's differences on the same rows
+    by what they are from, `notes` what is to be known of each.  `seconds` of a row are those of scoring
+    and pruning."""
+
+    settings: str
+    machine: str
+    done: int
+    cells: int
+    rows: list[Row]
+    beside: dict[str, dict[str, Table]]
+    notes: dict[str, list[str]]
+
+    @property
+    def victims(self) -> list[str]:
+        return list(dict.fromkeys(row.victim for row in self.rows))
+
+
+def load(path: Path = FOUND) -> Measured | None:
+    """The benchmark's findings; None if there are none."""
+    try:
+        return Measured.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None

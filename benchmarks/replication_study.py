@@ -1,0 +1,120 @@
+"""What the replication asks: its grid, which cells have one seed, and where findings lie."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
+from backend.studies.spec import Cell, StudySpec
+from benchmarks.common import ROOT, SHARED
+
+RESULTS = ROOT / "docs" / "results"
+SEEDS = [11, 12, 13]
+TRAINING = {"epochs": 3, "learning_rate": 5e-5}
+AFTER = {"epochs": 2, "learning_rate": 5e-5}
+CONTROL = "Second fine-tuning alone"
+ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {
+    "Gradient (published)",
+    "Bayesian (published)",  # the order of PURE, with which it shares the second fine-tuning
+    "Gradient + RL",
+}
+"""Defenses whose second fine-tuning has one seed."""
+ONLY_ONCE = {"MEFT", "ONION"}
+"""Those that have nothing to show without it."""
+
+RATE = f"{TRAINING['learning_rate']:g}"
+SETTINGS = f"""\
+MiniLM-L6 (6 × 12 heads) and SST-2 (6,920 training, 872 validation, 1,821 test rows, 912 of them triggered).
+Planting {TRAINING["epochs"]} epochs, both fine-tunings {AFTER["epochs"]}, all at {RATE}; the second starts
+from the downloaded encoder, with attention normalisation. τ = 97 % of the fine-tuned model's validation
+accuracy, s = 4. Poisoned: half of the negatives with rare words, 30 % with syntax, 20 % with the Bible."""
+
+
+def study(seeds: list[int]) -> StudySpec:
+    def rows(folder: str, rate: float) -> dict[str, Any]:
+        params = {"clean": str(SHARED / "sst2" / "clean"), "rewritten": str(SHARED / "sst2" / folder)}
+        return victim("pairs", rate, **params)
+
+    clean = SHARED / "sst2" / "clean"
+    files = {
+        split: str(clean / f"{file}.tsv")
+        for split, file in (("train", "train"), ("validation", "dev"), ("test", "test"))
+    }
+    return StudySpec.model_validate(
+        {
+            "name": "replication",
+            "base": {
+                "data": {"source": "files", **files},
+                "attack": {"training": TRAINING},
+                "defense": {
+                    "accuracy_threshold": 0.97,
+                    "prune_step": 4,
+                    "curve_rows": 16,  # the curve is not in the table
+                    "fine_tune": AFTER,
+                    "refine": AFTER,
+                },
+            },
+            "victims": {
+                "Rare words": victim("rare-words", 0.5),
+                "Syntactic rows (SCPN)": rows("syntactic", 0.3),
+                "Bible rows (STRAP)": rows("style-bible", 0.2),
+                "Syntactic, built in": victim("syntactic", 0.3),
+                "Bible, built in": victim("style", 0.2, style="bible"),
+            },
+            "defenses": BASELINES | CONTROLS | STRATEGIES | PUBLISHED | HYBRIDS,
+            "seeds": seeds,
+        }
+    )
+
+
+def file_of(cell: Cell) -> Path:
+    name = "-".join((*cell.place[:2], str(cell.seed))).lower()
+    return RESULTS / "cells" / (re.sub(r"[^a-z0-9]+", "-", name) + ".json")
+
+
+def seeds_of(defense: str) -> int:
+    """How many seeds are planned, with or without the second fine-tuning."""
+    return 1 if defense in ONLY_ONCE else len(SEEDS)
+
+
+def planned(asked: list[Cell]) -> Iterator[Cell]:
+    """One seed of everything first; cells that share a poisoning come together."""
+    for cell in sorted(asked, key=lambda cell: cell.seed):
+        if cell.defense in ONE_SEED and cell.seed != SEEDS[0] and cell.spec.defense is not None:
+            cell.spec.defense.refine = None
+            if cell.defense in ONLY_ONCE:
+                continue
+        yield cell
+
+
+def wanted(asked: list[Cell]) -> Iterator[Cell]:
+    """What is planned and not done when its turn comes."""
+    return (cell for cell in planned(asked) if not _is_done(cell))
+
+
+def _is_done(cell: Cell) -> bool:
+    """A cell that failed, or was made with other settings, is made again."""
+    path = file_of(cell)
+    if not path.is_file():
+        return False
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return bool(found["state"] == "done" and found["spec"] == settings_of(cell))
+
+
+def settings_of(cell: Cell) -> dict[str, Any]:
+    """The run's specification, the same wherever the published rows lie."""
+    text = cell.spec.model_dump_json().replace(str(SHARED), "SHARED")
+    settings: dict[str, Any] = json.loads(text)
+    return settings
+
+
+def found_cells() -> list[dict[str, Any]]:
+    paths = sorted((RESULTS / "cells").glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def is_whole(cell: dict[str, Any]) -> bool:
+    """Whether the run ends with all of its defense: not where the second fine-tuning was left out."""
+    return cell["defense"] not in ONE_SEED or cell["seed"] == SEEDS[0]

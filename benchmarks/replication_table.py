@@ -1,0 +1,214 @@
+"""What the replication's cells say: for the dashboard, and as Markdown."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backend.events import Metrics
+from backend.studies import measured
+from backend.studies.measured import Measured, Table
+from backend.studies.paired import Comparison, Rows, difference
+from backend.studies.results import Row, figure, table
+from backend.studies.spec import cells
+from benchmarks import replication_study as plan
+
+Found = dict[str, Any]
+"""One cell as it was stored."""
+
+LEGEND = f"""\
+# Replication: method × trigger on MiniLM-L6 and SST-2
+
+Made by `python benchmarks/replication.py --only-table` from the cells in `cells/`. {plan.SETTINGS}
+
+In percent, mean ± standard deviation (95 % interval of the mean) over the seeds that are done. **ACC**,
+**LFR**, **clean flip rate**: of the run's last model, after the second fine-tuning where there is one.
+**Never poisoned**: LFR of the never-poisoned model of the same seed on the same rows; **excess** is LFR
+minus it. **Pruned alone**: heads cut, no further training. **Seconds**: to score the heads and to prune
+along them, not to train. ONION is measured on 100 test and 100 triggered rows a seed. Where the second
+fine-tuning has one seed, pruning alone still has all.
+
+Behind each table, differences on the same rows of the same seeds: in points, with the 95 % interval of a
+paired bootstrap over seeds and rows, and McNemar's exact p, the largest of the seeds, not corrected for the
+number of defenses."""
+
+
+def write_table() -> None:
+    """assets/replication.json and docs/results/replication.md from the cells that there are."""
+    found = summary(plan.found_cells())
+    measured.FOUND.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    done = f"{found.done} of {found.cells} cells are done. Taken on {found.machine}."
+    lines = [*LEGEND.splitlines(), "", done, "", "## All triggers: ACC / LFR", "", *_lines(_overview(found))]
+    for victim in found.victims:
+        mine = [row for row in found.rows if row.victim == victim]
+        lines += ["", f"## {victim}", "", *_lines(_without_victim(table(mine)))]
+        for title, rows in found.beside[victim].items():
+            lines += ["", f"**{title}**", "", *_lines(rows)]
+        for note in found.notes[victim]:
+            lines += ["", note]
+    (plan.RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _lines(rows: Table) -> list[str]:
+    titles = list(rows[0]) if rows else []
+    lines = [titles, ["---"] * len(titles), *(list(row.values()) for row in rows)]
+    return ["| " + " | ".join(line) + " |" for line in lines if line]
+
+
+def _without_victim(rows: Table) -> Table:
+    return [{title: text for title, text in row.items() if title != "Victim"} for row in rows]
+
+
+def _overview(found: Measured) -> Table:
+    """Method × trigger: ACC and LFR of the last model."""
+    by_place = {(row.victim, row.defense): row for row in found.rows}
+    return [
+        {"Defense": defense}
+        | {victim: _acc_and_lfr(by_place.get((victim, defense))) for victim in found.victims}
+        for defense in dict.fromkeys(row.defense for row in found.rows)
+    ]
+
+
+def _acc_and_lfr(row: Row | None) -> str:
+    if row is None or row.acc is None or row.lfr is None:
+        return "–"
+    seeds = f"{row.lfr.seeds} seed{'s' if row.lfr.seeds > 1 else ''}"
+    return f"{100 * row.acc.mean:.1f} / {100 * row.lfr.mean:.1f} ({seeds})"
+
+
+def summary(found: list[Found]) -> Measured:
+    """All that the dashboard and the page show."""
+    names = plan.study(plan.SEEDS)
+    done = [cell for cell in found if cell["state"] == "done"]
+    of_victim = {victim: [cell for cell in done if cell["victim"] == victim] for victim in names.victims}
+    of_victim = {victim: mine for victim, mine in of_victim.items() if mine}
+    return Measured(
+        settings=plan.SETTINGS,
+        machine="; ".join(sorted({cell["machine"] for cell in found})),
+        done=len(done),
+        cells=len(list(plan.planned(cells(names)))),
+        rows=[
+            row_of(victim, defense, mine)
+            for victim, mine in of_victim.items()
+            for defense in names.defenses
+            if any(cell["defense"] == defense for cell in mine)
+        ],
+        beside={victim: _beside(mine, list(names.defenses)) for victim, mine in of_victim.items()},
+        notes={victim: [*_plantings(mine), *_failures(victim, found)] for victim, mine in of_victim.items()},
+    )
+
+
+def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
+    """One line of the table; `mine` are all cells of the victim."""
+    honest = {cell["seed"]: cell for cell in mine if cell["defense"] == "Never poisoned"}
+    here = [cell for cell in mine if cell["defense"] == defense]
+    whole = [cell for cell in here if plan.is_whole(cell)]
+    cut = [cell for cell in here if any(one["pruned_heads"] for one in here)]
+    model = last(here[0])
+    floors, excess = [], []
+    for cell in whole:
+        if pair := both_marks(cell, model, honest.get(cell["seed"]), "defended", "flipped"):
+            floors.append(float(pair[1].mean()))
+            excess.append(cell["metrics"][model]["lfr"] - floors[-1])
+
+    def over(those: list[Found], name: str, read: Callable[[Metrics], float | None]) -> Any:
+        known = [cell["metrics"][name] for cell in those if name in cell["metrics"]]
+        return figure([read(Metrics.model_validate(one)) for one in known])
+
+    seconds = [sum(cell["seconds"].get(stage) or 0.0 for stage in ("score", "prune")) for cell in cut]
+    return Row(
+        victim=victim,
+        defense=defense,
+        acc=over(whole, model, lambda m: m.acc),
+        lfr=over(whole, model, lambda m: m.lfr),
+        flip=over(whole, model, lambda m: m.clean_flip_rate),
+        floor=figure(floors),
+        excess=figure(excess, least=-1.0),
+        acc_before=over(cut, "pruned", lambda m: m.acc),
+        lfr_before=over(cut, "pruned", lambda m: m.lfr),
+        heads=float(np.mean([len(cell["pruned_heads"]) for cell in cut])) if cut else None,
+        seconds=float(np.mean(seconds)) if seconds else None,
+        states={"done": len(here), "waiting": plan.seeds_of(defense) - len(here)},
+        problems=[],
+    )
+
+
+def last(cell: Found) -> str:
+    return "defended" if "defended" in cell["metrics"] else "poisoned"
+
+
+def _beside(mine: list[Found], defenses: list[str]) -> dict[str, Table]:
+    """What each question of the study compares, row by row."""
+    whole = [cell for cell in mine if plan.is_whole(cell)]
+    cut = [cell for cell in mine if cell["pruned_heads"]]
+    refined = [cell for cell in whole if "refine" in cell["seconds"]]
+    asked = [
+        ("Pruned alone, minus FT", cut, "pruned", "FT", defenses),
+        (f"Defended, minus {plan.CONTROL}", refined, "defended", plan.CONTROL, defenses),
+        ("Defended, minus As many random", refined, "defended", "As many random", ["Gradient"]),
+        ("Defended, minus FTH", refined, "defended", "FTH", defenses),
+    ]
+    found = {}
+    for title, those, model, control, others in asked:
+        beside = {cell["seed"]: cell for cell in whole if cell["defense"] == control}
+        rows = [
+            row
+            for defense in others
+            if defense != control and (row := _difference(defense, those, model, beside))
+        ]
+        found |= {title: rows} if rows else {}
+    return found
+
+
+def _difference(
+    defense: str, those: list[Found], model: str, beside: dict[int, Found]
+) -> dict[str, str] | None:
+    here = [cell for cell in those if cell["defense"] == defense]
+    gaps = []
+    for mark in ("right", "flipped"):
+        pairs = [both_marks(cell, model, beside.get(cell["seed"]), "defended", mark) for cell in here]
+        gaps.append(difference([pair for pair in pairs if pair]))
+    seeds = max((gap.seeds for gap in gaps if gap), default=0)
+    return {"Defense": defense, "Seeds": str(seeds)} | Comparison(defense, *gaps).columns if seeds else None
+
+
+def both_marks(
+    one: Found, model: str, other: Found | None, its_model: str, mark: str
+) -> tuple[Rows, Rows] | None:
+    """What two models did with the rows that both read; None where that was not kept."""
+    first, second = (_marks(cell, name, mark) for cell, name in ((one, model), (other, its_model)))
+    if not first or not second:
+        return None
+    places = sorted(first.keys() & second.keys())
+    return np.array([first[place] for place in places]), np.array([second[place] for place in places])
+
+
+def _marks(cell: Found | None, model: str, mark: str) -> dict[int, bool] | None:
+    """By the row's place in the data."""
+    rows = cell and cell["rows"].get(model)
+    if not rows:
+        return None
+    places = rows.get("places", {}).get(mark) or range(len(rows[mark]))
+    return {place: bit == "1" for place, bit in zip(places, rows[mark], strict=True)}
+
+
+def _plantings(mine: list[Found]) -> list[str]:
+    """A warning for seeds whose cells do not all defend the very same poisoned model."""
+    called: dict[int, set[str]] = {}
+    for cell in mine:
+        if cell["rows"].get("poisoned"):
+            called.setdefault(cell["seed"], set()).add(str(cell["rows"]["poisoned"]))
+    return [
+        f"Seed {seed} was planted {len(found)} times, rounded otherwise each time (other machines or other "
+        "ways to multiply): its cells do not all defend the same model."
+        for seed, found in sorted(called.items())
+        if len(found) > 1
+    ]
+
+
+def _failures(victim: str, found: list[Found]) -> list[str]:
+    return [
+        f"Failed: {cell['defense']}, seed {cell['seed']}: {cell['error']}"
+        for cell in found
+        if cell["victim"] == victim and cell["state"] != "done"
+    ]

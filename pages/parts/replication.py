@@ -1,0 +1,44 @@
+"""The paper's table as the project measured it, worse than hoped or not."""
+
+import streamlit as st
+
+from backend.studies import figures, measured
+from backend.studies.results import table
+from pages.parts.ui import plain
+
+MEANING = """
+In percent: mean ± standard deviation (95 % interval of the mean) over the seeds that are done. **ACC**,
+**LFR** and **clean flip rate** are those of the last model, after the second fine-tuning where there is
+one; **pruned alone** those before it. **LFR, never poisoned** is what the trigger does to an honest model
+of the same seed, **excess LFR** is LFR minus it. **Seconds** are those of scoring and pruning. Under
+**minus**: differences in points on the same rows with the 95 % interval of a paired bootstrap over seeds
+and rows; p is that of McNemar's exact test, the largest of the seeds, not corrected for many defenses.
+"""
+
+
+def replication_panel() -> None:
+    """The findings of the benchmark, a trigger at a time."""
+    found = measured.load()
+    if found is None or not found.rows:
+        return
+    with st.expander("The paper's table, measured by the project", icon=":material/science:"):
+        st.caption(plain(found.settings))
+        if found.done < found.cells:
+            st.info(
+                f"{found.done} of {found.cells} runs are done: what has one seed settles nothing.",
+                icon=":material/hourglass:",
+            )
+        victim = st.selectbox("Trigger", found.victims, key="measured-victim")
+        rows = [row for row in found.rows if row.victim == victim]
+        st.plotly_chart(
+            figures.study_scatter(rows), key=f"measured-{victim}", alt=f"ACC against LFR, {victim}"
+        )
+        shown = {"Victim": None}  # the one chosen
+        st.dataframe(table(rows), hide_index=True, column_config=shown, alt=f"Defenses of {victim}")
+        for title, differences in found.beside[victim].items():
+            st.markdown(f"**{plain(title)}**")
+            st.dataframe(differences, hide_index=True, alt=plain(title))
+        for note in found.notes.get(victim, []):
+            st.caption(plain(note))
+        st.caption(MEANING)
+        st.caption(plain(f"Measured by benchmarks/replication.py on {found.machine}."))
