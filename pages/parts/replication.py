@@ -10,9 +10,10 @@ MEANING = """
 In percent: mean ± standard deviation (95 % interval of the mean) over the seeds that are done. **ACC**,
 **LFR** and **clean flip rate** are those of the last model, after the second fine-tuning where there is
 one; **pruned alone** those before it. **LFR, never poisoned** is what the trigger does to an honest model
-of the same seed, **excess LFR** is LFR minus it. **Seconds** are those of scoring and pruning. Under
-**minus**: differences in points on the same rows with the 95 % interval of a paired bootstrap over seeds
-and rows; p is that of McNemar's exact test, the largest of the seeds, not corrected for many defenses.
+of the same seed, **excess LFR** is LFR minus it. **Seconds** are those of scoring and pruning.
+**Differences** are in points on the same rows of the same seeds, with the 95 % interval of a paired
+bootstrap over seeds and rows; p is that of McNemar's exact test, the largest of the seeds, not corrected
+for looking at many defenses.
 """
 
 
@@ -34,10 +35,18 @@ def replication_panel() -> None:
             figures.study_scatter(rows), key=f"measured-{victim}", alt=f"ACC against LFR, {victim}"
         )
         shown = {"Victim": None}  # the one chosen
-        st.dataframe(table(rows), hide_index=True, column_config=shown, alt=f"Defenses of {victim}")
-        for title, differences in found.beside[victim].items():
-            st.markdown(f"**{plain(title)}**")
-            st.dataframe(differences, hide_index=True, alt=plain(title))
+        st.dataframe(
+            table(rows), hide_index=True, column_config=shown, height="content", alt=f"Defenses of {victim}"
+        )
+        if beside := found.beside.get(victim):
+            title = st.segmented_control(
+                "Differences on the same rows",
+                list(beside),
+                default=next(iter(beside)),
+                required=True,
+                key=f"measured-minus-{victim}",
+            )
+            st.dataframe(beside[title], hide_index=True, height="content", alt=plain(title))
         for note in found.notes.get(victim, []):
             st.caption(plain(note))
         st.caption(MEANING)
