@@ -115,7 +115,8 @@ def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
         known = [cell["metrics"][name] for cell in those if name in cell["metrics"]]
         return figure([read(Metrics.model_validate(one)) for one in known])
 
-    seconds = [sum(cell["seconds"].get(stage) or 0.0 for stage in ("score", "prune")) for cell in cut]
+    spent = [[cell["seconds"].get(stage) for stage in ("score", "prune")] for cell in cut]
+    seconds = [sum(both) for both in spent if None not in both]  # None: taken over from another run
     return Row(
         victim=victim,
         defense=defense,

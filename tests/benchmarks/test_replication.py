@@ -116,6 +116,8 @@ def test_pruning_alone_is_paired_with_plain_fine_tuning_and_costs_its_search(tab
     text = table(ft, gradient)
     whole, paired = lines(text, "Gradient")
     assert (whole["Heads"], whole["Seconds"]) == ("2.0", "5") and "Pruned alone, minus FT" in text
+    taken_over = cell("Gradient", 12, HEADS, {"score": None, "prune": 4.0}, pruned=("1111", "0011"))
+    assert lines(table(ft, gradient, taken_over), "Gradient")[0]["Seconds"] == "5", "of runs that searched"
     assert paired["LFR, points"].startswith("-50.0"), "the pruned model's rows, not the defended one's"
 
 
