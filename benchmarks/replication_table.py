@@ -7,6 +7,7 @@ import numpy as np
 
 from backend.events import Metrics
 from backend.studies import measured
+from backend.studies.exports import markdown_table
 from backend.studies.measured import Measured, Table
 from backend.studies.paired import Comparison, Rows, difference
 from backend.studies.results import Row, figure, table
@@ -38,21 +39,23 @@ def write_table() -> None:
     found = summary(plan.found_cells())
     measured.FOUND.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     done = f"{found.done} of {found.cells} cells are done. Taken on {found.machine}."
-    lines = [*LEGEND.splitlines(), "", done, "", "## All triggers: ACC / LFR", "", *_lines(_overview(found))]
+    lines = [
+        *LEGEND.splitlines(),
+        "",
+        done,
+        "",
+        "## All triggers: ACC / LFR",
+        "",
+        markdown_table(_overview(found)),
+    ]
     for victim in found.victims:
         mine = [row for row in found.rows if row.victim == victim]
-        lines += ["", f"## {victim}", "", *_lines(_without_victim(table(mine)))]
+        lines += ["", f"## {victim}", "", markdown_table(_without_victim(table(mine)))]
         for title, rows in found.beside[victim].items():
-            lines += ["", f"**{title}**", "", *_lines(rows)]
+            lines += ["", f"**{title}**", "", markdown_table(rows)]
         for note in found.notes[victim]:
             lines += ["", note]
     (plan.RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _lines(rows: Table) -> list[str]:
-    titles = list(rows[0]) if rows else []
-    lines = [titles, ["---"] * len(titles), *(list(row.values()) for row in rows)]
-    return ["| " + " | ".join(line) + " |" for line in lines if line]
 
 
 def _without_victim(rows: Table) -> Table:
@@ -80,8 +83,11 @@ def summary(found: list[Found]) -> Measured:
     """All that the dashboard and the page show."""
     names = plan.study(plan.SEEDS)
     done = [cell for cell in found if cell["state"] == "done"]
-    of_victim = {victim: [cell for cell in done if cell["victim"] == victim] for victim in names.victims}
-    of_victim = {victim: mine for victim, mine in of_victim.items() if mine}
+    of_victim = {
+        victim: [cell for cell in done if cell["victim"] == victim]
+        for victim in names.victims
+        if any(cell["victim"] == victim for cell in found)
+    }
     return Measured(
         settings=plan.SETTINGS,
         machine="; ".join(sorted({cell["machine"] for cell in found})),

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,10 +69,16 @@ def as_csv(record: StudyRecord) -> str:
 
 def as_markdown(record: StudyRecord) -> str:
     """The table as Markdown, in percent, and below it what failed and why."""
-    found = table(rows(record))
-    lines = [list(found[0]), ["---"] * len(found[0]), *(list(row.values()) for row in found)]
-    text = "\n".join("| " + " | ".join(map(_markdown, line)) + " |" for line in lines)
+    text = markdown_table(table(rows(record)))
     return "\n".join([text, "", *(f"- {_markdown(line)}" for line in not_done(record))]).strip()
+
+
+def markdown_table(found: Sequence[dict[str, str]]) -> str:
+    """Rows of the same columns as Markdown; empty if there are none."""
+    if not found:
+        return ""
+    lines = [list(found[0]), ["---"] * len(found[0]), *(list(row.values()) for row in found)]
+    return "\n".join("| " + " | ".join(map(_markdown, line)) + " |" for line in lines)
 
 
 def _markdown(text: str) -> str:

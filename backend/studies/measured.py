@@ -26,7 +26,8 @@ class Measured(BaseModel):
 
     @property
     def victims(self) -> list[str]:
-        return list(dict.fromkeys(row.victim for row in self.rows))
+        """Those of which anything is known, be it that all failed."""
+        return list(self.notes)
 
 
 def load(path: Path = FOUND) -> Measured | None:

@@ -31,13 +31,17 @@ def replication_panel() -> None:
             )
         victim = st.selectbox("Trigger", found.victims, key="measured-victim")
         rows = [row for row in found.rows if row.victim == victim]
-        st.plotly_chart(
-            figures.study_scatter(rows), key=f"measured-{victim}", alt=f"ACC against LFR, {victim}"
-        )
-        shown = {"Victim": None}  # the one chosen
-        st.dataframe(
-            table(rows), hide_index=True, column_config=shown, height="content", alt=f"Defenses of {victim}"
-        )
+        if rows:
+            figure = figures.study_scatter(rows)
+            st.plotly_chart(figure, key=f"measured-{victim}", alt=f"ACC against LFR, {victim}")
+            shown = {"Victim": None}  # the one chosen
+            st.dataframe(
+                table(rows),
+                hide_index=True,
+                column_config=shown,
+                height="content",
+                alt=f"Defenses of {victim}",
+            )
         if beside := found.beside.get(victim):
             title = st.segmented_control(
                 "Differences on the same rows",

@@ -139,7 +139,9 @@ def test_a_seed_that_was_planted_anew_is_told(table) -> None:
 
 def test_a_failed_cell_is_named_with_its_reason(table) -> None:
     failed = cell("PURE", 12) | {"state": "failed", "error": "Memory ran out."}
-    text = table(cell("FT", 12, defended=("1111", "1111")), failed)
+    text = table(failed)
+    assert "Failed: PURE, seed 12: Memory ran out." in text and "0 of 340 cells are done" in text
+    text = table(failed, cell("FT", 12, defended=("1111", "1111")))
     assert "Failed: PURE, seed 12: Memory ran out." in text and "1 of 340 cells are done" in text
 
 

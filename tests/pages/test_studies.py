@@ -65,11 +65,16 @@ def test_the_paper_s_table_is_shown_as_it_was_measured(visit, monkeypatch):
         for title, expected in found.beside[victim].items():
             page.segmented_control(key=f"measured-minus-{victim}").set_value(title).run()
             assert page.dataframe[-1].value.to_dict("records") == expected
-    partly = found.model_copy(update={"done": 7, "notes": {victim: ["Failed: <b>PURE</b>"]}})
+    partly = found.model_copy(update={"done": 7, "notes": found.notes | {victim: ["Failed: <b>PURE</b>"]}})
     monkeypatch.setattr(measured, "load", lambda: partly)
     page = visit("studies")
     page.selectbox(key="measured-victim").set_value(victim).run()
     assert f"7 of {found.cells} runs are done" in words(page) and "Failed: " in words(page)
+    failed = partly.model_copy(update={"rows": [row for row in found.rows if row.victim != victim]})
+    monkeypatch.setattr(measured, "load", lambda: failed)
+    page = visit("studies")
+    page.selectbox(key="measured-victim").set_value(victim).run()
+    assert not page.exception and "Failed: " in words(page)
     monkeypatch.setattr(measured, "load", lambda: None)
     assert found.machine not in words(visit("studies"))
 
