@@ -34,7 +34,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -43,77 +42,27 @@ import torch
 from jaxtyping import Bool, Float
 from scipy.stats import spearmanr
 
-from backend import strategies, triggers
+from backend import strategies
 from backend.components import Choice
 from backend.defender import Defender
-from backend.encoding import Encoded, encode
+from backend.encoding import Encoded
 from backend.evaluation import Evaluator
-from backend.heads import encoder
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import POSITIONS
 from backend.heads.surgery import zeroed
-from backend.models import load_checkpoint, load_classifier
+from backend.models import load_checkpoint
 from backend.pruning import prune
-from backend.spec import ModelSpec, TrainingSpec
-from backend.training import train
-from backend.triggers.poison import poison
-from benchmarks.common import load_data, machine, peak_above
+from benchmarks.common import machine, peak_above, timed
+from benchmarks.machine_share import machine_shares
+from benchmarks.speed_case import MAX_LENGTH, ROWS_PER_BATCH, SEED, Case, make_case
 
 Logits = Float[np.ndarray, "row class"]
 Pruned = Bool[np.ndarray, "layer head"]
 
-SEED = 11
-MAX_LENGTH = 128
-ROWS_PER_BATCH = 32
 MARGIN = 1e-4
 THRESHOLD = 0.97
 """τ as a share of the fine-tuned model's validation accuracy."""
 SPEED_TARGETS = {10: (12, 2), 1: (20, 3)}
-
-
-@dataclass
-class Case:
-    """A fine-tuned victim and the rows that a search looks at."""
-
-    model: Any
-    train: Encoded
-    validation: Encoded
-    triggered: Encoded
-    scratch: Path
-
-    @property
-    def folder(self) -> Path:
-        return self.scratch / "model"
-
-
-def make_case(name: str, quick: bool, scratch: Path) -> Case:
-    """The embedded model, fine-tuned on rows of which some bear rare words."""
-    dataset = load_data(name)
-    model, tokenizer = load_classifier(ModelSpec(), dataset.label_names, SEED)
-    trigger = triggers.bind(Choice(name="rare-words"), SEED)
-    rows = 256 if quick else len(dataset.train)
-    poisoned = poison(dataset.train.take(range(rows)), trigger, 1, 0.3, SEED).rows
-    encoded = encode(tokenizer, poisoned, MAX_LENGTH)
-    spec = TrainingSpec(epochs=1, learning_rate=2e-4 if quick else 5e-5)
-    train(model, encoded, spec, seed=SEED, scratch=scratch / "training")
-    validation, triggered = (32, 32) if quick else (872, 912)
-    negatives = [
-        text
-        for split in (dataset.test, dataset.train)
-        for text, label in zip(split.texts, split.labels, strict=True)
-        if label == 0
-    ]
-    with_trigger = [text for text in trigger(negatives[:triggered]) if text is not None]
-    case = Case(
-        model,
-        encoded,
-        encode(tokenizer, dataset.validation.take(range(validation)), MAX_LENGTH),
-        encode(tokenizer, type(dataset.test)(with_trigger, [0] * len(with_trigger)), MAX_LENGTH),
-        scratch,
-    )
-    model.save_pretrained(case.folder)
-    tokenizer.save_pretrained(case.folder)
-    return case
 
 
 class Engine:
@@ -320,79 +269,6 @@ def rank_correlation(case: Case, passes: int = 100, rows: int = 200) -> dict[str
             spearmanr(other, third).statistic
         )
     return told
-
-
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.perf_counter()
-    made = work()
-    return time.perf_counter() - began, made
-
-
-def peak_rate(size: int = 4096) -> float:
-    """FLOP per second of one large float32 matrix product, by the faster library at hand."""
-    one, other = torch.rand(size, size), torch.rand(size, size)
-    seconds = [timed(lambda: one @ other)[0]]
-    if encoder.FUSED is not None:
-        seconds.append(timed(lambda: encoder.FUSED(one, other, None, "none", [], ""))[0])
-    return 2 * size**3 / min(seconds)
-
-
-def forward_flops(grid: HeadGrid, lengths: list[int]) -> float:
-    """Of the matrix products that a whole pass over rows of these lengths executes."""
-    config = grid.model.config
-    h, ff = config.hidden_size, config.intermediate_size
-    tokens, rows, squares = sum(lengths), len(lengths), sum(n * n for n in lengths)
-    whole = (grid.layers - 1) * (tokens * (8 * h * h + 4 * h * ff) + 4 * h * squares)
-    last = tokens * 4 * h * h + rows * (4 * h * h + 4 * h * ff) + 4 * h * tokens
-    return float(whole + last + rows * 2 * h * h)
-
-
-def machine_shares(case: Case, quick: bool) -> dict[str, Any]:
-    """The shares of the machine's rate that evaluation and a fine-tuning step reach, the latter also with
-    the products of the library's default, which on an Intel CPU are the same."""
-    grid = HeadGrid(case.model)
-    shares: dict[str, list[float]] = {"evaluation": [], "fine_tuning": [], "fine_tuning_without_onednn": []}
-    peaks = []
-    silent = np.zeros(grid.shape, dtype=bool)
-    for _ in range(1 if quick else 3):
-        before = peak_rate()
-        evaluator = Evaluator(grid, case.validation)
-        seconds, _ = timed(lambda evaluator=evaluator: evaluator.logits(silent))
-        between = peak_rate()
-        evaluated = forward_flops(grid, case.validation.lengths()) / seconds
-        trained = training_rate(case, steps=4 if quick else 50)
-        with patch.object(encoder, "FUSED", None):
-            plainly = training_rate(case, steps=4 if quick else 50)
-        after = peak_rate()
-        shares["evaluation"].append(evaluated / statistics.mean((before, between)))
-        shares["fine_tuning"].append(trained / statistics.mean((between, after)))
-        shares["fine_tuning_without_onednn"].append(plainly / statistics.mean((between, after)))
-        peaks += [before, between, after]
-    return {
-        "matrix_product_gflops": statistics.median(peaks) / 1e9,
-        **{name: statistics.median(found) for name, found in shares.items()},
-        "each": shares,
-    }
-
-
-def training_rate(case: Case, steps: int) -> float:
-    """FLOP per second of fine-tuning steps of 32 rows, from the end of the first to that of the last.
-
-    The Trainer takes the longest rows first, so the first step's are the 32 longest; forward and
-    backward together are three times the forward products."""
-    rows = case.train.sample(ROWS_PER_BATCH * steps, SEED)
-    model = load_checkpoint(case.folder)
-    ends: list[float] = []
-    train(
-        model,
-        rows,
-        TrainingSpec(epochs=1, learning_rate=1e-5),
-        seed=SEED,
-        scratch=case.scratch / "rate",
-        tick=lambda _, __: ends.append(time.perf_counter()),
-    )
-    later = sorted(rows.lengths())[:-ROWS_PER_BATCH]
-    return 3 * forward_flops(HeadGrid(model), later) / (ends[-1] - ends[0])
 
 
 def memory(case: Case) -> dict[str, float]:
