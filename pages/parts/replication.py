@@ -11,6 +11,7 @@ In percent: mean ± standard deviation (95 % interval of the mean) over the seed
 **LFR** and **clean flip rate** are those of the last model, after the second fine-tuning where there is
 one; **pruned alone** those before it. **LFR, never poisoned** is what the trigger does to an honest model
 of the same seed, **excess LFR** is LFR minus it. **Seconds** are those of scoring and pruning.
+ONION is measured on 100 clean and 100 triggered rows a seed.
 **Differences** are in points on the same rows of the same seeds, with the 95 % interval of a paired
 bootstrap over seeds and rows; p is that of McNemar's exact test, the largest of the seeds, not corrected
 for looking at many defenses.
