@@ -34,11 +34,13 @@ def load_data(name: str) -> Dataset:
 
 
 def machine() -> str:
+    """Its device, cores and torch.  The processor's family and model stand behind its name: under a
+    hypervisor one name covers generations of very different speed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    model = next(
-        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")),
-        platform.machine(),
-    )
+    told = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", _cpuinfo(), re.MULTILINE))
+    model = told.get("model name", platform.machine())
+    if {"cpu family", "model"} <= told.keys():
+        model += f" (family {told['cpu family']}, model {told['model']})"
     return f"{probe().name}; {cores} cores of {model}; torch {torch.__version__}"
 
 
@@ -57,9 +59,9 @@ def _resident(field: str) -> int:
     return int(found.group(1))
 
 
-def _cpuinfo() -> list[str]:
+def _cpuinfo() -> str:
     path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -1,5 +1,6 @@
 """What the replication's cells say: for the dashboard, and as Markdown."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -100,7 +101,10 @@ def summary(found: list[Found]) -> Measured:
             if any(cell["defense"] == defense for cell in mine)
         ],
         beside={victim: _beside(mine, list(names.defenses)) for victim, mine in of_victim.items()},
-        notes={victim: [*_plantings(mine), *_failures(victim, found)] for victim, mine in of_victim.items()},
+        notes={
+            victim: [*_plantings(mine), *_other_machines(mine), *_failures(victim, found)]
+            for victim, mine in of_victim.items()
+        },
     )
 
 
@@ -121,7 +125,8 @@ def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
         known = [cell["metrics"][name] for cell in those if name in cell["metrics"]]
         return figure([read(Metrics.model_validate(one)) for one in known])
 
-    spent = [[cell["seconds"].get(stage) for stage in ("score", "prune")] for cell in cut]
+    timed = [cell for cell in cut if cell["machine"] == _machine(mine)]
+    spent = [[cell["seconds"].get(stage) for stage in ("score", "prune")] for cell in timed]
     seconds = [sum(both) for both in spent if None not in both]  # None: taken over from another run
     return Row(
         victim=victim,
@@ -211,6 +216,20 @@ def _plantings(mine: list[Found]) -> list[str]:
         for seed, found in sorted(called.items())
         if len(found) > 1
     ]
+
+
+def _machine(mine: list[Found]) -> str:
+    """The one that most of these cells were taken on: seconds of others do not stand beside its own."""
+    return Counter(cell["machine"] for cell in mine).most_common(1)[0][0]
+
+
+def _other_machines(mine: list[Found]) -> list[str]:
+    """Whose seconds the table of a trigger shows, where its cells were taken on several machines."""
+    if not mine or len({cell["machine"] for cell in mine}) == 1:
+        return []
+    usual = _machine(mine)
+    count = sum(cell["machine"] == usual for cell in mine)
+    return [f"Seconds are those of the {count} of {len(mine)} cells that were taken on {usual}."]
 
 
 def _failures(victim: str, found: list[Found]) -> list[str]:

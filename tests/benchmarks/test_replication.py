@@ -121,6 +121,19 @@ def test_pruning_alone_is_paired_with_plain_fine_tuning_and_costs_its_search(tab
     assert paired["LFR, points"].startswith("-50.0"), "the pruned model's rows, not the defended one's"
 
 
+def test_seconds_of_different_machines_do_not_stand_beside_each_other(table) -> None:
+    search = {"score": 2.0, "prune": 3.0}
+    slow = cell("Gradient", 11, HEADS, {"score": 20.0, "prune": 30.0}, pruned=("1111", "0011"))
+    fast = [
+        cell(name, 12, HEADS, search, pruned=("1111", "0011")) | {"machine": "a fast one"}
+        for name in ("Gradient", "Bayesian")
+    ]
+    text = table(slow, *fast)
+    assert lines(text, "Gradient")[0]["Seconds"] == "5"
+    assert "Seconds are those of the 2 of 3 cells that were taken on a fast one." in text
+    assert "Seconds are those" not in table(slow, *(one | {"machine": "a machine"} for one in fast))
+
+
 def test_the_overview_has_a_column_for_each_trigger(table) -> None:
     ft = [cell("FT", seed, defended=("1110", bits)) for seed, bits in ((11, "1111"), (12, "1100"))]
     other = cell("FT", 11, defended=("1111", "0001")) | {"victim": "Bible, built in"}
