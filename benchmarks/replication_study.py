@@ -15,7 +15,7 @@ SEEDS = [11, 12, 13]
 TRAINING = {"epochs": 3, "learning_rate": 5e-5}
 AFTER = {"epochs": 2, "learning_rate": 5e-5}
 CONTROL = "Second fine-tuning alone"
-ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {
+ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION", "Bottom-up"} - {
     "Gradient (published)",
     "Bayesian (published)",  # the order of PURE, with which it shares the second fine-tuning
     "Gradient + RL",

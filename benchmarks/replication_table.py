@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from backend.events import Metrics
 from backend.studies import measured
@@ -17,6 +18,8 @@ from benchmarks import replication_study as plan
 
 Found = dict[str, Any]
 """One cell as it was stored."""
+FEWEST_SETS = 8
+"""Of pruned heads, for a correlation over them to be shown."""
 
 LEGEND = f"""\
 # Replication: method × trigger on MiniLM-L6 and SST-2
@@ -32,7 +35,12 @@ fine-tuning has one seed, pruning alone still has all.
 
 Behind each table, differences on the same rows of the same seeds: in points, with the 95 % interval of a
 paired bootstrap over seeds and rows, and McNemar's exact p, the largest of the seeds, not corrected for the
-number of defenses."""
+number of defenses.
+
+Last: over all of a seed's different sets of pruned heads, Spearman's ρ between how many heads a layer lost
+and LFR after the second fine-tuning, mean over seeds. Negative: the more heads it lost, the lower LFR. The
+sets were not drawn at random and layers go together, so it shows where to look and no cause; the controls
+that empty half of the layers, from the bottom or from the top, are the experiment."""
 
 
 def write_table() -> None:
@@ -54,6 +62,8 @@ def write_table() -> None:
         lines += ["", f"## {victim}", "", markdown_table(_without_victim(table(mine)))]
         for title, rows in found.beside[victim].items():
             lines += ["", f"**{title}**", "", markdown_table(rows)]
+        if where := found.where[victim]:
+            lines += ["", f"**{measured.WHERE}**", "", markdown_table(where)]
         for note in found.notes[victim]:
             lines += ["", note]
     (plan.RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -101,6 +111,7 @@ def summary(found: list[Found]) -> Measured:
             if any(cell["defense"] == defense for cell in mine)
         ],
         beside={victim: _beside(mine, list(names.defenses)) for victim, mine in of_victim.items()},
+        where={victim: _where(mine) for victim, mine in of_victim.items()},
         notes={
             victim: [*_plantings(mine), *_other_machines(mine), *_failures(victim, found)]
             for victim, mine in of_victim.items()
@@ -202,6 +213,42 @@ def _marks(cell: Found | None, model: str, mark: str) -> dict[int, bool] | None:
         return None
     places = rows.get("places", {}).get(mark) or range(len(rows[mark]))
     return {place: bit == "1" for place, bit in zip(places, rows[mark], strict=True)}
+
+
+def _where(mine: list[Found]) -> Table:
+    """Spearman's ρ, mean over seeds, of a seed's different sets of pruned heads: how many heads each layer
+    lost, and LFR after the second fine-tuning.  Nothing where no seed has enough of them."""
+    lost: dict[str, list[float]] = {}
+    sets = 0
+    for seed in sorted({cell["seed"] for cell in mine}):
+        # Defenses that took the same heads share a second fine-tuning, and count once.
+        by_heads = {
+            str(sorted(cell["pruned_heads"])): cell
+            for cell in mine
+            if cell["seed"] == seed and cell["pruned_heads"] and "refine" in cell["seconds"]
+        }
+        if len(by_heads) < FEWEST_SETS:
+            continue
+        sets += len(by_heads)
+        lfr = [cell["metrics"]["defended"]["lfr"] for cell in by_heads.values()]
+        layers = [[layer for layer, _ in cell["pruned_heads"]] for cell in by_heads.values()]
+        counts = {"all layers": [len(heads) for heads in layers]} | {
+            f"layer {layer}": [heads.count(layer) for heads in layers]
+            for layer in range(max(map(max, layers)) + 1)
+        }
+        for name, count in counts.items():
+            of_seeds = lost.setdefault(name, [])
+            if len(set(count)) > 1 and len(set(lfr)) > 1:
+                of_seeds.append(float(spearmanr(count, lfr).statistic))
+    return [
+        {
+            "Heads lost in": name,
+            "ρ with LFR": f"{np.mean(found):+.2f}" if found else "–",
+            "Seeds": str(len(found)),
+            "Sets of heads": str(sets),
+        }
+        for name, found in lost.items()
+    ]
 
 
 def _plantings(mine: list[Found]) -> list[str]:

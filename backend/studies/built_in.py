@@ -76,6 +76,9 @@ CONTROLS: dict[str, Settings] = {
     "Second fine-tuning alone": {"baseline": "second-fine-tuning"},
     "Random order": {"strategy": "random"},
     "As many random": {"strategy": "as-many-random"},
+    "Bottom-up": {"strategy": "by-layer"},
+    "Bottom half": {"strategy": "by-layer", "params": {"share": 0.5, "checked": False}},
+    "Top half": {"strategy": "by-layer", "params": {"first": "top", "share": 0.5, "checked": False}},
 }
 
 

@@ -8,13 +8,15 @@ from backend.studies.results import Row
 
 FOUND = Path(__file__).parents[2] / "assets" / "replication.json"
 
+WHERE = "Where heads went, and LFR after the second fine-tuning"
+
 Table = list[dict[str, str]]
 
 
 class Measured(BaseModel):
     """A row for each trigger (`victim`) and defense; `beside` each trigger's differences on the same rows
-    by what they are from, `notes` what is to be known of each.  `seconds` of a row are those of scoring
-    and pruning."""
+    by what they are from, `where` how LFR goes with the layers that lost heads, `notes` what is to be known
+    of each.  `seconds` of a row are those of scoring and pruning."""
 
     settings: str
     machine: str
@@ -22,6 +24,7 @@ class Measured(BaseModel):
     cells: int
     rows: list[Row]
     beside: dict[str, dict[str, Table]]
+    where: dict[str, Table] = {}
     notes: dict[str, list[str]]
 
     @property

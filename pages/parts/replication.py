@@ -16,6 +16,11 @@ ONION is measured on 100 clean and 100 triggered rows a seed.
 bootstrap over seeds and rows; p is that of McNemar's exact test, the largest of the seeds, not corrected
 for looking at many defenses.
 """
+CORRELATION = """
+Spearman's ρ over all different sets of heads that defenses of a seed took, mean over seeds: negative where
+LFR is the lower the more heads a layer lost. Exploratory: the sets were not drawn at random. The controls
+that empty the bottom or the top half of the layers are the experiment.
+"""
 
 
 def replication_panel() -> None:
@@ -52,6 +57,10 @@ def replication_panel() -> None:
                 key=f"measured-minus-{victim}",
             )
             st.dataframe(beside[title], hide_index=True, height="content", alt=plain(title))
+        if where := found.where.get(victim):
+            st.markdown(f"**{measured.WHERE}**")
+            st.dataframe(where, hide_index=True, height="content", width="content", alt=measured.WHERE)
+            st.caption(CORRELATION)
         for note in found.notes.get(victim, []):
             st.caption(plain(note))
         st.caption(MEANING)

@@ -142,6 +142,26 @@ def test_the_overview_has_a_column_for_each_trigger(table) -> None:
     assert line["Bible, built in"] == "100.0 / 25.0 (1 seed)"
 
 
+def test_where_heads_went_is_set_beside_lfr_once_for_the_same_heads(table) -> None:
+    defenses = list(replication_study.study([11]).defenses)
+    # The more heads of layer 0 go, the fewer rows flip; layer 1 always loses one.
+    cells = [
+        cell(name, 11, [[1, 0], *([0, h] for h in range(n))], defended=("1111", "1" * (8 - n) + "0" * n))
+        for n, name in enumerate(defenses[10:18])
+    ]
+    twin = cells[3] | {"defense": defenses[18]}
+    found = lines_of_layers(table(*cells, twin))
+    assert found["layer 0"] == ["-1.00", "1", "8"] and found["all layers"] == ["-1.00", "1", "8"]
+    assert found["layer 1"][0] == "–", "which lost as many every time"
+    assert measured.WHERE not in table(*cells[:7], *(one | {"state": "failed"} for one in cells[7:]), twin)
+
+
+def lines_of_layers(text: str) -> dict[str, list[str]]:
+    own = text.split(measured.WHERE)[1].splitlines()
+    rows = [[part.strip() for part in line.strip("|").split("|")] for line in own if "layer" in line]
+    return {name: values for name, *values in rows if values}
+
+
 def test_a_seed_that_was_planted_anew_is_told(table) -> None:
     first = cell("FT", 11, poisoned=("1111", "1110"), defended=("1111", "1111"))
     again = cell("FTH", 11, poisoned=("1111", "1111"), defended=("1111", "0011"))
@@ -153,9 +173,9 @@ def test_a_seed_that_was_planted_anew_is_told(table) -> None:
 def test_a_failed_cell_is_named_with_its_reason(table) -> None:
     failed = cell("PURE", 12) | {"state": "failed", "error": "Memory ran out."}
     text = table(failed)
-    assert "Failed: PURE, seed 12: Memory ran out." in text and "0 of 340 cells are done" in text
+    assert "Failed: PURE, seed 12: Memory ran out." in text and "0 of 385 cells are done" in text
     text = table(failed, cell("FT", 12, defended=("1111", "1111")))
-    assert "Failed: PURE, seed 12: Memory ran out." in text and "1 of 340 cells are done" in text
+    assert "Failed: PURE, seed 12: Memory ran out." in text and "1 of 385 cells are done" in text
 
 
 def test_a_cell_made_with_other_settings_is_made_again(tmp_path: Path, monkeypatch) -> None:

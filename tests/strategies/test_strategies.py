@@ -128,6 +128,19 @@ def test_random_orders_differ_by_seed(defender: Defender) -> None:
     )
 
 
+def test_layers_go_one_after_the_other_from_either_end(defender: Defender) -> None:
+    layers = [layer for layer, _ in order_of("by-layer", defender).order]
+    assert layers == sorted(layers) and len(layers) == 12
+    from_above = order_of("by-layer", defender, first="top", share=0.7)
+    assert [layer for layer, _ in from_above.order] == [2] * 4 + [1] * 4, "two of three layers give heads"
+    assert from_above.guardrail == "backtrack"
+    *_, last = defender.steps(order_of("by-layer", defender, share=0.1, checked=False))
+    assert last.pruned[0].all() and not last.pruned[1:].any(), "one whole layer, its last head too"
+    assert len(last.tried) == 4, "all at once"
+    other = dataclasses.replace(defender, seed=6)
+    assert order_of("by-layer", other).order != order_of("by-layer", defender).order
+
+
 def test_bayesian_passes_differ_and_both_readings_and_orders_are_theirs(defender: Defender) -> None:
     passes = defender.cls_variance_passes(4)
     assert passes.shape == (4, 30, 3, 4)
