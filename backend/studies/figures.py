@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from backend.report.comparison_figures import mark
-from backend.report.figures import FLOOR, finish
+from backend.report.figures import FLOOR, LFR, TAU, finish
 from backend.report.numbers import percent
 from backend.studies.records import StudyRecord
 from backend.studies.results import Figure, HeadsOf, Row
@@ -119,8 +119,8 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
         figure.add_scatter(
             x=[100 * row.lfr.mean],
             y=[100 * row.acc.mean],
-            error_x=_error(row.lfr),
-            error_y=_error(row.acc),
+            error_x=_errors([row.lfr]),
+            error_y=_errors([row.acc]),
             name=html.escape(row.defense),
             mode="markers",
             marker=mark(number),
@@ -130,6 +130,47 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
             ],
             hovertemplate="%{text}<extra></extra>",
         )
+    _lfr_axis(figure, rows)
+    figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
+    return finish(figure, "Accuracy paid, and LFR left", 560)
+
+
+def lfr_of_defenses(rows: Sequence[Row]) -> go.Figure:
+    """LFR of one victim, a line for each defense with ACC beside its name: of the last model, and of the
+    one with its heads pruned and no further training; means over seeds with 95 % intervals."""
+    figure = go.Figure()
+    known = [row for row in rows if row.acc is not None and row.lfr is not None]
+    pruned = {"symbol": "circle-open", "size": 9, "color": TAU, "line": {"width": 2}}
+    _add_lfr(figure, "Heads pruned, no further training", pruned, [row.lfr_before for row in known])
+    _add_lfr(
+        figure, "Last model", {"symbol": "diamond", "size": 11, "color": LFR}, [row.lfr for row in known]
+    )
+    _lfr_axis(figure, rows)
+    names = [f"{html.escape(row.defense)} · {100 * row.acc.mean:.1f}" for row in known if row.acc]
+    figure.update_yaxes(
+        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6], zeroline=False
+    )
+    finish(figure, "LFR left, and ACC beside each name (%)", 170 + 24 * len(names))
+    return figure.update_layout(legend={"y": 1, "yanchor": "bottom"}, margin={"t": 100})
+
+
+def _add_lfr(figure: go.Figure, name: str, marker: dict[str, object], found: Sequence[Figure | None]) -> None:
+    """A mark in the line of each defense that has a figure."""
+    there = [(line, one) for line, one in enumerate(found) if one is not None]
+    figure.add_scatter(
+        x=[100 * one.mean for _, one in there],
+        y=[line for line, _ in there],
+        error_x=_errors([one for _, one in there]),
+        name=name,
+        mode="markers",
+        marker=marker,
+        cliponaxis=False,
+        hovertemplate="%{x:.1f} %<extra>" + name + "</extra>",
+    )
+
+
+def _lfr_axis(figure: go.Figure, rows: Sequence[Row]) -> None:
+    """From 0 to 100 %, with the floor as a line."""
     floor = next((row.floor for row in rows if row.floor), None)
     if floor is not None:
         line = {"dash": "dot", "color": FLOOR}
@@ -138,11 +179,19 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
             x=100 * floor.mean, line=line, annotation_text="never poisoned", annotation_position=place
         )
     figure.update_xaxes(title="LFR (%): lower is better", range=[-2, 102], ticksuffix=" %")
-    figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
-    return finish(figure, "Accuracy paid, and LFR left", 560)
 
 
-def _error(found: Figure) -> dict[str, object] | None:
-    if found.low is None or found.high is None:
-        return None
-    return {"type": "data", "array": [100 * (found.high - found.mean)], "thickness": 1}
+def _errors(found: Sequence[Figure]) -> dict[str, object]:
+    """The intervals, in percentage points from the means; of no length where there is none."""
+    reach = [
+        (0.0, 0.0) if one.low is None or one.high is None else (one.mean - one.low, one.high - one.mean)
+        for one in found
+    ]
+    below, above = zip(*reach, strict=True) if reach else ((), ())
+    return {
+        "type": "data",
+        "array": [100 * length for length in above],
+        "arrayminus": [100 * length for length in below],
+        "thickness": 1.5,
+        "width": 0,
+    }

@@ -38,8 +38,8 @@ def replication_panel() -> None:
         victim = st.selectbox("Trigger", found.victims, key="measured-victim")
         rows = [row for row in found.rows if row.victim == victim]
         if rows:
-            figure = figures.study_scatter(rows)
-            st.plotly_chart(figure, key=f"measured-{victim}", alt=f"ACC against LFR, {victim}")
+            figure = figures.lfr_of_defenses(rows)
+            st.plotly_chart(figure, key=f"measured-{victim}", alt=f"LFR of each defense, {victim}")
             shown = {"Victim": None}  # the one chosen
             st.dataframe(
                 table(rows),

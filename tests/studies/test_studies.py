@@ -358,3 +358,20 @@ def test_one_seed_has_no_deviation_and_none_no_figure() -> None:
     assert found.deviation == pytest.approx(0.1)
     # Student's t for 2 degrees of freedom is 4.303.
     assert found.high - found.mean == pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-3)
+
+
+def test_lfr_before_and_after_stands_in_a_line_for_each_defense() -> None:
+    def row(defense: str, lfr: float, before: float | None) -> results.Row:
+        known = [
+            results.figure([value, value - 0.1]) if value is not None else None for value in (lfr, before)
+        ]
+        acc = results.figure([0.9])
+        return results.Row("v", defense, acc, known[0], acc, known[0], None, None, known[1], 1, 1, {}, [])
+
+    before, after = figures.lfr_of_defenses([row("FT", 0.9, None), row("<b>odd</b>", 0.2, 0.6)]).data[:2]
+    assert after.y == (0, 1) and after.x == pytest.approx((85, 15))
+    assert before.y == (1,) and before.x == pytest.approx((55,)), "which FT has not"
+    left, right = after.error_x.arrayminus, after.error_x.array
+    assert right[0] == pytest.approx(15) and left[1] == pytest.approx(15), "no interval leaves 0 to 100"
+    axis = figures.lfr_of_defenses([row("<b>odd</b>", 0.2, 0.6)]).layout.yaxis
+    assert axis.ticktext == ("&lt;b&gt;odd&lt;/b&gt; · 90.0",)
