@@ -391,6 +391,8 @@ def test_the_dashboard_answers_and_stops_when_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     code = (
+        # Where the tests run in the background of a shell, SIGINT is ignored, and that is inherited.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from pathlib import Path; from backend.data import embedded; from backend import cli; "
         "embedded.fetch = lambda: Path(); cli.main()"
     )
