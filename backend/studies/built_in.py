@@ -26,7 +26,7 @@ QUICK: Settings = {
         "prune_step": 4,
         "fine_tune": {"epochs": 1, "learning_rate": 5e-5},
         "refine": {"epochs": 1, "learning_rate": 5e-5},
-        "curve_rows": 200,
+        "curve_rows": 100,
     },
 }
 SEEDS = [11, 12, 13]
@@ -125,9 +125,8 @@ def _step_size(quick: bool) -> Settings:
 
 
 def _cross_trigger(quick: bool) -> Settings:
-    victims = TRIGGERS | {"Fixed sentence": victim("sentence", 0.3)}
-    if quick:
-        victims = {name: victims[name] for name in ("Rare words", "Fixed sentence", "Bible style")}
+    few = {"Rare words": RARE, "Syntactic": SYNTACTIC}
+    victims = few if quick else TRIGGERS | {"Fixed sentence": victim("sentence", 0.3)}
     return {"victims": victims, "defenses": REFERENCE | STRATEGIES}
 
 
