@@ -49,7 +49,9 @@ def carry_out(name: str) -> dict[str, Any]:
         store = open_store()
         record = current(store, built_in(name, quick=True))
         wanted = wanted_cells(store, record)
-        record, _ = carry_out_study(store, record, wanted, lambda said: print(said, flush=True))
+        record, ended = carry_out_study(store, record, wanted, lambda said: print(said, flush=True))
+        if not ended:
+            sys.exit(f"Stopped. Nothing is written of {name}, which is not done.")
         return {
             "machine": machine(),
             "seconds": round(time.monotonic() - began),
