@@ -136,7 +136,8 @@ def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
         known = [cell["metrics"][name] for cell in those if name in cell["metrics"]]
         return figure([read(Metrics.model_validate(one)) for one in known])
 
-    timed = [cell for cell in cut if cell["machine"] == _machine(mine)]
+    usual = _machine(mine)
+    timed = [cell for cell in cut if cell["machine"] == usual]
     spent = [[cell["seconds"].get(stage) for stage in ("score", "prune")] for cell in timed]
     seconds = [sum(both) for both in spent if None not in both]  # None: taken over from another run
     return Row(

@@ -24,7 +24,7 @@ class Measured(BaseModel):
     cells: int
     rows: list[Row]
     beside: dict[str, dict[str, Table]]
-    where: dict[str, Table] = {}
+    where: dict[str, Table]
     notes: dict[str, list[str]]
 
     @property
