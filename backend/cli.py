@@ -37,8 +37,6 @@ app = typer.Typer(
 )
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or how it starts.")]
 
-TERMINATED = 143
-
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command line; what is the user's to mend goes to stderr without a traceback."""
@@ -214,7 +212,7 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
         console.say("Interrupted.")
         return EXIT_STATUS["cancelled"]
     if end is None:
-        return TERMINATED
+        return EXIT_STATUS["terminated"]
     if end.state == "cancelled":
         console.say(f"Run {end.run} was cancelled; what it finished is kept.")
     return EXIT_STATUS[end.state]

@@ -6,6 +6,7 @@ and reports are built from it, so that to add a component is to add a file.
 
 import importlib
 import pkgutil
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,12 +66,17 @@ class Component:
             raise UserError(f"{self.title}: {explain(error)}") from error
 
 
+SHORT = reprlib.Repr()  # a YAML of a few lines can hold itself a billion times
+SHORT.maxstring = SHORT.maxother = 120
+SHORT.maxlevel = 2
+
+
 def explain(error: ValidationError) -> str:
     """A pydantic error as one line: what was got, what was expected."""
     parts = []
     for item in error.errors():
         where = ".".join(str(step) for step in item["loc"])
-        got = "" if item["type"] in ("missing", "value_error") else f" (got {item['input']!r})"
+        got = "" if item["type"] in ("missing", "value_error") else f" (got {SHORT.repr(item['input'])})"
         message = item["msg"].removeprefix("Value error, ")
         parts.append(f"{where}: {message}{got}" if where else message)
     return "; ".join(parts)

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from backend.home import home
 from backend.spec import TriggerSpec
 from backend.triggers.rewritings import GeneratorParams
 
+LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "numpy", "spacy", "lemminflect")
+OF_A_DEFENSE = ("fine_tuned", "scored", "pruned", "refined", "defended")
+"""Folders of a run's stages after the planting."""
 RECORD = "excise.json"
 """Written into a stage's folder when the stage is done, so a folder that has it is whole."""
 
@@ -46,7 +49,7 @@ def _plain(part: Any) -> Any:
 def program() -> str:
     """The hash of Excise's own code, and the versions of the libraries that compute."""
     own = folder_hashes(Path(__file__).parent, "**/*.py")
-    return key_of(own, [metadata.version(name) for name in ("torch", "transformers", "accelerate", "spacy")])
+    return key_of(own, [metadata.version(name) for name in LIBRARIES])
 
 
 def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:
@@ -63,15 +66,23 @@ def trigger_files(trigger: TriggerSpec) -> list[str]:
     variant = trigger.variant or next(iter(component.variants), "")
     found = [params.source(variant)] if isinstance(params, GeneratorParams) else []
     for name, field in component.params.model_json_schema()["properties"].items():
-        path = Path(getattr(params, name) or "") if field.get("format") == "path" else None
-        if path is not None and path.is_file():
-            found.append(_file_hash(path))
-        elif path is not None and path.name:
-            found += folder_hashes(path)
+        if field.get("format") == "path" and (path := getattr(params, name)):
+            found += hashes_at(Path(path))
     return found
 
 
+def hashes_at(path: Path) -> list[str]:
+    """SHA-256 of a file, or of each file in a folder; none where there is neither."""
+    return [_file_hash(path)] if path.is_file() else folder_hashes(path)
+
+
 def _file_hash(path: Path) -> str:
+    state = path.stat()
+    return _hash(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1000)
+def _hash(path: Path, changed: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -107,6 +118,17 @@ def withdraw(key: str) -> None:
     """Let nobody have a stage that turned out to be damaged."""
     with suppress(OSError):
         _remove(_folder() / key)
+
+
+def withdraw_defense(run: Path) -> None:
+    """Let nobody have what the run in this folder found or took over after the planting, so that another run
+    like it does that anew; the planting where there is no more."""
+    stages = [stage for stage in OF_A_DEFENSE if (run / stage).is_dir()] or ["poisoned"]
+    for stage in stages:
+        with suppress(OSError, ValueError, KeyError):
+            key = json.loads((run / stage / RECORD).read_text(encoding="utf-8"))["key"]
+            if str(key).isalnum():
+                withdraw(key)
 
 
 def sweep() -> None:

@@ -134,7 +134,10 @@ class Stages:
     def _prepared_key(self) -> str:
         """Of the clean rows, the model that the attacker or defender starts from, and the seed."""
         spec, material = self.spec, self.material
-        weights = [] if spec.model.random_weights else folder_hashes(stored_at(spec.model))
+        weights: list[str] = []
+        if not spec.model.random_weights and (found := stored_at(spec.model)) is not None:
+            # Of a hub model the weights may not be here yet, but what they will be is: its revision.
+            weights = [found.name] if spec.model.source == "hub" else folder_hashes(found)
         rows = [
             key_of(split.texts, split.second_texts, split.labels)
             for split in (material.dataset.train, material.dataset.validation, material.dataset.test)

@@ -39,7 +39,7 @@ def study(
         list[str] | None, typer.Option("--defense", help="Only runs of this defense; repeatable.")
     ] = None,
     seeds: Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; repeatable.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also do again what is done.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also defend again where it is done.")] = False,
 ) -> None:
     """Carry out a grid of runs, or some of them; what is done already is not done again."""
     from backend.studies import exports, foreground, results
@@ -50,8 +50,9 @@ def study(
     write = None if to is None else exports.exporter(to)  # before hours of work
     store = open_store()
     record = foreground.named(store, name, quick)
-    part = studies.Part(None, victims or (), defenses or (), seeds or (), again)
-    whole = True
+    here = not (queue or cancel or look)
+    part = studies.Part(None, victims or (), defenses or (), seeds or (), again, here)
+    stopped = None
     if cancel:
         record = studies.cancel(store, record, part)
     elif not look:
@@ -60,7 +61,7 @@ def study(
             record = studies.queue(store, record, wanted)
             ensure_worker(store)
         else:
-            record, whole = foreground.carry_out_study(store, record, wanted, console.say)
+            record, stopped = foreground.carry_out_study(store, record, wanted, console.say)
     if as_json:
         print_json(exports.as_json(record))
     else:
@@ -71,9 +72,11 @@ def study(
             out.print(line, markup=False, highlight=False)
     if write is not None:
         write(record)
-    if not whole:
-        raise typer.Exit(EXIT_STATUS["cancelled"])
-    raise typer.Exit(0 if queue or cancel or look or set(record.states()) == {"done"} else 1)
+    if stopped is not None:
+        raise typer.Exit(EXIT_STATUS[stopped])
+    asked = [record.runs.get(place) for place in record.places if part.has(place)]
+    whole = all(run is not None and run.state == "done" for run in asked)
+    raise typer.Exit(EXIT_STATUS["done" if whole or not here else "failed"])
 
 
 def _ready(store: Store, record: "StudyRecord", part: "Part") -> "list[Cell]":

@@ -21,7 +21,7 @@ out = Console()
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130}
+EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130, "terminated": 143}
 
 MODEL_TITLES: dict[str, str] = {
     "poisoned": "Poisoned",

@@ -49,8 +49,8 @@ def carry_out(name: str) -> dict[str, Any]:
         store = open_store()
         record = current(store, built_in(name, quick=True))
         wanted = wanted_cells(store, record)
-        record, ended = carry_out_study(store, record, wanted, lambda said: print(said, flush=True))
-        if not ended:
+        record, stopped = carry_out_study(store, record, wanted, lambda said: print(said, flush=True))
+        if stopped is not None:
             sys.exit(f"Stopped. Nothing is written of {name}, which is not done.")
         return {
             "machine": machine(),

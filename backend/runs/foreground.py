@@ -7,22 +7,23 @@ from contextlib import contextmanager
 
 from backend.events import Event, RunFinished
 from backend.runs.execution import POLL_SECONDS, Control, Engine, execute
-from backend.runs.leases import begin
+from backend.runs.leases import Lease, begin
 from backend.runs.store import Store
 from backend.runs.worker import worker_name
 from backend.spec import RunSpec
 
 
 def carry_out(
-    store: Store, spec: RunSpec, say: Callable[[str], None], engine: Engine | None = None
+    store: Store, asked: RunSpec | Lease, say: Callable[[str], None], engine: Engine | None = None
 ) -> Iterator[Event]:
-    """Submit `spec` and carry it out here, yielding its events; the last is a RunFinished.
+    """Submit a run, or take the one that is held, and carry it out here, yielding its events; the last is
+    a RunFinished.
 
     Others see the run in the store, and take it over if this process is killed.  On SIGTERM it
     goes back to the queue, and no RunFinished comes.  If another worker took it over because this
     process slept too long, the other's events are passed on.  `say` gets words for the user.
     To be iterated in the main thread."""
-    lease = begin(store, spec, worker_name())
+    lease = asked if isinstance(asked, Lease) else begin(store, asked, worker_name())
     control = Control()
     last: Event | None = None
     with _listening(control, say):

@@ -102,20 +102,8 @@ class Store:
 
     def insert(self, spec: RunSpec, **columns: Any) -> str:
         """A new row of `runs`, queued unless `columns` say otherwise; gives back its id."""
-        while True:
-            row: dict[str, Any] = {
-                "id": secrets.token_hex(4),
-                "name": spec.name or title(spec),
-                "spec": spec.model_dump_json(),
-                "state": "queued",
-                "created": time.time(),
-            }
-            try:
-                with self.writing() as connection:
-                    connection.execute(sa.insert(RUNS).values(row | columns))
-                return str(row["id"])
-            except sa.exc.IntegrityError:
-                continue  # the id was taken
+        with self.writing() as connection:
+            return insert_run(connection, spec, **columns)
 
     def runs(self, limit: int | None = 100, states: Sequence[State] | None = None) -> list[RunRecord]:
         """The newest runs first, those in `states` only if given."""
@@ -182,14 +170,7 @@ class Store:
                 raise UserError(
                     f"Run {record.id} is {row['state']}. Only a failed or cancelled run can be resumed."
                 )
-            values = {
-                "state": "queued",
-                "summary": None,
-                "finished": None,
-                "cancel_requested": False,
-                "attempts": 0,
-            }
-            connection.execute(sa.update(RUNS).where(RUNS.c.id == record.id).values(values))
+            queue_again(connection, record.id)
         return self.run(record.id)
 
     def delete(self, run: str) -> None:
@@ -214,6 +195,28 @@ class Store:
             connection.execute(sa.delete(RUNS).where(RUNS.c.id == record.id))
         shutil.rmtree(run_folder(record.id), ignore_errors=True)
         sweep()
+
+
+def insert_run(connection: Connection, spec: RunSpec, **columns: Any) -> str:
+    """As `Store.insert`, in the caller's transaction."""
+    run = secrets.token_hex(4)
+    while connection.execute(sa.select(RUNS.c.id).where(RUNS.c.id == run)).first() is not None:
+        run = secrets.token_hex(4)
+    row: dict[str, Any] = {
+        "id": run,
+        "name": spec.name or title(spec),
+        "spec": spec.model_dump_json(),
+        "state": "queued",
+        "created": time.time(),
+    }
+    connection.execute(sa.insert(RUNS).values(row | columns))
+    return run
+
+
+def queue_again(connection: Connection, run: str) -> None:
+    """Put a run that is over back into the queue."""
+    values = {"state": "queued", "summary": None, "finished": None, "cancel_requested": False, "attempts": 0}
+    connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(values))
 
 
 def locked_row(connection: Connection, run: str) -> RowMapping:

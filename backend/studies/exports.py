@@ -63,8 +63,14 @@ def as_csv(record: StudyRecord) -> str:
         metrics = cell["metrics"] or {}
         numbers = [*map(metrics.get, MEASURED), *map(cell.get, BESIDE)]
         names = [cell[name] for name in (*PLACE, "run", "state")]
-        writer.writerow([*names, *numbers, len(cell["pruned_heads"]), cell["seconds"], cell["error"]])
+        line = [*names, *numbers, len(cell["pruned_heads"]), cell["seconds"], cell["error"]]
+        writer.writerow([_no_formula(one) if isinstance(one, str) else one for one in line])
     return out.getvalue()
+
+
+def _no_formula(text: str) -> str:
+    """Marked as text where a spreadsheet would compute it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def as_markdown(record: StudyRecord) -> str:
@@ -141,4 +147,5 @@ LATEX = {mark: "\\" + mark for mark in "&%$#_{}"} | {
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(mark, mark) for mark in text)
+    """Text for a cell; the row before ends in a command that would take a star or bracket for its own."""
+    return ("{}" if text.startswith(("[", "*")) else "") + "".join(LATEX.get(mark, mark) for mark in text)

@@ -2,64 +2,68 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from backend.errors import UserError
-from backend.events import RunFinished, RunStarted
+from backend.events import RunFinished
 from backend.report.numbers import duration, percent
 from backend.runs.foreground import carry_out
+from backend.runs.leases import claim
 from backend.runs.store import Store
+from backend.runs.worker import worker_name
 from backend.studies.built_in import built_in
-from backend.studies.records import StudyRecord, assign, current, find, read_study_record, register
+from backend.studies.records import StudyRecord, current, enter, find, read_study_record, register
 from backend.studies.spec import Cell, load_study
+
+Stopped = Literal["cancelled", "terminated"]
 
 
 def named(store: Store, name: str, quick: bool) -> StudyRecord:
     """The study of a file, a built-in one, or one that was started, by its id; raises UserError."""
-    if name.endswith((".yaml", ".yml", ".json")) or Path(name).is_file():
-        if quick:
-            raise UserError("Only built-in studies have a quick form: make the file's own grid smaller.")
-        return current(store, load_study(Path(name)))
+    if name.endswith((".yaml", ".yml", ".json")):
+        return _of_file(store, name, quick)
     try:
         return current(store, built_in(name, quick))
     except UserError as unknown:
+        if Path(name).is_file():
+            return _of_file(store, name, quick)
         try:
             return find(store, name)
         except UserError as error:
             raise UserError(f"{unknown} Or the id of one that was started: {error}") from error
 
 
+def _of_file(store: Store, name: str, quick: bool) -> StudyRecord:
+    if quick:
+        raise UserError("Only built-in studies have a quick form: make the file's own grid smaller.")
+    return current(store, load_study(Path(name)))
+
+
 def carry_out_study(
     store: Store, record: StudyRecord, wanted: Sequence[Cell], say: Callable[[str], None]
-) -> tuple[StudyRecord, bool]:
+) -> tuple[StudyRecord, Stopped | None]:
     """Those cells' runs, one after another; a failed one is told and the rest goes on.
 
-    Gives back what there is then, and whether it went on to the end: cancelling a run (Ctrl-C) ends the
-    study, and started again it goes on there.  What others began meanwhile is left to them."""
+    Gives back what there is then, and what ended it before its end, if anything: cancelling a run (Ctrl-C)
+    or SIGTERM, and started again it goes on there.  What others began meanwhile is left to them."""
     register(store, record.study)
-    before = record
     for number, cell in enumerate(wanted, start=1):
-        record = read_study_record(store, record.id)
-        if _run_of(record, cell) != _run_of(before, cell):
+        run = enter(store, record, cell)
+        lease = run and claim(store, worker_name(), run)
+        if not lease:
             continue
         say(f"[{number} of {len(wanted)}] {cell.victim} · {cell.defense}, seed {cell.seed}")
         end = None
         try:
-            for event in carry_out(store, cell.spec, say):
-                if isinstance(event, RunStarted | RunFinished):
-                    assign(store, record.id, cell, event.run)
+            for event in carry_out(store, lease, say):
                 end = event if isinstance(event, RunFinished) else None
         except UserError as error:
             say(f"    {error}")
             continue
         if end is None or end.state == "cancelled":
-            return read_study_record(store, record.id), False
+            return read_study_record(store, record.id), "cancelled" if end else "terminated"
         say(f"    {_ended(end)}")
-    return read_study_record(store, record.id), True
-
-
-def _run_of(record: StudyRecord, cell: Cell) -> tuple[str, str] | None:
-    run = record.runs.get(cell.place)
-    return None if run is None else (run.id, run.state)
+    return read_study_record(store, record.id), None
 
 
 def _ended(end: RunFinished) -> str:

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from backend.components import explain
 from backend.errors import UserError
+from backend.home import run_folder
 from backend.runs.records import RunRecord, read_record
 from backend.runs.schema import RUNS, STUDIES, STUDY_RUNS
 from backend.runs.settings import settled
-from backend.runs.store import Store
+from backend.runs.store import Store, insert_run, queue_again
+from backend.shared_stages import withdraw_defense
 from backend.studies.spec import Cell, Place, StudySpec, cells, places, study_id
 
 
@@ -122,29 +124,19 @@ def read_study_record(store: Store, study: str) -> StudyRecord:
     )
 
 
-def assign(store: Store, study: str, cell: Cell, run: str) -> None:
-    """Say that a run is that of a cell; the newest one counts.  Raises UserError if either is gone."""
-    row = {"study": study, "victim": cell.victim, "defense": cell.defense, "seed": cell.seed, "run": run}
-    try:
-        with store.writing() as connection:
-            known = sa.select(STUDY_RUNS).where(STUDY_RUNS.c.run == run)
-            if connection.execute(known).first() is None:
-                connection.execute(sa.insert(STUDY_RUNS).values(row))
-    except sa.exc.IntegrityError as error:
-        raise UserError(f"The study {study!r} was forgotten, or its run {run} deleted.") from error
-
-
 @dataclass(frozen=True)
 class Part:
     """Some of a study's places: those that every filter lets through, all where there is none.
 
-    With `again` those that are done are carried out once more, as new runs."""
+    With `again` those that are done are defended once more, as new runs; with `here` those that wait for a
+    worker are part of it too."""
 
     places: Sequence[Place] | None = None
     victims: Sequence[str] = ()
     defenses: Sequence[str] = ()
     seeds: Sequence[int] = ()
     again: bool = False
+    here: bool = False
 
     def has(self, place: Place) -> bool:
         filters = zip(place, (self.victims, self.defenses, self.seeds), strict=True)
@@ -170,13 +162,13 @@ WHOLE = Part()
 
 
 def open_places(record: StudyRecord, part: Part = WHOLE) -> list[Place]:
-    """The places of the part without a run, with one that failed or was cancelled, or to be done again."""
+    """The places of the part without a run, with one that failed or was cancelled, or as the part says."""
     ended = ("failed", "cancelled", *(("done",) if part.again else ()))
-    return [
-        place
-        for place in record.places
-        if part.has(place) and ((run := record.runs.get(place)) is None or run.state in ended)
-    ]
+
+    def is_open(run: RunRecord | None) -> bool:
+        return run is None or run.state in ended or (part.here and run.waiting)
+
+    return [place for place in record.places if part.has(place) and is_open(record.runs.get(place))]
 
 
 def current(store: Store, study: StudySpec) -> StudyRecord:
@@ -193,6 +185,11 @@ def wanted_cells(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[
     Raises UserError for one that starts from a run that is not there, and where the part names what the
     study does not have."""
     part.check(record.study)
+    if record.runs and study_id(record.study) != record.id:
+        raise UserError(
+            "The files that the study names changed since it was started, or an older Excise started it: new "
+            "runs would not stand beside those that are done. Start it anew from its YAML."
+        )
     wanted = set(open_places(record, part))
     found = []
     for cell in cells(record.study):
@@ -208,12 +205,37 @@ def queue(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> StudyRec
     """Queue those cells; failed and cancelled runs go on from their last finished stage."""
     register(store, record.study)
     for cell in wanted:
-        run = record.runs.get(cell.place)
-        if run is not None and run.state != "done":
-            store.resume(run.id)
-        else:
-            assign(store, record.id, cell, store.submit(cell.spec).id)
+        enter(store, record, cell)
     return read_study_record(store, record.id)
+
+
+def enter(store: Store, record: StudyRecord, cell: Cell) -> str | None:
+    """A run of the cell that waits for a worker: one that does already, the failed or cancelled one queued
+    once more, or a new one, whose defense is carried out anew if the one before was done.  None where
+    another process went on with the cell since `record` was read, so that nothing is done twice.
+
+    Raises UserError if the study was forgotten."""
+    known = record.runs.get(cell.place)
+    place = {"study": record.id, "victim": cell.victim, "defense": cell.defense, "seed": cell.seed}
+    of_cell = [STUDY_RUNS.c[name] == value for name, value in place.items()]
+    runs = sa.select(RUNS.c.id, RUNS.c.state).join(STUDY_RUNS, RUNS.c.id == STUDY_RUNS.c.run)
+    latest = runs.where(*of_cell).order_by(RUNS.c.created.desc()).limit(1)
+    with store.writing() as connection:
+        study = sa.select(STUDIES.c.id).where(STUDIES.c.id == record.id).with_for_update()
+        if connection.execute(study).first() is None:
+            raise UserError(f"The study {record.id!r} was forgotten.")
+        found = connection.execute(latest).first()
+        if (tuple(found) if found else None) != ((known.id, known.state) if known else None):
+            return None
+        if known is None or known.state == "done":
+            if known is not None:
+                withdraw_defense(run_folder(known.id))
+            run = insert_run(connection, cell.spec)
+            connection.execute(sa.insert(STUDY_RUNS).values(place | {"run": run}))
+            return run
+        if known.over:
+            queue_again(connection, known.id)
+        return known.id
 
 
 def cancel(store: Store, record: StudyRecord, part: Part = WHOLE) -> StudyRecord:

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backend import defenses, triggers
 from backend.components import Choice, explain
 from backend.errors import UserError
+from backend.shared_stages import hashes_at
 from backend.spec import RunSpec, parse
 
 MOST_RUNS = 1000
 DEFENSE = "defense"
+NAMING = {"name", "source"}
+OF_THE_NAMED = {
+    *("name", "variant", "params", "edits"),
+    *("train", "validation", "test", "text", "second_text", "label", "random_weights"),
+}
+"""Settings that say something of one component, or of one source of rows or weights, alone."""
+OWN = {"name": "the study names its runs", "seed": "give `seeds`", "share": "runs of a study always share"}
+"""Settings of a run that a study has its own way to give."""
 
 
 class StudySpec(BaseModel):
@@ -57,14 +67,14 @@ def cells(study: StudySpec) -> list[Cell]:
     """Every run of the grid, victim by victim and seed by seed so that what runs share comes first.
 
     Raises UserError for a grid that is too large, and naming the first cell that is not valid."""
-    grid = places(study)
-    if len(grid) > MOST_RUNS:
+    size = len(study.victims) * len(study.defenses) * len(set(study.seeds))
+    if size > MOST_RUNS:
         raise UserError(
             f"The study has {len(study.victims)} victims × {len(study.defenses)} defenses × "
-            f"{len(set(study.seeds))} seeds = {len(grid):,} runs; at most {MOST_RUNS:,} are allowed. "
+            f"{len(set(study.seeds))} seeds = {size:,} runs; at most {MOST_RUNS:,} are allowed. "
             "Split it."
         )
-    return [Cell(*place, _spec(study, *place)) for place in grid]
+    return [Cell(*place, _spec(study, *place)) for place in places(study)]
 
 
 def places(study: StudySpec) -> list[Place]:
@@ -107,13 +117,15 @@ def _choice(settings: dict[str, Any]) -> Choice:
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, mappings inside mappings too; what names a component replaces it whole."""
+    """`above` over `below`, mappings inside mappings too.  Where `above` names a component or a source, what
+    belongs to the one below goes (its parameters, files and columns); limits and the target class stay."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        whole = isinstance(value, dict) and "name" in value
-        if isinstance(value, dict) and isinstance(under, dict) and not whole:
-            merged[key] = laid_over(under, value)
+        if isinstance(value, dict) and isinstance(under, dict):
+            another = not NAMING.isdisjoint(value)
+            kept = {name: one for name, one in under.items() if not (another and name in OF_THE_NAMED)}
+            merged[key] = laid_over(kept, value)
         else:
             merged[key] = value
     return merged
@@ -127,6 +139,11 @@ def parse_study(settings: Any) -> StudySpec:
         study = StudySpec.model_validate(settings)
     except ValidationError as error:
         raise UserError(f"The study is not valid. {explain(error)}") from error
+    for where, shared in (("base", study.base), *study.victims.items()):
+        for name in OWN.keys() & shared.keys():
+            raise UserError(
+                f"The study says {name!r} in {where!r}, where it counts for nothing: {OWN[name]}."
+            )
     study.base = _with_absolute_paths(study.base)
     study.victims = {name: _with_absolute_paths(settings) for name, settings in study.victims.items()}
     cells(study)
@@ -136,26 +153,27 @@ def parse_study(settings: Any) -> StudySpec:
 def _with_absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
     """So that a study is the same, and finds its files, wherever it is taken up."""
     settings = copy.deepcopy(settings)
+    for part, name in _paths(settings):
+        part[name] = str(Path(part[name]).expanduser().absolute())
+    return settings
+
+
+def _paths(settings: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """The mappings, and the names in them, that hold the path of a file or folder."""
     data, model, trigger = (_mapping(settings.get(part)) for part in ("data", "model", "trigger"))
-    for split in ("train", "validation", "test"):
-        _make_absolute(data, split)
-    if model.get("source") == "folder":
-        _make_absolute(model, "name")
     known = triggers.COMPONENTS.get(str(trigger.get("name")))
     fields = known.params.model_json_schema()["properties"] if known else {}
-    for name, field in fields.items():
-        if field.get("format") == "path":
-            _make_absolute(_mapping(trigger.get("params")), name)
-    return settings
+    found = [(data, split) for split in ("train", "validation", "test")]
+    found += [(model, "name")] if model.get("source") == "folder" else []
+    params = _mapping(trigger.get("params"))
+    found += [(params, name) for name, field in fields.items() if field.get("format") == "path"]
+    for part, name in found:
+        if isinstance(path := part.get(name), str) and path:
+            yield part, name
 
 
 def _mapping(part: Any) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
-
-
-def _make_absolute(settings: dict[str, Any], name: str) -> None:
-    if isinstance(path := settings.get(name), str) and path:
-        settings[name] = str(Path(path).expanduser().absolute())
 
 
 def read_study(text: str, what: str) -> StudySpec:
@@ -164,6 +182,8 @@ def read_study(text: str, what: str) -> StudySpec:
         return parse_study(yaml.load(text, _EachKeyOnce))
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise UserError(f"{what} is not readable YAML: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{what} is nested too deeply, or holds itself.") from error
 
 
 class _EachKeyOnce(yaml.SafeLoader):
@@ -192,7 +212,10 @@ def load_study(path: Path) -> StudySpec:
 
 
 def study_id(study: StudySpec) -> str:
-    """The same for the same study, whenever it is started: its name and the hash of what it asks."""
+    """The same for the same study, whenever it is started: its name and the hash of what it asks, and of
+    what stands in its files, so that runs on other rows are not taken for its own."""
     slug = re.sub(r"[^a-z0-9]+", "-", study.name.lower()).strip("-")[:40] or "study"
     text = json.dumps(study.model_dump(mode="json"), sort_keys=True)
+    paths = [part[name] for shared in (study.base, *study.victims.values()) for part, name in _paths(shared)]
+    text += "".join(one for path in dict.fromkeys(paths) for one in hashes_at(Path(path)))
     return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

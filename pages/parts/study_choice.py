@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 import yaml
 
+from backend.errors import UserError
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import StudySpec, read_study
 from pages.parts.study_form import study_form
@@ -69,7 +70,10 @@ def _brought() -> StudySpec | None:
         "The other two ways show their YAML, to start from."
     )
     brought = st.file_uploader("YAML file", ["yaml", "yml", "json"], key="study-file")
-    start = brought.getvalue().decode("utf-8", "replace") if brought else ""
+    try:
+        start = brought.getvalue().decode("utf-8") if brought else ""
+    except UnicodeDecodeError as error:
+        raise UserError(f"{brought.name} is not text in UTF-8 ({error.reason}). Save it so.") from error
     text = st.text_area(
         "Study",
         start,

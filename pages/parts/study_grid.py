@@ -82,7 +82,7 @@ def _chosen(runs: Store, record: StudyRecord, key: str) -> None:
     idle = [place for place in places if (run := record.runs.get(place)) is None or run.over]
     if not idle:
         return
-    hint = "Failed and cancelled runs go on from their last finished stage; those that are done start anew."
+    hint = "Failed and cancelled runs go on from their last finished stage; done ones are defended anew."
     label = f"Run {count(len(idle), 'run')} again" if any(map(record.runs.get, idle)) else "Start"
     if st.button(label, icon=":material/replay:", key=f"again-{key}", help=hint):
         with told():

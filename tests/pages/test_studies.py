@@ -7,12 +7,11 @@ import yaml
 
 from backend.calls import Calls
 from backend.home import run_folder
-from backend.runs import leases
 from backend.studies import measured, records
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import cells, parse_study
 from tests.pages.conftest import words
-from tests.studies.test_studies import GRID, engine
+from tests.studies.test_studies import GRID, engine, hold
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +34,7 @@ def finish(store, record, cell) -> None:
 
     from backend.runs.execution import execute
 
-    lease = leases.begin(store, cell.spec, "here")
-    records.assign(store, record.id, cell, lease.run)
+    lease = hold(store, record, cell)
     list(execute(store, lease, engine=lambda *args, **named: engine(cell.spec, Path(), run=lease.run)))
 
 

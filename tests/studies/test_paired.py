@@ -16,7 +16,7 @@ from backend.runs.store import open_store
 from backend.studies import records
 from backend.studies.paired import comparisons, difference, difference_text, p_text
 from backend.studies.spec import cells, parse_study
-from tests.studies.test_studies import GRID
+from tests.studies.test_studies import GRID, hold
 
 ROWS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
@@ -72,8 +72,7 @@ def test_defenses_of_a_study_are_compared_where_both_are_done(excise_home: Path)
     for cell in cells(study):
         if cell.defense not in flips or (cell.defense, cell.seed) == ("gradient", 2):
             continue
-        lease = leases.begin(store, cell.spec, "here")
-        records.assign(store, record.id, cell, lease.run)
+        lease = hold(store, record, cell)
         folder = run_folder(lease.run) / "defended"
         folder.mkdir(parents=True)
         calls = Calls([0, 1, 1], [0, 1, 0], flips[cell.defense], 1)

@@ -9,15 +9,27 @@ from typing import Any
 
 import pytest
 
+from backend import shared_stages
 from backend.cli import main
 from backend.errors import UserError
 from backend.events import HeadScores, Metrics, RunFinished, RunStarted
+from backend.home import run_folder
 from backend.runs import execution, leases
+from backend.runs.leases import Lease
 from backend.runs.store import Store, open_store
 from backend.studies import exports, figures, ready, records, results
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.foreground import carry_out_study
-from backend.studies.spec import StudySpec, cells, laid_over, load_study, parse_study, read_study, study_id
+from backend.studies.spec import (
+    Cell,
+    StudySpec,
+    cells,
+    laid_over,
+    load_study,
+    parse_study,
+    read_study,
+    study_id,
+)
 
 GRID: dict[str, Any] = {
     "name": "Small grid",
@@ -62,6 +74,14 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "check", lambda *_: [])
 
 
+def hold(store: Store, record: records.StudyRecord, cell: Cell) -> Lease:
+    """A new run of the cell, and the right to work on it."""
+    run = records.enter(store, records.read_study_record(store, record.id), cell)
+    lease = leases.claim(store, "here", run)
+    assert lease is not None
+    return lease
+
+
 def test_a_grid_expands_to_valid_runs_that_share() -> None:
     found = cells(parse_study(GRID))
     assert len(found) == 12
@@ -88,6 +108,18 @@ def test_a_component_replaces_another_whole() -> None:
     }
 
 
+def test_limits_and_the_target_class_stay_under_another_component_or_source() -> None:
+    data = {"source": "files", "train": "rows.csv", "label": "stars", "train_rows": 100, "max_length": 64}
+    below = {"trigger": {"name": "style", "variant": "published", "target_class": 0}, "data": data}
+    above = {"trigger": {"name": "sentence"}, "data": {"source": "hub", "name": "ag_news"}}
+    assert laid_over(below, above) == {
+        "trigger": {"name": "sentence", "target_class": 0},
+        "data": {"source": "hub", "name": "ag_news", "train_rows": 100, "max_length": 64},
+    }
+    rows = {cell.spec.data.train_rows for cell in cells(built_in("cross-task", quick=True))}
+    assert rows == {1000}, "every task of the quick form is small"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -100,6 +132,8 @@ def test_a_component_replaces_another_whole() -> None:
         ({"defenses": {"odd": {"prune_step": 0}}}, "prune_step"),
         ({"victims": {"odd": {"trigger": {"name": "magic"}, "attack": {}}}}, "no trigger 'magic'"),
         ({"colour": "red"}, "colour"),
+        ({"base": {"seed": 5}}, "'seed' in 'base', where it counts for nothing: give `seeds`"),
+        ({"victims": {str(n): {} for n in range(9000)}, "seeds": list(range(9000))}, "243,000,000 runs"),
     ],
 )
 def test_a_wrong_study_is_told_before_it_starts(change: dict[str, Any], said: str) -> None:
@@ -114,6 +148,18 @@ def test_files_that_are_no_studies(tmp_path: Path) -> None:
     odd.write_text("a: [")
     with pytest.raises(UserError, match="not readable YAML"):
         load_study(odd)
+    for endless in (
+        "base: &a {data: *a}\nname: odd\nvictims: {v: *a}\ndefenses: {FT: {baseline: ft}}",
+        "[" * 3000,
+    ):
+        odd.write_text(endless)
+        with pytest.raises(UserError):
+            load_study(odd)
+    bomb = ["l0: &l0 [x, x]"] + [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
+    odd.write_text("\n".join([*bomb, "name: *l8"]))
+    with pytest.raises(UserError) as told:
+        load_study(odd)
+    assert len(str(told.value)) < 5000
     odd.write_text("- 1")
     with pytest.raises(UserError, match="a mapping of settings; this is a list"):
         load_study(odd)
@@ -235,7 +281,7 @@ def test_some_runs_are_done_again(
 
     chosen = ("--victim", "rare", "--defense", "FT")
     status, err = study(str(file), *chosen)
-    assert status == 1 and "[2 of 2] rare · FT, seed 2" in err
+    assert status == 0 and "[2 of 2] rare · FT, seed 2" in err, "all that was asked for is done"
     record = records.studies(store)[0]
     assert record.states() == {"waiting": 10, "done": 2}
     status, err = study(record.id[:10], *chosen)
@@ -249,6 +295,60 @@ def test_some_runs_are_done_again(
     assert status == 2 and "no defense 'magic'; it has: honest, FT, gradient" in err
     status, err = study("magic")
     assert status == 2 and "There is no study 'magic'" in err
+
+
+def test_a_study_takes_over_what_a_dead_process_left(store: Store, fake_engine: None) -> None:
+    study = parse_study(GRID | {"victims": {"rare": GRID["victims"]["rare"]}, "seeds": [1]})
+    record = queue(store, study)
+    queued, left, alive = (record.runs["rare", defense, 1].id for defense in GRID["defenses"])
+    assert leases.claim(store, "killed", left, seconds=-1.0)
+    assert leases.claim(store, "alive", alive)
+    record = records.current(store, study)
+    assert records.wanted_cells(store, record) == [], "they are a worker's"
+    wanted = records.wanted_cells(store, record, records.Part(here=True))
+    record, stopped = carry_out_study(store, record, wanted, lambda said: None)
+    assert stopped is None and record.states() == {"done": 2, "running": 1}
+    assert {run.id for run in record.runs.values()} == {queued, left, alive}
+
+
+def test_two_that_start_a_study_at_once_do_nothing_twice(store: Store, fake_engine: None) -> None:
+    study = parse_study(GRID)
+    first, second = records.current(store, study), records.current(store, study)
+    wanted = records.wanted_cells(store, first)
+    records.queue(store, first, wanted)
+    assert records.queue(store, second, wanted).states() == {"queued": 12} and len(store.runs()) == 12
+    assert carry_out_study(store, second, wanted, lambda said: None)[0].states() == {"queued": 12}
+    cancelled = records.cancel(store, records.current(store, study))
+    records.queue(store, cancelled, wanted)
+    assert records.queue(store, cancelled, wanted).states() == {"queued": 12}, "taken up once"
+
+
+def test_what_is_defended_again_takes_nothing_over_but_the_planting(store: Store, fake_engine: None) -> None:
+    study = parse_study(GRID | {"victims": {"rare": GRID["victims"]["rare"]}, "seeds": [1]})
+    record = records.current(store, study)
+    record, _ = carry_out_study(store, record, records.wanted_cells(store, record), lambda said: None)
+    keys = {}
+    for stage in ("poisoned", "fine_tuned", "pruned"):
+        folder = run_folder(record.runs["rare", "gradient", 1].id) / stage
+        folder.mkdir(parents=True)
+        keys[stage] = shared_stages.key_of(stage)
+        (folder / shared_stages.RECORD).write_text(json.dumps({"key": keys[stage]}))
+        shared_stages.offer(keys[stage], folder)
+    queue(store, study, records.Part(defenses=["gradient"], again=True))
+    here = {stage: shared_stages.fetch(key, run_folder("new") / stage) for stage, key in keys.items()}
+    assert here == {"poisoned": True, "fine_tuned": False, "pruned": False}
+
+
+def test_a_study_whose_files_changed_is_another(store: Store, fake_engine: None, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,label\nfine,1\n")
+    data = {"source": "files", "train": str(rows)}
+    settings = GRID | {"base": {"data": data}, "seeds": [1]}
+    record = queue(store, parse_study(settings))
+    rows.write_text("text,label\nnot so fine,0\n")
+    with pytest.raises(UserError, match="files that the study names changed"):
+        records.wanted_cells(store, records.find(store, record.id))
+    assert queue(store, parse_study(settings)).id != record.id
 
 
 def test_a_queued_study_is_cancelled_at_the_terminal(
@@ -299,12 +399,21 @@ def test_what_cannot_work_is_told_before_anything_starts(
     assert store.runs() == [] and records.studies(store) == []
 
 
+def test_names_are_no_formulas_and_no_commands(store: Store, fake_engine: None) -> None:
+    defenses = {"=1+1": {"baseline": "ft"}, "[AG]": {"baseline": "fth"}}
+    record = records.current(
+        store, parse_study(GRID | {"defenses": defenses, "victims": {"*": GRID["victims"]["rare"]}})
+    )
+    assert "\n*,'=1+1,1," in exports.as_csv(record)
+    assert "\n{}* & {}[AG] & " in exports.as_latex(record)
+
+
 def test_files_of_a_study_say_what_failed_and_stand_beside_the_floor(
     store: Store, fake_engine: None, tmp_path: Path
 ) -> None:
     record = records.current(store, parse_study(GRID))
-    record, whole = carry_out_study(store, record, records.wanted_cells(store, record), lambda said: None)
-    assert whole
+    record, stopped = carry_out_study(store, record, records.wanted_cells(store, record), lambda said: None)
+    assert stopped is None
     lines = list(csv.DictReader(io.StringIO(exports.as_csv(record))))
     of = {(line["victim"], line["defense"], line["seed"]): line for line in lines}
     gradient = of["rare", "gradient", "1"]
@@ -329,8 +438,7 @@ def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
     for cell in cells(study):
         if cell.victim != "rare" or cell.defense not in scored:
             continue
-        lease = leases.begin(store, cell.spec, "here")
-        records.assign(store, record.id, cell, lease.run)
+        lease = hold(store, record, cell)
         scores, guardrail, order = scored[cell.defense]
         named = {"strategy": "gradient", "layers": 2, "heads": 4, "guardrail": guardrail}
         leases.append(store, lease, HeadScores(run=lease.run, scores=scores, order=order, **named))
