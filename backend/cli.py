@@ -53,10 +53,14 @@ def strategies(as_json: AsJson = False) -> None:
 
 @app.command()
 def defenses(as_json: AsJson = False) -> None:
-    """What pruning is compared with: baselines and controls."""
-    from backend.defenses import COMPONENTS
+    """What pruning is compared with: baselines, and the strategies that are controls."""
+    from backend import defenses as baselines
+    from backend import strategies
 
-    _list("Baselines and controls", [component.describe() for component in COMPONENTS.values()], as_json)
+    kinds = {"baseline": list(baselines.COMPONENTS.values())}
+    kinds["strategy"] = [strategies.COMPONENTS[name] for name in strategies.CONTROLS]
+    found = [component.describe() | {"as": kind} for kind, listed in kinds.items() for component in listed]
+    _list("Baselines and controls", found, as_json)
 
 
 @app.command()

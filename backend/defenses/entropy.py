@@ -1,5 +1,6 @@
 """MEFT: output entropy on clean data is maximised first, then the model is fine-tuned (Liu et al.,
-Findings of EMNLP 2023; a baseline of arXiv 2508.20032, section 4)."""
+Findings of ACL 2023; a baseline of arXiv 2508.20032, section 4).  Where the victim gets a fresh head,
+entropy is near its maximum from the start."""
 
 from pydantic import Field
 
@@ -25,7 +26,7 @@ def entropy(spec: RunSpec, params: EntropyParams) -> RunSpec:
 COMPONENT = Component(
     name="meft",
     title="Maximum entropy, then fine-tuning (MEFT)",
-    summary="The model is first made to say nothing at all, then fine-tuned on clean data.",
+    summary="Fine-tuned to call no class likelier than another, then fine-tuned on clean data.",
     params=EntropyParams,
     function=entropy,
 )

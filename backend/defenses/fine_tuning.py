@@ -10,7 +10,7 @@ class FineTuningParams(Params):
 
 def fine_tuning(spec: RunSpec, params: FineTuningParams) -> RunSpec:
     defense = spec.defense or DefenseSpec()
-    update = {"strategy": Choice(name="none"), "refine": None}
+    update = {"strategy": Choice(name="none"), "refine": None, "entropy": None, "onion": None}
     spec.defense = defense.model_copy(update=update)
     return spec
 

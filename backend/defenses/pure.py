@@ -15,6 +15,8 @@ def pure(spec: RunSpec, params: PureParams) -> RunSpec:
     defense = spec.defense or DefenseSpec()
     update = {
         "strategy": Choice(name="variance"),
+        "entropy": None,
+        "onion": None,
         "refine": defense.refine or defense.fine_tune,
         "refine_from": "downloaded",
         "regulariser": "attention-normalisation",

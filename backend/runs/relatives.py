@@ -28,14 +28,8 @@ def stamp(store: Store) -> tuple[int, float]:
 
 
 def never_poisoned(store: Store, record: RunRecord) -> Metrics | None:
-    """The numbers of the never-poisoned reference of a run; None if it has none."""
-    found = reference_of(store, record)
-    return found.final_metrics if found is not None else None
-
-
-def reference_of(store: Store, record: RunRecord) -> RunRecord | None:
-    """The newest finished run that started from the same model without planting anything, on the same
-    data, trigger and seed; None if there is none."""
+    """The numbers of the never-poisoned reference of a run: of the newest finished run that fine-tuned the
+    same model without planting anything, on the same data, trigger and seed; None if there is none."""
     spec = _planted_spec(store, record)
     if spec is None or spec.trigger is None:
         return None
@@ -43,9 +37,18 @@ def reference_of(store: Store, record: RunRecord) -> RunRecord | None:
     for other in store.runs(LATEST, states=["done"]):
         if other.spec is None or other.spec.attack is not None or _origin(other.spec) != wanted:
             continue
-        if other.final_metrics is not None and other.final_metrics.lfr is not None:
-            return other
+        found = _fine_tuned(other)
+        if found is not None and found.lfr is not None:
+            return found
     return None
+
+
+def _fine_tuned(run: RunRecord) -> Metrics | None:
+    """Of its model after the first fine-tuning, whatever was pruned or filtered then; None where entropy was
+    maximised first."""
+    if run.summary is None or run.spec is None or (run.spec.defense and run.spec.defense.entropy):
+        return None
+    return run.summary.metrics.get("fine_tuned")
 
 
 def never_poisoned_model(store: Store, record: RunRecord) -> RunRecord | None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from backend.training import Regulariser
 
 COMPONENTS = collect("backend.strategies")
+CONTROLS = ("random", "as-many-random", "by-layer")
+"""Those that look at no score, and say whether another one's score matters."""
 
 
 def score(defender: "Defender", choice: Choice) -> "HeadOrder":

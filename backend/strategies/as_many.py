@@ -42,7 +42,7 @@ def as_many(defender: "Defender", params: AsManyParams) -> HeadOrder:
     from backend.strategies import score
 
     *_, last = defender.steps(score(defender, params.strategy))
-    # A stream of its own: that of the seed alone is what random orders are drawn from.
+    # A stream of its own: that of the seed alone is what strategies draw from.
     rng = np.random.default_rng([defender.seed, 1])
     chance = rng.random(defender.shape)
     order = []

@@ -13,9 +13,11 @@ and their mean is the plain variance score."""
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import Field
 
 from backend.components import Component
+from backend.errors import UserError
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ def bayesian(defender: "Defender", params: BayesianParams, variant: str = "paper
         spread = passes.mean(axis=1).std(axis=0, ddof=1)
     else:
         spread = passes.std(axis=0, ddof=1).mean(axis=0)
+    if spread.max() <= 1e-9 * np.abs(passes).max():
+        raise UserError(
+            "The model has no dropout, so its passes are all alike and no head is more uncertain than "
+            "another. Choose another strategy, or a model whose configuration has dropout."
+        )
     return ascending(spread if params.order == "lowest" else -spread)
 
 

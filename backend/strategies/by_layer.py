@@ -38,7 +38,7 @@ class ByLayerParams(StrategyParams):
 def by_layer(defender: "Defender", params: ByLayerParams) -> HeadOrder:
     layers, _ = defender.shape
     distance = np.arange(layers) if params.first == "bottom" else np.arange(layers)[::-1]
-    # A stream of its own: those of the seed alone and of (seed, 1) are the other controls'.
+    # A stream of its own, as each control has.
     chance = np.random.default_rng([defender.seed, 2]).random(defender.shape)
     found = ascending(distance[:, None] + chance)
     giving = max(1, int(params.share * layers + 1e-9))  # ⌊0.6 · 5⌋ is 3

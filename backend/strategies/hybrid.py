@@ -5,6 +5,8 @@ strategy's order sends away before this one; heads that an order leaves out coun
 `z-score`: weighted mean of standardised scores.  `intersection`: the worst rank, so that a head goes
 early only if every strategy says so.  `sequential`: the first strategy chooses the `share` of heads
 that may go, the second orders those and chooses again, and so on; the last one's order is followed.
+Only `borda` and `sequential` read orders; the others read scores, and know nothing of an order that is
+not that of the scores (the quotas of layer-wise variance).
 
 `weights` are given, or learned from clean data alone: for random sets of heads the loss of validation
 accuracy is measured and explained, by non-negative least squares, from how important each strategy
@@ -66,13 +68,21 @@ class HybridParams(StrategyParams):
             raise ValueError("weights are 0 or more, and not all 0")
         if self.learned and (self.weights or self.fusion in ("intersection", "sequential")):
             raise ValueError("weights are learned only where none are given, for means and Borda counts")
+        if self.weights and self.fusion in ("intersection", "sequential"):
+            raise ValueError(f"{self.fusion} has no use for weights; give none, or choose another fusion")
+        if len(self._regularisers()) > 1:
+            raise ValueError("the strategies ask for different first fine-tunings; there is only one")
         return self
 
-    def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
+    def _regularisers(self) -> "list[Regulariser]":
+        """The different ones that its strategies ask for."""
         from backend.strategies import fine_tune_regulariser
 
         wanted = [fine_tune_regulariser(part) for part in self.strategies]
-        return next((regulariser for regulariser in wanted if regulariser is not None), None)
+        return list(dict.fromkeys(regulariser for regulariser in wanted if regulariser is not None))
+
+    def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
+        return next(iter(self._regularisers()), None)
 
 
 def hybrid(defender: "Defender", params: HybridParams) -> HeadOrder:

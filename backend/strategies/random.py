@@ -18,7 +18,8 @@ class RandomParams(StrategyParams):
 
 
 def random_order(defender: "Defender", params: RandomParams) -> HeadOrder:
-    return ascending(np.random.default_rng(defender.seed).random(defender.shape))
+    # A stream of its own: that of the seed alone is what the ensemble draws from.
+    return ascending(np.random.default_rng([defender.seed, 3]).random(defender.shape))
 
 
 COMPONENT = Component(

@@ -3,7 +3,8 @@
 State: the heads pruned so far in the episode.  Action: a set of s heads that may still go (never a
 layer's last); with probability ε a random set, else the s heads of the highest value.  Reward: the
 change of clean validation accuracy that the action brings, measured on a sample of rows.  An
-episode ends when accuracy falls below τ or after `steps` actions; ε decays from episode to episode.
+episode ends when accuracy on the sample has fallen by more than τ allows on all rows, or after `steps`
+actions; ε decays from episode to episode.
 
 Update rule: values are additive, the predicted reward of a set is the sum of its heads' values,
 and after each action every head of it moves by `learning_rate` · (reward − prediction) / s (the
@@ -72,7 +73,8 @@ def reinforcement(defender: "Defender", params: ReinforcementParams, variant: st
         defender.tick(min(done, total), total)
         return defender.accuracy(pruned, params.rows)
 
-    learned = learn(values, accuracy, defender.threshold, defender.prune_step, defender.seed, params)
+    allowed = defender.accuracy(np.zeros(defender.shape, dtype=bool)) - defender.threshold
+    learned = learn(values, accuracy, allowed, defender.prune_step, defender.seed, params)
     return ascending(-learned)
 
 
@@ -95,12 +97,13 @@ def unlearned(defender: "Defender") -> HeadOrder:
 def learn(
     values: Float[np.ndarray, "layer head"],
     accuracy: Accuracy,
-    threshold: float,
+    allowed: float,
     prune_step: int,
     seed: int,
     params: ReinforcementParams,
 ) -> Float[np.ndarray, "layer head"]:
-    """The values after all episodes, from the values before (see the module's docstring)."""
+    """The values after all episodes, from the values before (see the module's docstring); an episode goes on
+    until more than `allowed` accuracy is lost."""
     values = values.copy()
     rng = np.random.default_rng(seed)
     whole = accuracy(np.zeros(values.shape, dtype=bool))
@@ -117,7 +120,7 @@ def learn(
             error = (after - before) - values[action].sum()
             values[action] += params.learning_rate * error / action.sum()
             before = after
-            if after < threshold:
+            if whole - after > allowed:
                 break
         epsilon *= params.decay
     return values

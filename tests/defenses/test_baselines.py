@@ -9,7 +9,7 @@ from backend.components import Choice
 from backend.defenses import COMPONENTS, defended
 from backend.errors import UserError
 from backend.presets import preset
-from backend.spec import RunSpec
+from backend.spec import OnionSpec, RunSpec
 
 
 def by(name: str, **params: object) -> RunSpec:
@@ -60,5 +60,16 @@ def test_controls_and_the_reference() -> None:
 def test_they_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["defenses", "--json"])
-    listed = {one["name"] for one in json.loads(capsys.readouterr().out)}
-    assert {"ft", "fth", "meft", "pure", "no-defense", "reference", "second-fine-tuning"} <= listed
+    listed = {one["name"]: one["as"] for one in json.loads(capsys.readouterr().out)}
+    baselines = {"ft", "fth", "meft", "pure", "onion", "no-defense", "reference", "second-fine-tuning"}
+    assert {name for name, kind in listed.items() if kind == "baseline"} == baselines
+    assert {"random", "as-many-random"} <= {name for name, kind in listed.items() if kind == "strategy"}
+
+
+@pytest.mark.parametrize("name", ["ft", "fth", "pure", "reference"])
+def test_what_the_run_maximises_or_filters_is_no_part_of_another_defense(name: str) -> None:
+    spec = preset("demo")
+    assert spec.defense is not None
+    spec.defense.entropy, spec.defense.onion = spec.defense.fine_tune, OnionSpec()
+    made = defended(spec, Choice(name=name)).defense
+    assert made is not None and made.entropy is None and made.onion is None

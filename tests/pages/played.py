@@ -58,6 +58,7 @@ class Play:
     def __init__(self, store: Store, spec: RunSpec) -> None:
         self.store, self.spec = store, spec
         self.known = spec.trigger is not None
+        self.honest = spec.attack is None and spec.model.source != "run"
         self.lease: Lease = begin(store, spec, "a worker", seconds=600)
         self.run = self.lease.run
         self.done: dict[ModelName, Metrics] = {}
@@ -67,7 +68,7 @@ class Play:
         append(self.store, self.lease, event)
 
     def measure(self, name: ModelName) -> None:
-        self.done[name] = metrics(name, self.known)
+        self.done[name] = metrics("defended" if self.honest else name, self.known)
         self.say(Metric(run=self.run, model=name, metrics=self.done[name]))
 
     def prepare(self) -> None:

@@ -12,7 +12,7 @@ from backend.runs.relatives import (
 )
 from backend.runs.store import open_store
 from backend.spec import ModelSpec, RunSpec
-from tests.pages.played import attack_spec, defended, full_spec, planted
+from tests.pages.played import Play, attack_spec, defended, full_spec, planted
 
 
 def with_seed(spec: RunSpec, seed: int) -> RunSpec:
@@ -26,8 +26,17 @@ def test_the_reference_is_of_the_same_rows_and_seed(excise_home: Path) -> None:
     assert never_poisoned(store, run) is None
     defended(store, with_seed(honest, 99))
     assert never_poisoned(store, run) is None, "another seed has other rows"
-    defended(store, honest)
-    assert never_poisoned(store, run) is not None
+    assert honest.defense is not None
+    unsure = honest.defense.model_copy(update={"entropy": honest.defense.fine_tune})
+    defended(store, honest.model_copy(update={"defense": unsure}))
+    assert never_poisoned(store, run) is None, "its fine-tuning is another"
+    play = Play(store, honest)
+    play.prepare()
+    play.prune()
+    fine_tuned = play.done["fine_tuned"]
+    play.done["defended"] = fine_tuned.model_copy(update={"lfr": 0.99})
+    play.finish()
+    assert never_poisoned(store, run) == fine_tuned, "not what was pruned later"
 
 
 def test_the_stamp_changes_with_every_run_that_is_done_or_deleted(excise_home: Path) -> None:

@@ -77,6 +77,8 @@ def test_learned_weights_find_the_strategy_that_knows() -> None:
         ({"weights": (1, 2, 3)}, "3 weights for 2"),
         ({"weights": (0, 0)}, "not all 0"),
         ({"fusion": "intersection", "learned": True}, "weights are learned only"),
+        ({"fusion": "sequential", "weights": (1, 2)}, "sequential has no use for weights"),
+        ({"strategies": ("sparsification", "sparsification {l1: 0.5}")}, "different first fine-tunings"),
     ],
 )
 def test_a_wrong_hybrid_is_told(params: dict[str, object], said: str) -> None:

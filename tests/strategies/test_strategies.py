@@ -128,6 +128,11 @@ def test_random_orders_differ_by_seed(defender: Defender) -> None:
     )
 
 
+def test_the_random_order_is_none_that_the_ensemble_draws(defender: Defender) -> None:
+    drawn = order_of("ensemble", defender, alpha=1, draws=1).order
+    assert order_of("random", defender).order != drawn
+
+
 def test_layers_go_one_after_the_other_from_either_end(defender: Defender) -> None:
     layers = [layer for layer, _ in order_of("by-layer", defender).order]
     assert layers == sorted(layers) and len(layers) == 12
@@ -154,6 +159,18 @@ def test_bayesian_passes_differ_and_both_readings_and_orders_are_theirs(defender
     assert order_of("bayesian", defender, passes=4, order="highest").order == lowest[::-1]
 
 
+def test_a_model_without_dropout_has_no_uncertainty() -> None:
+    model = tiny_model()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "dropout_prob"):
+            module.dropout_prob = 0.0
+    defender = Defender(model, rows(20), rows(10, seed=1), threshold=0.3, prune_step=2, seed=5)
+    with pytest.raises(UserError, match="no dropout"):
+        order_of("bayesian", defender)
+
+
 def test_sparsification_changes_the_first_fine_tuning_and_only_it() -> None:
     params = COMPONENTS["sparsification"].parse({"l1": 0.5, "l2": 0.25})
     regulariser = params.fine_tune_regulariser("paper")
@@ -172,7 +189,7 @@ def test_reinforcement_learns_an_order_that_beats_the_random_one(seed: int) -> N
     cost = cost.reshape(4, 6)
     params = ReinforcementParams(episodes=30, steps=8, epsilon=0.9, decay=0.95, prior=0.0)
     accuracy = lambda pruned: 0.95 - cost[pruned].sum()  # noqa: E731
-    values = learn(np.zeros((4, 6)), accuracy, 0.5, 2, seed, params)
+    values = learn(np.zeros((4, 6)), accuracy, 0.45, 2, seed, params)
     learned = ascending(-values).order
 
     def area(order: list) -> float:
@@ -181,6 +198,19 @@ def test_reinforcement_learns_an_order_that_beats_the_random_one(seed: int) -> N
     random_areas = [area([divmod(i, 6) for i in rng.permutation(24)]) for _ in range(200)]
     assert area(learned) > max(random_areas)
     assert sum(cost[head] == 0 for head in learned[:12]) >= 10
+
+
+def test_reinforcement_goes_on_where_its_sample_is_harder_than_all_rows() -> None:
+    """τ of all rows allows a loss of 0.1; the sample's own accuracy lies below τ from the start."""
+    asked: list[int] = []
+
+    def accuracy(pruned: np.ndarray) -> float:
+        asked.append(int(pruned.sum()))
+        return 0.5 - 0.02 * pruned.sum()
+
+    params = ReinforcementParams(episodes=2, steps=8, epsilon=0)
+    learn(np.zeros((4, 6)), accuracy, 0.1, 2, 0, params)
+    assert asked == [0, 2, 4, 6, 2, 4, 6]
 
 
 def test_reinforcement_starts_from_low_variance(defender: Defender) -> None:
