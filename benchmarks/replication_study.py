@@ -15,7 +15,7 @@ SEEDS = [11, 12, 13]
 TRAINING = {"epochs": 3, "learning_rate": 5e-5}
 AFTER = {"epochs": 2, "learning_rate": 5e-5}
 CONTROL = "Second fine-tuning alone"
-ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION", "Bottom-up"} - {
+ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {
     "Gradient (published)",
     "Bayesian (published)",  # the order of PURE, with which it shares the second fine-tuning
     "Gradient + RL",
@@ -23,6 +23,7 @@ ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION", "Bottom-up"} - {
 """Defenses whose second fine-tuning has one seed."""
 ONLY_ONCE = {"MEFT", "ONION"}
 """Those that have nothing to show without it."""
+BY_LAYER = {name for name, settings in CONTROLS.items() if settings.get("strategy") == "by-layer"}
 
 RATE = f"{TRAINING['learning_rate']:g}"
 SETTINGS = f"""\

@@ -33,14 +33,14 @@ minus it. **Pruned alone**: heads cut, no further training. **Seconds**: to scor
 along them, not to train. ONION is measured on 100 test and 100 triggered rows a seed. Where the second
 fine-tuning has one seed, pruning alone still has all.
 
-Behind each table, differences on the same rows of the same seeds: in points, with the 95 % interval of a
-paired bootstrap over seeds and rows, and McNemar's exact p, the largest of the seeds, not corrected for the
-number of defenses.
+Behind each table, differences on the same rows of the same seeds: in points, with their 95 % interval (a
+paired bootstrap over the rows; where there are several seeds, Student's over the seeds is added) and
+McNemar's exact p, the largest of the seeds, not corrected for the number of defenses.
 
 Last: over all of a seed's different sets of pruned heads, Spearman's ρ between how many heads a layer lost
 and LFR after the second fine-tuning, mean over seeds. Negative: the more heads it lost, the lower LFR. The
-sets were not drawn at random and layers go together, so it shows where to look and no cause; the controls
-that empty half of the layers, from the bottom or from the top, are the experiment."""
+sets were not drawn at random and layers go together, so it shows where to look and no cause. The controls
+that take layer after layer, or empty half of them, are the experiment, and not among these sets."""
 
 
 def write_table() -> None:
@@ -164,7 +164,8 @@ def last(cell: Found) -> str:
 def _beside(mine: list[Found], defenses: list[str]) -> dict[str, Table]:
     """What each question of the study compares, row by row."""
     whole = [cell for cell in mine if plan.is_whole(cell)]
-    cut = [cell for cell in mine if cell["pruned_heads"]]
+    pruning = {cell["defense"] for cell in mine if cell["pruned_heads"]}
+    cut = [cell for cell in mine if cell["defense"] in pruning]  # also where a seed's guardrail let none go
     refined = [cell for cell in whole if "refine" in cell["seconds"]]
     asked = [
         ("Pruned alone, minus FT", cut, "pruned", "FT", defenses),
@@ -218,7 +219,8 @@ def _marks(cell: Found | None, model: str, mark: str) -> dict[int, bool] | None:
 
 def _where(mine: list[Found]) -> Table:
     """Spearman's ρ, mean over seeds, of a seed's different sets of pruned heads: how many heads each layer
-    lost, and LFR after the second fine-tuning.  Nothing where no seed has enough of them."""
+    lost, and LFR after the second fine-tuning.  Without the controls that take layers on purpose, and nothing
+    where no seed has enough sets."""
     lost: dict[str, list[float]] = {}
     sets = 0
     for seed in sorted({cell["seed"] for cell in mine}):
@@ -226,7 +228,10 @@ def _where(mine: list[Found]) -> Table:
         by_heads = {
             str(sorted(cell["pruned_heads"])): cell
             for cell in mine
-            if cell["seed"] == seed and cell["pruned_heads"] and "refine" in cell["seconds"]
+            if cell["seed"] == seed
+            and cell["pruned_heads"]
+            and "refine" in cell["seconds"]
+            and cell["defense"] not in plan.BY_LAYER
         }
         if len(by_heads) < FEWEST_SETS:
             continue

@@ -20,8 +20,8 @@ Rows = Bool[np.ndarray, "row"]
 class Difference:
     """Of a share, the first defense minus the second, mean over seeds.
 
-    `low` to `high` is the 95 % interval of a paired bootstrap that draws seeds and rows; `p` the largest
-    over the seeds of McNemar's exact test, so that a small one holds for each of them."""
+    `low` to `high` is a 95 % interval (see `_interval`); `p` the largest over the seeds of McNemar's exact
+    test, so that a small one holds for each of them."""
 
     mean: float
     low: float
@@ -60,25 +60,40 @@ def difference(pairs: Sequence[tuple[Rows, Rows]]) -> Difference | None:
         if len(first) != len(second):
             raise ValueError(f"{len(first)} rows cannot be paired with {len(second)}")
         gaps.append(first.astype(np.int8) - second.astype(np.int8))
-    low, high = np.quantile(_resampled(gaps), (0.025, 0.975))
+    mean = float(np.mean([gap.mean() for gap in gaps]))
+    low, high = _interval(gaps)
     return Difference(
-        mean=float(np.mean([gap.mean() for gap in gaps])),
-        low=float(low),
-        high=float(high),
+        mean=mean,
+        low=max(-1.0, low),
+        high=min(1.0, high),
         p=max(_mcnemar(gap) for gap in gaps),
         seeds=len(gaps),
     )
 
 
+def _interval(gaps: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Of the mean.  One seed: a paired bootstrap over rows.  Several: Student's half width over the seeds'
+    means and 1.96 standard errors of that bootstrap, as the root of the sum of their squares, since the
+    seeds are measured on the same rows.  Drawing three seeds with replacement would make it too narrow."""
+    drawn = _resampled(gaps)
+    if len(gaps) == 1:
+        low, high = np.quantile(drawn, (0.025, 0.975))
+        return float(low), float(high)
+    from scipy.stats import t as student  # slow to import, and most pages need none of it
+
+    means = np.array([gap.mean() for gap in gaps])
+    of_seeds = student.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+    half = float(np.hypot(of_seeds, 1.96 * drawn.std()))
+    return float(means.mean()) - half, float(means.mean()) + half
+
+
 def _resampled(gaps: Sequence[np.ndarray]) -> np.ndarray:
-    """Means of seeds and rows drawn with replacement; rows at the same place go together, since seeds
-    are measured on the same rows."""
+    """Means over the seeds of rows drawn with replacement, the same rows for each of them."""
     random = np.random.default_rng(0)
     means = np.empty(RESAMPLES)
     for number in range(RESAMPLES):
         places = random.random(max(map(len, gaps)))
-        drawn = [gap[(places[: len(gap)] * len(gap)).astype(int)].mean() for gap in gaps]
-        means[number] = random.choice(drawn, len(drawn)).mean()
+        means[number] = np.mean([gap[(places[: len(gap)] * len(gap)).astype(int)].mean() for gap in gaps])
     return means
 
 

@@ -12,14 +12,14 @@ In percent: mean ± standard deviation (95 % interval of the mean) over the seed
 one; **pruned alone** those before it. **LFR, never poisoned** is what the trigger does to an honest model
 of the same seed, **excess LFR** is LFR minus it. **Seconds** are those of scoring and pruning.
 ONION is measured on 100 clean and 100 triggered rows a seed.
-**Differences** are in points on the same rows of the same seeds, with the 95 % interval of a paired
-bootstrap over seeds and rows; p is that of McNemar's exact test, the largest of the seeds, not corrected
-for looking at many defenses.
+**Differences** are in points on the same rows of the same seeds, with their 95 % interval, which covers the
+rows alone where there is one seed; p is that of McNemar's exact test, the largest of the seeds, not
+corrected for looking at many defenses.
 """
 CORRELATION = """
 Spearman's ρ over all different sets of heads that defenses of a seed took, mean over seeds: negative where
 LFR is the lower the more heads a layer lost. Exploratory: the sets were not drawn at random. The controls
-that empty the bottom or the top half of the layers are the experiment.
+that take layer after layer, or empty half of them, are the experiment, and not among these sets.
 """
 
 

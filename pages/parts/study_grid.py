@@ -141,8 +141,8 @@ def beside(record: StudyRecord, victim: str) -> None:
     )
     st.caption(
         f"Each defense minus {plain(against)}, in percentage points, mean over the seeds that both have done "
-        "with the 95 % interval of a paired bootstrap over seeds and rows. p is that of McNemar's exact test "
-        "on the same rows, the largest of the seeds; it is not corrected for looking at many defenses."
+        "with its 95 % interval, of the rows alone where there is one seed. p is that of McNemar's exact "
+        "test on the same rows, the largest of the seeds; it is not corrected for looking at many defenses."
     )
 
 
