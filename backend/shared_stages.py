@@ -12,7 +12,6 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from functools import cache, lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ from backend import triggers
 from backend.components import pick
 from backend.home import home
 from backend.spec import TriggerSpec
-from backend.triggers.rewritings import GeneratorParams
+from backend.triggers.rewritings import LIBRARIES as OF_GENERATORS
+from backend.triggers.rewritings import GeneratorParams, version_of
 
-LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "numpy", "spacy", "lemminflect")
+LIBRARIES = (*OF_GENERATORS, "accelerate", "tokenizers", "numpy")
 OF_A_DEFENSE = ("fine_tuned", "scored", "pruned", "refined", "defended")
 """Folders of a run's stages after the planting."""
 RECORD = "excise.json"
@@ -49,7 +49,7 @@ def _plain(part: Any) -> Any:
 def program() -> str:
     """The hash of Excise's own code, and the versions of the libraries that compute."""
     own = folder_hashes(Path(__file__).parent, "**/*.py")
-    return key_of(own, [metadata.version(name) for name in LIBRARIES])
+    return key_of(own, [version_of(name) for name in LIBRARIES])
 
 
 def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:

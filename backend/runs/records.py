@@ -37,13 +37,7 @@ class RunRecord:
     stage: str | None
     worker: str | None
     cancel_requested: bool
-    lease_until: float | None
     summary: RunFinished | None
-
-    @property
-    def waiting(self) -> bool:
-        """Whether it waits for a worker: queued, or left by one that died."""
-        return self.state == "queued" or (self.state == "running" and (self.lease_until or 0) < time.time())
 
     @property
     def over(self) -> bool:
@@ -87,7 +81,6 @@ def read_record(row: RowMapping) -> RunRecord:
         stage=row["stage"],
         worker=row["worker"],
         cancel_requested=bool(row["cancel_requested"]),
-        lease_until=row["lease_until"],
         summary=_read_summary(row["summary"]),
     )
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 
 from backend.calls import Calls, read_calls
 from backend.home import run_folder
+from backend.intervals import student
 from backend.runs.records import RunRecord
 from backend.studies.records import StudyRecord
 
@@ -79,12 +80,9 @@ def _interval(gaps: Sequence[np.ndarray]) -> tuple[float, float]:
     if len(gaps) == 1:
         low, high = np.quantile(drawn, (0.025, 0.975))
         return float(low), float(high)
-    from scipy.stats import t as student  # slow to import, and most pages need none of it
-
-    means = np.array([gap.mean() for gap in gaps])
-    of_seeds = student.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
-    half = float(np.hypot(of_seeds, 1.96 * drawn.std()))
-    return float(means.mean()) - half, float(means.mean()) + half
+    means = [gap.mean() for gap in gaps]
+    half = float(np.hypot(student(means), 1.96 * drawn.std()))
+    return float(np.mean(means)) - half, float(np.mean(means)) + half
 
 
 def _resampled(gaps: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from backend.components import explain
 from backend.errors import UserError
 from backend.home import run_folder
+from backend.runs.leases import waiting
 from backend.runs.records import RunRecord, read_record
 from backend.runs.schema import RUNS, STUDIES, STUDY_RUNS
 from backend.runs.settings import settled
@@ -161,22 +162,25 @@ class Part:
 WHOLE = Part()
 
 
-def open_places(record: StudyRecord, part: Part = WHOLE) -> list[Place]:
+def open_places(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[Place]:
     """The places of the part without a run, with one that failed or was cancelled, or as the part says."""
     ended = ("failed", "cancelled", *(("done",) if part.again else ()))
 
     def is_open(run: RunRecord | None) -> bool:
-        return run is None or run.state in ended or (part.here and run.waiting)
+        if run is None or run.state in ended:
+            return True
+        return part.here and not run.over and waiting(store, run.id)
 
     return [place for place in record.places if part.has(place) and is_open(record.runs.get(place))]
 
 
 def current(store: Store, study: StudySpec) -> StudyRecord:
     """The study as far as it is: without a run if it was never started."""
+    found = study_id(study)
     try:
-        return read_study_record(store, study_id(study))
+        return read_study_record(store, found)
     except UserError:
-        return StudyRecord(study_id(study), study, time.time(), {})
+        return StudyRecord(found, study, time.time(), {})
 
 
 def wanted_cells(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[Cell]:
@@ -185,12 +189,12 @@ def wanted_cells(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[
     Raises UserError for one that starts from a run that is not there, and where the part names what the
     study does not have."""
     part.check(record.study)
-    if record.runs and study_id(record.study) != record.id:
+    if study_id(record.study) != record.id:
         raise UserError(
             "The files that the study names changed since it was started, or an older Excise started it: new "
             "runs would not stand beside those that are done. Start it anew from its YAML."
         )
-    wanted = set(open_places(record, part))
+    wanted = set(open_places(store, record, part))
     found = []
     for cell in cells(record.study):
         if cell.place in wanted:

@@ -1,6 +1,5 @@
 """What a study found: a row for each victim and defense, over its seeds."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backend.events import Head, HeadScores, Metrics
+from backend.intervals import student
 from backend.report.numbers import count
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
@@ -133,10 +133,7 @@ def figure(values: Sequence[float | None], least: float = 0.0) -> Figure | None:
     mean = float(found.mean())
     if len(found) < 2:
         return Figure(mean, None, None, None, len(found))
-    from scipy.stats import t as student  # slow to import, and most pages need none of it
-
-    deviation = float(found.std(ddof=1))
-    half = float(student.ppf(0.975, len(found) - 1)) * deviation / math.sqrt(len(found))
+    deviation, half = float(found.std(ddof=1)), student(found)
     return Figure(mean, deviation, max(least, mean - half), min(1.0, mean + half), len(found))
 
 

@@ -140,10 +140,11 @@ def parse_study(settings: Any) -> StudySpec:
     except ValidationError as error:
         raise UserError(f"The study is not valid. {explain(error)}") from error
     for where, shared in (("base", study.base), *study.victims.items()):
-        for name in OWN.keys() & shared.keys():
-            raise UserError(
-                f"The study says {name!r} in {where!r}, where it counts for nothing: {OWN[name]}."
-            )
+        for name, instead in OWN.items():
+            if name in shared:
+                raise UserError(
+                    f"The study says {name!r} in {where!r}, where it counts for nothing: {instead}."
+                )
     study.base = _with_absolute_paths(study.base)
     study.victims = {name: _with_absolute_paths(settings) for name, settings in study.victims.items()}
     cells(study)

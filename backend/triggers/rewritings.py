@@ -98,10 +98,11 @@ def _program() -> str:
     told = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         told.update(path.read_bytes())
-    return f"{told.hexdigest()} {[_version(name) for name in LIBRARIES]}"
+    return f"{told.hexdigest()} {[version_of(name) for name in LIBRARIES]}"
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Of an installed library; empty where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
