@@ -8,7 +8,7 @@ from backend.runs.store import open_store
 from backend.studies import records
 from backend.studies.spec import cells, parse_study
 from tests.pages.test_studies import finish
-from tests.studies.test_studies import GRID
+from tests.studies.grid import GRID
 
 
 def test_a_square_leads_to_its_run(

@@ -11,7 +11,7 @@ from backend.studies import measured, records
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import cells, parse_study
 from tests.pages.conftest import words
-from tests.studies.test_studies import GRID, engine, hold
+from tests.studies.grid import GRID, engine, hold
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from backend.runs.store import open_store
 from backend.studies import records
 from backend.studies.paired import comparisons, difference, difference_text, p_text
 from backend.studies.spec import cells, parse_study
-from tests.studies.test_studies import GRID, hold
+from tests.studies.grid import GRID, hold
 
 ROWS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 

@@ -1,0 +1,140 @@
+"""Grids of runs: what they expand to, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.errors import UserError
+from backend.studies.built_in import STUDIES, built_in
+from backend.studies.spec import (
+    cells,
+    laid_over,
+    load_study,
+    parse_study,
+    read_study,
+)
+from tests.studies.grid import GRID
+
+
+def test_a_grid_expands_to_valid_runs_that_share() -> None:
+    found = cells(parse_study(GRID))
+    assert len(found) == 12
+    by = {cell.place: cell.spec for cell in found}
+    assert all(spec.share for spec in by.values())
+    assert [cell.seed for cell in found[:6]] == [1, 1, 1, 2, 2, 2], "what is shared comes together"
+    gradient = by["rare", "gradient", 2]
+    assert gradient.defense.strategy.model_dump() == {
+        "name": "gradient",
+        "variant": "published",
+        "params": {},
+    }
+    assert gradient.defense.prune_step == 2 and by["rare", "FT", 1].defense.prune_step == 3
+    assert by["rare", "honest", 1].attack is None and by["rare", "honest", 1].trigger.name == "rare-words"
+    assert by["style", "FT", 1].attack.poison_rate == 0.2
+
+
+def test_a_component_replaces_another_whole() -> None:
+    below = {"trigger": {"name": "style", "params": {"style": "bible"}}, "attack": {"poison_rate": 0.1}}
+    above = {"trigger": {"name": "sentence"}, "attack": {"planting": "layer-wise"}}
+    assert laid_over(below, above) == {
+        "trigger": {"name": "sentence"},
+        "attack": {"poison_rate": 0.1, "planting": "layer-wise"},
+    }
+
+
+def test_limits_and_the_target_class_stay_under_another_component_or_source() -> None:
+    data = {"source": "files", "train": "rows.csv", "label": "stars", "train_rows": 100, "max_length": 64}
+    below = {"trigger": {"name": "style", "variant": "published", "target_class": 0}, "data": data}
+    above = {"trigger": {"name": "sentence"}, "data": {"source": "hub", "name": "ag_news"}}
+    assert laid_over(below, above) == {
+        "trigger": {"name": "sentence", "target_class": 0},
+        "data": {"source": "hub", "name": "ag_news", "train_rows": 100, "max_length": 64},
+    }
+    rows = {cell.spec.data.train_rows for cell in cells(built_in("cross-task", quick=True))}
+    assert rows == {1000}, "every task of the quick form is small"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"victims": {}}, "victims"),
+        ({"defenses": {}}, "defenses"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": list(range(500))}, r"2 victims × 3 defenses × 500 seeds = 3,000 runs; at most 1,000"),
+        ({"defenses": {"odd": {"strategy": "magic"}}}, r"victim 'rare', defense 'odd'.*no strategy 'magic'"),
+        ({"defenses": {"odd": {"baseline": "magic"}}}, "no baseline 'magic'"),
+        ({"defenses": {"odd": {"prune_step": 0}}}, "prune_step"),
+        ({"victims": {"odd": {"trigger": {"name": "magic"}, "attack": {}}}}, "no trigger 'magic'"),
+        ({"colour": "red"}, "colour"),
+        ({"base": {"seed": 5}}, "'seed' in 'base', where it counts for nothing: give `seeds`"),
+        ({"victims": {str(n): {} for n in range(9000)}, "seeds": list(range(9000))}, "243,000,000 runs"),
+    ],
+)
+def test_a_wrong_study_is_told_before_it_starts(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        parse_study(GRID | change)
+
+
+def test_files_that_are_no_studies(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        load_study(tmp_path / "absent.yaml")
+    odd = tmp_path / "odd.yaml"
+    odd.write_text("a: [")
+    with pytest.raises(UserError, match="not readable YAML"):
+        load_study(odd)
+    for endless in (
+        "base: &a {data: *a}\nname: odd\nvictims: {v: *a}\ndefenses: {FT: {baseline: ft}}",
+        "[" * 3000,
+    ):
+        odd.write_text(endless)
+        with pytest.raises(UserError):
+            load_study(odd)
+    bomb = ["l0: &l0 [x, x]"] + [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9)]
+    odd.write_text("\n".join([*bomb, "name: *l8"]))
+    with pytest.raises(UserError) as told:
+        load_study(odd)
+    assert len(str(told.value)) < 5000
+    odd.write_text("- 1")
+    with pytest.raises(UserError, match="a mapping of settings; this is a list"):
+        load_study(odd)
+
+
+@pytest.mark.parametrize("defenses", ["{FT: {baseline: ft}, FT: {baseline: fth}}", '{"FT": 1, "FT": 2}'])
+def test_a_name_that_is_given_twice_is_refused(defenses: str) -> None:
+    with pytest.raises(UserError, match=r"'FT' twice in one mapping \(line 2\)"):
+        read_study(f"name: odd\ndefenses: {defenses}", "The study")
+
+
+def test_mappings_may_be_merged_and_laid_over() -> None:
+    text = """
+    name: merged
+    victims: {rare: &rare {trigger: {name: rare-words}, attack: {poison_rate: 0.3}},
+              less: {<<: *rare, attack: {poison_rate: 0.1}}}
+    defenses: {FT: {baseline: ft}}
+    """
+    rates = [
+        cell.spec.attack.poison_rate for cell in cells(read_study(text, "The study")) if cell.spec.attack
+    ]
+    assert rates == [0.3, 0.1]
+
+
+def test_built_in_studies_are_valid_in_full_and_quick() -> None:
+    assert set(STUDIES) == {
+        "replication",
+        "threshold",
+        "step size",
+        "cross-trigger",
+        "cross-task",
+        "mixed",
+        "poison rate",
+        "defender data",
+        "seeds",
+    }
+    for name in STUDIES:
+        full, quick = cells(built_in(name)), cells(built_in(name, quick=True))
+        assert len(quick) < len(full)
+        assert any(cell.spec.attack is None for cell in quick), "the floor is measured"
+    assert built_in("Poison_Rate") == built_in("poison rate")
+    with pytest.raises(UserError, match=r"no study 'magic'.*poison-rate"):
+        built_in("magic")
