@@ -9,10 +9,7 @@ from backend.runs import leases
 from backend.runs.leases import Lease
 from backend.runs.store import Store
 from backend.studies import records
-from backend.studies.spec import (
-    Cell,
-    StudySpec,
-)
+from backend.studies.spec import Cell, StudySpec
 
 GRID: dict[str, Any] = {
     "name": "Small grid",
