@@ -132,7 +132,11 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
         )
     _lfr_axis(figure, rows)
     figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
-    return finish(figure, "Accuracy paid, and LFR left", 560)
+    legend_height = 20 * -(-len(figure.data) // 2)  # two names a line, on narrow pages too
+    finish(figure, "Accuracy paid, and LFR left", 480 + legend_height)
+    two_a_line = {"entrywidth": 0.5, "entrywidthmode": "fraction"}
+    at_the_bottom = {"yref": "container", "y": 0, "yanchor": "bottom"}
+    return figure.update_layout(legend=two_a_line | at_the_bottom, margin={"b": 60 + legend_height})
 
 
 def lfr_of_defenses(rows: Sequence[Row]) -> go.Figure:
