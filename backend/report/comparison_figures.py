@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from backend.events import Interval, PruningStep
 from backend.report.comparison import PUBLISHED, Compared, pareto_front
-from backend.report.figures import TAU, finish, ticks
+from backend.report.figures import TAU, finish, finish_named, ticks
 from backend.report.numbers import interval, percent
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -66,7 +66,7 @@ def scatter(runs: Sequence[Compared], published: bool = False) -> go.Figure:
         )
     figure.update_xaxes(title="LFR (%): lower is better", range=[-2, 102], ticksuffix=" %")
     figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
-    return finish(figure, "Accuracy kept, and flips left", 520)
+    return finish_named(figure, "Accuracy kept, and flips left")
 
 
 def _error(share: float, bounds: Interval | None) -> dict[str, Any] | None:
@@ -99,7 +99,7 @@ def curves(steps: Mapping[str, Sequence[PruningStep]], measure: str) -> go.Figur
         )
     figure.update_xaxes(title="Heads pruned", rangemode="tozero")
     figure.update_yaxes(title=f"{titles[measure]} (%)", range=[-3, 104], ticksuffix=" %", dtick=20)
-    return finish(figure, f"{titles[measure]} while heads are pruned", 440)
+    return finish_named(figure, f"{titles[measure]} while heads are pruned")
 
 
 def pruned_by(counts: Int[np.ndarray, "layer head"], runs: int) -> go.Figure:

@@ -303,3 +303,14 @@ def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
         uirevision="keep",
     )
     return figure
+
+
+def finish_named(figure: go.Figure, title: str) -> go.Figure:
+    """`finish` for a figure whose traces may be many: their names below it do not make it lower."""
+    longest = max((len(trace.name) for trace in figure.data), default=0)
+    columns = 2 if longest <= 31 else 1  # what fits side by side on a narrow page
+    names = 20 + 20 * -(-len(figure.data) // columns)
+    finish(figure, title, 460 + names)
+    columned = {"entrywidth": 1 / columns, "entrywidthmode": "fraction", "maxheight": names}
+    at_the_bottom = {"yref": "container", "y": 0, "yanchor": "bottom"}
+    return figure.update_layout(legend=columned | at_the_bottom, margin={"b": 40 + names})

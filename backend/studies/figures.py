@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from backend.report.comparison_figures import mark
-from backend.report.figures import FLOOR, LFR, TAU, finish
+from backend.report.figures import FLOOR, LFR, TAU, finish, finish_named
 from backend.report.numbers import percent
 from backend.studies.records import StudyRecord
 from backend.studies.results import Figure, HeadsOf, Row
@@ -132,11 +132,7 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
         )
     _lfr_axis(figure, rows)
     figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
-    legend_height = 20 * -(-len(figure.data) // 2)  # two names a line, on narrow pages too
-    finish(figure, "Accuracy paid, and LFR left", 480 + legend_height)
-    two_a_line = {"entrywidth": 0.5, "entrywidthmode": "fraction"}
-    at_the_bottom = {"yref": "container", "y": 0, "yanchor": "bottom"}
-    return figure.update_layout(legend=two_a_line | at_the_bottom, margin={"b": 60 + legend_height})
+    return finish_named(figure, "Accuracy paid, and LFR left")
 
 
 def lfr_of_defenses(rows: Sequence[Row]) -> go.Figure:

@@ -81,3 +81,12 @@ def test_names_are_text_and_not_markup_and_runs_without_lfr_are_left_out() -> No
     assert names == ["&lt;b&gt;odd&lt;/b&gt; 1"]
     curve = figures.curves({"<i>one</i>": [step(0, 0), step(1, 2)]}, "acc")
     assert curve.data[0].name == "&lt;i&gt;one&lt;/i&gt;" and list(curve.data[0].x) == [0, 2]
+
+
+def test_many_names_below_a_figure_do_not_make_it_lower() -> None:
+    few, many = (
+        figures.curves({f"run {n}": [step(0, 0), step(1, 2)] for n in range(runs)}, "acc").layout
+        for runs in (2, 24)
+    )
+    assert many.height - many.margin.b == few.height - few.margin.b
+    assert many.legend.maxheight >= 24 / 2 * 19 and many.legend.maxheight < many.margin.b
