@@ -85,7 +85,8 @@ def show(runs: Store, study: str, was_over: bool) -> None:
         st.dataframe(results.table(found), hide_index=True, alt="Results of the study")
         st.caption(
             "LFR, never poisoned: what the trigger does to an honest model of the same seed; excess LFR is "
-            "LFR minus it. Pruned alone: before the second fine-tuning."
+            "LFR minus it, where both were measured on the same rows. Pruned alone: before the second "
+            "fine-tuning."
         )
         victim = one_of("Victim", list(record.study.victims), f"victim-{study}")
         mine = [row for row in found if row.victim == victim]

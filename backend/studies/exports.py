@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import UserError
-from backend.events import Metrics
 from backend.studies.records import StudyRecord
-from backend.studies.results import floor_of, not_done, rows, table
+from backend.studies.results import floor_of, not_done, result, rows, table
 
 PLACE = ("victim", "defense", "seed")
 MEASURED = ("acc", "lfr", "clean_flip_rate", "test_rows", "triggered_rows")
@@ -32,10 +31,9 @@ def as_json(record: StudyRecord) -> dict[str, Any]:
 
 def _cell(record: StudyRecord, victim: str, defense: str, seed: int) -> dict[str, Any]:
     run = record.runs.get((victim, defense, seed))
-    metrics = run.final_metrics if run else None
-    measured: dict[Any, Metrics] = dict(run.summary.metrics) if run and run.summary else {}
-    alone = measured.get("pruned")
-    floor = floor_of(record, victim, seed) if metrics else None
+    metrics = result(run)
+    alone = result(run, "pruned")
+    floor = floor_of(record, victim, seed, metrics)
     lfr = metrics.lfr if metrics else None
     return {
         "victim": victim,
@@ -49,7 +47,7 @@ def _cell(record: StudyRecord, victim: str, defense: str, seed: int) -> dict[str
         "excess_lfr": None if lfr is None or floor is None else lfr - floor,
         "acc_pruned_alone": alone.acc if alone else None,
         "lfr_pruned_alone": alone.lfr if alone else None,
-        "pruned_heads": run.summary.pruned_heads if run and run.summary else [],
+        "pruned_heads": run.summary.pruned_heads if metrics and run and run.summary else [],
         "seconds": run.seconds if run else None,
     }
 

@@ -11,7 +11,7 @@ from backend.report.comparison_figures import mark
 from backend.report.figures import FLOOR, LFR, TAU, finish, finish_named
 from backend.report.numbers import percent
 from backend.studies.records import StudyRecord
-from backend.studies.results import Figure, HeadsOf, Row
+from backend.studies.results import Figure, HeadsOf, Row, result
 from backend.studies.spec import Place
 
 MOST_NUMBERED = 150
@@ -73,8 +73,7 @@ def _note(record: StudyRecord, place: Place) -> str:
     victim, defense, seed = place
     said = [f"<b>{html.escape(victim)} · {html.escape(defense)}</b>, seed {seed}"]
     run = record.runs.get(place)
-    metrics = run.final_metrics if run else None
-    if metrics is not None:
+    if metrics := result(run):
         said.append(f"ACC {percent(metrics.acc)}, LFR {percent(metrics.lfr)}")
     if run is not None and run.summary is not None and run.summary.error:
         said.append(html.escape(run.summary.error[:160]))

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from backend.events import Head, HeadScores, Metrics
+from backend.events import Head, HeadScores, Metrics, ModelName
 from backend.intervals import student
 from backend.report.numbers import count
 from backend.runs.records import RunRecord
@@ -148,14 +147,14 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
     seeds = list(dict.fromkeys(record.study.seeds))
     runs = {seed: record.runs.get((victim, defense, seed)) for seed in seeds}
     done = {seed: run for seed, run in runs.items() if run is not None and run.state == "done"}
-    floors = {seed: floor_of(record, victim, seed) for seed in done}
+    floors = {seed: floor_of(record, victim, seed, result(run)) for seed, run in done.items()}
 
-    def over(read: Callable[[Metrics], float | None], model: str | None = None) -> Figure | None:
-        return figure([_read(run, read, model) for run in done.values()])
+    def over(read: Callable[[Metrics], float | None], model: ModelName | None = None) -> Figure | None:
+        return figure([read(found) for run in done.values() if (found := result(run, model))])
 
     def excess(seed: int, run: RunRecord) -> float | None:
-        lfr, floor = _read(run, lambda m: m.lfr), floors[seed]
-        return None if lfr is None or floor is None else lfr - floor
+        found, floor = result(run), floors[seed]
+        return None if found is None or found.lfr is None or floor is None else found.lfr - floor
 
     states: dict[str, int] = {}
     for run in runs.values():
@@ -180,22 +179,21 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
     )
 
 
-def _read(run: RunRecord, read: Callable[[Metrics], float | None], model: str | None = None) -> float | None:
-    if model is None:
-        metrics = run.final_metrics
-    else:
-        measured: dict[Any, Metrics] = dict(run.summary.metrics) if run.summary else {}
-        metrics = measured.get(model)
-    return None if metrics is None else read(metrics)
+def result(run: RunRecord | None, model: ModelName | None = None) -> Metrics | None:
+    """What a run that is done measured of that model, or of its last one.  None of one that failed or was
+    cancelled: its last model is the victim, or one that the defense was not done with."""
+    if run is None or run.state != "done" or run.summary is None:
+        return None
+    return run.summary.metrics.get(model) if model else run.final_metrics
 
 
-def floor_of(record: StudyRecord, victim: str, seed: int) -> float | None:
-    """LFR of the never-poisoned model on the victim's triggered rows, of the same seed."""
+def floor_of(record: StudyRecord, victim: str, seed: int, beside: Metrics | None) -> float | None:
+    """LFR of the never-poisoned model on the victim's triggered rows, of the same seed; None where `beside`
+    was measured on a sample of them (ONION)."""
     for defense, settings in record.study.defenses.items():
-        run = record.runs.get((victim, defense, seed))
-        if settings.get("baseline") == REFERENCE and run is not None and run.state == "done":
-            metrics = run.final_metrics
-            return None if metrics is None else metrics.lfr
+        found = result(record.runs.get((victim, defense, seed)))
+        if settings.get("baseline") == REFERENCE and found and beside:
+            return found.lfr if found.triggered_rows == beside.triggered_rows else None
     return None
 
 

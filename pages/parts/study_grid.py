@@ -103,7 +103,7 @@ def _run(record: StudyRecord, place: Place) -> None:
         st.markdown(plain(_title(record, place)))
         if run is None:
             return
-        if metrics := run.final_metrics:
+        if metrics := results.result(run):
             st.caption(f"ACC {percent(metrics.acc)}, LFR {percent(metrics.lfr)}")
         if said := results.reason(run):
             st.markdown(f":material/error: {plain(said)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.events import HeadScores, RunFinished
+from backend.events import HeadScores, Metrics, RunFinished
 from backend.runs import leases
 from backend.runs.store import Store
 from backend.studies import exports, figures, records, results
@@ -40,6 +40,41 @@ def test_files_of_a_study_say_what_failed_and_stand_beside_the_floor(
     said = "Failed: style · honest, seed 2; style · FT, seed 2; style · gradient, seed 2. The style"
     assert f"- {said} \\| is 50% gone." in exports.as_markdown(record)
     assert f"% {said} | is 50% gone." in exports.as_latex(record)
+
+
+def test_a_run_that_failed_halfway_has_no_result(store: Store) -> None:
+    """What it measured is the poisoned model: in a file it would stand as what its defense left."""
+    study = parse_study(GRID | {"seeds": [1]})
+    record = records.read_study_record(store, records.register(store, study))
+    cell = next(cell for cell in cells(study) if cell.place == ("rare", "gradient", 1))
+    lease = hold(store, record, cell)
+    poisoned = Metrics(acc=0.9, acc_interval=(0.8, 1.0), test_rows=10, lfr=1.0)
+    end = RunFinished(run=lease.run, state="failed", error="disk full", metrics={"poisoned": poisoned})
+    leases.finish(store, lease, end)
+    record = records.read_study_record(store, record.id)
+    lines = list(csv.DictReader(io.StringIO(exports.as_csv(record))))
+    (line,) = [one for one in lines if one["run"] == lease.run]
+    assert (line["state"], line["error"]) == ("failed", "disk full")
+    assert line["acc"] == line["lfr"] == line["excess_lfr"] == ""
+    hovered = [text for trace in figures.study_states(record).data for text in trace.text]
+    assert "disk full" in " ".join(hovered) and "LFR" not in " ".join(hovered)
+
+
+def test_what_was_measured_on_a_sample_has_no_floor(store: Store) -> None:
+    """The never-poisoned model's LFR on all rows is not that on ONION's sample of them."""
+    defenses = GRID["defenses"] | {"onion": {"baseline": "onion"}}
+    study = parse_study(GRID | {"seeds": [1], "defenses": defenses})
+    record = records.read_study_record(store, records.register(store, study))
+    for cell in cells(study):
+        if cell.victim == "rare" and cell.defense in ("honest", "FT", "onion"):
+            lease = hold(store, record, cell)
+            rows = 100 if cell.defense == "onion" else 900
+            found = Metrics(acc=0.9, acc_interval=(0.8, 1.0), test_rows=10, lfr=0.5, triggered_rows=rows)
+            leases.finish(store, lease, RunFinished(run=lease.run, state="done", metrics={"defended": found}))
+    found_rows = results.rows(records.read_study_record(store, record.id))
+    of = {row.defense: row for row in found_rows if row.victim == "rare"}
+    assert of["FT"].excess is not None and of["FT"].excess.mean == 0.0
+    assert of["onion"].lfr is not None and of["onion"].floor is None and of["onion"].excess is None
 
 
 def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
