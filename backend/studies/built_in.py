@@ -63,6 +63,9 @@ HYBRIDS: dict[str, Settings] = {
 }
 REFERENCE: dict[str, Settings] = {"Never poisoned": {"baseline": "reference"}}
 FT: dict[str, Settings] = {"FT": {"baseline": "ft"}}
+SECOND: dict[str, Settings] = {"Second fine-tuning alone": {"baseline": "second-fine-tuning"}}
+BESIDE = REFERENCE | FT | SECOND
+"""Stand beside every strategy: the floor, and what each of the two fine-tunings does with no head pruned."""
 BASELINES: dict[str, Settings] = {
     **REFERENCE,
     "No defense": {"baseline": "no-defense"},
@@ -73,7 +76,7 @@ BASELINES: dict[str, Settings] = {
     "ONION": {"baseline": "onion"},
 }
 CONTROLS: dict[str, Settings] = {
-    "Second fine-tuning alone": {"baseline": "second-fine-tuning"},
+    **SECOND,
     "Random order": {"strategy": "random"},
     "As many random": {"strategy": "as-many-random"},
     "Bottom-up": {"strategy": "by-layer"},
@@ -99,11 +102,9 @@ class BuiltIn:
 def _replication(quick: bool) -> Settings:
     if not quick:
         return {"victims": TRIGGERS, "defenses": BASELINES | CONTROLS | STRATEGIES | PUBLISHED | HYBRIDS}
-    baselines = {name: BASELINES[name] for name in ("Never poisoned", "FT", "PURE")}
-    control = {"Second fine-tuning alone": CONTROLS["Second fine-tuning alone"]}
     return {
         "victims": {"Rare words": RARE, "Bible style": BIBLE},
-        "defenses": baselines | control | STRATEGIES,
+        "defenses": BESIDE | {"PURE": BASELINES["PURE"]} | STRATEGIES,
     }
 
 
@@ -116,18 +117,18 @@ def _threshold(quick: bool) -> Settings:
         f"τ = {tau:.0%} of own": {"strategy": "gradient", "accuracy_threshold": tau}
         for tau in (0.90, 0.95, 0.98)
     }
-    return {"victims": {"Syntactic": SYNTACTIC}, "defenses": REFERENCE | absolute | relative}
+    return {"victims": {"Syntactic": SYNTACTIC}, "defenses": BESIDE | absolute | relative}
 
 
 def _step_size(quick: bool) -> Settings:
     defenses = {f"s = {s}": {"strategy": "gradient", "prune_step": s} for s in (1, 2, 5, 10)}
-    return {"victims": {"Syntactic": SYNTACTIC}, "defenses": REFERENCE | defenses}
+    return {"victims": {"Syntactic": SYNTACTIC}, "defenses": BESIDE | defenses}
 
 
 def _cross_trigger(quick: bool) -> Settings:
     few = {"Rare words": RARE, "Syntactic": SYNTACTIC}
     victims = few if quick else TRIGGERS | {"Fixed sentence": victim("sentence", 0.3)}
-    return {"victims": victims, "defenses": REFERENCE | STRATEGIES}
+    return {"victims": victims, "defenses": BESIDE | STRATEGIES}
 
 
 def _cross_task(quick: bool) -> Settings:
@@ -148,7 +149,7 @@ def _cross_task(quick: bool) -> Settings:
         for strategy in ("Gradient", "Reinforcement")
         for kind, settings in kinds.items()
     }
-    return {"victims": victims, "defenses": REFERENCE | FT | defenses}
+    return {"victims": victims, "defenses": BESIDE | defenses}
 
 
 def _mixed(quick: bool) -> Settings:
@@ -156,10 +157,7 @@ def _mixed(quick: bool) -> Settings:
     single = {name: STRATEGIES[name] for name in ("Gradient", "Reinforcement")}
     return {
         "victims": {"Syntactic and Bible style": both},
-        "defenses": REFERENCE
-        | {"FT": BASELINES["FT"]}
-        | single
-        | {"Gradient + RL": HYBRIDS["Gradient + RL"]},
+        "defenses": BESIDE | single | {"Gradient + RL": HYBRIDS["Gradient + RL"]},
     }
 
 
@@ -168,24 +166,26 @@ def _poison_rate(quick: bool) -> Settings:
     victims = {f"{rate:.0%} poisoned": victim("rare-words", rate) for rate in rates}
     return {
         "victims": victims,
-        "defenses": REFERENCE | FT | {"Gradient": STRATEGIES["Gradient"]},
+        "defenses": BESIDE | {"Gradient": STRATEGIES["Gradient"]},
     }
 
 
 def _defender_data(quick: bool) -> Settings:
-    sizes = (100, 500) if quick else (100, 500, 2000)
-    some = {f"Gradient, {n:,} rows": {"strategy": "gradient", "train_rows": n} for n in sizes}
-    return {
-        "victims": {"Rare words": RARE},
-        "defenses": REFERENCE | some | {"Gradient, all rows": {"strategy": "gradient"}},
+    sizes = {f"{n:,} rows": {"train_rows": n} for n in ((100, 500) if quick else (100, 500, 2000))}
+    each = FT | SECOND | {"Gradient": STRATEGIES["Gradient"]}
+    defenses = {
+        f"{title}, {size}": defense | rows
+        for size, rows in (sizes | {"all rows": {}}).items()
+        for title, defense in each.items()
     }
+    return {"victims": {"Rare words": RARE}, "defenses": REFERENCE | defenses}
 
 
 def _seeds(quick: bool) -> Settings:
     stochastic = {name: STRATEGIES[name] for name in ("Random ensemble", "Reinforcement", "Bayesian")}
     return {
         "victims": {"Rare words": RARE},
-        "defenses": REFERENCE | stochastic,
+        "defenses": BESIDE | stochastic,
         "seeds": [11, 12, 13] if quick else [11, 12, 13, 14, 15],
     }
 

@@ -8,6 +8,7 @@ import pytest
 from backend.errors import UserError
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import (
+    Cell,
     cells,
     laid_over,
     load_study,
@@ -119,6 +120,18 @@ def test_mappings_may_be_merged_and_laid_over() -> None:
     assert rates == [0.3, 0.1]
 
 
+def _beside(pruned: Cell, found: list[Cell]) -> set[str]:
+    """What stands beside it on the same victim, with as many of the defender's rows and no head pruned."""
+    assert pruned.spec.defense is not None
+    return {
+        "both fine-tunings" if defense.refine else "first fine-tuning"
+        for cell in found
+        if cell.place[::2] == pruned.place[::2] and cell.spec.attack and (defense := cell.spec.defense)
+        if defense.strategy.name == "none" and not defense.onion and not defense.entropy
+        if defense.train_rows == pruned.spec.defense.train_rows
+    }
+
+
 def test_built_in_studies_are_valid_in_full_and_quick() -> None:
     assert set(STUDIES) == {
         "replication",
@@ -135,6 +148,10 @@ def test_built_in_studies_are_valid_in_full_and_quick() -> None:
         full, quick = cells(built_in(name)), cells(built_in(name, quick=True))
         assert len(quick) < len(full)
         assert any(cell.spec.attack is None for cell in quick), "the floor is measured"
+        for grid in (full, quick):
+            for cell in grid:
+                if (defense := cell.spec.defense) and defense.strategy.name != "none":
+                    assert _beside(cell, grid) == {"first fine-tuning", "both fine-tunings"}
     assert built_in("Poison_Rate") == built_in("poison rate")
     with pytest.raises(UserError, match=r"no study 'magic'.*poison-rate"):
         built_in("magic")
