@@ -12,7 +12,7 @@ from backend.runs.leases import claim
 from backend.runs.store import Store
 from backend.runs.worker import worker_name
 from backend.studies.built_in import built_in
-from backend.studies.records import StudyRecord, current, enter, find, read_study_record, register
+from backend.studies.records import StudyRecord, begin, current, enter, find, read_study_record
 from backend.studies.spec import Cell, load_study
 
 Stopped = Literal["cancelled", "terminated"]
@@ -46,7 +46,7 @@ def carry_out_study(
 
     Gives back what there is then, and what ended it before its end, if anything: cancelling a run (Ctrl-C)
     or SIGTERM, and started again it goes on there.  What others began meanwhile is left to them."""
-    register(store, record.study)
+    begin(store, record, wanted)
     for number, cell in enumerate(wanted, start=1):
         run = enter(store, record, cell)
         lease = run and claim(store, worker_name(), run)

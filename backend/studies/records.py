@@ -207,16 +207,26 @@ def wanted_cells(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[
 
 def queue(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> StudyRecord:
     """Queue those cells; failed and cancelled runs go on from their last finished stage."""
-    register(store, record.study)
+    begin(store, record, wanted)
     for cell in wanted:
         enter(store, record, cell)
     return read_study_record(store, record.id)
 
 
+def begin(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> None:
+    """Note the study in the store, and let no run take over what is to be defended anew: all at once, since
+    the new runs share what they have in common."""
+    register(store, record.study)
+    for cell in wanted:
+        known = record.runs.get(cell.place)
+        if known is not None and known.state == "done":
+            withdraw_defense(run_folder(known.id))
+
+
 def enter(store: Store, record: StudyRecord, cell: Cell) -> str | None:
     """A run of the cell that waits for a worker: one that does already, the failed or cancelled one queued
-    once more, or a new one, whose defense is carried out anew if the one before was done.  None where
-    another process went on with the cell since `record` was read, so that nothing is done twice.
+    once more, or a new one.  None where another process went on with the cell since `record` was read, so
+    that nothing is done twice.
 
     Raises UserError if the study was forgotten."""
     known = record.runs.get(cell.place)
@@ -232,8 +242,6 @@ def enter(store: Store, record: StudyRecord, cell: Cell) -> str | None:
         if (tuple(found) if found else None) != ((known.id, known.state) if known else None):
             return None
         if known is None or known.state == "done":
-            if known is not None:
-                withdraw_defense(run_folder(known.id))
             run = insert_run(connection, cell.spec)
             connection.execute(sa.insert(STUDY_RUNS).values(place | {"run": run}))
             return run

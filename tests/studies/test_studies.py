@@ -1,6 +1,7 @@
 """Studies as they are carried out: queued, taken over, done again, cancelled."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from backend import shared_stages
 from backend.cli import main
 from backend.errors import UserError
+from backend.events import RunFinished
 from backend.home import run_folder
-from backend.runs import leases
+from backend.runs import execution, leases
 from backend.runs.store import Store
 from backend.studies import exports, records
 from backend.studies.foreground import carry_out_study
@@ -145,6 +147,29 @@ def test_what_is_defended_again_takes_nothing_over_but_the_planting(store: Store
     queue(store, study, records.Part(defenses=["gradient"], again=True))
     here = {stage: shared_stages.fetch(key, run_folder("new") / stage) for stage, key in keys.items()}
     assert here == {"poisoned": True, "fine_tuned": False, "pruned": False}
+
+
+def test_defenses_that_are_done_again_share_what_is_done_anew(
+    store: Store, fake_engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One fine-tuning for all of them, also where they are carried out one after another."""
+    trained = []
+
+    def trains(spec: Any, folder: Path, *, run: str, **_: object) -> Iterator[Any]:
+        place, key = folder / "fine_tuned", shared_stages.key_of("fine_tuned", spec.seed)
+        if not shared_stages.fetch(key, place):
+            trained.append(run)
+            place.mkdir(parents=True)
+            (place / shared_stages.RECORD).write_text(json.dumps({"key": key}))
+            shared_stages.offer(key, place)
+        yield RunFinished(run=run, state="done")
+
+    monkeypatch.setattr(execution, "_pipeline", lambda: trains)
+    record = records.current(store, parse_study(GRID | {"seeds": [1]}))
+    for times in (1, 2):
+        wanted = records.wanted_cells(store, record, records.Part(again=True))
+        record, _ = carry_out_study(store, record, wanted, lambda said: None)
+        assert len(wanted) == 6 and len(trained) == times
 
 
 def test_a_study_whose_files_changed_is_another(store: Store, fake_engine: None, tmp_path: Path) -> None:
