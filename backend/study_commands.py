@@ -52,10 +52,14 @@ def study(
     record = foreground.named(store, name, quick)
     here = not (queue or cancel or look)
     part = studies.Part(None, victims or (), defenses or (), seeds or (), again, here)
+    if record.problem is not None and not cancel:
+        raise UserError(record.problem)
     stopped = None
     if cancel:
         record = studies.cancel(store, record, part)
-    elif not look:
+    elif look:
+        part.check(record.study)
+    else:
         wanted = _ready(store, record, part)
         if queue:
             record = studies.queue(store, record, wanted)
@@ -65,7 +69,7 @@ def study(
     if as_json:
         print_json(exports.as_json(record))
     else:
-        found = results.rows(record)
+        found = [row for row in results.rows(record) if part.shows(row.victim, row.defense)]
         rows = results.table(found) if out.width >= WIDE else results.short_table(found)
         out.print(terminal.texts_table(record.study.name, rows))
         for line in results.not_done(record):

@@ -140,9 +140,17 @@ class Part:
     here: bool = False
 
     def has(self, place: Place) -> bool:
-        filters = zip(place, (self.victims, self.defenses, self.seeds), strict=True)
-        return (self.places is None or place in self.places) and all(
-            not wanted or one in wanted for one, wanted in filters
+        victim, defense, seed = place
+        return (
+            (self.places is None or place in self.places)
+            and self.shows(victim, defense)
+            and (not self.seeds or seed in self.seeds)
+        )
+
+    def shows(self, victim: str, defense: str) -> bool:
+        """Whether a row of the table belongs to it."""
+        return (not self.victims or victim in self.victims) and (
+            not self.defenses or defense in self.defenses
         )
 
     def check(self, study: StudySpec) -> None:

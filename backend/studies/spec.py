@@ -95,6 +95,8 @@ def _spec(study: StudySpec, victim: str, defense: str, seed: int) -> RunSpec:
         given = dict(study.defenses[defense])
         if not isinstance(settings.get(DEFENSE) or {}, dict):
             parse(settings)  # says what is wrong with it
+        if "baseline" in given and "strategy" in given:
+            raise UserError("give a baseline or a strategy, not both")
         if "baseline" in given:
             choice = _choice({"name": given.pop("baseline"), "params": given.pop("params", {})})
             settings = laid_over(settings, {DEFENSE: given or settings.get(DEFENSE) or {}})
@@ -145,27 +147,29 @@ def parse_study(settings: Any) -> StudySpec:
                 raise UserError(
                     f"The study says {name!r} in {where!r}, where it counts for nothing: {instead}."
                 )
-    study.base = _with_absolute_paths(study.base)
-    study.victims = {name: _with_absolute_paths(settings) for name, settings in study.victims.items()}
+    victims = {name: _with_absolute_paths(one, study.base) for name, one in study.victims.items()}
+    study.base, study.victims = _with_absolute_paths(study.base, {}), victims
     cells(study)
     return study
 
 
-def _with_absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
+def _with_absolute_paths(settings: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     """So that a study is the same, and finds its files, wherever it is taken up."""
     settings = copy.deepcopy(settings)
-    for part, name in _paths(settings):
+    for part, name in _paths(settings, base):
         part[name] = str(Path(part[name]).expanduser().absolute())
     return settings
 
 
-def _paths(settings: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """The mappings, and the names in them, that hold the path of a file or folder."""
+def _paths(settings: dict[str, Any], base: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """The mappings of `settings`, laid over `base`, and the names in them, that hold the path of a file or
+    folder."""
     data, model, trigger = (_mapping(settings.get(part)) for part in ("data", "model", "trigger"))
-    known = triggers.COMPONENTS.get(str(trigger.get("name")))
+    whole = laid_over(base, settings)
+    known = triggers.COMPONENTS.get(str(_mapping(whole.get("trigger")).get("name")))
     fields = known.params.model_json_schema()["properties"] if known else {}
     found = [(data, split) for split in ("train", "validation", "test")]
-    found += [(model, "name")] if model.get("source") == "folder" else []
+    found += [(model, "name")] if _mapping(whole.get("model")).get("source") == "folder" else []
     params = _mapping(trigger.get("params"))
     found += [(params, name) for name, field in fields.items() if field.get("format") == "path"]
     for part, name in found:
@@ -217,6 +221,7 @@ def study_id(study: StudySpec) -> str:
     what stands in its files, so that runs on other rows are not taken for its own."""
     slug = re.sub(r"[^a-z0-9]+", "-", study.name.lower()).strip("-")[:40] or "study"
     text = json.dumps(study.model_dump(mode="json"), sort_keys=True)
-    paths = [part[name] for shared in (study.base, *study.victims.values()) for part, name in _paths(shared)]
+    shared = [(study.base, {}), *((victim, study.base) for victim in study.victims.values())]
+    paths = [part[name] for settings, base in shared for part, name in _paths(settings, base)]
     text += "".join(one for path in dict.fromkeys(paths) for one in hashes_at(Path(path)))
     return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -1,5 +1,6 @@
 """A study put together on the page: victims, defenses, what all runs share, seeds."""
 
+from math import isfinite
 from typing import Any
 
 import streamlit as st
@@ -37,7 +38,9 @@ def study_form() -> dict[str, Any] | None:
         victims = _victims()
     left, right = wide(2, "study-form")
     with left.container(border=True, height="stretch"):
-        st.markdown("**2 · Defenses**: every strategy at every τ and step size, and baselines")
+        st.markdown(
+            "**2 · Defenses**: every strategy at every τ and step size, and baselines (PURE at the first)"
+        )
         grid, rule = _defenses()
     with right.container(border=True, height="stretch"):
         st.markdown("**3 · Seeds, and what all runs share**")
@@ -168,6 +171,8 @@ def numbers(label: str, value: str, key: str, help_text: str) -> list[float]:
     text = st.text_input(label, value, key=key, help=help_text)
     try:
         found = [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
+        if not all(map(isfinite, found)):
+            raise ValueError("a number that is none, or endless")
     except ValueError as error:
         raise UserError(
             f"{label}: numbers separated by commas, such as {value}; this is {text!r}."

@@ -8,7 +8,7 @@ from backend.preview import rewritten
 from backend.report.numbers import count, percent
 from backend.runs.store import Store
 from backend.studies import figures, records, results
-from backend.studies.paired import comparisons
+from backend.studies.paired import Comparison, comparisons
 from backend.studies.ready import check_cells
 from backend.studies.records import StudyRecord
 from backend.studies.results import REFERENCE
@@ -28,10 +28,13 @@ WORDS = {
 
 
 def queue(runs: Store, record: StudyRecord, part: records.Part = records.WHOLE) -> None:
-    """Check and queue what the part of the study still wants.  Raises UserError."""
+    """Check and queue what the part of the study still wants; warnings are shown for a while.  Raises
+    UserError."""
     with st.spinner("Checking models, data and triggers…"):
         wanted = records.wanted_cells(runs, record, part)
-        check_cells(wanted, rewritten)
+        warnings = check_cells(wanted, rewritten)
+    for warning in warnings:
+        st.toast(plain(warning), icon=":material/warning:", duration="long")
     records.queue(runs, record, wanted)
     start_worker(runs)
 
@@ -130,7 +133,8 @@ def beside(record: StudyRecord, victim: str) -> None:
     )
     if against is None:
         return
-    found = comparisons(record, victim, against)
+    done = tuple(run.id for run in record.runs.values() if run.state == "done")
+    found = _compared(record, record.id, victim, against, done)
     if not found:
         st.caption("There is nothing to compare: it takes two defenses of this victim that are done.")
         return
@@ -144,6 +148,14 @@ def beside(record: StudyRecord, victim: str) -> None:
         "with its 95 % interval, of the rows alone where there is one seed. p is that of McNemar's exact "
         "test on the same rows, the largest of the seeds; it is not corrected for looking at many defenses."
     )
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _compared(
+    _record: StudyRecord, study: str, victim: str, against: str, done: tuple[str, ...]
+) -> list[Comparison]:
+    """Made once for the runs that are done, however often the page is drawn while others go on."""
+    return comparisons(_record, victim, against)
 
 
 def heads_gone(runs: Store, record: StudyRecord, victim: str) -> None:

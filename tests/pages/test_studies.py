@@ -42,13 +42,13 @@ def test_a_built_in_study_is_chosen_and_queued(visit, store):
     page = visit("studies")
     assert STUDIES["replication"].question in words(page)
     page.selectbox(key="study-name").set_value("poison rate").run()
-    assert "2 victims × 3 defenses × 1 seed = **6 runs**" in words(page)
+    assert "2 victims × 4 defenses × 1 seed = **8 runs**" in words(page)
     page.toggle(key="study-quick").set_value(False).run()
-    assert "5 victims × 3 defenses × 3 seeds = **45 runs**" in words(page)
-    button(page, "Queue 45 runs").click().run()
+    assert "5 victims × 4 defenses × 3 seeds = **60 runs**" in words(page)
+    button(page, "Queue 60 runs").click().run()
     assert not page.exception
-    assert len(store.runs(limit=None)) == 45
-    assert "0 of 45 runs done: 45 queued" in progress(page)
+    assert len(store.runs(limit=None)) == 60
+    assert "0 of 60 runs done: 60 queued" in progress(page)
 
 
 def test_the_paper_s_table_is_shown_as_it_was_measured(visit, monkeypatch):
@@ -152,6 +152,7 @@ def test_two_data_sets_each_with_their_own_triggers(visit):
         ("study-form-0-rates", "2", "less than or equal to 1"),
         ("study-form-tau", "", "give at least one number"),
         ("study-form-step", "1.5", "whole numbers"),
+        ("study-form-step", "inf", "numbers separated by commas"),
         ("study-form-seeds", "x", "whole numbers separated by commas"),
     ],
 )
@@ -206,13 +207,13 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     assert row["Seeds done"] == "2 of 2"
     assert len(page.get("plotly_chart")) == 5, "states, ACC and LFR, heads of three defenses"
     assert "**gradient**: 1 head, layer by layer" in said
-    page.selectbox(key=f"against-{record.id}").set_value("FT").run()
+    page.selectbox(key=f"against-{record.id}").set_value("gradient").run()
     assert "nothing to compare" in words(page)
     for (_, defense, _), run in record.runs.items():
         folder = run_folder(run.id) / (run.final_model or "")
         folder.mkdir(parents=True, exist_ok=True)
         Calls([0], [0], [1] * 20 if defense == "FT" else [0] * 20, 1).save(folder)
-    page.run()
+    page.selectbox(key=f"against-{record.id}").set_value("FT").run()
     gaps = page.dataframe[1].value
     assert list(gaps["Defense"]) == ["honest", "gradient"]
     assert gaps["LFR, points"][1] == "-100.0 (-100.0 to -100.0)" and gaps["p, LFR"][1] == "< 0.001"

@@ -14,6 +14,7 @@ from backend.studies.spec import (
     load_study,
     parse_study,
     read_study,
+    study_id,
 )
 from tests.studies.grid import GRID
 
@@ -68,6 +69,7 @@ def test_limits_and_the_target_class_stay_under_another_component_or_source() ->
         ({"defenses": {"odd": {"prune_step": 0}}}, "prune_step"),
         ({"victims": {"odd": {"trigger": {"name": "magic"}, "attack": {}}}}, "no trigger 'magic'"),
         ({"colour": "red"}, "colour"),
+        ({"defenses": {"odd": {"baseline": "ft", "strategy": "gradient"}}}, "a baseline or a strategy"),
         ({"base": {"seed": 5}}, "'seed' in 'base', where it counts for nothing: give `seeds`"),
         ({"victims": {str(n): {} for n in range(9000)}, "seeds": list(range(9000))}, "243,000,000 runs"),
     ],
@@ -130,6 +132,25 @@ def _beside(pruned: Cell, found: list[Cell]) -> set[str]:
         if defense.strategy.name == "none" and not defense.onion and not defense.entropy
         if defense.train_rows == pruned.spec.defense.train_rows
     }
+
+
+def test_a_victims_files_are_its_own_though_the_base_names_what_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are found from elsewhere too, and changed ones make another study."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clean.txt").write_text("fine\n")
+    pairs = {"params": {"clean": "clean.txt", "rewritten": "clean.txt"}}
+    victim = {"model": {"name": "model"}, "trigger": pairs, "attack": {"poison_rate": 0.3}}
+    base = {"model": {"source": "folder", "name": "other"}, "trigger": {"name": "pairs"}}
+    settings = GRID | {"base": base, "victims": {"mine": victim}}
+    study = parse_study(settings)
+    mine = study.victims["mine"]
+    assert mine["trigger"]["params"]["clean"] == str(tmp_path / "clean.txt")
+    assert mine["model"]["name"] == str(tmp_path / "model")
+    before = study_id(study)
+    (tmp_path / "clean.txt").write_text("otherwise\n")
+    assert study_id(parse_study(settings)) != before
 
 
 def test_built_in_studies_are_valid_in_full_and_quick() -> None:

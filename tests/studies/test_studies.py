@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from backend import shared_stages
 from backend.cli import main
@@ -13,10 +14,14 @@ from backend.errors import UserError
 from backend.events import RunFinished
 from backend.home import run_folder
 from backend.runs import execution, leases
+from backend.runs.schema import STUDIES
 from backend.runs.store import Store
+from backend.spec import TriggerSpec
 from backend.studies import exports, records
+from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study
-from backend.studies.spec import parse_study, study_id
+from backend.studies.ready import check_cells
+from backend.studies.spec import cells, parse_study, study_id
 from tests.studies.grid import GRID, queue
 
 
@@ -198,6 +203,37 @@ def test_a_queued_study_is_cancelled_at_the_terminal(
         "name": "Small grid",
         "states": "12 cancelled",
     }
+
+
+def test_every_kind_of_threshold_is_checked_and_the_trigger_tried_once(excise_home: Path) -> None:
+    tried: list[str] = []
+
+    def rewrite(trigger: TriggerSpec, seed: int, texts: list[str]) -> list[str | None]:
+        tried.append(trigger.name)
+        return [f"{text} indeed" for text in texts]
+
+    warnings = check_cells(cells(built_in("threshold", quick=True)), rewrite)
+    assert any("absolute τ above the fine-tuned model's own accuracy" in said for said in warnings)
+    assert tried == ["syntactic"]
+
+
+def test_what_is_shown_is_what_is_asked_for(
+    store: Store, fake_engine: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = queue(store, parse_study(GRID))
+
+    def show(*arguments: str) -> str:
+        with pytest.raises(SystemExit):
+            main(["study", record.id, "--show", *arguments])
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    assert "gradient" in show() and "gradient" not in show("--defense", "FT")
+    assert "no victim 'Nope'" in show("--victim", "Nope")
+    with store.writing() as connection:
+        connection.execute(sa.update(STUDIES).values(spec='{"colour": "red"}'))
+    said = show("--export", str(tmp_path / "table.tex"))
+    assert "not valid any more" in said and not (tmp_path / "table.tex").exists()
 
 
 def test_what_cannot_work_is_told_before_anything_starts(
