@@ -94,6 +94,12 @@ def show(runs: Store, study: str, was_over: bool) -> None:
             figure = figures.study_scatter(mine)
             st.plotly_chart(figure, key=f"scatter-{study}", alt="ACC against LFR of each defense")
             beside(record, victim)
+        if idle := results.took_nothing(record, victim):
+            names = ", ".join(map(plain, idle))
+            st.caption(
+                f":material/info: The guardrail let no head go under {names}: the first step already fell "
+                "below τ, or the fine-tuned model itself lies below it. What is left of them is fine-tuning."
+            )
         heads_gone(runs, record, victim)
         downloads(record)
 

@@ -187,6 +187,16 @@ def result(run: RunRecord | None, model: ModelName | None = None) -> Metrics | N
     return run.summary.metrics.get(model) if model else run.final_metrics
 
 
+def took_nothing(record: StudyRecord, victim: str) -> list[str]:
+    """The defenses of the victim that were to prune, and took no head in any run that is done."""
+    pruned: dict[str, list[bool]] = {}
+    for (of, defense, _), run in record.runs.items():
+        strategy = run.spec.defense.strategy.name if run.spec and run.spec.defense else "none"
+        if of == victim and run.state == "done" and run.summary and strategy != "none":
+            pruned.setdefault(defense, []).append(bool(run.summary.pruned_heads))
+    return [name for name in record.study.defenses if name in pruned and not any(pruned[name])]
+
+
 def floor_of(record: StudyRecord, victim: str, seed: int, beside: Metrics | None) -> float | None:
     """LFR of the never-poisoned model on the victim's triggered rows, of the same seed; None where `beside`
     was measured on a sample of them (ONION)."""

@@ -77,6 +77,20 @@ def test_what_was_measured_on_a_sample_has_no_floor(store: Store) -> None:
     assert of["onion"].lfr is not None and of["onion"].floor is None and of["onion"].excess is None
 
 
+def test_a_defense_that_took_no_head_is_told(store: Store) -> None:
+    study = parse_study(
+        GRID | {"seeds": [1], "defenses": GRID["defenses"] | {"idle": {"strategy": "bayesian"}}}
+    )
+    record = records.read_study_record(store, records.register(store, study))
+    metrics = {"defended": Metrics(acc=0.9, acc_interval=(0.8, 1.0), test_rows=10, lfr=0.5)}
+    for cell in cells(study):
+        lease = hold(store, record, cell)
+        heads = [(0, 1)] if cell.defense == "gradient" else []
+        end = RunFinished(run=lease.run, state="done", metrics=metrics, pruned_heads=heads)
+        leases.finish(store, lease, end)
+    assert results.took_nothing(records.read_study_record(store, record.id), "rare") == ["idle"]
+
+
 def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
     """As the published gradient score: whole layers go, in an order that rounding decides."""
     study = parse_study(GRID | {"seeds": [1]})
