@@ -120,7 +120,8 @@ class RowsTriggered(_Event):
 
 
 class HeadScores(_Event):
-    """Importance of every head (None: never a candidate) and the order in which heads go."""
+    """Importance of every head (None: never a candidate) and the order in which heads go; `note` is what
+    the strategy says of them."""
 
     type: Literal["head_scores"] = "head_scores"
     strategy: str
@@ -129,6 +130,7 @@ class HeadScores(_Event):
     scores: list[list[float | None]]
     order: list[Head]
     guardrail: Guardrail = "backtrack"
+    note: str = ""
 
 
 class PruningStep(_Event):

@@ -315,6 +315,7 @@ class Stages:
             "scores": scores,
             "order": result.order,
             "guardrail": result.guardrail,
+            "note": result.note,
         }
         self._say_scores(found)
         return found

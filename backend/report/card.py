@@ -162,6 +162,8 @@ def _method(defense: DefenseSpec, story: Story) -> list[list[str]]:
         ["Heads per step s", str(defense.prune_step)],
         ["Second fine-tuning", refine],
     ]
+    if story.scores is not None and story.scores.note:
+        rows.insert(1, ["Importance of heads", story.scores.note])
     if defense.onion is not None:
         rows.append(["Filter before the model", "ONION, which is not part of this model"])
     return rows

@@ -12,6 +12,7 @@ not that of the scores (the quotas of layer-wise variance).
 accuracy is measured and explained, by non-negative least squares, from how important each strategy
 takes the sets' heads to be.  Strategies that explain nothing get no weight."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -97,7 +98,14 @@ def hybrid(defender: "Defender", params: HybridParams) -> HeadOrder:
     weights = np.array(params.weights or [1.0] * len(orders))
     if params.learned:
         weights = learned_weights(defender, scores, params)
-    return ascending(np.tensordot(weights / weights.sum(), scores, axes=1))
+    weights = weights / weights.sum()
+    found = ascending(np.tensordot(weights, scores, axes=1))
+    return replace(found, note=_in_words(params, weights)) if params.learned else found
+
+
+def _in_words(params: HybridParams, weights: Float[np.ndarray, "strategy"]) -> str:
+    named = [f"{part} {weight:.2f}" for part, weight in zip(params.strategies, weights, strict=True)]
+    return f"Weights learned from clean rows: {', '.join(named)}."
 
 
 def _comparable(order: HeadOrder, fusion: str) -> Float[np.ndarray, "layer head"]:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class HeadOrder:
     """`scores`: importance, higher is kept longer.  `order`: heads to prune, least important first;
-    a head that is absent from it is never a candidate."""
+    a head that is absent from it is never a candidate.  `note`: what the strategy found on its way that a
+    reader of the scores should know."""
 
     scores: Float[np.ndarray, "layer head"]
     order: list[Head]
     guardrail: Guardrail = "backtrack"
+    note: str = ""
 
 
 class StrategyParams(Params):

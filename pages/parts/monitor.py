@@ -210,6 +210,8 @@ def _charts(record: RunRecord, story: Story) -> None:
             notes = COMPONENTS[chosen.name].variant_notes
             if note := notes.get(chosen.variant or ""):
                 st.caption(f":material/info: {plain(note)}")
+        if story.scores is not None and story.scores.note:
+            st.caption(f":material/info: {plain(story.scores.note)}")
     if steps:
         with st.expander("Pruning steps as a table", icon=":material/table_rows:"):
             step_table(record, steps)

@@ -108,15 +108,16 @@ class Play:
         self.say(StageFinished(run=self.run, stage="poison", seconds=64))
         self._checkpoint("poisoned")
 
-    def prune(self, steps: int = 3, whole: bool = True) -> None:
+    def prune(self, steps: int = 3, whole: bool = True, note: str = "") -> None:
         """Fine-tune, score and `steps` steps of two heads, the last one given back if `whole`."""
         self.say(StageStarted(run=self.run, stage="fine_tune"))
         self.measure("fine_tuned")
         self.say(StageFinished(run=self.run, stage="fine_tune", seconds=51))
         order = [(layer, head) for layer in range(6) for head in range(12)]
         scores: list[list[float | None]] = [[12.0 * layer + head for head in range(12)] for layer in range(6)]
+        shape = {"layers": 6, "heads": 12}
         self.say(
-            HeadScores(run=self.run, strategy="gradient", layers=6, heads=12, scores=scores, order=order)
+            HeadScores(run=self.run, strategy="gradient", **shape, scores=scores, order=order, note=note)
         )
         self.say(StageStarted(run=self.run, stage="prune"))
         total = 0

@@ -17,9 +17,10 @@ def test_a_running_run_shows_stage_progress_and_the_curve_so_far(visit, store):
     play = Play(store, full_spec())
     play.prepare()
     play.poison()
-    play.prune(steps=2, whole=False)
+    play.prune(steps=2, whole=False, note="Weights learned from clean rows: gradient 1.00.")
     page = visit("defend", run=play.run)
     said = words(page)
+    assert "Weights learned from clean rows: gradient 1.00." in said
     assert "the guardrail checks clean validation accuracy" in said
     assert "4 of 72 heads pruned" in said
     assert "Not there yet" in said

@@ -43,7 +43,9 @@ def tiny(store: Store) -> str:
     leases.append(
         store,
         lease,
-        HeadScores(run=run, strategy="gradient", layers=3, heads=4, scores=scores, order=order),
+        HeadScores(
+            run=run, strategy="gradient", layers=3, heads=4, scores=scores, order=order, note="Gradient 1.00."
+        ),
     )
     leases.finish(store, lease, RunFinished(run=run, state="done", pruned_heads=PRUNED))
     folder = defended(run)
@@ -127,6 +129,7 @@ def test_the_cards_snippet_loads_the_compact_model_without_excise(
     """The three lines as they stand in the card, in a process that has nothing but the folder."""
     folder = export(store, tiny, tmp_path / "out", "compact") / "model"
     card = (folder / "README.md").read_text()
+    assert "| Importance of heads | Gradient 1.00. |" in card
     snippet = card.split("```python\n")[1].split("\n```")[0]
     assert snippet == SNIPPETS["compact"] and len(snippet.splitlines()) == 3
     snippet = snippet.replace('["A text to classify."]', repr(TEXTS))

@@ -1,5 +1,7 @@
 """Strategies made of others: hybrids, and the controls."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,12 @@ def test_learned_weights_find_the_strategy_that_knows() -> None:
     assert weights[1] > 10 * weights[0]
     defender.accuracy = lambda pruned, rows=None: 0.9  # type: ignore[method-assign]
     assert (learned_weights(defender, np.stack([noise, worth]), HybridParams(learned=True)) == 1).all()
+
+
+def test_learned_weights_are_told() -> None:
+    found = hybrid(strategies=("gradient", "ensemble:published"), learned=True, sets=8)
+    said = r"Weights learned from clean rows: gradient [01]\.\d\d, ensemble:published [01]\.\d\d\."
+    assert re.fullmatch(said, found.note) and not hybrid(strategies=TWO, weights=(1, 2)).note
 
 
 @pytest.mark.parametrize(
