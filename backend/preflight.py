@@ -36,8 +36,8 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
 
     Looks at the disk, the model's configuration, the data, the target class, and whether the
     trigger changes a sample of rows, which `rewrite` makes (not tried without it)."""
-    config, weight_bytes = _model_config(spec.model)
-    _check_disk(weight_bytes)
+    config = _model_config(spec.model)
+    _check_disk(weight_bytes(spec.model))
     dataset = data.load(spec.data)
     warnings = list(dataset.notes)
     if spec.model.head == "keep":
@@ -60,14 +60,17 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
     return warnings
 
 
-def _check_disk(weight_bytes: int) -> None:
+def _check_disk(size: int) -> None:
+    if short := room_short("this run's checkpoints need", COPIES * size + SPARE_BYTES):
+        raise UserError(f"{short} Free some space, delete old runs, or set EXCISE_HOME elsewhere.")
+
+
+def room_short(what: str, needed: int) -> str | None:
+    """What to say where the disk of the state folder has fewer bytes free than are needed."""
     free = shutil.disk_usage(home()).free
-    needed = COPIES * weight_bytes + SPARE_BYTES
-    if free < needed:
-        raise UserError(
-            f"The disk of {home()} has {free / 1e9:.1f} GB free; this run's checkpoints need about "
-            f"{needed / 1e9:.1f} GB. Free some space, delete old runs, or set EXCISE_HOME elsewhere."
-        )
+    if free >= needed:
+        return None
+    return f"The disk of {home()} has {free / 1e9:.1f} GB free; {what} about {needed / 1e9:.1f} GB."
 
 
 def _aligned(config: dict[str, Any] | None, dataset: Dataset) -> tuple[Dataset, str | None]:
@@ -115,15 +118,21 @@ def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> 
     )
 
 
-def _model_config(model: ModelSpec) -> tuple[dict[str, Any] | None, int]:
-    """The model's config.json (None where it is the embedded one) and the size of its weights in
-    bytes; raises UserError."""
+def weight_bytes(model: ModelSpec) -> int:
+    """The size of the model's weights, guessed where it is the hub's; raises UserError."""
     if model.source == "embedded":
-        return None, EMBEDDED_BYTES
-    if model.random_weights and model.name == HUB_DEFAULT:
-        return None, BERT_BASE_BYTES
+        return EMBEDDED_BYTES
+    if model.source == "hub" or (model.random_weights and model.name == HUB_DEFAULT):
+        return BERT_BASE_BYTES
+    return sum(path.stat().st_size for path in model_folder(model).glob("*.safetensors"))
+
+
+def _model_config(model: ModelSpec) -> dict[str, Any] | None:
+    """The model's config.json, None where it is known without; raises UserError."""
+    if model.source == "embedded" or (model.random_weights and model.name == HUB_DEFAULT):
+        return None
     if model.source == "hub":
-        return _hub_config(model), BERT_BASE_BYTES
+        return _hub_config(model)
     folder = model_folder(model)
     weights = list(folder.glob("*.safetensors"))
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
@@ -131,7 +140,7 @@ def _model_config(model: ModelSpec) -> tuple[dict[str, Any] | None, int]:
             f"The model folder {folder} holds no tokenizer. Save the model's tokenizer beside it."
         )
     _check_weights(weights)
-    return _read_config(folder / "config.json"), sum(path.stat().st_size for path in weights)
+    return _read_config(folder / "config.json")
 
 
 def _check_weights(weights: list[Path]) -> None:

@@ -94,7 +94,7 @@ def fetch(key: str, place: Path) -> bool:
         return False
     hidden = place.with_name(f".{place.name}-{os.getpid()}")
     try:
-        _link(found, hidden)
+        link(found, hidden)
         shutil.rmtree(place, ignore_errors=True)
         hidden.rename(place)
     except (shutil.Error, OSError):
@@ -110,7 +110,7 @@ def offer(key: str, place: Path) -> None:
     if kept.is_dir():
         return
     with suppress(shutil.Error, OSError), tempfile.TemporaryDirectory(dir=_folder(), prefix=".") as scratch:
-        _link(place, Path(scratch) / "stage")
+        link(place, Path(scratch) / "stage")
         (Path(scratch) / "stage").rename(kept)
 
 
@@ -152,10 +152,13 @@ def _folder() -> Path:
     return folder
 
 
-def _link(source: Path, to: Path) -> None:
+def link(source: Path, to: Path, *without: str) -> None:
+    """A folder's files in another, but for those of the names `without`, at no cost of space: they are the
+    same files, where the file system has links."""
+    leave = shutil.ignore_patterns(*without)
     shutil.rmtree(to, ignore_errors=True)
     try:
-        shutil.copytree(source, to, copy_function=os.link)
-    except shutil.Error:  # a file system without links
+        shutil.copytree(source, to, copy_function=os.link, ignore=leave)
+    except shutil.Error:
         shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(source, to)
+        shutil.copytree(source, to, ignore=leave)

@@ -42,6 +42,7 @@ from backend.shared_stages import (
     fetch,
     folder_hashes,
     key_of,
+    link,
     offer,
     program,
     trigger_files,
@@ -394,7 +395,7 @@ class Stages:
     def _evaluate(self, place: Path, defense: DefenseSpec) -> dict[str, Any]:
         """Measure the defended model as its users will load it: from the export, ungated."""
         source = self.folder / ("pruned" if defense.refine is None else "refined")
-        shutil.copytree(source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD, calls.FILE))
+        link(source, place, RECORD, calls.FILE)
         model = load_checkpoint(place)
         if defense.onion is None:
             metrics = self.held_out.measure(model, place)

@@ -31,6 +31,9 @@ def study(
     ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Stop what is queued or under way.")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove it with all its runs, their numbers and models.")
+    ] = False,
     look: Annotated[bool, typer.Option("--show", help="Only show what is there.")] = False,
     victims: Annotated[
         list[str] | None, typer.Option("--victim", help="Only runs of this victim; repeatable.")
@@ -45,11 +48,15 @@ def study(
     from backend.studies import exports, foreground, results
     from backend.studies import records as studies
 
-    if queue + cancel + look > 1:
-        raise UserError("Give one of --queue, --cancel and --show.")
+    if queue + cancel + look + delete > 1:
+        raise UserError("Give one of --queue, --cancel, --show and --delete.")
     write = None if to is None else exports.exporter(to)  # before hours of work
     store = open_store()
     record = foreground.named(store, name, quick)
+    if delete:
+        studies.forget(store, studies.read_study_record(store, record.id), with_runs=True)
+        print(f"Deleted the study {record.id} and its {len(record.runs)} runs.")
+        return
     here = not (queue or cancel or look)
     part = studies.Part(None, victims or (), defenses or (), seeds or (), again, here)
     if record.problem is not None and not cancel:

@@ -119,10 +119,23 @@ def actions(runs: Store, record: StudyRecord) -> None:
             with told():
                 queue(runs, record)
                 st.rerun(scope="app")
-        if record.over and st.button("Forget the study", icon=":material/delete:", key="forget-study"):
-            records.forget(runs, record)
-            st.query_params.clear()
-            st.rerun(scope="app")
+        if record.over:
+            forget(runs, record)
+
+
+def forget(runs: Store, record: StudyRecord) -> None:
+    """At the second click, with or without the runs: their numbers and models would be gone for good."""
+    with st.popover("Delete", icon=":material/delete:", key="delete-study"):
+        st.markdown(
+            f"**{plain(record.study.name)}** has {count(len(record.runs), 'run')}. They can stay, each by "
+            "itself under Runs, or go too, with their numbers and models."
+        )
+        with_runs = st.toggle("Delete its runs too", key="delete-study-runs")
+        if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key="forget-study"):
+            with told():
+                records.forget(runs, record, with_runs)
+                st.query_params.clear()
+                st.rerun(scope="app")
 
 
 def downloads(record: StudyRecord) -> None:

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 
 from backend.errors import UserError
-from backend.preflight import Rewrite, check
+from backend.preflight import Rewrite, check, room_short, weight_bytes
+from backend.report.numbers import count
 from backend.spec import RunSpec
 from backend.studies.spec import Cell
+
+OWN = 2  # models that a run alone keeps: pruned, and fine-tuned again
+SHARED = 2  # those of one victim and seed: poisoned and fine-tuned
 
 
 def check_cells(wanted: Sequence[Cell], rewrite: Rewrite | None = None) -> list[str]:
@@ -25,7 +29,17 @@ def check_cells(wanted: Sequence[Cell], rewrite: Rewrite | None = None) -> list[
             problems.append(f"Victim {victim!r}: {error}")
     if problems:
         raise UserError("\n".join(problems))
-    return list(dict.fromkeys(warnings))
+    return list(dict.fromkeys(warnings + _room(wanted)))
+
+
+def _room(wanted: Sequence[Cell]) -> list[str]:
+    """A warning where the disk may not hold the models that the cells' runs keep."""
+    shared = {(cell.victim, cell.seed): cell.spec.model for cell in wanted}.values()
+    kept = [OWN * weight_bytes(cell.spec.model) for cell in wanted]
+    kept += [SHARED * weight_bytes(model) for model in shared]
+    short = room_short(f"the models that {count(len(wanted), 'run')} keep need", sum(kept))
+    remedy = "Delete old studies with their runs, set EXCISE_HOME elsewhere, or make the grid smaller."
+    return [f"{short} {remedy}"] if short else []
 
 
 def _step(spec: RunSpec) -> int:

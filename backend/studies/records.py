@@ -267,10 +267,17 @@ def cancel(store: Store, record: StudyRecord, part: Part = WHOLE) -> StudyRecord
     return read_study_record(store, record.id)
 
 
-def forget(store: Store, record: StudyRecord) -> None:
-    """Remove the study; its runs stay.  Raises UserError while one of them is not over."""
+def forget(store: Store, record: StudyRecord, with_runs: bool = False) -> None:
+    """Remove the study; its runs stay, or go too, with their models, also those that were done again since.
+
+    Raises UserError while one of them is not over, or one that is not takes its model."""
     if not record.over:
         raise UserError("The study is under way. Cancel it first.")
+    with store.reading() as connection:
+        query = sa.select(STUDY_RUNS.c.run).where(STUDY_RUNS.c.study == record.id)
+        runs = list(connection.execute(query).scalars())
+    for run in runs if with_runs else ():
+        store.delete(run)
     with store.writing() as connection:
         connection.execute(sa.delete(STUDY_RUNS).where(STUDY_RUNS.c.study == record.id))
         connection.execute(sa.delete(STUDIES).where(STUDIES.c.id == record.id))

@@ -224,8 +224,20 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     button(page, "Cancel what is not done").click().run()
     assert records.read_study_record(store, record.id).states() == {"done": 6, "cancelled": 6}
     page = visit("studies", study=record.id)
-    button(page, "Forget the study").click().run()
+    button(page, "Delete for good").click().run()
     assert records.studies(store) == [] and "Start a study" in words(page)
+    assert len(store.runs()) == 12, "its runs stay unless they are to go too"
+
+
+def test_a_study_goes_with_its_runs(visit, store):
+    record = records.read_study_record(store, records.register(store, parse_study(GRID)))
+    for cell in cells(record.study)[:3]:
+        finish(store, record, cell)
+    page = visit("studies", study=record.id)
+    assert "**Small grid** has 3 runs" in words(page)
+    page.toggle(key="delete-study-runs").set_value(True).run()
+    button(page, "Delete for good").click().run()
+    assert not page.exception and store.runs() == [] and records.studies(store) == []
 
 
 def test_an_unknown_study_in_the_address_is_told(visit, store):

@@ -1,6 +1,7 @@
 """Studies as they are carried out: queued, taken over, done again, cancelled."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from backend.runs import execution, leases
 from backend.runs.schema import STUDIES
 from backend.runs.store import Store
 from backend.spec import TriggerSpec
-from backend.studies import exports, records
+from backend.studies import exports, ready, records
 from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study
 from backend.studies.ready import check_cells
@@ -81,6 +82,36 @@ def test_a_queued_study_is_followed_cancelled_and_forgotten(store: Store) -> Non
     assert records.studies(store) == [] and len(store.runs()) == 11
     with pytest.raises(UserError, match="no study"):
         records.read_study_record(store, study_id(study))
+
+
+def test_a_study_is_deleted_with_its_runs_and_their_models(
+    store: Store, fake_engine: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = records.current(store, parse_study(GRID | {"seeds": [1]}))
+    for _ in range(2):
+        wanted = records.wanted_cells(store, record, records.Part(defenses=["FT"], again=True))
+        record, _ = carry_out_study(store, record, wanted, lambda said: None)
+    other = store.submit(cells(record.study)[0].spec)
+    folders = [run_folder(run.id) for run in store.runs()]
+    assert len(folders) == 5, "done again, and one that is not the study's"
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(SystemExit) as ended:
+        main(["study", record.id, "--delete"])
+    assert not ended.value.code and record.id in capsys.readouterr().out
+    assert records.studies(store) == [] and [run.id for run in store.runs()] == [other.id]
+    assert [folder for folder in folders if folder.exists()] == [run_folder(other.id)]
+
+
+def test_a_disk_too_small_for_all_models_is_told(excise_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run by itself would fit, and the disk be full hours later."""
+    monkeypatch.setattr(ready, "check", lambda *_: [])
+    usage = type(shutil.disk_usage("/"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12 - 10**10, 10**10))
+    wanted = cells(built_in("replication"))
+    (said,) = check_cells(wanted)
+    assert "has 10.0 GB free; the models that 243" in said and "need about 45.9 GB" in said
+    assert check_cells(wanted[:20]) == []
 
 
 def test_some_runs_are_done_again(
