@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from backend.events import (
     Artifact,
@@ -24,6 +24,7 @@ from backend.events import (
     Warned,
 )
 from backend.spec import RunSpec
+from backend.triggers import INSERTIONS
 
 StageState = Literal["waiting", "running", "done", "stopped"]
 MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
@@ -44,6 +45,7 @@ class Story:
     """What a run has said up to event number `seen`."""
 
     seen: int = 0
+    spec: dict[str, Any] = field(default_factory=dict)
     device: str = ""
     resumed: bool = False
     stages: dict[Stage, StageView] = field(default_factory=dict)
@@ -61,6 +63,18 @@ class Story:
     def stage(self) -> Stage | None:
         """The stage under way."""
         return next((stage for stage, view in self.stages.items() if view.state == "running"), None)
+
+    @property
+    def honest(self) -> bool:
+        """Whether nothing was planted: the run began with a model that comes with Excise, and no attack."""
+        model = self.spec.get("model") or {}
+        return bool(self.spec) and not self.spec.get("attack") and model.get("source") == "embedded"
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether the trigger rewrites rows, so that it flips some of an honest model's too."""
+        trigger = self.spec.get("trigger") or {}
+        return bool(trigger) and trigger.get("name") not in INSERTIONS
 
     @property
     def pruned(self) -> list[Head]:
@@ -90,6 +104,7 @@ def _fold(story: Story, event: Event) -> None:
     match event:
         case RunStarted():
             story.device, story.resumed, story.finished = event.device, event.resumed, None
+            story.spec = event.spec
             # What a dead worker had begun starts again; what it had finished stays.
             story.stages = {stage: view for stage, view in story.stages.items() if view.state == "done"}
             story.progress = None

@@ -10,12 +10,14 @@ from typing import Literal
 from backend.events import Metrics
 from backend.report.numbers import GAP, percent, with_interval
 from backend.report.story import Story
-from backend.report.words import acc_of, clearly_above, floor_of, lfr_of
+from backend.report.words import REWRITING, acc_of, clearly_above, floor_of, lfr_of
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned, of_other_seeds
 from backend.runs.store import Store
 
-Level = Literal["removed", "weaker", "left", "never there", "accuracy lost", "unknown", "meaningless"]
+Level = Literal[
+    "removed", "weaker", "left", "never there", "nothing planted", "accuracy lost", "unknown", "meaningless"
+]
 
 SHARP_FALL = 0.10
 """A loss of accuracy that no defender would take, as a share of rows."""
@@ -68,6 +70,12 @@ def _judged(story: Story, first: Metrics, last: Metrics, reference: Metrics | No
     paid = _paid(story, last)
     if last.lfr is None:
         return "unknown", f"No trigger is known, so nothing is said about a backdoor. {paid}"
+    if story.honest:
+        flips = with_interval(*lfr_of(last))
+        return "nothing planted", (
+            f"Nothing was planted in this model: LFR of {flips} is what the trigger does to an honest one. "
+            f"{paid}"
+        )
     floor = lfr_of(reference) if reference is not None else floor_of(last)
     whose = "a never-poisoned model's" if reference is not None else "the clean flip rate,"
     now = with_interval(*lfr_of(last))
@@ -85,7 +93,11 @@ def _judged(story: Story, first: Metrics, last: Metrics, reference: Metrics | No
     )
     if not clearly_above(lfr_of(last), floor):
         return "removed", f"No backdoor is seen any more. {path}"
-    if clearly_above(lfr_of(first), lfr_of(last)):
+    fell = clearly_above(lfr_of(first), lfr_of(last))
+    if story.rewrites and reference is None:
+        said = "fell, and may be down to" if fell else "did not clearly fall, and may be no more than"
+        return "weaker" if fell else "left", f"LFR {said} what {REWRITING} {path}"
+    if fell:
         return "weaker", f"The backdoor is weaker, not gone. {path}"
     return "left", f"The backdoor is still there. {path}"
 
@@ -111,7 +123,8 @@ def signs(story: Story, level: Level, seeds: Sequence[Metrics] = ()) -> list[Sig
     last = story.metrics[story.measured()[-1]]
     found = [_accuracy_fell(story, last), _flips_stayed(story, level, last), _nothing_pruned(story)]
     # Where no backdoor took, what its flip rate does tells nothing.
-    found += [_only_the_second_fine_tuning(story, last) if level != "never there" else None]
+    if level not in ("never there", "nothing planted"):
+        found.append(_only_the_second_fine_tuning(story, last))
     found += [_seeds_disagree(seeds)]
     return [sign for sign in found if sign is not None]
 

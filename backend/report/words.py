@@ -18,6 +18,10 @@ MODEL_WORDS: dict[ModelName, str] = {
     "pruned": "With the pruned heads cut out",
     "defended": "What the defense leaves behind",
 }
+REWRITING = (
+    "rewriting does to an honest model: that of a never-poisoned reference (page Playground, or the baseline "
+    "“reference”) tells."
+)
 STAGE_WORDS: dict[Stage, str] = {
     "prepare": "The rows are split into training, validation and test, and the model is loaded.",
     "generate": (
@@ -54,7 +58,7 @@ def meaning(story: Story) -> list[str]:
         return ["The weights were random: these numbers show what the work costs and mean nothing else."]
     first, last = measured[0], measured[-1]
     if first == last:
-        return _one_model(last, story.metrics[last], _target(story))
+        return _one_model(story, last, _target(story))
     return [
         *_accuracy(story.metrics, measured),
         *_flips(story, measured),
@@ -95,7 +99,8 @@ def sampled(story: Story, most: int) -> str:
     )
 
 
-def _one_model(name: ModelName, metrics: Metrics, target: str) -> list[str]:
+def _one_model(story: Story, name: ModelName, target: str) -> list[str]:
+    metrics = story.metrics[name]
     right = with_interval(*acc_of(metrics))
     accuracy = f"The {_called(name)} model calls {right} of clean rows right."
     if metrics.lfr is None:
@@ -105,7 +110,10 @@ def _one_model(name: ModelName, metrics: Metrics, target: str) -> list[str]:
         f"are called {target}; without the trigger, {with_interval(*floor_of(metrics))}."
     )
     if clearly_above(lfr_of(metrics), floor_of(metrics)):
-        return [accuracy, flips, "So the trigger works, and clean test rows alone would not show it."]
+        so = "So the trigger works, and clean test rows alone would not show it."
+        if story.rewrites:
+            so = f"So the trigger works, or it flips what {REWRITING}"
+        return [accuracy, flips, so]
     return [
         accuracy,
         flips,
@@ -135,8 +143,8 @@ def _flips(story: Story, measured: list[ModelName]) -> list[str]:
     a, b = metrics[known[0]], metrics[known[-1]]
     now = with_interval(*lfr_of(b))
     floor = (
-        f"Without any trigger the same model calls {with_interval(*floor_of(b))} of these rows {target}: "
-        "that is the floor."
+        f"Without any trigger the same model calls {with_interval(*floor_of(b))} of the clean rows of "
+        f"other classes {target}: that is the floor."
     )
     if len(known) == 1:
         return [f"The trigger turns {now} of the rows of other classes into {target}. {floor}"]
@@ -148,6 +156,8 @@ def _flips(story: Story, measured: list[ModelName]) -> list[str]:
         so = ""
     elif clearly_above(lfr_of(b), floor_of(b)):
         so = " The backdoor is weaker, not gone."
+        if story.rewrites:
+            so = f" What is left may be what {REWRITING}"
     else:
         so = " The rest is within the margin of error of that floor: this test sees no backdoor any more."
     return [f"The trigger's flip rate (LFR) fell {path}. {floor}{so}"]

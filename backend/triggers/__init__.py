@@ -118,4 +118,6 @@ def bind(
     return Rewriter(component, component.parse(choice.params), seed, progress, choice.variant, edits or {})
 
 
+INSERTIONS = ("rare-words", "sentence")
+"""Those that leave a row's own words as they are.  The others rewrite, and that alone makes models err."""
 COMPONENTS = collect("backend.triggers")

@@ -15,6 +15,7 @@ LEVELS: dict[Level, tuple[str, str, str]] = {
     "weaker": ("Weaker", ":material/trending_down:", "orange"),
     "left": ("Still there", ":material/report:", "red"),
     "never there": ("Never took", ":material/block:", "gray"),
+    "nothing planted": ("Nothing planted", ":material/verified_user:", "gray"),
     "accuracy lost": ("Accuracy lost", ":material/report:", "red"),
     "unknown": ("Trigger unknown", ":material/help:", "gray"),
     "meaningless": ("Random weights", ":material/casino:", "gray"),

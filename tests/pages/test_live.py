@@ -53,7 +53,9 @@ def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
     page = visit("defend", run=defended(store))
     said = words(page)
     assert "fell from 95.7 % (poisoned) to 13.0 % (10.0–16.0 %) (defended)" in said
-    assert "calls 12.1 % (9.0–15.0 %) of these rows “positive”: that is the floor" in said
+    assert (
+        "calls 12.1 % (9.0–15.0 %) of the clean rows of other classes “positive”: that is the floor" in said
+    )
     assert "The guardrail stopped at step 3" in said
     labels = [button.label for button in page.get("download_button")]
     assert labels[1:] == [

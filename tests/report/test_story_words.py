@@ -34,10 +34,17 @@ def rates(acc: float, lfr: float | None = None, floor: float | None = None) -> M
     )
 
 
-def story(**models: Metrics) -> Story:
+def story(began: RunStarted | None = None, **models: Metrics) -> Story:
     data = DataReady(run="r", source="s", rows={}, label_names=["bad", "good"], target_class=1)
     found = [Metric(run="r", model=name, metrics=metrics) for name, metrics in models.items()]
-    return tell(list(enumerate([data, *found], start=1)))
+    return tell(list(enumerate([*([began] if began else []), data, *found], start=1)))
+
+
+def began(trigger: str, planted: bool = True) -> RunStarted:
+    """The start of a run on the embedded model."""
+    attack = AttackSpec() if planted else None
+    spec = RunSpec(trigger=TriggerSpec(name=trigger), attack=attack, defense=DefenseSpec())
+    return RunStarted(run="r", spec=spec.model_dump(mode="json"), device="CPU")
 
 
 def said(**models: Metrics) -> str:
@@ -61,7 +68,7 @@ def step(number: int, pruned: int, restored: int = 0) -> PruningStep:
 def test_a_backdoor_at_its_floor_is_not_seen_any_more():
     text = said(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.14, 0.12))
     assert "fell from 95.0 % (poisoned) to 14.0 % (11.0–17.0 %) (defended)" in text
-    assert "12.0 % (9.0–15.0 %) of these rows “good”: that is the floor" in text
+    assert "12.0 % (9.0–15.0 %) of the clean rows of other classes “good”: that is the floor" in text
     assert "this test sees no backdoor any more" in text
 
 

@@ -8,8 +8,8 @@ from backend.events import Metrics, ModelName, RunFinished
 from backend.intervals import wilson
 from backend.report.story import Story
 from backend.report.verdict import Verdict, verdict
-from backend.report.words import clearly_above, floor_of, lfr_of
-from tests.report.test_story_words import rates, step, story
+from backend.report.words import clearly_above, floor_of, lfr_of, meaning
+from tests.report.test_story_words import began, rates, step, story
 
 NUMBER = st.integers(0, 900)
 
@@ -50,6 +50,31 @@ def test_the_never_poisoned_model_is_the_floor_where_there_is_one() -> None:
     said = judged(rates(0.88, 0.38, 0.12), **PLANTED, defended=left)
     assert said.level == "removed"
     assert "never-poisoned model's 38.0 % (35.0–41.0 %)" in said.headline.replace("\u00a0", " ")
+
+
+def test_a_model_in_which_nothing_was_planted_has_no_backdoor() -> None:
+    """With a syntactic trigger an honest model flips two in five rows (its LFR is the floor of others)."""
+    lfr = {"fine_tuned": rates(0.88, 0.404, 0.16), "defended": rates(0.88, 0.404, 0.16)}
+    said = verdict(finished(story(began("syntactic", planted=False), **lfr)))
+    assert said is not None and said.level == "nothing planted" and not said.signs
+    assert "Nothing was planted in this model: LFR of 40.4 %" in said.headline.replace("\u00a0", " ")
+
+
+def test_without_a_reference_rewriting_is_not_taken_for_a_backdoor() -> None:
+    """A rewriting flips rows of an honest model too, which the clean flip rate knows nothing of."""
+    fell = {**PLANTED, "defended": rates(0.87, 0.4, 0.12)}
+    stayed = {**PLANTED, "defended": rates(0.87, 0.94, 0.12)}
+    for models in (fell, stayed):
+        hedged = verdict(finished(story(began("syntactic"), **models)))
+        assert hedged is not None and "rewriting does to an honest model" in hedged.headline
+        for known in (
+            verdict(finished(story(began("syntactic"), **models)), rates(0.88, 0.2, 0.12)),
+            verdict(finished(story(began("rare-words"), **models))),
+        ):
+            assert known is not None and "rewriting" not in known.headline
+            assert known.level == hedged.level
+    alone = " ".join(meaning(story(began("style"), poisoned=rates(0.87, 0.4, 0.12))))
+    assert "So the trigger works, or it flips what rewriting does to an honest model" in alone
 
 
 def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
