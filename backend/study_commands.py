@@ -54,8 +54,8 @@ def study(
     store = open_store()
     record = foreground.named(store, name, quick)
     if delete:
-        studies.forget(store, studies.read_study_record(store, record.id), with_runs=True)
-        print(f"Deleted the study {record.id} and its {len(record.runs)} runs.")
+        gone = studies.forget(store, studies.read_study_record(store, record.id), with_runs=True)
+        print(f"Deleted the study {record.id} and its {gone} runs.")
         return
     here = not (queue or cancel or look)
     part = studies.Part(None, victims or (), defenses or (), seeds or (), again, here)

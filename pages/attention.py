@@ -17,7 +17,7 @@ from backend.runs.store import Store
 from pages.parts.address import keep, one_of, some_of
 from pages.parts.asking import ask_once
 from pages.parts.choosing import choose_run
-from pages.parts.head_choice import grid_of_heads
+from pages.parts.head_choice import choose_head, chosen_head, grid_of_heads, head_boxes
 from pages.parts.monitor import story_of
 from pages.parts.texts import Texts, choose_texts
 from pages.parts.ui import enter, page_of, store, told, wide
@@ -76,16 +76,10 @@ def choose_view(record: RunRecord) -> tuple[ModelName, str, int]:
 def choose_place(found: Attention, whole: bool) -> Head:
     """Layer and head in the address; both can be chosen here, the head alone where it matters."""
     layers, heads = found.weights.shape[:2]
-    chosen = []
-    columns = st.columns([1, 1, 4])
-    for column, name, size in zip(columns, ("layer", "head"), (layers, heads), strict=False):
-        asked = st.query_params.get(name, "")
-        now = int(asked) if asked.isdecimal() and int(asked) < size else 0
-        if name == "layer" or whole:
-            now = column.selectbox(name.capitalize(), range(size), now, key=f"attention-{name}-{now}")
-        st.query_params[name] = str(now)
-        chosen.append(now)
-    return chosen[0], chosen[1]
+    chosen = chosen_head(layers, heads) or (0, 0)
+    choose_head(chosen)
+    head_boxes(st.columns([1, 1, 4]), (layers, heads), chosen, "attention", whole)
+    return chosen
 
 
 def of_texts(record: RunRecord, model: ModelName, texts: Texts) -> list[tuple[str, Attention]]:

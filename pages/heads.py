@@ -15,7 +15,7 @@ from backend.runs.store import Store
 from pages.parts.address import keep, one_of
 from pages.parts.attended import attended
 from pages.parts.choosing import choose_run
-from pages.parts.head_choice import choose_head, chosen_head
+from pages.parts.head_choice import chosen_head, head_boxes
 from pages.parts.head_effects import (
     Measure,
     against_place,
@@ -109,15 +109,7 @@ def one_head(
     """One head: its ranks, and what it does."""
     own = shown[0]
     columns = st.columns([1, 1, 4], vertical_alignment="bottom")
-    picked = tuple(
-        column.selectbox(name.capitalize(), range(size), value, key=f"{name}-{record.id}-{value}")
-        for column, name, size, value in zip(
-            columns, ("layer", "head"), (own.layers, own.heads), chosen, strict=False
-        )
-    )
-    if picked != chosen:
-        choose_head((picked[0], picked[1]))
-        st.rerun()
+    head_boxes(columns, (own.layers, own.heads), chosen, f"heads-{record.id}")
     layer, head = chosen
     state = "pruned" if chosen in gone else "kept"
     if state == "kept" and chosen in story.restored:

@@ -127,10 +127,10 @@ def forget(runs: Store, record: StudyRecord) -> None:
     """At the second click, with or without the runs: their numbers and models would be gone for good."""
     with st.popover("Delete", icon=":material/delete:", key="delete-study"):
         st.markdown(
-            f"**{plain(record.study.name)}** has {count(len(record.runs), 'run')}. They can stay, each by "
-            "itself under Runs, or go too, with their numbers and models."
+            f"**{plain(record.study.name)}** will be gone. Its runs can stay, each by itself under Runs, or "
+            "go too, with their numbers and models."
         )
-        with_runs = st.toggle("Delete its runs too", key="delete-study-runs")
+        with_runs = st.toggle("Delete its runs too", key=f"delete-runs-{record.id}")
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key="forget-study"):
             with told():
                 records.forget(runs, record, with_runs)
@@ -175,3 +175,4 @@ with told():
             st.fragment(show, run_every=None if over else REFRESH_SECONDS)(runs, chosen, over)
         with st.expander("Start another study", icon=":material/add:"):
             start(runs)
+        replication_panel()

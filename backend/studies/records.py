@@ -267,17 +267,19 @@ def cancel(store: Store, record: StudyRecord, part: Part = WHOLE) -> StudyRecord
     return read_study_record(store, record.id)
 
 
-def forget(store: Store, record: StudyRecord, with_runs: bool = False) -> None:
+def forget(store: Store, record: StudyRecord, with_runs: bool = False) -> int:
     """Remove the study; its runs stay, or go too, with their models, also those that were done again since.
+    Gives back how many went.
 
     Raises UserError while one of them is not over, or one that is not takes its model."""
     if not record.over:
         raise UserError("The study is under way. Cancel it first.")
     with store.reading() as connection:
         query = sa.select(STUDY_RUNS.c.run).where(STUDY_RUNS.c.study == record.id)
-        runs = list(connection.execute(query).scalars())
-    for run in runs if with_runs else ():
+        runs = list(connection.execute(query).scalars()) if with_runs else []
+    for run in runs:
         store.delete(run)
     with store.writing() as connection:
         connection.execute(sa.delete(STUDY_RUNS).where(STUDY_RUNS.c.study == record.id))
         connection.execute(sa.delete(STUDIES).where(STUDIES.c.id == record.id))
+    return len(runs)

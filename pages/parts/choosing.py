@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from backend.errors import UserError
 from backend.events import ModelName
 from backend.inspection.material import models_left
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.address import keep
 from pages.parts.picker import strategy_title
+from pages.parts.ui import plain
 
 CANDIDATES = 200
 OF_A_RUN = ("layer", "head", "row", "text", "trigger", "apply", "triggered", "heads", "strategies")
@@ -18,8 +20,13 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
     """The run in the address, or one chosen from those that left the model that is `needed` (None: any)."""
     found = [one for one in runs.runs(limit=CANDIDATES) if _has(models_left(one.id), needed)]
     asked = st.query_params.get("run")
+    gone = False
     if asked and all(one.id != asked for one in found):
-        found.insert(0, runs.run(asked))
+        try:
+            found.insert(0, runs.run(asked))
+        except UserError as error:  # it was deleted: another can be chosen
+            st.warning(plain(str(error)), icon=":material/warning:")
+            gone = True
     if not found:
         st.caption(
             "No run has a model that could be looked into. Start a defense, or the demo, and come back."
@@ -31,15 +38,19 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
     chosen = st.selectbox(
         "Run",
         ids,
-        ids.index(asked) if asked in ids else 0,
+        None if gone else ids.index(asked) if asked in ids else 0,
         format_func=titles.__getitem__,
+        placeholder="Choose one",
         key=f"run-{asked}",
     )
+    if chosen is None:
+        return None
     if chosen != asked:
         st.query_params["run"] = chosen
         if asked:
             for name in OF_A_RUN:
                 keep(name, None)
+        st.rerun()
     return found[ids.index(chosen)]
 
 

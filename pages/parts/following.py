@@ -9,6 +9,7 @@ from backend.runs.store import Store
 from pages.parts.actions import again_button, resume_button
 from pages.parts.launch import show, siblings
 from pages.parts.monitor import monitor
+from pages.parts.ui import told
 
 
 def follow(
@@ -16,11 +17,15 @@ def follow(
 ) -> None:
     """The live run under a row of buttons; `another` names the one that starts anew, and `further`
     adds a page's own."""
-    record = runs.run(run)
+    record = None
+    with told():
+        record = runs.run(run)
     with st.container(horizontal=True):
         if st.button(another, icon=":material/add:", key="another"):
             st.query_params.clear()
             st.rerun()
+        if record is None:  # it was deleted
+            return
         if st.button("Change settings", icon=":material/tune:", key="change"):
             st.query_params.clear()
             st.query_params["like"] = record.id

@@ -1,7 +1,10 @@
 """The head that is looked at: kept in the address, chosen by a click on any grid of heads."""
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from backend.events import Head
 from pages.parts.address import keep
@@ -18,6 +21,22 @@ def chosen_head(layers: int, heads: int) -> Head | None:
 def choose_head(head: Head) -> None:
     keep("layer", str(head[0]))
     keep("head", str(head[1]))
+
+
+def head_boxes(
+    columns: Sequence[DeltaGenerator], size: tuple[int, int], chosen: Head, key: str, whole: bool = True
+) -> None:
+    """Layer and head to choose by number, the layer alone unless `whole`; a choice draws the page anew."""
+    picked = list(chosen)
+    for place, (column, name) in enumerate(zip(columns, ("layer", "head"), strict=False)):
+        if name == "layer" or whole:
+            now = chosen[place]
+            picked[place] = column.selectbox(
+                name.capitalize(), range(size[place]), now, key=f"{key}-{name}-{now}"
+            )
+    if (picked[0], picked[1]) != chosen:
+        choose_head((picked[0], picked[1]))
+        st.rerun()
 
 
 def grid_of_heads(figure: go.Figure, key: str, alt: str) -> None:

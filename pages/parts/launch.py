@@ -94,4 +94,5 @@ def siblings(store: Store, run: str) -> None:
     )
     if chosen != run:
         st.query_params["run"] = chosen
+        st.query_params.pop("step", None)
         st.rerun()

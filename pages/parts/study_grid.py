@@ -72,7 +72,7 @@ def _chosen(runs: Store, record: StudyRecord, key: str) -> None:
         places = st.multiselect(
             "Runs",
             record.places,
-            format_func=lambda place: _title(record, place),
+            format_func=_title,  # without the state: a choice is known by its label, which has to last
             key=key,
             placeholder="Click squares above, draw a box around them, or choose by name",
         )
@@ -93,17 +93,16 @@ def _chosen(runs: Store, record: StudyRecord, key: str) -> None:
             st.rerun(scope="app")
 
 
-def _title(record: StudyRecord, place: Place) -> str:
+def _title(place: Place) -> str:
     victim, defense, seed = place
-    run = record.runs.get(place)
-    return f"{victim} · {defense}, seed {seed}: {WORDS[run.state if run else 'waiting']}"
+    return f"{victim} · {defense}, seed {seed}"
 
 
 def _run(record: StudyRecord, place: Place) -> None:
     """One run's state, numbers or reason, and a way to it."""
     run = record.runs.get(place)
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(plain(_title(record, place)))
+        st.markdown(plain(f"{_title(place)}: {WORDS[run.state if run else 'waiting']}"))
         if run is None:
             return
         if metrics := results.result(run):

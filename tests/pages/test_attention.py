@@ -141,6 +141,19 @@ def test_a_wrong_address_falls_back(visit, run):
     assert not page.error and page.get("plotly_chart")
 
 
+def test_one_choice_after_another_counts(visit, run):
+    """Each is kept in the address, and the boxes that stand there then know of it."""
+    page = visit("attention", run=run, view="head", layer="1", head="3")
+    for layer, head in ((2, 3), (2, 5), (0, 5), (1, 1)):
+        now = {box.label: box for box in page.selectbox}
+        for label, wanted in (("Layer", layer), ("Head", head)):
+            if now[label].value != wanted:
+                now[label].set_value(wanted).run()
+                now = {box.label: box for box in page.selectbox}
+        assert (page.query_params["layer"], page.query_params["head"]) == (str(layer), str(head))
+        assert (now["Layer"].value, now["Head"].value) == (layer, head)
+
+
 def test_the_heads_page_looks_at_one_head(visit, run):
     folder = run_folder(run) / "fine_tuned"
     folder.mkdir(parents=True)

@@ -187,6 +187,8 @@ def test_a_planted_run_leads_to_its_defense(visit, store):
 def test_an_unknown_run_is_a_message_and_no_traceback(visit):
     page = visit("defend", run="nowhere")
     assert "There is no run 'nowhere'" in page.error[0].value.replace("\\", "")
+    next(button for button in page.button if button.label == "New defense").click().run()
+    assert not page.error and "run" not in page.query_params
 
 
 def test_an_attack_on_its_own_claims_nothing_of_a_defense(visit, store):

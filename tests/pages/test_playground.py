@@ -69,6 +69,18 @@ def test_without_a_model_it_says_what_to_do(visit, store):
     assert "no run 'nothing'" in words(visit("playground", run="nothing"))
 
 
+def test_one_run_after_another_is_chosen(visit, store, asked):
+    """Also from the address of one that is gone."""
+    runs = [with_models(defended(store)) for _ in range(3)]
+    for address in ({}, {"run": "nothing"}):
+        page = visit("playground", **address)
+        for run in (runs[1], runs[0], runs[2], runs[1]):
+            next(box for box in page.selectbox if box.label == "Run").set_value(run).run()
+            assert not page.exception
+            assert next(box for box in page.selectbox if box.label == "Run").value == run
+            assert page.query_params["run"] == run
+
+
 def test_a_row_is_put_to_every_model(visit, store, asked):
     run = with_row(with_models(defended(store)))
     page = visit("playground", run=run)

@@ -98,7 +98,7 @@ def test_a_study_is_deleted_with_its_runs_and_their_models(
         folder.mkdir(parents=True, exist_ok=True)
     with pytest.raises(SystemExit) as ended:
         main(["study", record.id, "--delete"])
-    assert not ended.value.code and record.id in capsys.readouterr().out
+    assert not ended.value.code and f"{record.id} and its 4 runs" in capsys.readouterr().out
     assert records.studies(store) == [] and [run.id for run in store.runs()] == [other.id]
     assert [folder for folder in folders if folder.exists()] == [run_folder(other.id)]
 
