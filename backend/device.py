@@ -37,20 +37,21 @@ def probe() -> Device:
             torch_device=torch.device("cuda", index),
             bf16=torch.cuda.is_bf16_supported(including_emulation=False),
             batch_tokens=65536,
-            keep_bytes=_keep_bytes(),
+            # The keys and values of thousands of rows: a batch that does not fit is computed anew.
+            keep_bytes=_keep_bytes(torch.cuda.get_device_properties(index).total_memory >> 23),
         )
     threads = torch.get_num_threads()
     name = f"CPU, {threads} thread{'' if threads == 1 else 's'}"
-    return Device(name, torch.device("cpu"), False, 2048, _keep_bytes())
+    return Device(name, torch.device("cpu"), False, 2048, _keep_bytes(KEEP_MIB))
 
 
-def _keep_bytes() -> int:
-    """`EXCISE_KEEP_MIB`, or 512 MiB; raises UserError if that is no size."""
-    asked = os.environ.get("EXCISE_KEEP_MIB") or str(KEEP_MIB)
+def _keep_bytes(usual: int) -> int:
+    """`EXCISE_KEEP_MIB`, or the usual MiB; raises UserError if that is no size."""
+    asked = os.environ.get("EXCISE_KEEP_MIB") or str(usual)
     if not asked.isdecimal():
         raise UserError(
             f"EXCISE_KEEP_MIB is {asked!r}. It bounds the memory, in MiB, that pruning keeps for each set of "
-            f"rows: give a whole number of 0 or more, or leave it out for {KEEP_MIB}."
+            f"rows: give a whole number of 0 or more, or leave it out for {usual}."
         )
     return int(asked) << 20
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.data.rows import Rows, drawn
+from backend.errors import UserError
 
 Batch = dict[str, Int[Tensor, "row token"]]
 Tick = Callable[[int, int], None]
@@ -42,6 +43,16 @@ class Encoded:
 
     def lengths(self) -> list[int]:
         return [len(feature["input_ids"]) for feature in self.features]
+
+    def check_tokens(self, model: PreTrainedModel) -> None:
+        """Raise UserError where a row has a token that the model has no embedding for."""
+        known = model.get_input_embeddings().num_embeddings
+        highest = max((max(feature["input_ids"]) for feature in self.features), default=0)
+        if highest >= known:
+            raise UserError(
+                f"The tokenizer gives token number {highest}, but the model knows {known} tokens only: they "
+                "do not belong together. Put the tokenizer that the model was trained with into its folder."
+            )
 
     def batch(self, indices: Sequence[int]) -> Batch:
         """The rows at `indices`, padded to the longest of them."""

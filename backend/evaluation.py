@@ -45,6 +45,7 @@ class Evaluator:
     left as they were."""
 
     def __init__(self, grid: HeadGrid, rows: Encoded, keep_bytes: int | None = None) -> None:
+        rows.check_tokens(grid.model)
         self.grid = grid
         self.rows = rows
         self._labels = np.asarray(rows.labels)

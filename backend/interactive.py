@@ -125,7 +125,7 @@ def _serve(line: Connection) -> None:
             function, args, kwargs = line.recv()
             try:
                 reply = ("answer", function(*args, **kwargs))
-            except Exception as error:
+            except BaseException as error:  # a panic in a library written in Rust is no Exception
                 reply = ("error", message_of(error, home()))
             line.send(reply)
 

@@ -15,8 +15,11 @@ from backend.device import probe
 from backend.errors import Cancelled, message_of
 from backend.events import Event, RunFinished, RunStarted
 from backend.reporting import Reporter
+from backend.shared_stages import program
 from backend.spec import RunSpec
 from backend.stages import Stages
+
+program()  # now, as long as what was imported is what the files hold
 
 
 def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None = None) -> Iterator[Event]:
@@ -55,7 +58,7 @@ def _drive(
         ending.state = "done"
     except Cancelled:
         ending.state = "cancelled"
-    except Exception as error:
+    except BaseException as error:  # a panic in a library written in Rust is no Exception
         ending.error = message_of(error, folder)
     if stages is not None:
         ending.metrics = stages.metrics

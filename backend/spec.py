@@ -210,3 +210,5 @@ def load(path: Path) -> RunSpec:
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"The specification {path} is not readable YAML: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"The specification {path} is nested too deeply, or holds itself.") from error

@@ -64,9 +64,11 @@ def train(
 ) -> None:
     """Fine-tune `model` in place on `rows`; heads gated before stay gated throughout.
 
-    Batches group rows of like length.  A checkpoint after every epoch but a lone one goes to
-    `scratch`; training takes up the last whole one there, and clears `scratch` when it is done.
+    Batches group rows of like length.  A checkpoint after every epoch but a lone one (none in layer-wise
+    training) goes to `scratch`; training takes up the last whole one there, and clears `scratch` when it is
+    done.
     `tick(step, steps)` follows every batch and may raise to stop."""
+    rows.check_tokens(model)
     device = probe()
     arguments = TrainingArguments(
         output_dir=str(scratch),
@@ -79,7 +81,8 @@ def train(
         weight_decay=0.0,
         train_sampling_strategy="group_by_length",
         seed=seed,
-        save_strategy="epoch" if spec.epochs > 1 else "no",
+        # A checkpoint would lack the classifier of layer-wise training, and go on with another.
+        save_strategy="epoch" if spec.epochs > 1 and not regulariser.layer_wise else "no",
         save_total_limit=1,
         logging_strategy="no",
         report_to=[],

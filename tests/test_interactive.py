@@ -24,6 +24,14 @@ def break_down() -> None:
     raise ZeroDivisionError("surprise")
 
 
+class Panic(BaseException):
+    """As libraries written in Rust raise it."""
+
+
+def panic() -> None:
+    raise Panic("no such token")
+
+
 def die() -> None:
     os._exit(1)
 
@@ -58,7 +66,10 @@ def test_what_is_wrong_is_said_here(warm: WarmProcess, excise_home: Path) -> Non
     with pytest.raises(UserError, match="surprise") as caught:
         warm.ask(break_down)
     assert "Traceback" not in str(caught.value) and "Traceback" in (excise_home / "error.log").read_text()
-    assert warm.ask(shout, "still there") == "STILL THERE"
+    process = warm.ask(os.getpid)
+    with pytest.raises(UserError, match="no such token"):
+        warm.ask(panic)
+    assert warm.ask(os.getpid) == process and warm.ask(shout, "still there") == "STILL THERE"
 
 
 def test_a_process_that_was_killed_is_replaced(warm: WarmProcess) -> None:

@@ -341,8 +341,44 @@ def test_a_full_disk_while_weights_are_written_is_told_as_such(tmp_path: Path) -
 def test_layer_wise_planting_resumes_and_ends(settings: dict, tmp_path: Path) -> None:
     settings["attack"] |= {"planting": "layer-wise", "training": {**TRAINING, "epochs": 2}}
     del settings["defense"]
-    stop_when(lambda e: e.type == "progress" and e.detail.startswith("training"), settings, tmp_path / "run")
-    assert collect(settings, tmp_path / "run")[-1].state == "done"
+    whole = collect(settings, tmp_path / "whole")[-1]
+
+    def second_epoch(event: Event) -> bool:
+        training = event.type == "progress" and event.detail.startswith("training")
+        return training and event.done > event.total / 2
+
+    stop_when(second_epoch, settings, tmp_path / "run")
+    last = collect(settings, tmp_path / "run")[-1]
+    assert last.state == whole.state == "done"
+    weights = [tmp_path / name / "poisoned" / "model.safetensors" for name in ("whole", "run")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_panic_ends_the_run_and_does_not_hang_it(
+    settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Rust libraries raise when they panic is no Exception."""
+
+    class Panic(BaseException):
+        pass
+
+    def panics(stages: object) -> None:
+        raise Panic("tokenizer: no such special token")
+
+    monkeypatch.setattr(pipeline.Stages, "run", panics)
+    last = collect(settings, tmp_path / "run")[-1]
+    assert last.state == "failed" and "no such special token" in last.error
+
+
+def test_a_tokenizer_of_another_model_is_told(settings: dict, tmp_path: Path) -> None:
+    tokenizer = json.loads((Path(settings["model"]["name"]) / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    tokenizer["model"]["vocab"] = {word: 1000 + number for word, number in vocabulary.items()}
+    for token in tokenizer["added_tokens"]:
+        token["id"] += 1000
+    (Path(settings["model"]["name"]) / "tokenizer.json").write_text(json.dumps(tokenizer))
+    last = collect(settings, tmp_path / "run")[-1]
+    assert last.state == "failed" and "they do not belong together" in last.error
 
 
 def test_an_earlier_runs_head_is_not_measured_on_classes_that_it_numbers_otherwise(

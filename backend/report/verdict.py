@@ -63,7 +63,13 @@ def judged(store: Store, record: RunRecord, story: Story) -> Verdict | None:
     """The verdict of a run beside its never-poisoned reference and other seeds; None unless it is done."""
     if record.state != "done":
         return None
-    return verdict(story, never_poisoned(store, record), of_other_seeds(store, record))
+    references = [one for one in never_poisoned(store, record) if not _worse(one, record.final_metrics)]
+    return verdict(story, next(iter(references), None), of_other_seeds(store, record))
+
+
+def _worse(reference: Metrics, last: Metrics | None) -> bool:
+    """Whether the reference errs clearly more on clean rows, so that its flips are no floor."""
+    return last is not None and clearly_above(acc_of(last), acc_of(reference))
 
 
 def _judged(story: Story, first: Metrics, last: Metrics, reference: Metrics | None) -> tuple[Level, str]:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
@@ -63,6 +63,9 @@ def execute(
         except LeaseLost:
             control.halt("lost")
         except (GeneratorExit, KeyboardInterrupt):
+            if control.why == "cancel":  # the heartbeat may not have told the store yet
+                with suppress(UserError):
+                    store.cancel(lease.run)
             control.halt("leave")
             _give_back(store, lease)
             raise

@@ -47,16 +47,19 @@ def _follow(store: Store, run: str, since: float, say: Callable[[str], None]) ->
     control, after, asked = Control(), 0, False
     with _listening(control, say):
         while control.why != "leave":
+            over = store.run(run).over
             for seq, event in store.events(run, after):
                 after = seq
-                if event.time > since:
-                    yield event
+                if event.time <= since:  # of an attempt before this one too
+                    continue
+                yield event
                 if isinstance(event, RunFinished):
                     return
+            if over:
+                return
             if control.why == "cancel" and not asked:
                 store.cancel(run)
                 asked = True
-            store.run(run)
             time.sleep(POLL_SECONDS)
 
 

@@ -129,8 +129,8 @@ def append(store: Store, lease: Lease, event: Event) -> int:
     values: dict[str, Any] = {}
     if event.type == "stage_started":
         values = {"stage": event.stage}
-    elif event.type == "stage_finished" and not event.reused:
-        values = {"attempts": 1}
+    elif event.type == "stage_finished" and not event.reused and event.stage != "prepare":
+        values = {"attempts": 1}  # headway: preparing is done anew at every attempt, and is none
     with store.writing() as connection:
         _hold(connection, lease, **values)
         return write_event(connection, event)

@@ -27,20 +27,29 @@ def stamp(store: Store) -> tuple[int, float]:
     return int(many), float(newest or 0.0)
 
 
-def never_poisoned(store: Store, record: RunRecord) -> Metrics | None:
-    """The numbers of the never-poisoned reference of a run: of the newest finished run that fine-tuned the
-    same model without planting anything, on the same data, trigger and seed; None if there is none."""
+def never_poisoned(store: Store, record: RunRecord) -> list[Metrics]:
+    """The numbers of a run's never-poisoned references: of finished runs that fine-tuned the same model
+    without planting anything, on the same data, trigger and seed.  Those that were fine-tuned as the run was
+    come first, and of these the newest."""
     spec = _planted_spec(store, record)
     if spec is None or spec.trigger is None:
-        return None
+        return []
     wanted = _origin(spec)
+    alike: list[Metrics] = []
+    others: list[Metrics] = []
     for other in store.runs(LATEST, states=["done"]):
         if other.spec is None or other.spec.attack is not None or _origin(other.spec) != wanted:
             continue
         found = _fine_tuned(other)
         if found is not None and found.lfr is not None:
-            return found
-    return None
+            (alike if _first_fine_tuning(other) == _first_fine_tuning(record) else others).append(found)
+    return alike + others
+
+
+def _first_fine_tuning(run: RunRecord) -> Any:
+    """On which rows and how."""
+    defense = run.spec and run.spec.defense
+    return defense and (defense.train_rows, defense.fine_tune)
 
 
 def _fine_tuned(run: RunRecord) -> Metrics | None:

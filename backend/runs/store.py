@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from sqlalchemy.engine import URL, Connection, Engine, RowMapping
 
 from backend.errors import UserError
-from backend.events import EVENT, Event, Metric, RunFinished
+from backend.events import EVENT, Event, Metric, RunFinished, StageFinished
 from backend.home import home, run_folder
 from backend.runs.records import RunRecord, State, curve, read_record, title
 from backend.runs.schema import EVENTS, RUNS, open_engine, told
@@ -265,17 +265,17 @@ def gather_end(
     connection: Connection, row: RowMapping, state: State, error: str | None = None
 ) -> RunFinished:
     """The last event of a run whose engine cannot say it: with the numbers that it finished."""
-    types = EVENTS.c.type.in_(("metric", "pruning_step"))
+    types = EVENTS.c.type.in_(("metric", "pruning_step", "stage_finished"))
     query = sa.select(EVENTS.c.body).where(EVENTS.c.run == row["id"], types).order_by(EVENTS.c.seq)
     said = [event for (body,) in connection.execute(query) if (event := _read_event(body)) is not None]
-    seconds = time.time() - row["started"] if row["started"] else 0.0
+    stages = [event for event in said if isinstance(event, StageFinished) and not event.reused]
     return RunFinished.model_validate(
         {
             "run": row["id"],
             "state": state,
             "metrics": {event.model: event.metrics for event in said if isinstance(event, Metric)},
             "pruned_heads": [head for step in curve(said) for head in step.pruned],
-            "seconds": seconds,
+            "seconds": sum(stage.seconds for stage in stages),
             "error": error,
         }
     )

@@ -107,6 +107,17 @@ def test_closing_the_generator_gives_the_run_back(store: Store) -> None:
     assert stopped.is_set() and store.run(lease.run).state == "queued"
 
 
+def test_who_cancels_and_cannot_wait_has_cancelled(store: Store) -> None:
+    """Ctrl-C twice, before the heartbeat has told the store of the first."""
+    lease = leases.begin(store, fake.spec(), "me")
+    control = Control()
+    events = execute(store, lease, fake.slow_engine, control)
+    next(events)
+    control.halt("cancel")
+    events.close()
+    assert store.run(lease.run).state == "cancelled"
+
+
 def test_who_lost_the_run_stops_and_writes_nothing_more(store: Store) -> None:
     lease = leases.begin(store, fake.spec(), "sleeper", seconds=0.4)
     events = execute(store, lease, fake.slow_engine)

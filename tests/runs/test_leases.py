@@ -106,9 +106,11 @@ def test_a_deleted_run_is_lost(store: Store) -> None:
 def test_a_run_whose_worker_died_is_cancelled_at_once(store: Store) -> None:
     lease = leases.begin(store, fake.spec(), "me", seconds=0.01)
     leases.append(store, lease, fake.pruning_step(lease.run, 1))
+    leases.append(store, lease, StageFinished(run=lease.run, stage="poison", seconds=7))
+    leases.append(store, lease, StageFinished(run=lease.run, stage="prune", seconds=9, reused=True))
     time.sleep(0.05)
     record = store.cancel(lease.run)
-    assert record.state == "cancelled"
+    assert record.state == "cancelled" and record.seconds == 7, "time that was worked, not that went by"
     assert record.summary is not None and record.summary.pruned_heads == [(0, 1)]
 
 
@@ -134,7 +136,9 @@ def test_a_released_run_is_queued_again_or_ends_if_it_was_to_stop(store: Store) 
 def test_a_run_that_kills_its_workers_is_given_up(store: Store) -> None:
     run = store.submit(fake.spec()).id
     for _ in range(leases.MAX_ATTEMPTS):
-        assert leases.claim(store, "victim", seconds=-1) is not None
+        lease = leases.claim(store, "victim", seconds=-1)
+        assert lease is not None
+        leases.append(store, lease, StageFinished(run=run, stage="prepare", seconds=1))
     assert leases.claim(store, "victim") is None
     summary = store.run(run).summary
     assert summary is not None and summary.state == "failed"

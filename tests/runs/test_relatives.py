@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from backend.home import run_folder
+from backend.report.story import tell
+from backend.report.verdict import judged
 from backend.runs.relatives import (
     never_poisoned,
     never_poisoned_model,
@@ -23,20 +25,32 @@ def test_the_reference_is_of_the_same_rows_and_seed(excise_home: Path) -> None:
     store = open_store()
     honest = full_spec().model_copy(update={"attack": None})
     run = store.run(defended(store))
-    assert never_poisoned(store, run) is None
+    assert never_poisoned(store, run) == []
     defended(store, with_seed(honest, 99))
-    assert never_poisoned(store, run) is None, "another seed has other rows"
+    assert never_poisoned(store, run) == [], "another seed has other rows"
     assert honest.defense is not None
     unsure = honest.defense.model_copy(update={"entropy": honest.defense.fine_tune})
     defended(store, honest.model_copy(update={"defense": unsure}))
-    assert never_poisoned(store, run) is None, "its fine-tuning is another"
+    assert never_poisoned(store, run) == [], "its fine-tuning is another"
     play = Play(store, honest)
     play.prepare()
     play.prune()
     fine_tuned = play.done["fine_tuned"]
     play.done["defended"] = fine_tuned.model_copy(update={"lfr": 0.99})
     play.finish()
-    assert never_poisoned(store, run) == fine_tuned, "not what was pruned later"
+    assert never_poisoned(store, run) == [fine_tuned], "not what was pruned later"
+    poor = honest.defense.model_copy(update={"train_rows": 64})
+    few = Play(store, honest.model_copy(update={"defense": poor}))
+    few.prepare()
+    few.prune()
+    few.done["fine_tuned"] = fine_tuned.model_copy(update={"acc": 0.6, "acc_interval": (0.55, 0.65)})
+    few.finish()
+    assert [found.acc for found in never_poisoned(store, run)] == [fine_tuned.acc, 0.6], "alike first"
+    said = judged(store, run, tell(store.events(run.id)))
+    assert said is not None and "a never-poisoned model" in said.headline
+    store.delete(play.run)
+    said = judged(store, run, tell(store.events(run.id)))
+    assert said is not None and "never-poisoned" not in said.headline, "what it calls rows is no floor"
 
 
 def test_the_stamp_changes_with_every_run_that_is_done_or_deleted(excise_home: Path) -> None:
@@ -57,12 +71,12 @@ def test_a_victim_of_another_run_has_that_run_s_reference(excise_home: Path) -> 
     victim = planted(store)
     later = full_spec().model_copy(update={"attack": None, "model": ModelSpec(source="run", name=victim)})
     run = store.run(defended(store, later))
-    assert never_poisoned(store, run) is None
+    assert never_poisoned(store, run) == []
     honest = attack_spec().model_copy(update={"attack": None, "defense": full_spec().defense})
     defended(store, honest)
-    assert never_poisoned(store, run) is not None
+    assert len(never_poisoned(store, run)) == 1
     gone = later.model_copy(update={"model": ModelSpec(source="run", name="gone")})
-    assert never_poisoned(store, store.run(defended(store, gone))) is None
+    assert never_poisoned(store, store.run(defended(store, gone))) == []
 
 
 def test_other_seeds_are_runs_of_the_same_settings(excise_home: Path) -> None:
