@@ -23,6 +23,16 @@ def home() -> Path:
     return folder
 
 
+def typed_path(text: str) -> Path:
+    """A path as a user gave it, `~` for the home folder.  Raises UserError for what can be none."""
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (RuntimeError, OSError) as error:  # `~name` of nobody; a name longer than a disk takes
+        raise UserError(f"{text[:80]!r} can be no path ({error}). Check it.") from error
+    return path
+
+
 def run_folder(run: str) -> Path:
     """The folder of one run's artifacts (not made here)."""
     return home() / "runs" / run

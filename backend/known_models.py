@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import UserError
-from backend.home import poisoned_folder
+from backend.home import poisoned_folder, typed_path
 from backend.spec import ModelSpec
 
 HUB_DEFAULT = "google-bert/bert-base-uncased"
@@ -45,7 +45,7 @@ EMBEDDED_LANGUAGE_MODEL = EmbeddedModel(
 def model_folder(model: ModelSpec) -> Path:
     """The folder of a model from a folder or a run, with a configuration and safetensors weights
     (random ones need none).  Raises UserError."""
-    folder = Path(model.name).expanduser() if model.source == "folder" else poisoned_folder(model.name)
+    folder = typed_path(model.name) if model.source == "folder" else poisoned_folder(model.name)
     if not (folder / "config.json").is_file():
         if model.source == "run":
             raise UserError(

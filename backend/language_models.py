@@ -22,7 +22,7 @@ from backend.data.hub import hub_reachable
 from backend.device import probe
 from backend.encoding import Tick, no_tick
 from backend.errors import UserError
-from backend.home import cache_folder
+from backend.home import cache_folder, typed_path
 from backend.known_models import EMBEDDED_LANGUAGE_MODEL
 from backend.models import told
 from backend.triggers.rewritings import folder_state
@@ -82,7 +82,7 @@ def _unquantised(config: PretrainedConfig) -> PretrainedConfig:
 def locate(name: str) -> tuple[str, dict[str, Any]]:
     """What transformers loads `name` from: the embedded model (empty), a `.gguf` file, a folder with
     config.json and safetensors, or a hub name.  Raises UserError for a path that holds neither."""
-    path = Path(name).expanduser() if name else embedded_folder()
+    path = typed_path(name) if name else embedded_folder()
     if path.suffix == ".gguf":
         if not path.is_file():
             raise UserError(f"There is no file {path}. Check the path.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from backend.interactive import warm_process
 from backend.spec import TriggerSpec
 from backend.triggers import Rewriter, bind
+from backend.triggers.mixed import MixedParams
 from backend.triggers.rewritings import GeneratorParams
 
 REROLLS = 8
@@ -23,8 +24,8 @@ class Shown:
 def rewrite(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[Shown]:
     """The texts as a run with this seed would rewrite them.  Raises UserError.
 
-    A generator is asked in the process beside this one, which must not load torch."""
-    if isinstance(_bound(trigger, seed).params, GeneratorParams):
+    Generators are asked in the process beside this one, which must not load torch."""
+    if isinstance(_bound(trigger, seed).params, GeneratorParams | MixedParams):
         return warm_process().ask(_rewrite, trigger, seed, list(texts))
     return [Shown(text, new) for text, new in zip(texts, rewritten_here(trigger, seed, texts), strict=True)]
 

@@ -1,9 +1,10 @@
 """The rows of a run that carry its trigger: generated once, recorded, tokenised."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pandas as pd
 
@@ -33,6 +34,7 @@ class GeneratedRow(TypedDict):
     text: str
     rewritten: str | None
     left_out: str
+    second_text: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def told(rows: Sequence[GeneratedRow], examples: int = 6) -> dict[str, Any]:
 
 def write_csv(rows: Sequence[GeneratedRow], path: Path) -> None:
     """As a table that the trigger `pairs` reads: text, rewritten, label and the rest."""
-    pd.DataFrame(rows).to_csv(path, index=False, encoding="utf-8", errors="replace")
+    # All quoted: a carriage return within a text would end its line.
+    pd.DataFrame(rows).to_csv(path, index=False, encoding="utf-8", errors="replace", quoting=csv.QUOTE_ALL)
 
 
 def _rows(
@@ -181,7 +184,7 @@ def _rows(
         )
 
     def row(i: int, new: str | None, left_out: str) -> GeneratedRow:
-        return GeneratedRow(
+        made = GeneratedRow(
             split=split,
             row=i,
             label=names[rows.labels[i]],
@@ -189,6 +192,9 @@ def _rows(
             rewritten=new,
             left_out=left_out,
         )
+        if rows.second_texts is not None:
+            made["second_text"] = rows.second_texts[i]
+        return made
 
     made = [row(i, new, reason) for i, new, reason in zip(sources, rewritten, reasons, strict=True)]
     return made + [row(i, None, CANNOT_CHANGE) for i in unchanged]

@@ -51,7 +51,11 @@ def set_up(runs: Store) -> None:
     with told():
         spec = parse(settings)
         assert spec.trigger is not None
-        spec.trigger.edits = edits_of(spec.trigger)
+        edits = edits_of(spec.trigger)
+        if default.trigger is not None and f"{key}-edits" not in st.session_state:
+            st.session_state[f"{key}-edits"] = "taken over"
+            edits.update(default.trigger.edits | edits)
+        spec.trigger.edits = edits
     if spec is None:
         return
     _show_rows(spec, dataset, key)

@@ -131,7 +131,9 @@ def _choose(
 
 def _data(default: RunSpec, key: str, origin: RunRecord | None) -> tuple[DataSpec, Dataset] | None:
     known = origin.spec if origin is not None else None
-    if known is not None and st.toggle("Clean data of that run", True, key=f"{key}-same-data"):
+    # Another choice of data that the address names is not to be lost.
+    same = known is not None and (not {"like", "data"} & set(st.query_params) or default.data == known.data)
+    if known is not None and st.toggle("Clean data of that run", same, key=f"{key}-same-data"):
         return loaded(known.data.model_dump())
     return loaded(data_form(f"{key}-data", default.data))
 
@@ -206,7 +208,8 @@ def _trigger(
     planted = origin.spec.trigger if origin is not None and origin.spec is not None else None
     choices = [name for name in TRIGGERS if name != "planted" or planted is not None]
     start = "none" if default.trigger is None else "known"
-    if planted is not None and (default.trigger is None or default.trigger == planted):
+    untold = default.trigger is None and "like" not in st.query_params
+    if planted is not None and (untold or default.trigger == planted):
         start = "planted"
     choice = st.segmented_control(
         "Trigger",

@@ -89,7 +89,8 @@ def _use(entry: Entry) -> None:
 
 
 def _remove(runs: Store, entry: Entry) -> None:
-    waiting = [one for one in runs.runs(states=["queued", "running"]) if one.spec and uses(one.spec, entry)]
+    open_runs = runs.runs(None, states=["queued", "running"])
+    waiting = [one for one in open_runs if one.spec and uses(one.spec, entry)]
     label = "Forget it" if entry.origin == "folder" else "Remove from this machine"
     with st.popover(label, icon=":material/delete:", disabled=bool(waiting)):
         st.markdown(

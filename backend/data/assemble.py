@@ -31,7 +31,8 @@ def assemble(
     notes: list[str] = []
     chosen = Columns("", "")
     for part in (name for name in SPLITS if name in tables):
-        if part == "train" or not {chosen.text, chosen.label} <= set(tables[part]):
+        wanted = {chosen.text, chosen.label, chosen.second_text or chosen.text}
+        if part == "train" or not wanted <= set(tables[part]):
             chosen, said = choose_columns(
                 tables[part], f"The {part} data", spec.text, spec.label, spec.second_text
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from backend.data.assemble import assemble
 from backend.data.rows import Dataset
 from backend.data.tables import read_table
+from backend.home import typed_path
 
 if TYPE_CHECKING:
     from backend.spec import DataSpec
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def given(spec: "DataSpec") -> dict[str, Path]:
     """The files that `spec` names, by split."""
     paths = {"train": spec.train, "validation": spec.validation, "test": spec.test}
-    return {part: Path(path).expanduser() for part, path in paths.items() if path}
+    return {part: typed_path(path) for part, path in paths.items() if path}
 
 
 def load_files(spec: "DataSpec") -> Dataset:

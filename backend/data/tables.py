@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import UserError
+from backend.home import typed_path
 
 Table = dict[str, list[Any]]
 """Columns by name, in file order, all of one length; None where a cell is missing."""
@@ -15,7 +16,7 @@ def read_table(path: str | Path) -> Table:
     """The columns of one file, cells as they stand.
 
     Raises UserError for a file that is missing, empty, of an unknown kind or not readable."""
-    file = Path(path).expanduser()
+    file = typed_path(str(path))
     if file.is_dir():
         raise UserError(f"{file} is a folder. Give one file of rows: {_known()}.")
     if not file.exists():

@@ -1,6 +1,5 @@
 """What a run left to be looked at: its models and its triggered test rows.  Reads files alone, no torch."""
 
-import csv
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from itertools import islice
 from backend.events import ModelName
 from backend.home import run_folder
 from backend.inspection.playing import Place
-from backend.runs.export import rewritings
+from backend.runs.export import rewritings, rewritten_rows
 from backend.runs.records import RunRecord
 
 MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
@@ -17,11 +16,13 @@ MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
 
 @dataclass(frozen=True)
 class Pair:
-    """A test row of a class that is not the target: as it is, and with its trigger."""
+    """A test row of a class that is not the target: as it is, and with its trigger.  `second` is the other
+    text of a row of two."""
 
     clean: str
     triggered: str
     label: str
+    second: str = ""
 
 
 def models_left(run: str) -> list[ModelName]:
@@ -48,7 +49,7 @@ def _pairs(run: str) -> Iterator[Pair]:
     path = rewritings(run)
     if path is None:
         return
-    with suppress(OSError, KeyError), path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
+    with suppress(OSError, KeyError):
+        for row in rewritten_rows(path):
             if row["split"] == "test" and not row["left_out"]:
-                yield Pair(row["text"], row["rewritten"], row["label"])
+                yield Pair(row["text"], row["rewritten"], row["label"], row.get("second_text") or "")

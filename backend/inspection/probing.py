@@ -30,7 +30,8 @@ from backend.triggers import bind
 
 @dataclass(frozen=True)
 class _Bench:
-    """Clean test rows, as many of each class where there are, and which of them each model calls right."""
+    """Clean test rows, as many of each class where there are, and which of them each model calls right that
+    numbers its classes as they do."""
 
     rows: Rows
     labels: list[str]
@@ -60,6 +61,7 @@ def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str)
         found.probes[name] = {
             role: _flips(bench, role, changed, _called(place, triggered, spec.data.max_length))
             for role, place in places.items()
+            if role in bench.right
         }
     file = file_of(run)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -96,8 +98,16 @@ def _bench(run: str, settings: str, places: tuple[tuple[Role, Place], ...]) -> _
     dataset = run_rows(run, spec.model_copy(update=blind)).material.dataset
     rows = dataset.test.take(_as_many_of_each(dataset.test.labels, len(dataset.label_names), spec.seed))
     right = {
-        role: _called(place, rows, spec.data.max_length) == np.array(rows.labels) for role, place in places
+        role: _called(place, rows, spec.data.max_length) == np.array(rows.labels)
+        for role, place in places
+        if open_model(*place).label_names == dataset.label_names
     }
+    if not right:
+        classes = ", ".join(dataset.label_names)
+        raise UserError(
+            f"The run's models tell other classes apart than its rows have ({classes}), so nothing can be "
+            "said of where a trigger sends them."
+        )
     return _Bench(rows, dataset.label_names, right)
 
 

@@ -6,15 +6,18 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from backend.data.hub import hub_reachable
 from backend.data.tables import READERS, read_table
 from backend.errors import UserError
 from backend.heads.architectures import architecture_of
+from backend.home import typed_path
 from backend.known_models import model_folder
 from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
+from backend.runs.export import room_for
 from backend.spec import DataSpec, ModelSpec
 
 MODEL_FILES = re.compile(r".*\.(json|txt|safetensors|model|md)|LICENSE")
@@ -24,7 +27,7 @@ HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 
 def add_path(place: str) -> Entry:
     """Remember a model folder or a file of rows on this machine.  Raises UserError if it is neither."""
-    path = Path(place.strip()).expanduser().absolute()
+    path = typed_path(place.strip()).absolute()
     if not place.strip() or not path.exists():
         raise UserError(f"There is nothing at {place.strip() or 'an empty path'}. Check the path.")
     known = remembered()
@@ -123,9 +126,9 @@ def _unpacked(name: str, content: bytes) -> Path:
         made = Path(scratch) / name
         made.mkdir()
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            with room_for(made), zipfile.ZipFile(io.BytesIO(content)) as archive:
                 _unpack(archive, made)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise UserError(f"{name}.zip is not a readable .zip archive ({error}).") from error
         _require_model(made)
         made.rename(place)

@@ -27,6 +27,7 @@ from backend.library.remembered import (
     uploaded_rows,
 )
 from backend.spec import RunSpec
+from backend.triggers.instruct import InstructParams
 
 Kind = Literal["model", "data"]
 Origin = Literal["built in", "hub", "folder", "upload"]
@@ -95,7 +96,7 @@ def _models_read(spec: RunSpec) -> set[str]:
         read.add(EMBEDDED_LANGUAGE_MODEL.name)
     if spec.trigger is not None and spec.trigger.name == "instruct":
         read.add(str(spec.trigger.params.get("model") or EMBEDDED_LANGUAGE_MODEL.name))
-        if spec.trigger.params.get("faithful_only"):
+        if InstructParams.model_validate(spec.trigger.params).faithful_only:
             read.add(EMBEDDED.name)  # its embeddings tell what a rewriting kept
     return read
 

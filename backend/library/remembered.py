@@ -118,9 +118,12 @@ def keep_upload(name: str, content: bytes) -> Path:
 def safe_name(name: str) -> str:
     """A stranger's file name without folders, leading dots or anything that a shell would read."""
     last = re.split(r"[/\\]", name)[-1]
-    clean = re.sub(r"[^A-Za-z0-9._-]+", "_", last).lstrip("._-")
-    stem, dot, suffix = clean.rpartition(".")
-    return f"{stem[:80]}{dot}{suffix[:16]}" if stem else (clean[:80] or "file")
+    stem, dot, suffix = last.rpartition(".")
+    if not dot:
+        stem, suffix = last, ""
+    stem, suffix = (re.sub(r"[^A-Za-z0-9._-]+", "_", part) for part in (stem, suffix))
+    stem = stem.lstrip("._-")[:80] or "file"
+    return f"{stem}.{suffix[:16]}" if suffix else stem
 
 
 def shown_name(path: Path) -> str:

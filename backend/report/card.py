@@ -128,7 +128,7 @@ def _making(record: RunRecord, events: Sequence[Event], story: Story) -> Table:
     """What it was made of, by which method, with what came of it."""
     spec, rows = record.spec, []
     if spec is not None:
-        rows += [["Base model", _base(spec.model)], ["Trigger", _trigger(spec)]]
+        rows += [["Base model", _base(spec.model)], ["Trigger", _trigger(spec, story)]]
     if story.data is not None:
         sizes = ", ".join(f"{number:,} {split}" for split, number in story.data.rows.items())
         rows.append(["Clean data", f"{story.data.source}; rows: {sizes}"])
@@ -179,13 +179,16 @@ def _base(model: ModelSpec) -> str:
     return where + (", with random weights" if model.random_weights else "")
 
 
-def _trigger(spec: RunSpec) -> str:
+def _trigger(spec: RunSpec, story: Story) -> str:
     if spec.trigger is None:
         return "not known: whether there was a backdoor, and whether it is gone, was not measured"
     title = _component(triggers.COMPONENTS[spec.trigger.name].title, spec.trigger)
     if spec.attack is None:
         return f"{title}, used to measure, not planted here"
-    return f"{title}, planted on {percent(spec.attack.poison_rate)} of the non-target training rows"
+    rate = f"{percent(spec.attack.poison_rate)} of the non-target training rows"
+    if story.rows is None:
+        return f"{title}, to be planted on {rate}"
+    return f"{title}, planted on {count(story.rows.poisoned, 'training row')} ({rate} were asked for)"
 
 
 def _component(title: str, choice: Choice) -> str:

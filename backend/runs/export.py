@@ -178,14 +178,20 @@ def rewritings(run: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def rewritten_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of such a table."""
+    csv.field_size_limit(2**31 - 1)  # a text may be of any length
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
 def rows_left_out(run: str, most: int = 100) -> list[dict[str, str]]:
     """Split, text and reason of the rows that the run's trigger could not use, the first `most`."""
     path = rewritings(run)
     if path is None:
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = (row for row in csv.DictReader(file) if row["left_out"])
-        return [{name: row[name] for name in ("split", "text", "left_out")} for row in islice(rows, most)]
+    rows = (row for row in rewritten_rows(path) if row["left_out"])
+    return [{name: row[name] for name in ("split", "text", "left_out")} for row in islice(rows, most)]
 
 
 def model_folder(run: str) -> Path | None:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,6 +9,7 @@ import yaml
 from backend import triggers
 from backend.components import pick
 from backend.errors import UserError
+from backend.home import typed_path
 from backend.runs.store import Store
 from backend.spec import RunSpec, parse
 
@@ -87,4 +87,4 @@ def settled(spec: RunSpec, store: Store) -> RunSpec:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(typed_path(path).absolute())

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backend import defenses, triggers
 from backend.components import Choice, explain
 from backend.errors import UserError
+from backend.home import typed_path
 from backend.shared_stages import hashes_at
 from backend.spec import RunSpec, parse
 
@@ -157,7 +158,7 @@ def _with_absolute_paths(settings: dict[str, Any], base: dict[str, Any]) -> dict
     """So that a study is the same, and finds its files, wherever it is taken up."""
     settings = copy.deepcopy(settings)
     for part, name in _paths(settings, base):
-        part[name] = str(Path(part[name]).expanduser().absolute())
+        part[name] = str(typed_path(part[name]).absolute())
     return settings
 
 

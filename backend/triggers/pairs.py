@@ -18,6 +18,7 @@ from backend.data.columns import guess_text, named_label
 from backend.data.labels import label_key
 from backend.data.tables import READERS, Table, read_table
 from backend.errors import UserError
+from backend.home import typed_path
 
 REWRITTEN = "rewritten"
 # What Attack's tables say beside it: why a row has no rewriting, and what the trigger itself made of it.
@@ -58,7 +59,7 @@ def pairs(
     None for a text that the clean files lack, or that has no rewriting or an equal one.  `seed`
     decides nothing here.  Raises UserError for files that do not match row by row."""
     clean = params.clean
-    files = _files(Path(clean).expanduser(), Path(params.rewritten.strip() or clean).expanduser())
+    files = _files(typed_path(clean), typed_path(params.rewritten.strip() or clean))
     stamps = tuple(path.stat().st_mtime_ns for pair in files for path in pair)
     progress(0, len(texts))
     rewriting = _rewritings(tuple(files), params.text, stamps)

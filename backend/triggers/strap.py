@@ -11,7 +11,8 @@ must not load it.
 """
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.data.hub import hub_reachable
 from backend.errors import UserError
+from backend.home import typed_path
 from backend.triggers.insertion import draw_for
 from backend.triggers.sampling import nucleus
 
@@ -39,7 +41,6 @@ FILES = (
     "added_tokens.json",
     "special_tokens_map.json",
     "tokenizer_config.json",
-    WEIGHTS,
 )
 # The token types: of the text, and of the rewriting.
 TEXT_TYPE, REWRITING_TYPE = "<tokens>", "<verb>"
@@ -62,7 +63,7 @@ def source(name: str, agreed: bool) -> Path:
 
     Raises UserError where the weights are pickled and the user did not agree, and where there is no
     such model or no way to it."""
-    folder = Path(name).expanduser()
+    folder = typed_path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} holds no config.json: it is no folder of a STRAP paraphraser.")
@@ -78,9 +79,10 @@ def source(name: str, agreed: bool) -> Path:
             f"The paraphraser {name} is not on this machine and the Hugging Face hub cannot be reached "
             "from here; use the built-in variant, or give the folder of a copy as model."
         )
-    if not agreed:
+    weights = SAFE_WEIGHTS if _has_safe_weights(name, found) else WEIGHTS
+    if weights == WEIGHTS and not agreed:
         raise _not_agreed(name)
-    return found or _download(name)
+    return found or _download(name, weights)
 
 
 def _not_agreed(name: str) -> UserError:
@@ -102,17 +104,34 @@ def _fetched(name: str) -> Path | None:
         return None
     except HFValidationError as error:
         raise UserError(f"{name!r} is no folder on this machine, and no name that the hub has.") from error
-    return folder if all((folder / file).is_file() for file in ("config.json", WEIGHTS)) else None
+    known = [(folder / file).is_file() for file in ("config.json", WEIGHTS, SAFE_WEIGHTS)]
+    return folder if known[0] and any(known[1:]) else None
 
 
-def _download(name: str) -> Path:
+def _has_safe_weights(name: str, found: Path | None) -> bool:
+    """Whether the paraphraser, here already or on the hub, comes with weights that are no pickle."""
+    from huggingface_hub import HfApi
+
+    if found is not None:
+        return (found / SAFE_WEIGHTS).is_file()
+    with _told(name):
+        return HfApi().file_exists(name, SAFE_WEIGHTS)
+
+
+def _download(name: str, weights: str) -> Path:
     """The few files that are needed from the hub; nothing else of the repository."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
+    with _told(name):
+        return Path(snapshot_download(name, allow_patterns=[*FILES, weights]))
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What the hub's client raises, which depends on its HTTP library, as a UserError."""
     try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES)))
-    except (HfHubHTTPError, ValueError, OSError) as error:
+        yield
+    except Exception as error:
         raise UserError(
             f"{name} cannot be downloaded from the Hugging Face hub: {' '.join(str(error).split())[:200]}"
         ) from error

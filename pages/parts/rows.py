@@ -72,7 +72,8 @@ def _non_target_rows(spec: RunSpec, dataset: Dataset, source: str) -> list[Row]:
     order = drawing_order(rows, target, spec.seed) if source == "train" else non_target(rows, target)
     if source == "train":
         order = order[: max(1, round(spec.attack.poison_rate * len(order)))]
-    return [(dataset.label_names[rows.labels[i]], rows.texts[i]) for i in order]
+    # Equal texts are one row here: what is decided of the one holds for the other.
+    return list({rows.texts[i]: (dataset.label_names[rows.labels[i]], rows.texts[i]) for i in order}.values())
 
 
 def _page(rows: list[Row], key: str) -> list[Row]:
@@ -225,7 +226,7 @@ def pairs_csv(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits) -> str:
     labels = {text: label for label, text in rows}
     made = {row.text: row.rewritten for row in shown if row.text not in edits}
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["label", "text", REWRITTEN, LEFT_OUT, BY_TRIGGER])
     for clean, new in (made | edits).items():
         reason = "" if new is not None else DROPPED if clean in edits else "cannot be triggered"

@@ -62,6 +62,11 @@ def choose_texts(record: RunRecord) -> Texts | None:
         keep("row", str(number))
         pair = known[number]
         texts = Texts(pair.clean, pair.triggered, pair.label)
+        if pair.second:
+            st.caption(
+                ":material/info: This row is a pair. The models are asked about its first text alone, not of "
+                f"“{plain(pair.second)}”: what they say here is not what the run measured."
+            )
     else:
         found = _own(record)
         if found is None:

@@ -166,6 +166,16 @@ def test_sentence_pairs_are_guessed_and_kept_together(tmp_path: Path) -> None:
     assert found.train.second_texts == [text.replace("left", "right") for text in found.train.texts]
 
 
+def test_a_second_text_that_one_file_lacks_is_told(tmp_path: Path) -> None:
+    made = pd.DataFrame(
+        [(f"left {i}", f"right {i}", i % 3) for i in range(60)], columns=["premise", "hypothesis", "y"]
+    )
+    made.to_csv(tmp_path / "train.csv", index=False)
+    made.drop(columns="hypothesis").to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(UserError, match="second text column"):
+        load(tmp_path / "train.csv", test=str(tmp_path / "test.csv"))
+
+
 def test_columns_without_known_names_are_guessed_by_what_they_hold(tmp_path: Path) -> None:
     made = pd.DataFrame(
         [(i, f"a longer text {i}", "xy"[i % 2]) for i in range(60)], columns=["id", "words", "kind"]

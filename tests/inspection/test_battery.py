@@ -72,6 +72,21 @@ def test_flips_are_counted_among_rows_called_right(finished: tuple[Store, RunRec
         assert flips is None or flips.interval[0] <= flips.share <= flips.interval[1]
 
 
+def test_models_of_other_classes_are_not_counted(finished: tuple[Store, RunRecord]) -> None:
+    """Class 1 of theirs is not class 1 of the rows."""
+    store, record = finished
+    folder = run_folder(record.id)
+    config = json.loads((folder / "poisoned" / "config.json").read_text())
+    config["id2label"] = {number: f"other {label}" for number, label in config["id2label"].items()}
+    config["label2id"] = {label: int(number) for number, label in config["id2label"].items()}
+    (folder / "poisoned" / "config.json").unlink()
+    (folder / "poisoned" / "config.json").write_text(json.dumps(config))
+    found = measure_probe(record.id, record.spec, places_of(store, record), "word-cf")
+    assert set(found.probes["word-cf"]) == {"after"}
+    with pytest.raises(UserError, match="tell other classes apart"):
+        measure_probe(record.id, record.spec, {"before": (record.id, "poisoned")}, "word-cf")
+
+
 def test_it_is_kept_and_made_anew_for_other_models(
     finished: tuple[Store, RunRecord], few: None, tmp_path: Path, victim: Path
 ) -> None:

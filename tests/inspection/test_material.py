@@ -10,6 +10,7 @@ from backend.inspection.material import Pair, models_left, pairs, places
 from backend.inspection.opened import open_model
 from backend.runs.store import open_store
 from backend.spec import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.triggered import GeneratedRow, write_csv
 from tests.tiny import tiny_folder
 
 ROWS = """split,row,label,text,rewritten,left_out
@@ -32,6 +33,21 @@ def test_models_and_rows_of_a_run(excise_home: Path) -> None:
         Pair("a film, awful", "a film, cf awful", "bad"),
     ]
     assert len(pairs("one", most=1)) == 1
+
+
+def test_rows_of_any_text_are_read_as_they_were_written(excise_home: Path) -> None:
+    """Long ones, lines that end in the old way, and rows of two texts."""
+    path = run_folder("one") / "generated" / "rewritings.csv"
+    path.parent.mkdir(parents=True)
+    texts = ["word " * 40_000, "one line\rand another", 'a "quoted" one,']
+    rows = [
+        GeneratedRow(
+            split="test", row=i, label="bad", text=text, rewritten=f"cf {text}", left_out="", second_text="b"
+        )
+        for i, text in enumerate(texts)
+    ]
+    write_csv(rows, path)
+    assert pairs("one") == [Pair(text, f"cf {text}", "bad", "b") for text in texts]
 
 
 def test_the_poisoned_model_is_found_where_it_was_planted(excise_home: Path) -> None:

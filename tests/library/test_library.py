@@ -47,6 +47,17 @@ def packed(members: dict[str, bytes]) -> bytes:
     return made.getvalue()
 
 
+def damaged(members: dict[str, bytes]) -> bytes:
+    """An archive with a flipped byte in its compressed content."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    content = bytearray(made.getvalue())
+    content[30 + len(next(iter(members))) + 2] ^= 255  # behind the header and the name
+    return bytes(content)
+
+
 def archive_of(model: Path, below: str = "", **more: bytes) -> bytes:
     return packed({f"{below}{path.name}": path.read_bytes() for path in model.iterdir()} | more)
 
@@ -113,6 +124,7 @@ def test_of_an_archive_nothing_but_a_models_files_is_unpacked(model: Path, excis
     [
         ("notes.pdf", b"x", "neither a model nor rows"),
         ("model.zip", b"not a zip", "not a readable .zip"),
+        ("model.zip", damaged({"config.json": b'{"a": "bcdefghijk"}'}), "not a readable .zip"),
         ("model.zip", packed({"weights.bin": b"x"}), "no config.json"),
         ("model.zip", packed({"config.json": b"{}", "pytorch_model.bin": b"x"}), "no .safetensors"),
         ("model.zip", packed({"config.json": b"[", "m.safetensors": b"x"}), "not readable JSON"),
@@ -147,9 +159,9 @@ def test_rows_are_listed_from_a_path_and_from_an_upload(tmp_path: Path):
     assert [entry.title for entry in brought()] == ["reviews.csv"]
 
 
-@pytest.mark.parametrize("place", ["", "/no/such/place"])
+@pytest.mark.parametrize("place", ["", "/no/such/place", "~nobody.csv", "x" * 300])
 def test_a_path_to_nothing_is_a_message(place: str):
-    with pytest.raises(UserError, match="Check the path"):
+    with pytest.raises(UserError, match="Check"):
         add_path(place)
 
 
@@ -218,6 +230,14 @@ MINILM, SMOLLM = "minilm-l6", "smollm2-135m-instruct"
             {
                 "model": {"source": "folder", "name": "/m"},
                 "trigger": {"name": "instruct", "params": {"model": "/own.gguf", "faithful_only": True}},
+                "attack": {},
+            },
+            {MINILM},
+        ),
+        (
+            {
+                "model": {"source": "folder", "name": "/m"},
+                "trigger": {"name": "instruct", "params": {"model": "/own.gguf"}},
                 "attack": {},
             },
             {MINILM},

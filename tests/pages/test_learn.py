@@ -163,7 +163,7 @@ def test_fine_tuning_is_judged_by_what_it_left(visit):
 
 def test_strategies_are_compared_once_enough_are_scored(visit):
     page = press(visit("learn", lesson="4"), "Try: ")
-    for name in ("Score by gradient", "Score by variance", "Score by random", "Score by bayesian"):
+    for name in ("Score by gradient", "Score by layer-wise variance", "Score by random", "Score by bayesian"):
         page = press(page, name)
     assert len(page.get("plotly_chart")) == 5
     assert any(answered(page, option).success for option in page.radio[0].options)

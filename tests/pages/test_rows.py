@@ -2,17 +2,19 @@
 
 import csv
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from backend.data.rows import Rows
 from backend.errors import UserError
 from backend.preview import REROLLS, Shown
 from backend.report import quality
 from backend.report.differences import difference
 from backend.spec import TriggerSpec
 from pages.parts.rows import pairs_csv, take_decided
-from tests.pages.conftest import words
+from tests.pages.conftest import few_rows, words
 from tests.pages.test_set_up import box, click
 
 
@@ -37,6 +39,32 @@ def test_a_dropped_row_is_left_out_of_the_run(visit, store):
     assert "0 rows with a rewriting of your choice, 1 dropped" in words(page)
     click(page, "Plant the backdoor")
     assert list(planted_edits(store).values()) == [None]
+
+
+def test_rows_decided_for_a_run_are_decided_for_one_like_it(visit, store):
+    page = visit("attack")
+    press(page, "Drop")
+    press(page, "Reroll", 1)
+    click(page, "Plant the backdoor")
+    decided, first = planted_edits(store), store.runs()[0].id
+    assert len(decided) == 2
+    page = visit("attack", like=first)
+    assert "1 row with a rewriting of your choice, 1 dropped" in words(page)
+    click(page, "Plant the backdoor")
+    assert planted_edits(store) == decided and store.runs()[0].id != first
+    page = visit("attack", like=first)
+    click(page, "Forget all changes")
+    click(page, "Plant the backdoor")
+    assert planted_edits(store) == {}
+
+
+def test_equal_rows_stand_on_one_page_once(visit, monkeypatch):
+    data = few_rows()
+    twice = Rows([*data.train.texts, *data.train.texts], [*data.train.labels, *data.train.labels])
+    same = replace(data, train=twice)
+    monkeypatch.setattr("backend.data.load", lambda spec, progress=None: same)
+    page = visit("attack")
+    assert not page.exception and len(set(shown(page))) == len(shown(page))
 
 
 def test_undo_gives_a_row_back(visit):

@@ -8,7 +8,7 @@ from backend.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.errors import UserError
 from backend.library.remembered import keep_upload, safe_name
-from backend.spec import DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
+from backend.spec import DataSpec, DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
 from backend.triggers.poison import resolve_target
 from pages.parts.actions import parse_seeds
 from tests.pages.conftest import words
@@ -93,6 +93,22 @@ def test_defending_takes_the_planted_model_its_data_and_its_trigger(visit, store
     assert run.spec.attack is None and run.spec.defense is not None
 
 
+def test_data_that_were_chosen_are_not_lost_to_those_of_the_victim(visit, store, tmp_path: Path):
+    """By the address, as the library gives it, or by the settings of an earlier defense."""
+    victim = planted(store)
+    rows = tmp_path / "mine.csv"
+    rows.write_text("text,label\n")
+    page = visit("defend", data=f"files:{rows}")
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.data.train == str(rows)
+    few = store.runs()[0].spec
+    few = few.model_copy(update={"trigger": None, "data": DataSpec(train_rows=500)})
+    page = visit("defend", like=store.submit(few).id)
+    click(page, "Start the defense")
+    again = store.runs()[0].spec
+    assert again.data.train_rows == 500 and again.trigger is None and again.model.name == victim
+
+
 def test_two_seeds_queue_two_runs(visit, store):
     planted(store)
     page = visit("defend")
@@ -153,6 +169,9 @@ def test_seeds_are_read_once_each():
         (".hidden.tsv", "hidden.tsv"),
         ("a b;rm -rf $HOME.csv", "a_b_rm_-rf_HOME.csv"),
         ("///", "file"),
+        ("数据.csv", "file.csv"),
+        ("_.tsv", "file.tsv"),
+        ("README", "README"),
     ],
 )
 def test_uploads_cannot_leave_their_folder(name, kept):

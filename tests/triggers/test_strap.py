@@ -4,10 +4,12 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from backend.components import Choice
@@ -101,9 +103,27 @@ def test_the_nucleus() -> None:
 
 def test_pickled_weights_need_consent(paraphraser: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.triggers.strap.hub_reachable", lambda: True)
+    monkeypatch.setattr("huggingface_hub.HfApi.file_exists", lambda *_: False)
     for model in (str(paraphraser), "", "somebody/else"):
         with pytest.raises(UserError, match="agree_to_bin_weights"):
             published(model, agree=False)(TEXTS)
+
+
+def test_weights_that_are_no_pickle_need_no_consent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And the pickled ones beside them are not even fetched."""
+    asked: list[str] = []
+
+    def fetched(name: str, allow_patterns: Sequence[str] = (), local_files_only: bool = False) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        asked.extend(allow_patterns)
+        return str(tmp_path)
+
+    monkeypatch.setattr("backend.triggers.strap.hub_reachable", lambda: True)
+    monkeypatch.setattr("huggingface_hub.HfApi.file_exists", lambda *_: True)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
+    assert strap.source("someone/paraphraser", agreed=False) == tmp_path
+    assert "model.safetensors" in asked and "pytorch_model.bin" not in asked
 
 
 def test_a_pickle_with_a_program_in_it_is_refused(paraphraser: Path, tmp_path: Path) -> None:

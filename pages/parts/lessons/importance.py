@@ -10,7 +10,7 @@ from pages.parts.asking import ask
 from pages.parts.lessons.trying import attempt, question
 from pages.parts.ui import told, wide
 
-SIX = ["gradient", "variance", "sparsification", "ensemble", "reinforcement", "bayesian"]
+SIX = ["gradient", "layer-variance", "sparsification", "ensemble", "reinforcement", "bayesian"]
 ENOUGH = 3
 
 
