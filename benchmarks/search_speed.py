@@ -62,7 +62,6 @@ Pruned = Bool[np.ndarray, "layer head"]
 MARGIN = 1e-4
 THRESHOLD = 0.97
 """τ as a share of the fine-tuned model's validation accuracy."""
-SPEED_TARGETS = {10: (12, 2), 1: (20, 3)}
 
 
 class Engine:

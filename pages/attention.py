@@ -92,7 +92,7 @@ def of_texts(record: RunRecord, model: ModelName, texts: Texts) -> list[tuple[st
     ]
 
 
-def pruned_note(record: RunRecord, model: ModelName, gone: list[Head], place: Head | None = None) -> None:
+def pruned_note(model: ModelName, gone: list[Head], place: Head | None = None) -> None:
     """Pruned heads still attend."""
     if model not in CUT or not gone:
         return
@@ -133,7 +133,7 @@ def token_views(
     found = of_texts(record, model, texts)
     layer, head = choose_place(found[0][1], whole=view == "head")
     less = choose_difference(record, model, texts)
-    pruned_note(record, model, gone, (layer, head) if view == "head" else None)
+    pruned_note(model, gone, (layer, head) if view == "head" else None)
     shown = found
     others: list[Attention] = []
     if less == "clean":
@@ -244,7 +244,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         title = f"{MODEL_TITLES[model]} less {MODEL_TITLES[other].lower()}"
         figure = head_figures.change_grid(changes, title, "Attention", marks, (layer, head))
         grid_of_heads(figure, f"mass-change-{record.id}-{model}-{other}", title)
-    pruned_note(record, model, gone, (layer, head))
+    pruned_note(model, gone, (layer, head))
 
 
 def bertviz_views(
@@ -276,7 +276,7 @@ def bertviz_views(
                     help="All layers at once would be slow to draw. Fewer tokens leave room for more.",
                 )
             ) or [every[-1]]
-    pruned_note(record, model, gone, (layer, head) if head is not None else None)
+    pruned_note(model, gone, (layer, head) if head is not None else None)
     panels = [
         _panel(f"{MODEL_TITLES[name]}: {title}", one, places, layers, gone if name in CUT else [])
         for name in models

@@ -18,6 +18,8 @@ def list_runs(runs: Store) -> None:
     """The table; a click on a row puts that run into the address."""
     with told():
         records = runs.runs(limit=SHOWN)
+        if len(records) == SHOWN:
+            st.caption(f"The newest {SHOWN} are shown. `python -m backend runs --limit N` lists older ones.")
         picked = table(
             records, f"runs-{hash(tuple(record.id for record in records))}", st.query_params.get("run")
         )

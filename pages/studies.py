@@ -11,7 +11,7 @@ from backend.studies.records import StudyRecord
 from backend.studies.spec import cells
 from pages.parts.replication import replication_panel
 from pages.parts.study_choice import choose
-from pages.parts.study_grid import beside, heads_gone, one_of, queue, state_grid
+from pages.parts.study_grid import beside, choose_one, heads_gone, queue, state_grid
 from pages.parts.ui import enter, plain, store, told
 
 REFRESH_SECONDS = 3.0
@@ -88,7 +88,7 @@ def show(runs: Store, study: str, was_over: bool) -> None:
             "LFR minus it, where both were measured on the same rows. Pruned alone: before the second "
             "fine-tuning."
         )
-        victim = one_of("Victim", list(record.study.victims), f"victim-{study}")
+        victim = choose_one("Victim", list(record.study.victims), f"victim-{study}")
         mine = [row for row in found if row.victim == victim]
         if any(row.lfr and row.acc for row in mine):
             figure = figures.study_scatter(mine)

@@ -48,7 +48,7 @@ def model_card(
     """The README.md of a run's defended model; `measured` of a compact one."""
     story = tell(list(enumerate(events, start=1)))
     parts = [
-        _front_matter(record, story),
+        _front_matter(record),
         f"# {_plain(record.name)}: the defended model, {form}",
         f"A text classifier that was {_story_of(record.spec)} with Excise {made_with(record.id)} "
         f"(run {record.id}). {_warning(story)}".rstrip(),
@@ -59,7 +59,7 @@ def model_card(
     parts += [
         "## How it was made\n\n" + _markdown(_making(record, events, story)),
         "## Numbers\n\n" + _numbers(story),
-        "## Limits\n\n" + "\n".join(f"- {sentence}" for sentence in _limits(record.spec, story)),
+        "## Limits\n\n" + "\n".join(f"- {sentence}" for sentence in _limits(record.spec)),
         "## Files\n\n`heads.json` lists the heads that are gone and those that are left. All settings are in "
         "`spec.yaml` of the run's export; `python -m backend run spec.yaml` repeats the run.",
     ]
@@ -99,7 +99,7 @@ def change(before: float, after: float) -> str:
     return f"{100 * (after / before - 1):+.1f}{GAP}%".replace("-", "−")
 
 
-def _front_matter(record: RunRecord, story: Story) -> str:
+def _front_matter(record: RunRecord) -> str:
     about: dict[str, object] = {
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
@@ -207,7 +207,7 @@ def _numbers(story: Story) -> str:
     return f"{_markdown(metrics_table(story.metrics))}\n\n{note}"
 
 
-def _limits(spec: RunSpec | None, story: Story) -> list[str]:
+def _limits(spec: RunSpec | None) -> list[str]:
     limits = [
         "The numbers hold for this data, this seed and this trigger alone. Another trigger may still work.",
         "A low LFR does not prove that no backdoor is left: the guardrail looks at clean accuracy only.",

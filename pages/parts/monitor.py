@@ -253,10 +253,10 @@ def _details(record: RunRecord, story: Story) -> None:
             f"{plain(story.data.source)}. Rows: {rows}. Classes: {plain(', '.join(story.data.label_names))}."
         )
     if story.rows is not None:
-        _triggered_rows(record, story, story.rows)
+        _triggered_rows(record, story.rows)
 
 
-def _triggered_rows(record: RunRecord, story: Story, rows: RowsTriggered) -> None:
+def _triggered_rows(record: RunRecord, rows: RowsTriggered) -> None:
     """What the trigger made of the rows, and which it had to leave out."""
     planted_only = record.spec is not None and record.spec.defense is None
     with st.expander("Rows with the trigger", expanded=planted_only, icon=":material/edit_note:"):

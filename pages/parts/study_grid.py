@@ -113,7 +113,7 @@ def _run(record: StudyRecord, place: Place) -> None:
             open_run(run)
 
 
-def one_of(label: str, names: list[Any], key: str) -> Any:
+def choose_one(label: str, names: list[Any], key: str) -> Any:
     """One of several names, without a widget where there is nothing to choose."""
     return names[0] if len(names) == 1 else st.selectbox(label, names, key=key)
 
@@ -161,7 +161,7 @@ def heads_gone(runs: Store, record: StudyRecord, victim: str) -> None:
     """Which heads each defense of the victim pruned, side by side, for one seed."""
     if not st.toggle("Compare the heads that went", record.over, key=f"heads-{record.id}-{record.over}"):
         return
-    seed = one_of("Seed", list(dict.fromkeys(record.study.seeds)), f"heads-seed-{record.id}")
+    seed = choose_one("Seed", list(dict.fromkeys(record.study.seeds)), f"heads-seed-{record.id}")
     found = results.heads_of(runs, record, victim, seed)
     if not found:
         st.caption("No defense of this victim has pruned a head yet.")
