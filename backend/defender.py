@@ -121,14 +121,15 @@ class Defender:
         self.model.eval()
         return self._statistic(self.tick).mean(axis=0)
 
-    def cls_variance_passes(self, passes: int) -> Float[np.ndarray, "pass row layer head"]:
-        """The statistic of every validation row and head in `passes` stochastic passes, with all
+    def cls_variance_passes(self, passes: int) -> Iterator[Float[np.ndarray, "row layer head"]]:
+        """The statistic of every validation row and head in each of `passes` stochastic passes, with all
         dropout active (Monte-Carlo dropout); the statistic is that of the attention probabilities
         after their own dropout."""
         torch.manual_seed(self.seed)
         self.model.train()
         try:
-            return np.stack([self._statistic(self._part(number, passes)) for number in range(passes)])
+            for number in range(passes):
+                yield self._statistic(self._part(number, passes))
         finally:
             self.model.eval()
 

@@ -39,12 +39,21 @@ class BayesianParams(StrategyParams):
 def bayesian(defender: "Defender", params: BayesianParams, variant: str = "paper") -> HeadOrder:
     if variant == "published":
         return ascending(defender.cls_variance())
-    passes = defender.cls_variance_passes(params.passes)
+    largest = 0.0
+    means = []  # of a pass over the rows
+    mean = squares = np.zeros(())  # of a row over the passes so far: its mean, and squared distances from it
+    for number, one in enumerate(defender.cls_variance_passes(params.passes), start=1):
+        largest = max(largest, float(np.abs(one).max()))
+        means.append(one.mean(axis=0))
+        if params.spread == "sample":
+            away = one - mean
+            mean = mean + away / number
+            squares = squares + away * (one - mean)
     if params.spread == "mean":
-        spread = passes.mean(axis=1).std(axis=0, ddof=1)
+        spread = np.stack(means).std(axis=0, ddof=1)
     else:
-        spread = passes.std(axis=0, ddof=1).mean(axis=0)
-    if spread.max() <= 1e-9 * np.abs(passes).max():
+        spread = np.sqrt(squares / (params.passes - 1)).mean(axis=0)
+    if spread.max() <= 1e-9 * largest:
         raise UserError(
             "The model has no dropout, so its passes are all alike and no head is more uncertain than "
             "another. Choose another strategy, or a model whose configuration has dropout."
