@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.components import Params
 from backend.interactive import warm_process
 from backend.spec import TriggerSpec
-from backend.triggers import Rewriter, bind
+from backend.triggers import INSERTIONS, Rewriter, bind
 from backend.triggers.mixed import MixedParams
 from backend.triggers.rewritings import GeneratorParams
 
@@ -25,9 +26,16 @@ def rewrite(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[Shown
     """The texts as a run with this seed would rewrite them.  Raises UserError.
 
     Generators are asked in the process beside this one, which must not load torch."""
-    if isinstance(_bound(trigger, seed).params, GeneratorParams | MixedParams):
+    if _generates(_bound(trigger, seed).params):
         return warm_process().ask(_rewrite, trigger, seed, list(texts))
     return [Shown(text, new) for text, new in zip(texts, rewritten_here(trigger, seed, texts), strict=True)]
+
+
+def _generates(params: Params) -> bool:
+    """Whether a parser or a model makes the rows, or some of them."""
+    if isinstance(params, MixedParams):
+        return not set(params.triggers) <= set(INSERTIONS)
+    return isinstance(params, GeneratorParams)
 
 
 def rewritten(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[str | None]:

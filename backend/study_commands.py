@@ -27,7 +27,7 @@ def study(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON at the end.")] = False,
     to: Annotated[
-        Path | None, typer.Option("--export", help="Write the table: a .csv, .tex, .md or .json file.")
+        Path | None, typer.Option("--export", help="Write the whole table: a .csv, .tex, .md or .json file.")
     ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Stop what is queued or under way.")] = False,
@@ -54,6 +54,8 @@ def study(
     store = open_store()
     record = foreground.named(store, name, quick)
     if delete:
+        if to or as_json or again or victims or defenses or seeds:
+            raise UserError("--delete takes the whole study and prints nothing of it: give it alone.")
         gone = studies.forget(store, studies.read_study_record(store, record.id), with_runs=True)
         print(f"Deleted the study {record.id} and its {gone} runs.")
         return
@@ -66,6 +68,8 @@ def study(
         record = studies.cancel(store, record, part)
     elif look:
         part.check(record.study)
+        if seeds:
+            raise UserError("--show prints means over all seeds that are done: leave out --seed.")
     else:
         wanted = _ready(store, record, part)
         if queue:

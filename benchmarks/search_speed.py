@@ -232,7 +232,7 @@ def scoring(case: Case, quick: bool) -> dict[str, Any]:
     case.model.train()
     plain, _ = timed(lambda: [reference_statistic(case, case.validation, False) for _ in range(passes)])
     case.model.eval()
-    ours, _ = timed(lambda: defender.cls_variance_passes(passes))
+    ours, _ = timed(lambda: list(defender.cls_variance_passes(passes)))
     told["bayesian"] = {"plain": plain, "excise": ours, "speed_up": plain / ours}
     if not quick:
         told["bayesian"] |= rank_correlation(case)
@@ -248,7 +248,7 @@ def rank_correlation(case: Case, passes: int = 100, rows: int = 200) -> dict[str
     sample = case.validation.sample(rows, SEED)
     defender = make_defender(case)
     defender.validation = sample
-    mine = defender.cls_variance_passes(passes)
+    mine = np.stack(list(defender.cls_variance_passes(passes)))
     case.model.train()
     torch.manual_seed(SEED + 1)
     theirs, again = (

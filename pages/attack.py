@@ -51,7 +51,7 @@ def set_up(runs: Store) -> None:
     with told():
         spec = parse(settings)
         assert spec.trigger is not None
-        edits = edits_of(spec.trigger)
+        edits = edits_of(spec.trigger, key)
         if default.trigger is not None and f"{key}-edits" not in st.session_state:
             st.session_state[f"{key}-edits"] = "taken over"
             edits.update(default.trigger.edits | edits)
@@ -112,7 +112,7 @@ def _show_rows(spec: RunSpec, dataset: Dataset, key: str) -> None:
             f"“{plain(target)}” are copied, given the trigger, labelled “{plain(target)}” and added to the "
             "clean rows."
         )
-        rows_panel(spec, dataset, f"{key}-rows")
+        rows_panel(spec, dataset, edits_of(spec.trigger, key), f"{key}-rows")
     quality_panel(spec.trigger, f"{key}-quality")
 
 

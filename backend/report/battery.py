@@ -77,9 +77,15 @@ def finding(battery: Battery, probe: str, role: Role) -> Finding | None:
     label = max(found, key=lambda one: found[one].share)
     known = known_honest()
     honest = known.probes.get(probe) if known else None
-    if "honest" in battery.places:
+    if _has_own_honest(battery):
         honest = battery.probes[probe].get("honest", {}).get(label)
     return Finding(probe, label, found[label], honest)
+
+
+def _has_own_honest(battery: Battery) -> bool:
+    """Whether a never-poisoned model was measured on the run's own rows: one that tells other classes apart
+    was not."""
+    return any("honest" in measured for measured in battery.probes.values())
 
 
 def findings(battery: Battery, role: Role) -> list[Finding]:
@@ -108,6 +114,8 @@ def sentences(battery: Battery) -> list[str]:
 
 def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
     model = f"{title_of(battery, role)} model"
+    if not any(role in measured for measured in battery.probes.values()):
+        return f"{model}: nothing can be said, since it tells other classes apart than the rows have."
     if not found:
         return f"{model}: nothing can be said, since it calls fewer than {FEWEST} rows of any class right."
     suspects = [one for one in found if one.suspicious]
@@ -125,7 +133,7 @@ def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
 
 def whose(battery: Battery) -> str:
     """Where the honest model's numbers come from."""
-    if "honest" in battery.places:
+    if _has_own_honest(battery):
         return f"Honest: run {battery.places['honest'][0]}, never poisoned, on the same rows."
     known = known_honest()
     if known is None:

@@ -173,27 +173,27 @@ class Store:
             queue_again(connection, record.id)
         return self.run(record.id)
 
-    def delete(self, run: str) -> None:
-        """Remove a run, its events and its folder.
+    def delete(self, *runs: str) -> None:
+        """Remove runs, their events and their folders: all of them, or none.
 
-        Raises UserError while it runs, or while an unfinished run takes its model."""
-        record = self.run(run)
+        Raises UserError while one of them runs, or while an unfinished run takes its model."""
+        ids = [self.run(run).id for run in runs]
         with self.writing() as connection:
-            row = locked_row(connection, record.id)
-            if row["state"] == "running":
-                raise UserError(f"Run {record.id} is running. Cancel it first, then delete it.")
-            unfinished = sa.select(RUNS).where(
-                RUNS.c.state.in_(("queued", "running")), RUNS.c.id != record.id
-            )
+            for run in ids:
+                if locked_row(connection, run)["state"] == "running":
+                    raise UserError(f"Run {run} is running. Cancel it first, then delete it.")
+            unfinished = sa.select(RUNS).where(RUNS.c.state.in_(("queued", "running")), RUNS.c.id.not_in(ids))
             for other in map(read_record, connection.execute(unfinished).mappings()):
-                victim = other.spec.model if other.spec else None
-                if victim and victim.source == "run" and victim.name and record.id.startswith(victim.name):
+                taken = other.spec.model if other.spec else None
+                victim = taken.name if taken and taken.source == "run" else ""
+                if used := next((run for run in ids if victim and run.startswith(victim)), None):
                     raise UserError(
-                        f"Run {other.id}, which is not over, starts from the model of run {record.id}. "
+                        f"Run {other.id}, which is not over, starts from the model of run {used}. "
                         f"Wait for it, or cancel {other.id} first."
                     )
-            connection.execute(sa.delete(RUNS).where(RUNS.c.id == record.id))
-        shutil.rmtree(run_folder(record.id), ignore_errors=True)
+            connection.execute(sa.delete(RUNS).where(RUNS.c.id.in_(ids)))
+        for run in ids:
+            shutil.rmtree(run_folder(run), ignore_errors=True)
         sweep()
 
 

@@ -277,8 +277,7 @@ def forget(store: Store, record: StudyRecord, with_runs: bool = False) -> int:
     with store.reading() as connection:
         query = sa.select(STUDY_RUNS.c.run).where(STUDY_RUNS.c.study == record.id)
         runs = list(connection.execute(query).scalars()) if with_runs else []
-    for run in runs:
-        store.delete(run)
+    store.delete(*runs)
     with store.writing() as connection:
         connection.execute(sa.delete(STUDY_RUNS).where(STUDY_RUNS.c.study == record.id))
         connection.execute(sa.delete(STUDIES).where(STUDIES.c.id == record.id))

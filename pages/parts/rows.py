@@ -30,17 +30,17 @@ Edits = dict[str, str | None]
 Row = tuple[str, str]
 
 
-def edits_of(choice: Choice) -> Edits:
-    """What this session decided about rows for the trigger with these parameters."""
-    kept: dict[str, Edits] = st.session_state.setdefault("edits", {})
-    return kept.setdefault(_as_chosen(choice), {})
+def edits_of(choice: Choice, form: str) -> Edits:
+    """What this session decided in a form about rows for the trigger with these parameters."""
+    kept: dict[tuple[str, str], Edits] = st.session_state.setdefault("edits", {})
+    return kept.setdefault((form, _as_chosen(choice)), {})
 
 
 def _as_chosen(choice: Choice) -> str:
     return Choice(**choice.model_dump(include=set(Choice.model_fields))).model_dump_json()
 
 
-def rows_panel(spec: RunSpec, dataset: Dataset, key: str) -> None:
+def rows_panel(spec: RunSpec, dataset: Dataset, edits: Edits, key: str) -> None:
     """A page of rows, clean and triggered, with what can be done to each."""
     assert spec.trigger is not None
     source = st.segmented_control(
@@ -57,7 +57,6 @@ def rows_panel(spec: RunSpec, dataset: Dataset, key: str) -> None:
             st.caption("Type a sentence to see what the trigger makes of it.")
             return
         shown = _rewritten(spec.trigger, spec.seed, [text for _, text in rows], key)
-        edits = edits_of(spec.trigger)
         for number, (label, _) in enumerate(rows):
             _row(spec, label, shown[number] if shown else Shown(rows[number][1], None), edits, shown is None)
         known = [text for part in (dataset.train.texts, dataset.test.texts) for text in part]

@@ -8,15 +8,17 @@ import pytest
 
 from backend import spec
 from backend.cli import main
+from backend.data.rows import Dataset, Rows
 from backend.encoding import encode
 from backend.errors import UserError
 from backend.evaluation import predict
 from backend.home import run_folder
-from backend.inspection import battery
+from backend.inspection import battery, probing
 from backend.inspection.battery import file_of, measure_all, measure_probe, places_of, read_battery
 from backend.inspection.opened import open_model
-from backend.inspection.probing import _as_many_of_each, _bench
+from backend.inspection.probing import _as_many_of_each, _bench, _numbered_alike
 from backend.inspection.run_rows import run_rows
+from backend.report.battery import sentences
 from backend.runs.foreground import carry_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store, open_store
@@ -72,17 +74,35 @@ def test_flips_are_counted_among_rows_called_right(finished: tuple[Store, RunRec
         assert flips is None or flips.interval[0] <= flips.share <= flips.interval[1]
 
 
-def test_models_of_other_classes_are_not_counted(finished: tuple[Store, RunRecord]) -> None:
+@pytest.mark.parametrize(
+    ("names", "alike"),
+    [
+        (["bad", "good"], True),
+        (["BAD", "Good "], True),
+        (["LABEL_0", "LABEL_1"], True),
+        (["good", "bad"], False),
+        (["negative", "positive"], False),
+        (["bad", "good", "so-so"], False),
+    ],
+)
+def test_classes_are_compared_by_name_as_where_a_head_is_kept(names: list[str], alike: bool) -> None:
+    rows = Rows(["a", "b"], [0, 1])
+    assert _numbered_alike(names, Dataset("few", rows, rows, rows, ["bad", "good"], [])) is alike
+
+
+def test_models_of_other_classes_are_not_counted(
+    finished: tuple[Store, RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Class 1 of theirs is not class 1 of the rows."""
     store, record = finished
-    folder = run_folder(record.id)
-    config = json.loads((folder / "poisoned" / "config.json").read_text())
-    config["id2label"] = {number: f"other {label}" for number, label in config["id2label"].items()}
-    config["label2id"] = {label: int(number) for number, label in config["id2label"].items()}
-    (folder / "poisoned" / "config.json").unlink()
-    (folder / "poisoned" / "config.json").write_text(json.dumps(config))
-    found = measure_probe(record.id, record.spec, places_of(store, record), "word-cf")
-    assert set(found.probes["word-cf"]) == {"after"}
+    answers = iter([False, True, False])
+    monkeypatch.setattr(probing, "_numbered_alike", lambda *_: next(answers))
+    places = dict(sorted(places_of(store, record).items(), reverse=True))
+    assert list(places) == ["before", "after"]
+    found = measure_probe(record.id, record.spec, places, "word-cf")
+    (counted,) = found.probes["word-cf"]
+    said = dict(zip(("before", "after"), sentences(found), strict=True))
+    assert [role for role, text in said.items() if "other classes" not in text] == [counted]
     with pytest.raises(UserError, match="tell other classes apart"):
         measure_probe(record.id, record.spec, {"before": (record.id, "poisoned")}, "word-cf")
 

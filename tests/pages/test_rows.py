@@ -52,6 +52,7 @@ def test_rows_decided_for_a_run_are_decided_for_one_like_it(visit, store):
     assert "1 row with a rewriting of your choice, 1 dropped" in words(page)
     click(page, "Plant the backdoor")
     assert planted_edits(store) == decided and store.runs()[0].id != first
+    assert "of your choice" not in words(visit("attack")), "of another form"
     page = visit("attack", like=first)
     click(page, "Forget all changes")
     click(page, "Plant the backdoor")

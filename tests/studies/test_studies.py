@@ -17,7 +17,7 @@ from backend.home import run_folder
 from backend.runs import execution, leases
 from backend.runs.schema import STUDIES
 from backend.runs.store import Store
-from backend.spec import TriggerSpec
+from backend.spec import ModelSpec, TriggerSpec
 from backend.studies import exports, ready, records
 from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study
@@ -96,6 +96,15 @@ def test_a_study_is_deleted_with_its_runs_and_their_models(
     assert len(folders) == 5, "done again, and one that is not the study's"
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
+    taken = next(run.id for run in record.runs.values())
+    victim = ModelSpec(source="run", name=taken)
+    waiting = store.submit(cells(record.study)[0].spec.model_copy(update={"model": victim}))
+    for arguments, said in ((["--victim", "rare"], "give it alone"), ([], "starts from the model")):
+        with pytest.raises(SystemExit) as ended:
+            main(["study", record.id, "--delete", *arguments])
+        assert ended.value.code == 2 and said in capsys.readouterr().err
+        assert len(store.runs()) == 6, "all of it or nothing"
+    store.delete(waiting.id)
     with pytest.raises(SystemExit) as ended:
         main(["study", record.id, "--delete"])
     assert not ended.value.code and f"{record.id} and its 4 runs" in capsys.readouterr().out
@@ -260,7 +269,7 @@ def test_what_is_shown_is_what_is_asked_for(
         return said.out + said.err
 
     assert "gradient" in show() and "gradient" not in show("--defense", "FT")
-    assert "no victim 'Nope'" in show("--victim", "Nope")
+    assert "no victim 'Nope'" in show("--victim", "Nope") and "leave out --seed" in show("--seed", "2")
     with store.writing() as connection:
         connection.execute(sa.update(STUDIES).values(spec='{"colour": "red"}'))
     said = show("--export", str(tmp_path / "table.tex"))
