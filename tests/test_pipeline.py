@@ -371,12 +371,15 @@ def test_a_panic_ends_the_run_and_does_not_hang_it(
 
 
 def test_a_tokenizer_of_another_model_is_told(settings: dict, tmp_path: Path) -> None:
-    tokenizer = json.loads((Path(settings["model"]["name"]) / "tokenizer.json").read_text())
+    folder = tmp_path / "model"
+    shutil.copytree(settings["model"]["name"], folder)
+    settings["model"]["name"] = str(folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
     vocabulary = tokenizer["model"]["vocab"]
     tokenizer["model"]["vocab"] = {word: 1000 + number for word, number in vocabulary.items()}
     for token in tokenizer["added_tokens"]:
         token["id"] += 1000
-    (Path(settings["model"]["name"]) / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     last = collect(settings, tmp_path / "run")[-1]
     assert last.state == "failed" and "they do not belong together" in last.error
 
