@@ -37,8 +37,8 @@ def probe() -> Device:
             torch_device=torch.device("cuda", index),
             bf16=torch.cuda.is_bf16_supported(including_emulation=False),
             batch_tokens=65536,
-            # The keys and values of thousands of rows: a batch that does not fit is computed anew.
-            keep_bytes=_keep_bytes(torch.cuda.get_device_properties(index).total_memory >> 23),
+            # An eighth of its memory: the batches are large, and what does not fit is computed anew.
+            keep_bytes=_keep_bytes(torch.cuda.get_device_properties(index).total_memory // 8 >> 20),
         )
     threads = torch.get_num_threads()
     name = f"CPU, {threads} thread{'' if threads == 1 else 's'}"

@@ -23,9 +23,11 @@ def disk_is_full(error: BaseException) -> bool:
     return any(sign in text for sign in ("No space left on device", "os error 28", "PytorchStreamWriter"))
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    """As torch says it, of a GPU's memory and of the machine's."""
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+def memory_ran_out(error: BaseException) -> bool:
+    """Whether `error` says so, as Python does or as torch does of a GPU and of the machine."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "can't allocate memory" in str(error)
 
 
 def message_of(error: BaseException, folder: Path) -> str:
@@ -36,7 +38,7 @@ def message_of(error: BaseException, folder: Path) -> str:
         return str(error)
     if disk_is_full(error):
         return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
-    if isinstance(error, MemoryError) or _out_of_memory(error):
+    if memory_ran_out(error):
         return "Memory ran out. Choose a smaller model, a smaller batch size or a shorter maximum length."
     log = folder / "error.log"
     told = "".join(traceback.format_exception(error))

@@ -54,7 +54,7 @@ def set_up(runs: Store) -> None:
         edits = edits_of(spec.trigger, key)
         if default.trigger is not None and f"{key}-edits" not in st.session_state:
             st.session_state[f"{key}-edits"] = "taken over"
-            edits.update(default.trigger.edits | edits)
+            edits.update(default.trigger.edits)
         spec.trigger.edits = edits
     if spec is None:
         return

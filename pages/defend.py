@@ -131,10 +131,11 @@ def _choose(
 
 def _data(default: RunSpec, key: str, origin: RunRecord | None) -> tuple[DataSpec, Dataset] | None:
     known = origin.spec if origin is not None else None
-    # Another choice of data that the address names is not to be lost.
-    same = known is not None and (not {"like", "data"} & set(st.query_params) or default.data == known.data)
-    if known is not None and st.toggle("Clean data of that run", same, key=f"{key}-same-data"):
-        return loaded(known.data.model_dump())
+    if known is not None:
+        # Another choice of data that the address names is not to be lost.
+        same = not {"like", "data"} & set(st.query_params) or default.data == known.data
+        if st.toggle("Clean data of that run", same, key=f"{key}-same-data"):
+            return loaded(known.data.model_dump())
     return loaded(data_form(f"{key}-data", default.data))
 
 

@@ -4,7 +4,7 @@ A folder of theirs stays where it is and is only remembered; an upload is kept b
 
 import hashlib
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ValidationError
 
@@ -117,13 +117,9 @@ def keep_upload(name: str, content: bytes) -> Path:
 
 def safe_name(name: str) -> str:
     """A stranger's file name without folders, leading dots or anything that a shell would read."""
-    last = re.split(r"[/\\]", name)[-1]
-    stem, dot, suffix = last.rpartition(".")
-    if not dot:
-        stem, suffix = last, ""
-    stem, suffix = (re.sub(r"[^A-Za-z0-9._-]+", "_", part) for part in (stem, suffix))
-    stem = stem.lstrip("._-")[:80] or "file"
-    return f"{stem}.{suffix[:16]}" if suffix else stem
+    last = PurePosixPath(re.split(r"[/\\]", name)[-1])
+    stem, suffix = (re.sub(r"[^A-Za-z0-9._-]+", "_", part) for part in (last.stem, last.suffix))
+    return (stem.lstrip("._-")[:80] or "file") + suffix[:17]
 
 
 def shown_name(path: Path) -> str:

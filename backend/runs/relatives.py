@@ -34,16 +34,15 @@ def never_poisoned(store: Store, record: RunRecord) -> list[Metrics]:
     spec = _planted_spec(store, record)
     if spec is None or spec.trigger is None:
         return []
-    wanted = _origin(spec)
-    alike: list[Metrics] = []
-    others: list[Metrics] = []
+    wanted, mine = _origin(spec), _first_fine_tuning(record)
+    references: list[tuple[bool, Metrics]] = []
     for other in store.runs(LATEST, states=["done"]):
         if other.spec is None or other.spec.attack is not None or _origin(other.spec) != wanted:
             continue
         found = _fine_tuned(other)
         if found is not None and found.lfr is not None:
-            (alike if _first_fine_tuning(other) == _first_fine_tuning(record) else others).append(found)
-    return alike + others
+            references.append((_first_fine_tuning(other) != mine, found))
+    return [found for _, found in sorted(references, key=lambda one: one[0])]
 
 
 def _first_fine_tuning(run: RunRecord) -> Any:

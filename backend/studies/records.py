@@ -274,10 +274,12 @@ def forget(store: Store, record: StudyRecord, with_runs: bool = False) -> int:
     Raises UserError while one of them is not over, or one that is not takes its model."""
     if not record.over:
         raise UserError("The study is under way. Cancel it first.")
-    with store.reading() as connection:
-        query = sa.select(STUDY_RUNS.c.run).where(STUDY_RUNS.c.study == record.id)
-        runs = list(connection.execute(query).scalars()) if with_runs else []
-    store.delete(*runs)
+    runs: list[str] = []
+    if with_runs:
+        with store.reading() as connection:
+            query = sa.select(STUDY_RUNS.c.run).where(STUDY_RUNS.c.study == record.id)
+            runs = list(connection.execute(query).scalars())
+        store.delete(*runs)
     with store.writing() as connection:
         connection.execute(sa.delete(STUDY_RUNS).where(STUDY_RUNS.c.study == record.id))
         connection.execute(sa.delete(STUDIES).where(STUDIES.c.id == record.id))

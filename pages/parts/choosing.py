@@ -20,13 +20,13 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
     """The run in the address, or one chosen from those that left the model that is `needed` (None: any)."""
     found = [one for one in runs.runs(limit=CANDIDATES) if _has(models_left(one.id), needed)]
     asked = st.query_params.get("run")
-    gone = False
+    first: int | None = 0
     if asked and all(one.id != asked for one in found):
         try:
             found.insert(0, runs.run(asked))
         except UserError as error:  # it was deleted: another can be chosen
             st.warning(plain(str(error)), icon=":material/warning:")
-            gone = True
+            first = None
     if not found:
         st.caption(
             "No run has a model that could be looked into. Start a defense, or the demo, and come back."
@@ -38,7 +38,7 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
     chosen = st.selectbox(
         "Run",
         ids,
-        None if gone else ids.index(asked) if asked in ids else 0,
+        ids.index(asked) if asked in ids else first,
         format_func=titles.__getitem__,
         placeholder="Choose one",
         key=f"run-{asked}",
