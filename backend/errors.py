@@ -30,6 +30,18 @@ def memory_ran_out(error: BaseException) -> bool:
     return "can't allocate memory" in str(error)
 
 
+def accelerator_is_lost() -> bool:
+    """Whether an error spoiled the GPU for the rest of this process, as a failed assertion on it does."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
+
+
 def message_of(error: BaseException, folder: Path) -> str:
     """What to tell the user about an error of the run whose folder this is.
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
-from backend.errors import UserError
+from backend.errors import UserError, accelerator_is_lost
 from backend.events import RunFinished
 from backend.home import ROOT, environment, home
 from backend.runs.execution import Control, Engine, execute
@@ -48,7 +48,8 @@ def work(
     """Carry out queued runs, and those that a dead worker left, until idle for `idle_exit` seconds.
 
     On SIGTERM or SIGINT the current run goes back to the queue, at its last finished stage, and
-    the worker ends.  To be called in the main thread."""
+    the worker ends; it ends too when a failed run left it without its GPU.  To be called in the
+    main thread."""
     leaving = threading.Event()
     control = Control()
 
@@ -103,6 +104,9 @@ def _work_on(
     say(
         f"Run {lease.run}: {state or ('back to the queue' if control.why == 'leave' else 'taken by another')}"
     )
+    if state == "failed" and accelerator_is_lost():
+        say("The GPU cannot be used by this process any more: the worker ends, for another to go on.")
+        leaving.set()
 
 
 def _try_claim(store: Store, say: Callable[[str], None]) -> Lease | None:

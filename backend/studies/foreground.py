@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from backend.errors import UserError
+from backend.errors import UserError, accelerator_is_lost
 from backend.events import RunFinished
 from backend.report.numbers import duration, percent
 from backend.runs.foreground import carry_out
@@ -45,7 +45,8 @@ def carry_out_study(
     """Those cells' runs, one after another; a failed one is told and the rest goes on.
 
     Gives back what there is then, and what ended it before its end, if anything: cancelling a run (Ctrl-C)
-    or SIGTERM, and started again it goes on there.  What others began meanwhile is left to them."""
+    or SIGTERM, and started again it goes on there.  What others began meanwhile is left to them.  Raises
+    UserError when a failed run left this process without its GPU: every run after it would fail too."""
     begin(store, record, wanted)
     for number, cell in enumerate(wanted, start=1):
         run = enter(store, record, cell)
@@ -63,6 +64,12 @@ def carry_out_study(
         if end is None or end.state == "cancelled":
             return read_study_record(store, record.id), "cancelled" if end else "terminated"
         say(f"    {_ended(end)}")
+        if end.state == "failed" and accelerator_is_lost():
+            raise UserError(
+                "The GPU cannot be used by this process any more after that failure. Start the study again: "
+                "it goes on with what is left. Should that run fail so again, name the others with "
+                "--victim and --defense."
+            )
     return read_study_record(store, record.id), None
 
 

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
+import torch
 
 from backend.events import RunStarted, StageFinished
 from backend.home import home
@@ -71,6 +73,22 @@ def test_a_failed_run_does_not_stop_the_worker(store: Store) -> None:
     ids = [store.submit(fake.spec()).id for _ in range(2)]
     work(store, idle_exit=0, engine=broken, say=lambda _: None)
     assert [store.run(run).state for run in ids] == ["failed"] * 2
+
+
+def test_a_worker_whose_gpu_a_run_spoiled_leaves_the_rest_to_another(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(*_: object, **__: object) -> Iterator[RunStarted]:
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        monkeypatch.setattr(torch.cuda, "synchronize", assertion_failed)
+        yield assertion_failed()
+
+    def assertion_failed() -> NoReturn:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered", 710)
+
+    ids = [store.submit(fake.spec()).id for _ in range(2)]
+    work(store, engine=spoil, say=lambda _: None)
+    assert [store.run(run).state for run in ids] == ["failed", "queued"]
 
 
 def test_what_a_killed_worker_finished_is_kept_and_another_goes_on(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import torch
 
 from backend import shared_stages
 from backend.cli import main
@@ -164,6 +165,21 @@ def test_a_study_takes_over_what_a_dead_process_left(store: Store, fake_engine: 
     record, stopped = carry_out_study(store, record, wanted, lambda said: None)
     assert stopped is None and record.states() == {"done": 2, "running": 1}
     assert {run.id for run in record.runs.values()} == {queued, left, alive}
+
+
+def test_a_study_ends_where_a_failed_run_spoiled_the_gpu(
+    store: Store, fake_engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled() -> None:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered", 710)
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", spoiled)
+    record = records.current(store, parse_study(GRID))
+    with pytest.raises(UserError, match="Start the study again"):
+        carry_out_study(store, record, records.wanted_cells(store, record), lambda said: None)
+    states = records.read_study_record(store, record.id).states()
+    assert states["failed"] == 1 and states["waiting"] > 0, "the rest is left for a process with a GPU"
 
 
 def test_two_that_start_a_study_at_once_do_nothing_twice(store: Store, fake_engine: None) -> None:
