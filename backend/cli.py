@@ -291,7 +291,7 @@ def export(
 def battery(run: RunId, as_json: AsJson = False) -> None:
     """Put known triggers into clean rows and count what a run's models then call otherwise.
 
-    For who does not know the trigger.  What was measured before is not measured again."""
+    For those who do not know the trigger.  What was measured before is not measured again."""
     from backend.inspection.battery import LEFT_OUT, measure_all
     from backend.report import battery as found_by
 

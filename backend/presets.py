@@ -64,7 +64,7 @@ PRESETS = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER}
 def preset(name: str, random_weights: bool = False) -> RunSpec:
     """A preset by name.  `random_weights` keeps the shapes and drops the meaning: an untrained
     model on the embedded data, to see what a run costs.  Raises UserError for an unknown name, or
-    naming everything that the paper preset lacks on this machine."""
+    naming what of the hub and a GPU the paper preset lacks on this machine."""
     if name not in PRESETS:
         raise UserError(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")
     spec = PRESETS[name].model_copy(deep=True)

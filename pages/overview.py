@@ -24,10 +24,10 @@ def introduce() -> None:
     st.markdown(
         "A backdoored text classifier works as it should until a text carries a secret **trigger**; "
         "then it answers what its attacker wants. "
-        "Excise plants such backdoors for study and removes them by **pruning attention heads**, least "
+        "Excise plants such backdoors for study and **prunes attention heads** to cut them out, least "
         "needed first, with clean data alone. "
-        "It measures what that costs in accuracy (**ACC**) and how often the trigger still flips the answer "
-        "(**LFR**, the label flip rate)."
+        "It measures what that costs in accuracy (**ACC**), and whether it works: how often the trigger "
+        "still flips the answer (**LFR**, the label flip rate)."
     )
     ink = "#fafafa" if st.context.theme.type == "dark" else "#31333f"
     st.image(PICTURE.read_text(encoding="utf-8").replace("currentColor", ink), width=960, alt=PICTURED)
