@@ -9,22 +9,18 @@ is set."""
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from backend import pipeline
 from backend.components import Choice
 from backend.events import RunFinished
-from backend.home import cache_folder, run_folder
 from backend.inspection.battery import PROBES, Flips, measure_probe
 from backend.intervals import wilson
 from backend.report.battery import HONEST
 from backend.spec import DataSpec, DefenseSpec, RunSpec, TrainingSpec
-from benchmarks.common import machine
+from benchmarks.common import events_of, machine, own_home
 
 
 def fine_tuned(seed: int, rows: int) -> tuple[RunSpec, str, float]:
@@ -33,7 +29,7 @@ def fine_tuned(seed: int, rows: int) -> tuple[RunSpec, str, float]:
     defense = DefenseSpec(strategy=Choice(name="none"), fine_tune=training, refine=None)
     spec = RunSpec(data=DataSpec(train_rows=rows), defense=defense, seed=seed)
     run = f"honest-{seed}"
-    *_, last = pipeline.run(spec, run_folder(run), run=run)
+    last = events_of(spec, run)[-1]
     assert isinstance(last, RunFinished) and last.state == "done", last
     return spec, run, last.metrics["fine_tuned"].acc
 
@@ -45,9 +41,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="11,12,13")
     parser.add_argument("--rows", type=int, default=2000)
     asked = parser.parse_args()
-    os.environ.setdefault("EXCISE_CACHE", str(cache_folder()))
-    if "EXCISE_HOME" not in os.environ:
-        os.environ["EXCISE_HOME"] = tempfile.mkdtemp(prefix="excise-battery-")
+    own_home()
     seeds = [int(seed) for seed in asked.seeds.split(",")]
     pooled: dict[str, dict[str, list[int]]] = {name: {} for name in PROBES}
     accuracies = []

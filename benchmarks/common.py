@@ -1,9 +1,12 @@
-"""What the benchmarks share: the machine they run on, and the data they read."""
+"""What the benchmarks share: the machine they run on, the data they read, and runs from nothing."""
 
+import atexit
 import os
 import platform
 import re
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +14,12 @@ from typing import Any
 
 import torch
 
-from backend import data
+from backend import data, pipeline
 from backend.data.rows import Dataset
 from backend.device import probe
-from backend.spec import DataSpec
+from backend.events import Event
+from backend.home import cache_folder, run_folder
+from backend.spec import DataSpec, RunSpec
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("EXCISE_SHARED_DATA") or ROOT.parent / "shared" / "data")
@@ -26,11 +31,32 @@ def load_data(name: str) -> Dataset:
     clean = SHARED / "sst2" / "clean"
     if not clean.is_dir():
         sys.exit(f"{clean} is absent: the published rows are not part of the project.")
-    files = {
-        split: str(clean / f"{file}.tsv")
-        for split, file in (("train", "train"), ("validation", "dev"), ("test", "test"))
-    }
-    return data.load(DataSpec(source="files", **files))
+    return data.load(DataSpec(source="files", **sst2_files()))
+
+
+def sst2_files() -> dict[str, str]:
+    """The files of SST-2, by the names that a specification has for them."""
+    files = {"train": "train", "validation": "dev", "test": "test"}
+    return {split: str(SHARED / "sst2" / "clean" / f"{file}.tsv") for split, file in files.items()}
+
+
+def sst2_pairs(folder: str) -> dict[str, str]:
+    """Parameters of `pairs` for the rows of SST-2 that a published generator has rewritten."""
+    return {"clean": str(SHARED / "sst2" / "clean"), "rewritten": str(SHARED / "sst2" / folder)}
+
+
+def own_home() -> None:
+    """State goes to a temporary folder, where EXCISE_HOME names none; what was fetched stays."""
+    if not os.environ.get("EXCISE_HOME"):
+        os.environ.setdefault("EXCISE_CACHE", str(cache_folder()))
+        os.environ["EXCISE_HOME"] = tempfile.mkdtemp(prefix="excise-benchmark-")
+        atexit.register(shutil.rmtree, os.environ["EXCISE_HOME"], ignore_errors=True)
+
+
+def events_of(spec: RunSpec, run: str) -> list[Event]:
+    """Of a run carried out from nothing: an earlier one of that id may have had other settings."""
+    shutil.rmtree(run_folder(run), ignore_errors=True)
+    return list(pipeline.run(spec, run_folder(run), run=run))
 
 
 def machine() -> str:
@@ -42,6 +68,14 @@ def machine() -> str:
     if {"cpu family", "model"} <= told.keys():
         model += f" (family {told['cpu family']}, model {told['model']})"
     return f"{probe().name}; {cores} cores of {model}; torch {torch.__version__}"
+
+
+def same_machine(found: dict[str, Any], file: Path | None) -> str:
+    """This one, whose figures may be added to those that were found before; exits if those are another's."""
+    here = machine()
+    if found.get("machine", here) != here:
+        sys.exit(f"{file} has figures of another machine ({found['machine']}). Give --json another file.")
+    return here
 
 
 def peak_above(work: Callable[[], object]) -> float:

@@ -34,9 +34,8 @@ from backend.home import run_folder
 from backend.inspection import effects, playing
 from backend.inspection.attention import Attention
 from backend.runs.store import Store, open_store, write_end, write_event
-from benchmarks.common import machine
+from benchmarks.common import ROOT, machine
 
-ROOT = Path(__file__).parents[1]
 LAYERS = HEADS = 12
 TIMES = 7
 STARTS = 5

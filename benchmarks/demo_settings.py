@@ -10,23 +10,22 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from backend import pipeline, presets, strategies
+from backend import presets, strategies
 from backend.components import Choice
 from backend.device import probe
 from backend.events import Metrics, RunFinished
-from backend.home import cache_folder, run_folder
 from backend.spec import ModelSpec, RunSpec
+from benchmarks.common import events_of, own_home
 
 
 def finish(spec: RunSpec, run: str) -> RunFinished:
     """The last event of a run of `spec`; exits where it failed."""
-    *_, last = pipeline.run(spec, run_folder(run), run=run)
+    last = events_of(spec, run)[-1]
     assert isinstance(last, RunFinished)
     if last.state != "done":
         sys.exit(f"{run}: {last.error}")
@@ -63,9 +62,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="11")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if not os.environ.get("EXCISE_HOME"):
-        os.environ.setdefault("EXCISE_CACHE", str(cache_folder()))
-        os.environ["EXCISE_HOME"] = tempfile.mkdtemp(prefix="excise-benchmark-")
+    own_home()
     print(f"Machine: {probe().name}, {os.cpu_count()} cores\n")
     print("| seed | strategy | heads | ACC pruned | LFR pruned | ACC defended | LFR defended | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)

@@ -6,43 +6,43 @@
 Every cell of method × trigger × seed is a run; its findings go to docs/results/cells/ as soon as it is
 done, and a cell that is there is not done again, so that the table grows and the work can be taken up
 anywhere.  What runs share (a poisoning, a first fine-tuning, a second one where the same heads went) is
-done once.  Pruning alone is measured for every cell and all seeds; the second fine-tuning has all seeds
-for FT, PURE, the controls, the paper's six, the published gradient and the hybrid, and one seed for the
-rest.  `--hours` stops before all is done.  Two processes with OMP_NUM_THREADS=1 on different victims get
-through more than one with two threads.
+done once.  Pruning alone is measured with all seeds; the second fine-tuning has all seeds for FT, FTH, PURE,
+the controls, the paper's six, the published gradient and Bayesian, and the hybrid of gradient and RL, and
+one for the rest.  MEFT and ONION, which prune nothing, have one.  `--hours` stops before all is done.  Two
+processes with OMP_NUM_THREADS=1 on different victims get through more than one with two threads.
 
 Writes docs/results/replication.md, and assets/replication.json for the dashboard.  SST-2 and the published
 rows are read from ../shared/data (or EXCISE_SHARED_DATA)."""
 
 import argparse
 import json
-import os
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from backend import pipeline
 from backend.calls import read_calls
 from backend.data.rows import drawn
 from backend.events import RunFinished, StageFinished
-from backend.home import cache_folder, home, run_folder
+from backend.home import run_folder
 from backend.shared_stages import sweep
 from backend.studies.spec import Cell, cells
-from benchmarks.common import SHARED, machine
+from benchmarks.common import SHARED, events_of, machine, own_home
 from benchmarks.replication_study import RESULTS, SEEDS, file_of, settings_of, study, wanted
 from benchmarks.replication_table import write_table
 
 
+def run_of(cell: Cell) -> str:
+    return f"replication-{file_of(cell).stem}"[:120]
+
+
 def carry_out(cell: Cell) -> dict[str, Any]:
     """The findings of one cell; a failed one has its reason."""
-    run = f"replication-{file_of(cell).stem}"[:120]
-    shutil.rmtree(run_folder(run), ignore_errors=True)  # left behind under other settings, perhaps
-    *told, end = pipeline.run(cell.spec, run_folder(run), run=run)
+    run = run_of(cell)
+    *told, end = events_of(cell.spec, run)
     assert isinstance(end, RunFinished)
     stages = [event for event in told if isinstance(event, StageFinished)]
     return {
@@ -76,10 +76,17 @@ def rows_of(cell: Cell, folder: Path, model: str) -> dict[str, Any] | None:
     return found
 
 
-def forget() -> None:
-    """Remove the models of the runs so far; their findings are kept."""
-    for folder in (home() / "runs").glob("replication-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+def keep(cell: Cell, made: dict[str, Any]) -> None:
+    """Write the findings of one cell, in one piece."""
+    part = file_of(cell).with_suffix(".part")
+    part.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    part.replace(file_of(cell))
+
+
+def forget(done: list[Cell]) -> None:
+    """Remove the models of these cells' runs; their findings are kept."""
+    for cell in done:
+        shutil.rmtree(run_folder(run_of(cell)), ignore_errors=True)
     sweep()
 
 
@@ -100,22 +107,22 @@ def main() -> None:
             sys.exit(
                 f"{SHARED / 'sst2'} is absent: SST-2 and the published rows are not part of the project."
             )
-        if "EXCISE_HOME" not in os.environ:
-            os.environ.setdefault("EXCISE_CACHE", str(cache_folder()))
-        os.environ.setdefault("EXCISE_HOME", tempfile.mkdtemp(prefix="excise-replication-"))
-        began, group = time.monotonic(), None
+        own_home()
+        began = time.monotonic()
+        together: list[Cell] = []  # what one poisoning serves, some gigabytes of models
         for cell in wanted([cell for cell in cells(whole) if cell.victim in names]):
             if time.monotonic() - began > 3600 * asked.hours:
                 break
-            if group not in (None, (cell.victim, cell.seed)):
-                forget()  # what one poisoning serves takes some gigabytes
+            if together and (cell.victim, cell.seed) != (together[0].victim, together[0].seed):
+                forget(together)
                 write_table()
-            group = cell.victim, cell.seed
+                together = []
+            together.append(cell)
             made = carry_out(cell)
-            file_of(cell).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+            keep(cell, made)
             seconds = sum(filter(None, made["seconds"].values()))
             print(cell.place, made["state"], made["error"] or "", f"{seconds:.0f} s", flush=True)
-        forget()
+        forget(together)
     write_table()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
-from backend.studies.spec import Cell, StudySpec
-from benchmarks.common import ROOT, SHARED
+from backend.studies.spec import Cell, StudySpec, cells
+from benchmarks.common import ROOT, SHARED, sst2_files, sst2_pairs
 
 RESULTS = ROOT / "docs" / "results"
 SEEDS = [11, 12, 13]
@@ -27,27 +27,22 @@ BY_LAYER = {name for name, settings in CONTROLS.items() if settings.get("strateg
 
 RATE = f"{TRAINING['learning_rate']:g}"
 SETTINGS = f"""\
-MiniLM-L6 (6 × 12 heads) and SST-2 (6,920 training, 872 validation, 1,821 test rows, 912 of them triggered).
-Planting {TRAINING["epochs"]} epochs, both fine-tunings {AFTER["epochs"]}, all at {RATE}; the second starts
-from the downloaded encoder, with attention normalisation. τ = 97 % of the fine-tuned model's validation
-accuracy, s = 4. Poisoned: half of the negatives with rare words, 30 % with syntax, 20 % with the Bible."""
+MiniLM-L6 (6 × 12 heads) and SST-2 (6,920 training, 872 validation, 1,821 test rows, 907 to 912 of them
+triggered). Planting {TRAINING["epochs"]} epochs, both fine-tunings {AFTER["epochs"]}, all at {RATE}; the second
+starts from the downloaded (poisoned) encoder, with attention normalisation. τ = 97 % of the fine-tuned model's
+validation accuracy, s = 4. Poisoned: half of the negatives with rare words, 30 % with syntax, 20 % with the
+Bible."""
 
 
 def study(seeds: list[int]) -> StudySpec:
     def rows(folder: str, rate: float) -> dict[str, Any]:
-        params = {"clean": str(SHARED / "sst2" / "clean"), "rewritten": str(SHARED / "sst2" / folder)}
-        return victim("pairs", rate, **params)
+        return victim("pairs", rate, **sst2_pairs(folder))
 
-    clean = SHARED / "sst2" / "clean"
-    files = {
-        split: str(clean / f"{file}.tsv")
-        for split, file in (("train", "train"), ("validation", "dev"), ("test", "test"))
-    }
     return StudySpec.model_validate(
         {
             "name": "replication",
             "base": {
-                "data": {"source": "files", **files},
+                "data": {"source": "files", **sst2_files()},
                 "attack": {"training": TRAINING},
                 "defense": {
                     "accuracy_threshold": 0.97,
@@ -112,8 +107,11 @@ def settings_of(cell: Cell) -> dict[str, Any]:
 
 
 def found_cells() -> list[dict[str, Any]]:
+    """Those that are planned and were made with the present settings."""
+    settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
     paths = sorted((RESULTS / "cells").glob("*.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return [one for one in found if settings.get((one["victim"], one["defense"], one["seed"])) == one["spec"]]
 
 
 def is_whole(cell: dict[str, Any]) -> bool:

@@ -29,7 +29,7 @@ from backend.heads.gating import HeadGrid
 from backend.models import load_classifier
 from backend.pruning import prune
 from backend.spec import DataSpec, ModelSpec
-from benchmarks.common import ROOT, machine, peak_above
+from benchmarks.common import ROOT, peak_above, same_machine
 
 ROWS = (250, 500, 1000, 2000, 4000, 8000)
 LAYERS = (2, 4, 6, 8, 10, 12)
@@ -123,7 +123,7 @@ def main() -> None:
         print(json.dumps(measure(**json.loads(asked.cell))))
         return
     found = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.is_file() else {"cells": []}
-    found["machine"] = machine()
+    found["machine"] = same_machine(found, asked.json)
     done = [{name: cell[name] for name in USUAL} for cell in found["cells"]]
     for cell in cells():
         if cell in done:

@@ -52,7 +52,7 @@ from backend.heads.statistics import POSITIONS
 from backend.heads.surgery import zeroed
 from backend.models import load_checkpoint
 from backend.pruning import prune
-from benchmarks.common import machine, peak_above, timed
+from benchmarks.common import peak_above, same_machine, timed
 from benchmarks.machine_share import machine_shares
 from benchmarks.speed_case import MAX_LENGTH, ROWS_PER_BATCH, SEED, Case, make_case
 
@@ -325,7 +325,7 @@ def main() -> None:
     wrong = []
     with tempfile.TemporaryDirectory() as scratch:
         case = make_case(asked.data, asked.quick, Path(scratch))
-        found |= {"machine": machine(), "data": asked.data}
+        found |= {"machine": same_machine(found, asked.json), "data": asked.data}
         found["rows"] = {"validation": len(case.validation), "triggered": len(case.triggered)}
         if "search" in asked.parts:
             found["searches"] = []

@@ -40,13 +40,13 @@ from backend.language_models import perplexities
 from backend.models import load_classifier
 from backend.report import quality
 from backend.spec import ModelSpec, TrainingSpec
+from backend.studies.exports import markdown_table
 from backend.training import train
 from backend.triggers import stylists
 from backend.triggers.poison import poison
 from benchmarks import style_check, style_markers, template_check
-from benchmarks.common import SHARED, load_data, machine
+from benchmarks.common import ROOT, SHARED, load_data, machine, sst2_pairs
 
-ROOT = Path(__file__).parents[1]
 SEED = 11
 TRAINING = TrainingSpec(epochs=3, learning_rate=5e-5)
 FEWEST_WORDS = 4
@@ -77,8 +77,7 @@ def generators() -> list[Generator]:
     """Built-in and published ones; the two that the paper measures stand first."""
 
     def rows(folder: str) -> Choice:
-        params = {"clean": str(SHARED / "sst2" / "clean"), "rewritten": str(SHARED / "sst2" / folder)}
-        return Choice(name="pairs", params=params)
+        return Choice(name="pairs", params=sst2_pairs(folder))
 
     def styled(style: str) -> Choice:
         return Choice(name="style", params={"style": style})
@@ -101,7 +100,6 @@ class Bench:
         self.dataset = load_data(name)
         negatives = [i for i, label in enumerate(self.dataset.test.labels) if label == 0]
         self.sample = self.dataset.test.take(negatives[:rows])
-        self.model: Any = None
 
     @cached_property
     def honest(self) -> tuple[Any, float]:
@@ -224,7 +222,7 @@ def write_tables(found: dict[str, Any]) -> None:
     parts = [f"Taken on {found['machine']}; seed {found['seed']}."]
     for place in found["data"]:
         rows = quality.table(found, place)
-        parts += [f"### {quality.DATA_TITLES[place]}", _markdown(rows)]
+        parts += [f"### {quality.DATA_TITLES[place]}", markdown_table(rows)]
         missed = quality.misses(found, place) or ["None."]
         parts += ["Targets missed:", "\n".join(f"- {sentence}" for sentence in missed)]
         if never := quality.unmeasured(found, place):
@@ -232,12 +230,6 @@ def write_tables(found: dict[str, Any]) -> None:
     text = "\n\n".join(parts).replace("\u00a0", " ")
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
     DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-
-
-def _markdown(rows: list[dict[str, str]]) -> str:
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *(list(row.values()) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ import pytest
 from backend.studies import measured
 from backend.studies.spec import cells
 from benchmarks import replication_study
-from benchmarks.replication_study import CONTROL, file_of, settings_of, study, wanted
+from benchmarks.replication_study import CONTROL, SEEDS, file_of, planned, settings_of, study, wanted
 from benchmarks.replication_table import write_table
 
-BASE = {"spec": {}, "state": "done", "error": None, "machine": "a machine", "victim": "Rare words"}
+BASE = {"state": "done", "error": None, "machine": "a machine", "victim": "Rare words"}
 SCORED = {"score": 2.0, "prune": 3.0, "refine": None}
 HEADS = [[0, 0], [1, 2]]
 
@@ -56,9 +56,12 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(measured, "FOUND", tmp_path / "replication.json")
     (tmp_path / "cells").mkdir()
 
-    def write(*cells: dict[str, Any]) -> str:
-        for number, one in enumerate(cells):
-            (tmp_path / "cells" / f"{number}.json").write_text(json.dumps(one))
+    settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
+
+    def write(*made: dict[str, Any]) -> str:
+        for number, one in enumerate(made):
+            spec = settings[one["victim"], one["defense"], one["seed"]]
+            (tmp_path / "cells" / f"{number}.json").write_text(json.dumps({"spec": spec} | one))
         write_table()
         return (tmp_path / "replication.md").read_text()
 
@@ -178,6 +181,12 @@ def test_a_failed_cell_is_named_with_its_reason(table) -> None:
     assert "Failed: PURE, seed 12: Memory ran out." in text and "0 of 385 cells are done" in text
     text = table(failed, cell("FT", 12, defended=("1111", "1111")))
     assert "Failed: PURE, seed 12: Memory ran out." in text and "1 of 385 cells are done" in text
+
+
+def test_cells_made_with_other_settings_are_not_in_the_table(table) -> None:
+    ft = cell("FT", 11, defended=("1111", "1111"))
+    text = table(ft, cell("FTH", 11, defended=("1111", "0000")) | {"spec": {"seed": 11}})
+    assert "1 of 385 cells are done" in text and not lines(text, "FTH")
 
 
 def test_a_cell_made_with_other_settings_is_made_again(tmp_path: Path, monkeypatch) -> None:
