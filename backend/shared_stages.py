@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from backend import triggers
 from backend.components import pick
+from backend.errors import UserError
 from backend.home import home
 from backend.spec import TriggerSpec
 from backend.triggers.rewritings import LIBRARIES as OF_GENERATORS
@@ -72,8 +73,12 @@ def trigger_files(trigger: TriggerSpec) -> list[str]:
 
 
 def hashes_at(path: Path) -> list[str]:
-    """SHA-256 of a file, or of each file in a folder; none where there is neither."""
-    return [_file_hash(path)] if path.is_file() else folder_hashes(path)
+    """SHA-256 of a file, or of each file in a folder; none where there is neither.  Raises UserError for what
+    may not be read."""
+    try:
+        return [_file_hash(path)] if path.is_file() else folder_hashes(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Check who may read it.") from error
 
 
 def _file_hash(path: Path) -> str:

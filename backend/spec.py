@@ -208,7 +208,7 @@ def load(path: Path) -> RunSpec:
         raise UserError(
             f"The specification {path} cannot be read ({error.strerror}). Check the path."
         ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise UserError(f"The specification {path} is not readable YAML: {error}") from error
     except RecursionError as error:
         raise UserError(f"The specification {path} is nested too deeply, or holds itself.") from error

@@ -61,8 +61,11 @@ def study(
         return
     here = not (queue or cancel or look)
     part = studies.Part(None, victims or (), defenses or (), seeds or (), again, here)
-    if record.problem is not None and not cancel:
-        raise UserError(record.problem)
+    if record.problem is not None:
+        if not cancel:
+            raise UserError(record.problem)
+        studies.cancel(store, record)
+        raise UserError(f"What was queued or under way is cancelled. {record.problem}")
     stopped = None
     if cancel:
         record = studies.cancel(store, record, part)
@@ -83,7 +86,7 @@ def study(
         found = [row for row in results.rows(record) if part.shows(row.victim, row.defense)]
         rows = results.table(found) if out.width >= WIDE else results.short_table(found)
         out.print(terminal.texts_table(record.study.name, rows))
-        for line in results.not_done(record):
+        for line in results.notes(record):
             out.print(line, markup=False, highlight=False)
     if write is not None:
         write(record)

@@ -12,7 +12,7 @@ from backend.studies import measured
 from backend.studies.exports import markdown_table
 from backend.studies.measured import Measured, Table
 from backend.studies.paired import Comparison, Rows, difference
-from backend.studies.results import Row, figure, table
+from backend.studies.results import Row, mean_of, table
 from backend.studies.spec import cells
 from benchmarks import replication_study as plan
 
@@ -134,7 +134,7 @@ def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
 
     def over(those: list[Found], name: str, read: Callable[[Metrics], float | None]) -> Any:
         known = [cell["metrics"][name] for cell in those if name in cell["metrics"]]
-        return figure([read(Metrics.model_validate(one)) for one in known])
+        return mean_of([read(Metrics.model_validate(one)) for one in known])
 
     usual = _machine(mine)
     timed = [cell for cell in cut if cell["machine"] == usual]
@@ -146,8 +146,8 @@ def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
         acc=over(whole, model, lambda m: m.acc),
         lfr=over(whole, model, lambda m: m.lfr),
         flip=over(whole, model, lambda m: m.clean_flip_rate),
-        floor=figure(floors),
-        excess=figure(excess, least=-1.0),
+        floor=mean_of(floors),
+        excess=mean_of(excess, least=-1.0),
         acc_before=over(cut, "pruned", lambda m: m.acc),
         lfr_before=over(cut, "pruned", lambda m: m.lfr),
         heads=float(np.mean([len(cell["pruned_heads"]) for cell in cut])) if cut else None,

@@ -8,7 +8,7 @@ from backend.report.numbers import age, count
 from backend.runs.store import Store
 from backend.studies import exports, figures, records, results
 from backend.studies.records import StudyRecord
-from backend.studies.spec import cells
+from backend.studies.spec import places
 from pages.parts.replication import replication_panel
 from pages.parts.study_choice import choose
 from pages.parts.study_grid import beside, choose_one, heads_gone, queue, state_grid
@@ -25,13 +25,13 @@ def start(runs: Store) -> None:
             study = choose()
             if study is None:
                 return
-            grid = cells(study)
+            runs_asked = count(len(places(study)), "run")
             st.markdown(
                 f"{count(len(study.victims), 'victim')} × {count(len(study.defenses), 'defense')} × "
-                f"{count(len(set(study.seeds)), 'seed')} = **{count(len(grid), 'run')}**. Runs of one victim "
+                f"{count(len(set(study.seeds)), 'seed')} = **{runs_asked}**. Runs of one victim "
                 "and seed share its poisoning and, where nothing differs, its fine-tunings."
             )
-            if st.button(f"Queue {count(len(grid), 'run')}", type="primary", icon=":material/play_arrow:"):
+            if st.button(f"Queue {runs_asked}", type="primary", icon=":material/play_arrow:"):
                 record = records.current(runs, study)
                 queue(runs, record)
                 st.query_params["study"] = record.id
@@ -83,6 +83,8 @@ def show(runs: Store, study: str, was_over: bool) -> None:
             st.caption(f"{others}: choose the failed runs above to read them.")
         st.markdown("**Results** in percent, mean ± standard deviation over the seeds that are done")
         st.dataframe(results.table(found), hide_index=True, alt="Results of the study")
+        for doubt in results.doubtful_floors(record):
+            st.caption(f":material/info: {plain(doubt)}")
         st.caption(
             "LFR, never poisoned: what the trigger does to an honest model of the same seed; excess LFR is "
             "LFR minus it, where both were measured on the same rows. Pruned alone: before the second "

@@ -119,7 +119,7 @@ def _story_of(spec: RunSpec | None) -> str:
 
 
 def _warning(story: Story) -> str:
-    if story.finished is not None and story.finished.random_weights:
+    if story.random_weights:
         return "Its weights were random to begin with: it shows what the work costs and is of no other use."
     return ""
 

@@ -27,9 +27,13 @@ def points(before: float | None, after: float | None) -> str | None:
     """The change from `before` to `after` in percentage points, None where either is absent."""
     if before is None or after is None:
         return None
-    change = round(100 * (after - before), 1)
     # Streamlit reads the sign to colour it, and it must be the ASCII one.
-    return f"{change + 0.0:+.1f}{GAP}points"
+    return f"{rounded(100 * (after - before), 1):+.1f}{GAP}points"
+
+
+def rounded(number: float, places: int) -> float:
+    """Where the result is zero, without a sign."""
+    return round(number, places) + 0.0
 
 
 def duration(seconds: float | None) -> str:

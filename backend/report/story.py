@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from backend.events import (
-    Artifact,
     DataReady,
     Event,
     Head,
@@ -56,13 +55,17 @@ class Story:
     steps: list[PruningStep] = field(default_factory=list)
     metrics: dict[ModelName, Metrics] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    artifacts: dict[str, str] = field(default_factory=dict)
     finished: RunFinished | None = None
 
     @property
     def stage(self) -> Stage | None:
         """The stage under way."""
         return next((stage for stage, view in self.stages.items() if view.state == "running"), None)
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether the model began untrained, so that the numbers are costs and no results."""
+        return bool((self.spec.get("model") or {}).get("random_weights"))
 
     @property
     def honest(self) -> bool:
@@ -129,8 +132,6 @@ def _fold(story: Story, event: Event) -> None:
             story.steps = [step for step in story.steps if step.step < event.step] + [event]
         case Metric():
             story.metrics[event.model] = event.metrics
-        case Artifact():
-            story.artifacts[event.name] = event.path
         case Warned():
             if event.message not in story.warnings:
                 story.warnings.append(event.message)

@@ -52,7 +52,7 @@ def verdict(story: Story, reference: Metrics | None = None, seeds: Sequence[Metr
     measured = story.measured()
     if story.finished is None or story.finished.state != "done" or len(measured) < 2:
         return None
-    if story.finished.random_weights:
+    if story.random_weights:
         return Verdict("meaningless", "Random weights: the numbers show what the work costs, nothing else.")
     first, last = story.metrics[measured[0]], story.metrics[measured[-1]]
     level, headline = _judged(story, first, last, reference)

@@ -54,7 +54,7 @@ def meaning(story: Story) -> list[str]:
     measured = story.measured()
     if not measured:
         return []
-    if story.finished is not None and story.finished.random_weights:
+    if story.random_weights:
         return ["The weights were random: these numbers show what the work costs and mean nothing else."]
     first, last = measured[0], measured[-1]
     if first == last:

@@ -29,7 +29,8 @@ PATIENCE_SECONDS = 60.0  # how long a locked or full store is tried again before
 
 
 class Control:
-    """The reins of a run: `stop` is what the engine sees, `why` the first reason for it.
+    """The reins of a run: `stop` is what the engine sees, `why` the first reason for it (a run that was lost
+    need not be cancelled any more).
 
     "cancel": end as cancelled; "leave": this process must go, the run goes back to the queue;
     "lost": the run is another's."""
@@ -40,7 +41,7 @@ class Control:
 
     def halt(self, why: Literal["cancel", "leave", "lost"]) -> None:
         """Stop the engine within one batch."""
-        if self.why is None or why == "lost":
+        if self.why is None or (self.why, why) == ("cancel", "lost"):
             self.why = why
         self.stop.set()
 

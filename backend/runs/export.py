@@ -58,7 +58,7 @@ def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
         "worker": record.worker,
         "cancel_requested": record.cancel_requested,
         "error": record.problem if summary is None else summary.error,
-        "random_weights": summary is not None and summary.random_weights,
+        "random_weights": record.random_weights,
         "spec": record.settings if record.spec is None else record.spec.model_dump(mode="json"),
         "data": None,
         "triggered": None,

@@ -80,7 +80,7 @@ def never_poisoned_model(store: Store, record: RunRecord) -> RunRecord | None:
 def never_poisoned_spec(store: Store, record: RunRecord) -> RunSpec | None:
     """What to run to get such a model; None where it is not known what the victim was before."""
     spec = _planted_spec(store, record)
-    if spec is None or spec.model.source == "run":
+    if spec is None:
         return None
     if spec.defense is None and record.spec is not None:
         spec = spec.model_copy(update={"defense": record.spec.defense})
@@ -89,14 +89,15 @@ def never_poisoned_spec(store: Store, record: RunRecord) -> RunSpec | None:
 
 
 def _planted_spec(store: Store, record: RunRecord) -> RunSpec | None:
-    """The specification that planted what the run defends: its own, or that of its victim's run."""
+    """The specification that planted what the run defends: its own, or that of its victim's run.  None where
+    nothing is known to be planted, or it was planted in the model of yet another run, poisoned perhaps."""
     spec = record.spec
     if spec is not None and spec.attack is None and spec.model.source == "run":
         try:
-            return store.run(spec.model.name).spec
+            spec = store.run(spec.model.name).spec
         except UserError:  # it was deleted
             return None
-    return spec if spec is not None and spec.attack is not None else None
+    return spec if spec is not None and spec.attack is not None and spec.model.source != "run" else None
 
 
 def _origin(spec: RunSpec) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def parameters(given: Iterable[str], such_as: str = "style=bible") -> dict[str, 
             raise UserError(f"A setting is KEY=VALUE, such as {such_as}; this is {pair!r}.")
         try:
             values[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
             raise UserError(f"The value of {key} is not readable YAML: {text!r}.") from error
     return values
 

@@ -142,7 +142,8 @@ def _presence(store: Store) -> Iterator[None]:
 
 def _register(store: Store, name: str, pid: int) -> None:
     now = time.time()
-    with store.writing() as connection:
+    # The one who started a worker and the worker itself may do so at once.
+    with suppress(sa.exc.IntegrityError), store.writing() as connection:
         gone = sa.or_(WORKERS.c.id == name, WORKERS.c.seen < now - 86400)
         connection.execute(sa.delete(WORKERS).where(gone))
         connection.execute(sa.insert(WORKERS).values(id=name, host=socket.gethostname(), pid=pid, seen=now))

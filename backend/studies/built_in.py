@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import UserError
-from backend.studies.spec import StudySpec, cells
+from backend.studies.spec import StudySpec, places
 
 Settings = dict[str, Any]
 
@@ -227,8 +227,8 @@ def listed() -> list[dict[str, Any]]:
         {
             "name": name.replace(" ", "-"),
             "question": one.question,
-            "runs": len(cells(one.study())),
-            "quick_runs": len(cells(one.study(quick=True))),
+            "runs": len(places(one.study())),
+            "quick_runs": len(places(one.study(quick=True))),
         }
         for name, one in STUDIES.items()
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.errors import UserError
 from backend.studies.records import StudyRecord
-from backend.studies.results import floor_of, not_done, result, rows, table
+from backend.studies.results import floor_of, notes, result, rows, table
 
 PLACE = ("victim", "defense", "seed")
 MEASURED = ("acc", "lfr", "clean_flip_rate", "test_rows", "triggered_rows")
@@ -40,14 +40,14 @@ def _cell(record: StudyRecord, victim: str, defense: str, seed: int) -> dict[str
         "defense": defense,
         "seed": seed,
         "run": run.id if run else None,
-        "state": run.state if run else "waiting",
+        "state": record.state((victim, defense, seed)),
         "error": run.summary.error if run and run.summary else None,
         "metrics": metrics.model_dump(mode="json") if metrics else None,
         "lfr_never_poisoned": floor,
         "excess_lfr": None if lfr is None or floor is None else lfr - floor,
         "acc_pruned_alone": alone.acc if alone else None,
         "lfr_pruned_alone": alone.lfr if alone else None,
-        "pruned_heads": run.summary.pruned_heads if metrics and run and run.summary else [],
+        "pruned_heads": run.summary.pruned_heads if metrics and run and run.summary else None,
         "seconds": run.seconds if run else None,
     }
 
@@ -61,7 +61,8 @@ def as_csv(record: StudyRecord) -> str:
         metrics = cell["metrics"] or {}
         numbers = [*map(metrics.get, MEASURED), *map(cell.get, BESIDE)]
         names = [cell[name] for name in (*PLACE, "run", "state")]
-        line = [*names, *numbers, len(cell["pruned_heads"]), cell["seconds"], cell["error"]]
+        heads = None if cell["pruned_heads"] is None else len(cell["pruned_heads"])
+        line = [*names, *numbers, heads, cell["seconds"], cell["error"]]
         writer.writerow([_no_formula(one) if isinstance(one, str) else one for one in line])
     return out.getvalue()
 
@@ -72,9 +73,9 @@ def _no_formula(text: str) -> str:
 
 
 def as_markdown(record: StudyRecord) -> str:
-    """The table as Markdown, in percent, and below it what failed and why."""
+    """The table as Markdown, in percent, and below it what failed and why, and what floor is in doubt."""
     text = markdown_table(table(rows(record)))
-    return "\n".join([text, "", *(f"- {_markdown(line)}" for line in not_done(record))]).strip()
+    return "\n".join([text, "", *(f"- {_markdown(line)}" for line in notes(record))]).strip()
 
 
 def markdown_table(found: Sequence[dict[str, str]]) -> str:
@@ -90,7 +91,7 @@ def _markdown(text: str) -> str:
 
 
 def as_latex(record: StudyRecord) -> str:
-    """The table for LaTeX with booktabs, in percent, and as comments what failed and why."""
+    """The table for LaTeX with booktabs, in percent, and as comments what stands below the Markdown one."""
     found = table(rows(record))
     lines = [" & ".join(map(_latex, line)) + r" \\" for line in (found[0], *(r.values() for r in found))]
     head, *body = lines
@@ -104,7 +105,7 @@ def as_latex(record: StudyRecord) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            *(f"% {' '.join(line.split())}" for line in not_done(record)),
+            *(f"% {' '.join(line.split())}" for line in notes(record)),
         ]
     )
 

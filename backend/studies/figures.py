@@ -11,7 +11,7 @@ from backend.report.comparison_figures import mark
 from backend.report.figures import FLOOR, LFR, TAU, finish, finish_named
 from backend.report.numbers import percent
 from backend.studies.records import StudyRecord
-from backend.studies.results import Figure, HeadsOf, Row, result
+from backend.studies.results import HeadsOf, Mean, Row, result
 from backend.studies.spec import Place
 
 MOST_NUMBERED = 150
@@ -35,8 +35,7 @@ def study_states(record: StudyRecord) -> go.Figure:
     lines = [(victim, seed) for victim in record.study.victims for seed in seeds]
     by_state: dict[str, list[Place]] = {}
     for place in record.places:
-        run = record.runs.get(place)
-        by_state.setdefault(run.state if run else "waiting", []).append(place)
+        by_state.setdefault(record.state(place), []).append(place)
     for state, (title, colour, symbol) in STATE_MARKS.items():
         if state not in by_state:
             continue
@@ -153,7 +152,7 @@ def lfr_of_defenses(rows: Sequence[Row]) -> go.Figure:
     return figure.update_layout(legend={"y": 1, "yanchor": "bottom"}, margin={"t": 100})
 
 
-def _add_lfr(figure: go.Figure, name: str, marker: dict[str, object], found: Sequence[Figure | None]) -> None:
+def _add_lfr(figure: go.Figure, name: str, marker: dict[str, object], found: Sequence[Mean | None]) -> None:
     """A mark in the line of each defense that has a figure."""
     there = [(line, one) for line, one in enumerate(found) if one is not None]
     figure.add_scatter(
@@ -180,7 +179,7 @@ def _lfr_axis(figure: go.Figure, rows: Sequence[Row]) -> None:
     figure.update_xaxes(title="LFR (%): lower is better", range=[-2, 102], ticksuffix=" %")
 
 
-def _errors(found: Sequence[Figure]) -> dict[str, object]:
+def _errors(found: Sequence[Mean]) -> dict[str, object]:
     """The intervals, in percentage points from the means; of no length where there is none."""
     reach = [
         (0.0, 0.0) if one.low is None or one.high is None else (one.mean - one.low, one.high - one.mean)

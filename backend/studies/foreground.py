@@ -19,7 +19,8 @@ Stopped = Literal["cancelled", "terminated"]
 
 
 def named(store: Store, name: str, quick: bool) -> StudyRecord:
-    """The study of a file, a built-in one, or one that was started, by its id; raises UserError."""
+    """The study of a file, a built-in one (alone in a quick form), or one that was started, by its id; raises
+    UserError."""
     if name.endswith((".yaml", ".yml", ".json")):
         return _of_file(store, name, quick)
     try:
@@ -27,6 +28,8 @@ def named(store: Store, name: str, quick: bool) -> StudyRecord:
     except UserError as unknown:
         if Path(name).is_file():
             return _of_file(store, name, quick)
+        if quick:
+            raise
         try:
             return find(store, name)
         except UserError as error:

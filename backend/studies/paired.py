@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from backend.calls import Calls, read_calls
 from backend.home import run_folder
 from backend.intervals import student
+from backend.report.numbers import rounded
 from backend.runs.records import RunRecord
 from backend.studies.records import StudyRecord
 
@@ -140,7 +141,8 @@ def difference_text(gap: Difference | None) -> str:
     """In percentage points with its interval."""
     if gap is None:
         return "–"
-    return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+    mean, low, high = (f"{rounded(100 * share, 1):+.1f}" for share in (gap.mean, gap.low, gap.high))
+    return f"{mean} ({low} to {high})"
 
 
 def p_text(gap: Difference | None) -> str:

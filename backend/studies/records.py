@@ -1,6 +1,7 @@
 """Studies in the run store: which runs are theirs, and how far they are."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -40,12 +41,12 @@ class StudyRecord:
 
     def states(self) -> dict[str, int]:
         """How many cells are in which state; `waiting` are those without a run."""
-        counts: dict[str, int] = {}
-        for place in self.places:
-            run = self.runs.get(place)
-            state = run.state if run else "waiting"
-            counts[state] = counts.get(state, 0) + 1
-        return counts
+        return Counter(map(self.state, self.places))
+
+    def state(self, place: Place) -> str:
+        """Of the run there; `waiting` without one."""
+        run = self.runs.get(place)
+        return run.state if run else "waiting"
 
     @property
     def over(self) -> bool:
@@ -281,6 +282,5 @@ def forget(store: Store, record: StudyRecord, with_runs: bool = False) -> int:
             runs = list(connection.execute(query).scalars())
         store.delete(*runs)
     with store.writing() as connection:
-        connection.execute(sa.delete(STUDY_RUNS).where(STUDY_RUNS.c.study == record.id))
         connection.execute(sa.delete(STUDIES).where(STUDIES.c.id == record.id))
     return len(runs)

@@ -9,7 +9,8 @@ import numpy as np
 
 from backend.events import Head, HeadScores, Metrics, ModelName
 from backend.intervals import student
-from backend.report.numbers import count
+from backend.report.numbers import count, percent, rounded
+from backend.report.words import acc_of, clearly_above
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.studies.records import StudyRecord
@@ -20,7 +21,7 @@ ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
-class Figure:
+class Mean:
     """A share over seeds: mean, standard deviation and Student's 95 % interval of the mean (None where
     there are fewer than two)."""
 
@@ -33,19 +34,20 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """One victim under one defense.  `floor` is the LFR of the never-poisoned reference, `excess` LFR
-    minus it, both where the study has one; `before` the LFR and ACC with heads pruned and no second
-    fine-tuning."""
+    """One victim under one defense, of the runs that are done.  `flip` is the clean flip rate, `floor` the LFR
+    of the never-poisoned reference, `excess` LFR minus it, both where the study has one; `acc_before` and
+    `lfr_before` are those with heads pruned and no second fine-tuning, None where no seed pruned any; `heads`
+    (of the grid) and `seconds` are means."""
 
     victim: str
     defense: str
-    acc: Figure | None
-    lfr: Figure | None
-    flip: Figure | None
-    floor: Figure | None
-    excess: Figure | None
-    acc_before: Figure | None
-    lfr_before: Figure | None
+    acc: Mean | None
+    lfr: Mean | None
+    flip: Mean | None
+    floor: Mean | None
+    excess: Mean | None
+    acc_before: Mean | None
+    lfr_before: Mean | None
     heads: float | None
     seconds: float | None
     states: dict[str, int]
@@ -66,7 +68,7 @@ class HeadsOf:
 
     @property
     def layers_gone(self) -> list[int]:
-        """Those that lost every head but the last, which pruning always leaves."""
+        """Those that lost every head, or all but the last, which the guardrail leaves."""
         gone = Counter(layer for layer, _ in self.pruned)
         return [layer for layer in range(self.layers) if gone[layer] >= max(self.heads - 1, 1)]
 
@@ -124,16 +126,16 @@ def remarks(found: Sequence[HeadsOf]) -> list[str]:
     return said
 
 
-def figure(values: Sequence[float | None], least: float = 0.0) -> Figure | None:
+def mean_of(values: Sequence[float | None], least: float = 0.0) -> Mean | None:
     """Of the values that there are; None if there is none.  No interval leaves `least` to 1."""
     found = np.array([value for value in values if value is not None])
     if not len(found):
         return None
     mean = float(found.mean())
     if len(found) < 2:
-        return Figure(mean, None, None, None, len(found))
+        return Mean(mean, None, None, None, len(found))
     deviation, half = float(found.std(ddof=1)), student(found)
-    return Figure(mean, deviation, max(least, mean - half), min(1.0, mean + half), len(found))
+    return Mean(mean, deviation, max(least, mean - half), min(1.0, mean + half), len(found))
 
 
 def rows(record: StudyRecord) -> list[Row]:
@@ -149,32 +151,29 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
     done = {seed: run for seed, run in runs.items() if run is not None and run.state == "done"}
     floors = {seed: floor_of(record, victim, seed, result(run)) for seed, run in done.items()}
 
-    def over(read: Callable[[Metrics], float | None], model: ModelName | None = None) -> Figure | None:
-        return figure([read(found) for run in done.values() if (found := result(run, model))])
+    def over(read: Callable[[Metrics], float | None], model: ModelName | None = None) -> Mean | None:
+        return mean_of([read(found) for run in done.values() if (found := result(run, model))])
 
     def excess(seed: int, run: RunRecord) -> float | None:
         found, floor = result(run), floors[seed]
         return None if found is None or found.lfr is None or floor is None else found.lfr - floor
 
-    states: dict[str, int] = {}
-    for run in runs.values():
-        state = run.state if run else "waiting"
-        states[state] = states.get(state, 0) + 1
     ends = [run.summary for run in done.values() if run.summary]
     pruned = [len(end.pruned_heads) for end in ends if "pruned" in end.metrics]
+    cut: ModelName | None = "pruned" if any(pruned) else None
     return Row(
         victim=victim,
         defense=defense,
         acc=over(lambda m: m.acc),
         lfr=over(lambda m: m.lfr),
         flip=over(lambda m: m.clean_flip_rate),
-        floor=figure(list(floors.values())),
-        excess=figure([excess(seed, run) for seed, run in done.items()], least=-1.0),
-        acc_before=over(lambda m: m.acc, "pruned"),
-        lfr_before=over(lambda m: m.lfr, "pruned"),
+        floor=mean_of(list(floors.values())),
+        excess=mean_of([excess(seed, run) for seed, run in done.items()], least=-1.0),
+        acc_before=over(lambda m: m.acc, cut) if cut else None,
+        lfr_before=over(lambda m: m.lfr, cut) if cut else None,
         heads=float(np.mean(pruned)) if pruned else None,
         seconds=float(np.mean([end.seconds for end in ends])) if ends else None,
-        states=states,
+        states=Counter(record.state((victim, defense, seed)) for seed in seeds),
         problems=[run.summary.error for run in runs.values() if run and run.summary and run.summary.error],
     )
 
@@ -200,14 +199,38 @@ def took_nothing(record: StudyRecord, victim: str) -> list[str]:
 def floor_of(record: StudyRecord, victim: str, seed: int, beside: Metrics | None) -> float | None:
     """LFR of the never-poisoned model on the victim's triggered rows, of the same seed; None where `beside`
     was measured on a sample of them (ONION)."""
-    for defense, settings in record.study.defenses.items():
-        found = result(record.runs.get((victim, defense, seed)))
-        if settings.get("baseline") == REFERENCE and found and beside:
-            return found.lfr if found.triggered_rows == beside.triggered_rows else None
-    return None
+    found = result(_reference(record, victim, seed))
+    return found.lfr if found and beside and found.triggered_rows == beside.triggered_rows else None
 
 
-COLUMNS: dict[str, Callable[[Row], Figure | None]] = {
+def _reference(record: StudyRecord, victim: str, seed: int) -> RunRecord | None:
+    """The run of the victim's never-poisoned model of that seed."""
+    names = [name for name, one in record.study.defenses.items() if one.get("baseline") == REFERENCE]
+    runs = [record.runs.get((victim, name, seed)) for name in names]
+    return next((run for run in runs if result(run)), None)
+
+
+def doubtful_floors(record: StudyRecord) -> list[str]:
+    """A sentence for each victim whose never-poisoned reference errs clearly more on clean rows than another
+    of its defenses: its LFR comes from that in part."""
+    found = {}
+    for (victim, defense, seed), run in record.runs.items():
+        honest, other = result(_reference(record, victim, seed)), result(run)
+        if honest and other and clearly_above(acc_of(other), acc_of(honest)):
+            found[victim] = (
+                f"{victim}: the never-poisoned model errs more on clean rows (ACC {percent(honest.acc)}) than "
+                f"{defense} (ACC {percent(other.acc)}), seed {seed}. Its LFR comes from that in part and is no "
+                "sure floor."
+            )
+    return list(found.values())
+
+
+def notes(record: StudyRecord) -> list[str]:
+    """What has to be read with the table: see `not_done` and `doubtful_floors`."""
+    return not_done(record) + doubtful_floors(record)
+
+
+COLUMNS: dict[str, Callable[[Row], Mean | None]] = {
     "ACC": lambda row: row.acc,
     "LFR": lambda row: row.lfr,
     "Clean flip rate": lambda row: row.flip,
@@ -218,14 +241,14 @@ COLUMNS: dict[str, Callable[[Row], Figure | None]] = {
 }
 
 
-def cell_text(found: Figure | None) -> str:
+def cell_text(found: Mean | None) -> str:
     """Percent: mean ± standard deviation (95 % interval of the mean), or one seed marked so."""
     if found is None:
         return "–"
     if found.deviation is None:
-        return f"{100 * found.mean:.1f} (1 seed)"
-    low, high = 100 * (found.low or 0.0), 100 * (found.high or 0.0)
-    return f"{100 * found.mean:.1f} ± {100 * found.deviation:.1f} ({low:.0f} to {high:.0f})"
+        return f"{rounded(100 * found.mean, 1):.1f} (1 seed)"
+    low, high = (rounded(100 * (bound or 0.0), 0) for bound in (found.low, found.high))
+    return f"{rounded(100 * found.mean, 1):.1f} ± {100 * found.deviation:.1f} ({low:.0f} to {high:.0f})"
 
 
 SHORT = ("ACC", "LFR", "Excess LFR")

@@ -102,7 +102,7 @@ def _run(record: StudyRecord, place: Place) -> None:
     """One run's state, numbers or reason, and a way to it."""
     run = record.runs.get(place)
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(plain(f"{_title(place)}: {WORDS[run.state if run else 'waiting']}"))
+        st.markdown(plain(f"{_title(place)}: {WORDS[record.state(place)]}"))
         if run is None:
             return
         if metrics := results.result(run):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.events import RunFinished
+from backend.events import RunFinished, RunStarted
 from backend.inspection import battery
 from backend.inspection.compacting import Measured, compact_folder
 from backend.report.page import report
@@ -219,11 +219,11 @@ def test_what_was_measured_afterwards_is_told(store: Store) -> None:
 
 
 def test_random_weights_are_not_taken_for_results(store: Store) -> None:
-    lease = leases.begin(store, blind_spec(), "me")
+    spec = blind_spec().model_copy(update={"model": ModelSpec(random_weights=True)})
+    lease = leases.begin(store, spec, "me")
+    leases.append(store, lease, RunStarted(run=lease.run, spec=spec.model_dump(mode="json"), device="CPU"))
     metrics = {"defended": fake.METRICS}
-    leases.finish(
-        store, lease, RunFinished(run=lease.run, state="done", random_weights=True, metrics=metrics)
-    )
+    leases.finish(store, lease, RunFinished(run=lease.run, state="done", metrics=metrics))
     assert (
         "these numbers show what the work costs and mean nothing else" in Read(page_of(store, lease.run)).said
     )

@@ -16,7 +16,7 @@ from backend.events import (
 from backend.report.numbers import age, duration, percent, points
 from backend.report.story import Story, seconds_left, stages_of, tell
 from backend.report.words import guardrail, meaning
-from backend.spec import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
+from backend.spec import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 
 
 def rates(acc: float, lfr: float | None = None, floor: float | None = None) -> Metrics:
@@ -40,10 +40,11 @@ def story(began: RunStarted | None = None, **models: Metrics) -> Story:
     return tell(list(enumerate([*([began] if began else []), data, *found], start=1)))
 
 
-def began(trigger: str, planted: bool = True) -> RunStarted:
+def began(trigger: str, planted: bool = True, random_weights: bool = False) -> RunStarted:
     """The start of a run on the embedded model."""
     attack = AttackSpec() if planted else None
-    spec = RunSpec(trigger=TriggerSpec(name=trigger), attack=attack, defense=DefenseSpec())
+    model = ModelSpec(random_weights=random_weights)
+    spec = RunSpec(model=model, trigger=TriggerSpec(name=trigger), attack=attack, defense=DefenseSpec())
     return RunStarted(run="r", spec=spec.model_dump(mode="json"), device="CPU")
 
 
@@ -105,9 +106,8 @@ def test_without_lfr_nothing_is_claimed():
 
 
 def test_random_weights_mean_nothing():
-    found = story(poisoned=rates(0.5, 0.5, 0.5), defended=rates(0.5, 0.1, 0.1))
-    found.finished = RunFinished(run="r", state="done", random_weights=True)
-    assert meaning(found) == [
+    start = began("rare-words", random_weights=True)
+    assert meaning(story(start, poisoned=rates(0.5, 0.5, 0.5), defended=rates(0.5, 0.1, 0.1))) == [
         "The weights were random: these numbers show what the work costs and mean nothing else."
     ]
 

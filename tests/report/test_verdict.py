@@ -23,8 +23,8 @@ def judged(reference: Metrics | None = None, seeds: tuple[Metrics, ...] = (), **
     return said
 
 
-def finished(found: Story, **kind: bool) -> Story:
-    found.finished = RunFinished(run="r", state="done", **kind)
+def finished(found: Story) -> Story:
+    found.finished = RunFinished(run="r", state="done")
     return found
 
 
@@ -80,7 +80,8 @@ def test_without_a_reference_rewriting_is_not_taken_for_a_backdoor() -> None:
 def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
     assert verdict(story(**PLANTED)) is None
     assert verdict(finished(story(poisoned=rates(0.87, 0.9, 0.1)))) is None
-    random = finished(story(**PLANTED, defended=rates(0.5, 0.5, 0.5)), random_weights=True)
+    start = began("rare-words", random_weights=True)
+    random = finished(story(start, **PLANTED, defended=rates(0.5, 0.5, 0.5)))
     said = verdict(random)
     assert said is not None and said.level == "meaningless" and not said.signs
 
