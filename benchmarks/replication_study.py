@@ -28,10 +28,10 @@ BY_LAYER = {name for name, settings in CONTROLS.items() if settings.get("strateg
 RATE = f"{TRAINING['learning_rate']:g}"
 SETTINGS = f"""\
 MiniLM-L6 (6 × 12 heads) and SST-2 (6,920 training, 872 validation, 1,821 test rows, 907 to 912 of them
-triggered). Planting {TRAINING["epochs"]} epochs, both fine-tunings {AFTER["epochs"]}, all at {RATE}; the second
-starts from the downloaded (poisoned) encoder, with attention normalisation. τ = 97 % of the fine-tuned model's
-validation accuracy, s = 4. Poisoned: half of the negatives with rare words, 30 % with syntax, 20 % with the
-Bible."""
+triggered). Planting {TRAINING["epochs"]} epochs, both fine-tunings {AFTER["epochs"]}, all at {RATE}; the
+second starts from the downloaded (poisoned) encoder, with attention normalisation. τ = 97 % of the
+fine-tuned model's validation accuracy, s = 4. Poisoned: half of the negatives with rare words, 30 % with
+syntax, 20 % with the Bible."""
 
 
 def study(seeds: list[int]) -> StudySpec:

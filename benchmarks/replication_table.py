@@ -193,8 +193,8 @@ def _difference(
     for mark in ("right", "flipped"):
         pairs = [both_marks(cell, model, beside.get(cell["seed"]), "defended", mark) for cell in here]
         gaps.append(difference([pair for pair in pairs if pair]))
-    seeds = max((gap.seeds for gap in gaps if gap), default=0)
-    return {"Defense": defense, "Seeds": str(seeds)} | Comparison(defense, *gaps).columns if seeds else None
+    found = Comparison(defense, *gaps)
+    return {"Defense": defense, "Seeds": str(found.seeds)} | found.columns if found.seeds else None
 
 
 def both_marks(

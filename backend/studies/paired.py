@@ -41,6 +41,11 @@ class Comparison:
     lfr: Difference | None
 
     @property
+    def seeds(self) -> int:
+        """How many are compared."""
+        return max((gap.seeds for gap in (self.acc, self.lfr) if gap), default=0)
+
+    @property
     def columns(self) -> dict[str, str]:
         """In percentage points, with p."""
         return {

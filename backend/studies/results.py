@@ -34,10 +34,10 @@ class Mean:
 
 @dataclass(frozen=True)
 class Row:
-    """One victim under one defense, of the runs that are done.  `flip` is the clean flip rate, `floor` the LFR
-    of the never-poisoned reference, `excess` LFR minus it, both where the study has one; `acc_before` and
-    `lfr_before` are those with heads pruned and no second fine-tuning, None where no seed pruned any; `heads`
-    (of the grid) and `seconds` are means."""
+    """One victim under one defense, of the runs that are done.  `flip` is the clean flip rate, `floor` the
+    LFR of the never-poisoned reference, `excess` LFR minus it, both where the study has one; `acc_before`
+    and `lfr_before` are those with heads pruned and no second fine-tuning, None where no seed pruned any;
+    `heads` (of the grid) and `seconds` are means."""
 
     victim: str
     defense: str
@@ -218,9 +218,9 @@ def doubtful_floors(record: StudyRecord) -> list[str]:
         honest, other = result(_reference(record, victim, seed)), result(run)
         if honest and other and clearly_above(acc_of(other), acc_of(honest)):
             found[victim] = (
-                f"{victim}: the never-poisoned model errs more on clean rows (ACC {percent(honest.acc)}) than "
-                f"{defense} (ACC {percent(other.acc)}), seed {seed}. Its LFR comes from that in part and is no "
-                "sure floor."
+                f"{victim}: the never-poisoned model errs more on clean rows (ACC {percent(honest.acc)}) "
+                f"than {defense} (ACC {percent(other.acc)}), seed {seed}. Its LFR comes from that in part and "
+                "is no sure floor."
             )
     return list(found.values())
 

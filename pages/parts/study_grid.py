@@ -138,7 +138,7 @@ def beside(record: StudyRecord, victim: str) -> None:
         st.caption("There is nothing to compare: it takes two defenses of this victim that are done.")
         return
     st.dataframe(
-        [{"Defense": one.defense} | one.columns for one in found],
+        [{"Defense": one.defense, "Seeds": one.seeds} | one.columns for one in found],
         hide_index=True,
         alt=f"Differences from {against}",
     )
