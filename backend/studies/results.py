@@ -219,8 +219,8 @@ def doubtful_floors(record: StudyRecord) -> list[str]:
         if honest and other and clearly_above(acc_of(other), acc_of(honest)):
             found[victim] = (
                 f"{victim}: the never-poisoned model errs more on clean rows (ACC {percent(honest.acc)}) "
-                f"than {defense} (ACC {percent(other.acc)}), seed {seed}. Its LFR comes from that in part and "
-                "is no sure floor."
+                f"than {defense} (ACC {percent(other.acc)}), seed {seed}. Its LFR comes from that in part "
+                "and is no sure floor."
             )
     return list(found.values())
 
