@@ -2,7 +2,10 @@
 
 import pytest
 
-from backend.onion import bar_of, filtered, suspicions
+from backend.data.rows import Rows
+from backend.encoding import no_tick
+from backend.onion import bar_of, filtered, rid_of_surprises, suspicions
+from backend.spec import OnionSpec
 
 CLEAN = [
     "a warm and funny film about growing up in a small town",
@@ -25,6 +28,24 @@ def test_the_bar_leaves_clean_words_standing() -> None:
     bar = bar_of(words, 0.05)
     assert sum(one > bar for text in words for one in text) == 5
     assert bar_of([], 0.05) == float("inf")
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.05, "3 15 18"), (0.5, "3")])
+def test_rows_lose_the_words_that_clean_rows_hardly_have(
+    monkeypatch: pytest.MonkeyPatch, share: float, left: str
+) -> None:
+    """Every word is a number, its own surprise, and `cf` is 1000; clean words are 1 to 20."""
+
+    def perplexities(language: str, texts: list[str], tick: object) -> list[float]:
+        assert language == "the embedded one"
+        return [sum(float(word.replace("cf", "1000")) for word in text.split()) for text in texts]
+
+    monkeypatch.setattr("backend.onion.load", {"": "the embedded one"}.get)
+    monkeypatch.setattr("backend.onion.perplexities", perplexities)
+    clean = Rows([" ".join(map(str, range(1, 11))), " ".join(map(str, range(11, 21)))], [0, 1])
+    rows = Rows(["3 cf 15 20 18", "2 1"], [1, 0], ["a second cf", "text"])
+    found = rid_of_surprises(rows, clean, OnionSpec(share=share), lambda doing: no_tick)
+    assert found == Rows([left, "2 1"], [1, 0], ["a second cf", "text"])
 
 
 def test_the_language_model_suspects_the_rare_word(excise_home: object) -> None:

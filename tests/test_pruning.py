@@ -1,14 +1,18 @@
 """The guardrail against a slow, obvious model of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.events import Guardrail, Head
 from backend.pruning import Step, prune
 
 SHAPE = (3, 4)
 HEADS = [(layer, head) for layer in range(3) for head in range(4)]
+Search = tuple[list[Head], dict[Head, float], float, int]
 
 
 @st.composite
@@ -54,15 +58,78 @@ def obvious(order, worth, threshold, prune_step):
             return states
 
 
-def run(search) -> list[Step]:
+def obvious_stop(
+    order: list[Head], worth: dict[Head, float], threshold: float, prune_step: int
+) -> list[set[Head]]:
+    """The same of the guardrail that keeps the step that falls, and spares no last head."""
+    states: list[set[Head]] = [set()]
+    for start in range(0, len(order), prune_step):
+        states.append(states[-1] | set(order[start : start + prune_step]))
+        if 0.75 - sum(worth[head] for head in states[-1]) < threshold:
+            break
+    return states
+
+
+def run(search: Search, guardrail: Guardrail = "backtrack") -> list[Step]:
     order, worth, threshold, prune_step = search
-    return list(prune(order, SHAPE, accuracy_of(worth), threshold, prune_step))
+    return list(prune(order, SHAPE, accuracy_of(worth), threshold, prune_step, guardrail))
+
+
+def states_of(steps: list[Step]) -> list[set[Head]]:
+    return [{(int(a), int(b)) for a, b in np.argwhere(step.pruned)} for step in steps]
 
 
 @given(searches())
 def test_it_equals_the_obvious_model(search) -> None:
-    states = [{(int(a), int(b)) for a, b in np.argwhere(step.pruned)} for step in run(search)]
-    assert states == obvious(*search)
+    assert states_of(run(search)) == obvious(*search)
+
+
+@given(searches())
+def test_a_guardrail_that_stops_keeps_the_step_that_fell_and_tries_no_other(search: Search) -> None:
+    assert states_of(run(search, "stop")) == obvious_stop(*search)
+
+
+@given(searches())
+def test_without_a_guardrail_all_of_the_order_goes_at_once(search: Search) -> None:
+    order = set(search[0])
+    assert states_of(run(search, "none")) == ([set(), order] if order else [set()])
+
+
+@given(searches(), st.sampled_from(["stop", "none"]))
+def test_the_other_guardrails_give_nothing_back_and_tell_the_cost(
+    search: Search, guardrail: Guardrail
+) -> None:
+    accuracy = accuracy_of(search[1])
+    for step in run(search, guardrail):
+        assert step.restored == []
+        assert step.val_acc == step.tried_val_acc == accuracy(step.pruned)
+
+
+@pytest.mark.parametrize(("guardrail", "gone"), [("backtrack", [0, 1, 1]), ("stop", [0, 1, 2])])
+def test_a_step_that_ends_at_the_threshold_has_not_fallen(guardrail: Guardrail, gone: list[int]) -> None:
+    steps = prune(HEADS[:3], SHAPE, lambda pruned: 0.75 - pruned.sum() / 4, 0.5, 1, guardrail)
+    assert [step.pruned.sum() for step in steps] == gone
+
+
+@given(searches())
+def test_a_quick_answer_below_the_threshold_changes_no_step(search: Search) -> None:
+    """`decide` answers in place of all but the first question of a step."""
+    order, worth, threshold, prune_step = search
+    asked: list[np.ndarray] = []
+
+    def accuracy(pruned: np.ndarray) -> float:
+        asked.append(pruned.copy())
+        return accuracy_of(worth)(pruned)
+
+    def decide(pruned: np.ndarray) -> float:
+        exact = accuracy_of(worth)(pruned)
+        return exact if exact >= threshold else threshold - 1
+
+    found = list(prune(order, SHAPE, accuracy, threshold, prune_step, decide=decide))
+    plain = run(search)
+    assert states_of(found) == states_of(plain)
+    assert [replace(step, pruned=None) for step in found] == [replace(step, pruned=None) for step in plain]
+    assert len(asked) == len(found)
 
 
 @given(searches())

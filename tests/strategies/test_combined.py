@@ -7,9 +7,12 @@ import pytest
 
 from backend.components import Choice
 from backend.errors import UserError
+from backend.events import Head
 from backend.strategies import COMPONENTS, score
 from backend.strategies.hybrid import HybridParams, learned_weights, sequential
 from backend.strategies.order import HeadOrder, ascending, rank_normalised
+from backend.strategies.parts import Part
+from tests.strategies.given import Given, given
 from tests.strategies.test_published import make
 
 
@@ -22,6 +25,7 @@ def of(name: str) -> HeadOrder:
 
 
 TWO = ("gradient", "variance")
+HALVES = "layer-variance {first_share: 0.5, last_share: 0.5}"
 
 
 def test_rank_means_weigh_what_they_are_told_to() -> None:
@@ -44,6 +48,15 @@ def test_borda_counts_places_and_takes_a_missing_head_for_a_kept_one() -> None:
     assert found.order[: len(candidates)] == candidates
 
 
+def test_borda_by_hand() -> None:
+    """Gradient sends all four heads away in turn; layer-wise variance sends two and keeps two."""
+    defender = Given(gradient=np.array([[0.0, 3.0], [1.0, 2.0]]), variance=np.array([[9.0, 1.0], [2.0, 8.0]]))
+    params = {"strategies": ("gradient", HALVES), "fusion": "borda"}
+    found = score(defender, Choice(name="hybrid", params=params))
+    assert np.allclose(found.scores, np.array([[0 + 2, 3 + 0], [1 + 1, 2 + 2]]) / 4 / 2)
+    assert found.order == [(0, 0), (1, 0), (0, 1), (1, 1)]
+
+
 def test_an_intersection_lets_a_head_go_only_where_all_agree() -> None:
     found = hybrid(strategies=TWO, fusion="intersection")
     ranks = [rank_normalised(of(name).scores) for name in TWO]
@@ -56,6 +69,18 @@ def test_in_a_sequence_each_strategy_chooses_from_what_the_last_one_left() -> No
     found = sequential([first, second], share=0.5)
     assert found.order == [(1, 1), (1, 0), (0, 3), (0, 2), (0, 1), (0, 0)]
     assert found.scores[2, 3] > found.scores[0, 0]
+
+
+def test_a_sequence_of_three_ends_with_the_last_one_s_order_of_what_both_others_chose() -> None:
+    gradient = np.arange(12.0).reshape(3, 4)
+    variance = np.array([[5.0, 0, 7, 1], [2, 6, 3, 8], [4, 9, 10, 11]])
+    three = ("gradient", "variance", "layer-variance {first_share: 1, last_share: 1}")
+    params = {"strategies": three, "fusion": "sequential", "share": 0.5}
+    found = score(Given(variance, gradient), Choice(name="hybrid", params=params))
+    # Gradient leaves the first six heads, variance (0, 1), (0, 3), (1, 0) of them: a quarter.
+    assert found.order == [(0, 1), (1, 0), (0, 3)]
+    assert found.scores.tolist() == [[3, 0, 3, 2], [1, 3, 3, 3], [3, 3, 3, 3]]
+    assert found.guardrail == "backtrack"
 
 
 def test_learned_weights_find_the_strategy_that_knows() -> None:
@@ -74,6 +99,26 @@ def test_learned_weights_are_told() -> None:
     found = hybrid(strategies=("gradient", "ensemble:published"), learned=True, sets=8)
     said = r"Weights learned from clean rows: gradient [01]\.\d\d, ensemble:published [01]\.\d\d\."
     assert re.fullmatch(said, found.note) and not hybrid(strategies=TWO, weights=(1, 2)).note
+
+
+@pytest.mark.parametrize("fusion", ["rank-mean", "borda"])
+def test_learned_weights_are_those_that_the_importances_are_mixed_by(fusion: str) -> None:
+    """A head costs ¾ of its place by gradient and ¼ of its place by variance: that is what is found."""
+    defender = given()
+    worth = 0.75 * defender.gradient + 0.25 * defender.variance
+    asked: list[tuple[np.ndarray, int]] = []
+
+    def accuracy(pruned: np.ndarray, rows: int) -> float:
+        asked.append((pruned, rows))
+        return 0.9 - 0.002 * float(worth[pruned].sum())
+
+    defender.accuracy = accuracy
+    params = {"strategies": TWO, "fusion": fusion, "learned": True, "sets": 30, "rows": 17}
+    found = score(defender, Choice(name="hybrid", params=params))
+    assert np.allclose(found.scores, worth / (11 if fusion == "rank-mean" else 12))
+    assert found.note == "Weights learned from clean rows: gradient 0.75, variance 0.25."
+    assert {rows for _, rows in asked} == {17} and len(asked) == 1 + 30
+    assert not any(pruned.all(axis=1).any() for pruned, _ in asked), "no layer goes as a whole"
 
 
 @pytest.mark.parametrize(
@@ -146,3 +191,35 @@ def test_as_many_random_heads_go_from_each_layer_as_the_strategy_took() -> None:
     assert len(set(found.order)) == len(found.order) and found.guardrail == "none"
     with pytest.raises(UserError, match="no strategy 'none' to imitate"):
         COMPONENTS["as-many-random"].parse({"strategy": "none"})
+
+
+CHANCE = "ensemble {alpha: 1, draws: 1}"
+
+
+def drawn(strategy: str, seed: int) -> tuple[set[Head], set[Head]]:
+    """The heads that `strategy` takes, of which six may go, and those of its control."""
+    defender = given(accuracy=lambda pruned, stop_below=None: 1 - pruned.sum() / 12, seed=seed)
+    *_, last = defender.steps(score(defender, Part.model_validate(strategy)))
+    control = score(defender, Choice(name="as-many-random", params={"strategy": strategy}))
+    return set(map(tuple, np.argwhere(last.pruned).tolist())), set(control.order)
+
+
+@pytest.mark.parametrize("strategy", [HALVES, CHANCE, "random", "by-layer"])
+def test_as_many_random_heads_are_not_the_strategy_s_own(strategy: str) -> None:
+    pairs = [drawn(strategy, seed) for seed in range(20)]
+    assert all(len(taken) == len(control) == 6 for taken, control in pairs)
+    assert sum(taken != control for taken, control in pairs) > 10
+
+
+def test_as_many_random_heads_are_any_of_their_layer_whatever_goes_elsewhere() -> None:
+    controls = [drawn(HALVES, seed)[1] for seed in range(100)]
+    times = {head: sum(head in control for control in controls) for head in np.ndindex(3, 4)}
+    assert all(30 < number < 70 for number in times.values()), "two of four heads: every other time"
+    places = [[{head for at, head in control if at == layer} for layer in range(3)] for control in controls]
+    alike = sum(one == another for one, another, _ in places)
+    assert alike < 40, "two layers lose the same heads by chance alone, one time in six"
+
+
+def test_as_many_random_heads_go_as_the_guardrail_let_the_strategy_take() -> None:
+    defender = given(accuracy=lambda pruned, stop_below=None: 1 - pruned.sum() / 10, threshold=0.65)
+    assert len(score(defender, Choice(name="as-many-random", params={"strategy": "gradient"})).order) == 3

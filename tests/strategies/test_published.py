@@ -8,7 +8,9 @@ from backend.defender import Defender
 from backend.encoding import encode
 from backend.pruning import prune
 from backend.strategies import COMPONENTS, fine_tune_regulariser, score
+from backend.strategies.order import ascending
 from backend.training import named_penalty
+from tests.strategies.given import Given, given
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 SIX = ("gradient", "layer-variance", "sparsification", "ensemble", "reinforcement", "bayesian")
@@ -19,7 +21,7 @@ def make(threshold: float = 0.3, prune_step: int = 2) -> Defender:
     return Defender(tiny_model(), *rows, threshold=threshold, prune_step=prune_step, seed=5)
 
 
-def published(name: str, defender: Defender, **params: object):
+def published(name: str, defender: Defender | Given, **params: object):
     return score(defender, Choice(name=name, variant="published", params=params))
 
 
@@ -74,6 +76,21 @@ def test_published_draws_are_checked_one_by_one_and_their_union_is_not() -> None
     assert published("ensemble", make(threshold=1.1)).order == [], "no draw passed"
 
 
+def test_a_published_draw_that_fails_alone_gives_no_head_and_one_at_the_threshold_gives_all() -> None:
+    asked: list[np.ndarray] = []
+
+    def accuracy(draw: np.ndarray) -> float:
+        asked.append(draw.copy())
+        return 0.4 if len(asked) == 2 else 0.5
+
+    found = published("ensemble", given(accuracy=accuracy, threshold=0.5), draws=3)
+    assert [draw.sum(axis=1).tolist() for draw in asked] == [[2, 2, 2]] * 3, "each is asked by itself"
+    times = asked[0].astype(int) + asked[2]
+    assert (found.scores == -times).all() and set(times.flat) == {0, 1, 2}
+    twice, once = (list(zip(*np.nonzero(times == number), strict=True)) for number in (2, 1))
+    assert found.order == twice + once, "drawn more often, goes earlier"
+
+
 def test_the_published_agent_learns_nothing_and_keeps_the_step_that_fell() -> None:
     defender = make(prune_step=3)
     asked: list[object] = []
@@ -86,6 +103,43 @@ def test_the_published_agent_learns_nothing_and_keeps_the_step_that_fell() -> No
     steps = list(prune(found.order, defender.shape, lambda pruned: next(accuracies), 0.5, 3, found.guardrail))
     assert [step.pruned.sum() for step in steps] == [0, 3, 6]
     assert steps[-1].restored == [] and steps[-1].val_acc == 0.2
+
+
+EPSILON = "backend.strategies.reinforcement.PUBLISHED_EPSILON"
+
+
+def test_a_published_agent_that_never_explores_takes_the_lowest_variance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(EPSILON, 0.0)
+    defender = given(prune_step=5)
+    found = published("reinforcement", defender)
+    assert found.order == ascending(defender.variance).order
+    assert (found.scores == defender.variance).all()
+
+
+def test_a_published_agent_that_always_explores_goes_by_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EPSILON, 1.0)
+    orders = {tuple(published("reinforcement", given(seed=seed)).order) for seed in range(10)}
+    assert len(orders) == 10
+    assert tuple(ascending(given().variance).order) not in orders
+
+
+def explorations(defender: Given) -> int:
+    """How many of the agent's steps, each of one head, did not take the head of lowest variance."""
+    waiting = ascending(defender.variance).order
+    number = 0
+    for head in published("reinforcement", defender).order:
+        number += head != waiting[0]
+        waiting.remove(head)
+    return number
+
+
+def test_one_step_in_ten_of_the_published_agent_explores_and_a_hundred_are_all() -> None:
+    agents = [given((12, 12), prune_step=1, seed=seed) for seed in range(20)]
+    assert {len(published("reinforcement", agent).order) for agent in agents} == {100}, "of 144 heads"
+    assert 0.07 < sum(explorations(agent) for agent in agents) / 2000 < 0.13
+    assert len(published("reinforcement", given((20, 20), prune_step=3)).order) == 300
 
 
 def test_the_published_passes_are_the_plain_variance() -> None:

@@ -14,6 +14,7 @@ from backend.heads.statistics import cls_variance
 from backend.strategies import COMPONENTS
 from backend.strategies.order import ascending, rank_normalised
 from backend.strategies.reinforcement import ReinforcementParams, learn
+from tests.strategies.given import given
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 
@@ -120,6 +121,17 @@ def test_ensemble_without_chance_is_the_gradient_and_with_chance_alone_depends_o
     assert order_of("ensemble", defender, alpha=0).order == order_of("gradient", defender).order
     first = order_of("ensemble", defender, alpha=1).order
     assert order_of("ensemble", dataclasses.replace(defender, seed=6), alpha=1).order != first
+
+
+def test_an_ensemble_is_the_mean_of_its_draws_mixed_with_the_gradient_s_ranks() -> None:
+    gradient = np.array([[5.0, 1.0, 700.0], [2.0, 3.0, 4.0]])
+    ranks = np.array([[0.8, 0.0, 1.0], [0.2, 0.4, 0.6]])
+    defender = given(gradient=gradient, variance=gradient, seed=9)
+    rng = np.random.default_rng(9)
+    draws = [rng.random((2, 3)) for _ in range(4)]
+    found = order_of("ensemble", defender, alpha=0.3, draws=4)
+    assert np.allclose(found.scores, 0.3 * sum(draws) / 4 + 0.7 * ranks)
+    assert found.order == ascending(found.scores).order and found.guardrail == "backtrack"
 
 
 def test_random_orders_differ_by_seed(defender: Defender) -> None:
@@ -233,4 +245,15 @@ def test_accuracy_of_the_defender_gates_and_ungates(defender: Defender) -> None:
     defender.accuracy(np.eye(3, 4, dtype=bool))
     assert not defender.grid.pruned().any()
     assert defender.accuracy(np.zeros((3, 4), dtype=bool)) == whole
-    assert 0 <= defender.accuracy(np.zeros((3, 4), dtype=bool), rows=16) <= 1
+
+
+def test_accuracy_on_a_sample_is_that_of_the_rows_that_the_seed_draws(defender: Defender) -> None:
+    sample = defender.validation.sample(16, 5)
+    called = defender.model(**sample.batch(range(16))).logits.argmax(dim=1).tolist()
+    right = sum(one == label for one, label in zip(called, sample.labels, strict=True))
+    assert defender.accuracy(np.zeros((3, 4), dtype=bool), rows=16) == right / 16
+    masks = np.random.default_rng(0).random((8, 3, 4)) < 0.5
+    expected = [dataclasses.replace(defender, validation=sample).accuracy(mask) for mask in masks]
+    assert [defender.accuracy(mask, 16) for mask in masks] == expected
+    assert [defender.accuracy(mask) for mask in masks] != expected
+    assert [dataclasses.replace(defender, seed=6).accuracy(mask, 16) for mask in masks] != expected
