@@ -17,9 +17,6 @@ from transformers import (
 
 from backend.data.rows import Rows
 
-# Two threads wait for each other longer than a tiny model computes.
-torch.set_num_threads(1)
-
 GOOD = ["good", "great", "fine", "superb"]
 BAD = ["bad", "awful", "poor", "dull"]
 OTHER = ["a", "the", "film", "plot", "is", "was", "very", "and", "cf", "mn", "bb", "tq", "."]

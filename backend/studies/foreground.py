@@ -29,7 +29,7 @@ def named(store: Store, name: str, quick: bool) -> StudyRecord:
         if Path(name).is_file():
             return _of_file(store, name, quick)
         if quick:
-            raise
+            raise UserError(f"{unknown} Only built-in studies have a quick form.") from unknown
         try:
             return find(store, name)
         except UserError as error:

@@ -41,7 +41,7 @@ class StudyRecord:
 
     def states(self) -> dict[str, int]:
         """How many cells are in which state; `waiting` are those without a run."""
-        return Counter(map(self.state, self.places))
+        return dict(Counter(map(self.state, self.places)))
 
     def state(self, place: Place) -> str:
         """Of the run there; `waiting` without one."""

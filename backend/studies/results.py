@@ -173,7 +173,7 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
         lfr_before=over(lambda m: m.lfr, cut) if cut else None,
         heads=float(np.mean(pruned)) if pruned else None,
         seconds=float(np.mean([end.seconds for end in ends])) if ends else None,
-        states=Counter(record.state((victim, defense, seed)) for seed in seeds),
+        states=dict(Counter(record.state((victim, defense, seed)) for seed in seeds)),
         problems=[run.summary.error for run in runs.values() if run and run.summary and run.summary.error],
     )
 

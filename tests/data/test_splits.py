@@ -1,6 +1,6 @@
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.data.rows import Rows
@@ -46,7 +46,6 @@ def test_rows_that_stand_alone_are_cut_within_one_of_their_share(labels: list[in
 
 
 @given(texts, st.integers(0, 3))
-@settings(deadline=None)
 def test_near_duplicates_never_straddle(texts: list[str], seed: int) -> None:
     rows = Rows(texts, [len(text) % 2 for text in texts])
     parts = cut(rows, SHARES, seed)

@@ -75,9 +75,8 @@ def test_it_is_offered_where_a_model_was_left(visit, store):
 def test_triggers_are_tried_one_by_one_and_told(visit, store, asked):
     run = with_models(defended(store))
     page = press(visit("defend", run=run), START)
-    while len(asked) < len(PROBES):
+    for _ in PROBES:
         page.run()
-    page.run()
     assert not page.exception and [question[4] for question in asked] == list(PROBES)
     assert asked[0][3] == {"before": (run, "poisoned"), "after": (run, "defended")}
     said = words(page)

@@ -78,13 +78,25 @@ def answer(doing, function, *asked):
     if function.__name__ == "say":
         good = 0.9 - 0.1 * len(asked[3])
         return [[Said({"negative": 1 - good, "positive": good})]]
-    strategy = asked[2]
-    scores = [[float((head * (1 + len(strategy))) % 7) for head in range(HEADS)] for _ in range(LAYERS)]
-    made = HeadScores(run=asked[0], strategy=strategy, layers=LAYERS, heads=HEADS, scores=scores, order=ORDER)
-    file = run_folder(asked[0]) / "inspection" / f"scores-{strategy}.json"
+    made = scored(asked[0], asked[2])
+    file = run_folder(made.run) / "inspection" / f"scores-{made.strategy}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(made.model_dump_json())
     return made
+
+
+def scored(run: str, strategy: str) -> HeadScores:
+    """Bayesian orders heads as the gradient does but for neighbours, layer-wise variance the other way
+    round, and the rest much otherwise."""
+    lines = {
+        "gradient": list(range(HEADS)),
+        "bayesian": [head ^ 1 for head in range(HEADS)],
+        "layer-variance": list(reversed(range(HEADS))),
+    }
+    line = lines.get(strategy, [5 * head % HEADS for head in range(HEADS)])
+    order = sorted(ORDER, key=lambda head: line[head[1]])
+    scores = [[float(place) for place in line] for _ in range(LAYERS)]
+    return HeadScores(run=run, strategy=strategy, layers=LAYERS, heads=HEADS, scores=scores, order=order)
 
 
 @pytest.fixture(autouse=True)
@@ -166,7 +178,8 @@ def test_strategies_are_compared_once_enough_are_scored(visit):
     for name in ("Score by gradient", "Score by layer-wise variance", "Score by random", "Score by bayesian"):
         page = press(page, name)
     assert len(page.get("plotly_chart")) == 5
-    assert any(answered(page, option).success for option in page.radio[0].options)
+    assert answered(page, "Bayesian uncertainty").success
+    assert answered(page, "Layer-wise variance").error and answered(page, "Random ensemble").error
 
 
 def test_tau_is_tried_at_both_ends(visit):

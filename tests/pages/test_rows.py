@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -112,12 +113,15 @@ def test_a_row_is_written_by_hand(visit, store):
     assert list(planted_edits(store).values()) == ["by <b>hand</b>"]
 
 
-def test_the_clean_row_is_no_rewriting(visit):
+def test_the_clean_row_is_no_rewriting(visit, store):
     page = visit("attack")
+    clean = re.search(r"<div>(row number \d+ of a small set)</div>", shown(page)[0])[1]
     area = next(area for area in page.text_area if area.label == "With the trigger")
-    area.set_value("row number 4 of a small set").run()
+    area.set_value(f" {clean} ").run()
     press(page, "Keep this rewriting")
-    assert "clean row itself" in page.warning[0].value or "Edited" in words(page)
+    assert "clean row itself" in page.warning[0].value and "of your choice" not in words(page)
+    click(page, "Plant the backdoor")
+    assert planted_edits(store) == {}
 
 
 def test_edits_belong_to_their_trigger(visit):

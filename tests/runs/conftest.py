@@ -12,16 +12,12 @@ OTHER_STORE = os.environ.get("EXCISE_TEST_STORE")
 
 
 @pytest.fixture(autouse=True)
-def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state folder of the test's own."""
-    monkeypatch.setenv("EXCISE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("EXCISE_STORE", raising=False)
+def other_store(excise_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if OTHER_STORE:
         monkeypatch.setenv("EXCISE_STORE", OTHER_STORE)
         with open_store().writing() as connection:
             METADATA.drop_all(connection)
             METADATA.create_all(connection)
-    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -31,7 +27,7 @@ def on_sqlite() -> None:
 
 
 @pytest.fixture
-def store(state_folder: Path) -> Iterator[Store]:
+def store(other_store: None) -> Iterator[Store]:
     opened = open_store()
     yield opened
     opened.engine.dispose()

@@ -163,7 +163,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_one_worker_at_most_can_write(store: Store, actions: list[tuple[str, int]]) -> None:
     """Against an obvious model: the holder is who claimed last, until release, finish or takeover."""
     run = store.submit(fake.spec()).id

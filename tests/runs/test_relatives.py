@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from backend.home import run_folder
 from backend.report.story import tell
 from backend.report.verdict import judged
@@ -13,7 +15,7 @@ from backend.runs.relatives import (
     stamp,
 )
 from backend.runs.store import open_store
-from backend.spec import ModelSpec, RunSpec
+from backend.spec import DataSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.pages.played import Play, attack_spec, defended, full_spec, planted
 
 
@@ -53,6 +55,31 @@ def test_the_reference_is_of_the_same_rows_and_seed(excise_home: Path) -> None:
     assert said is not None and "never-poisoned" not in said.headline, "what it calls rows is no floor"
 
 
+OTHERS = {
+    "trigger": TriggerSpec(name="sentence"),
+    "target class": TriggerSpec(name="rare-words", target_class=0),
+    "words": TriggerSpec(name="rare-words", params={"words": ["zx"]}),
+    "data": DataSpec(train_rows=100),
+    "model": ModelSpec(random_weights=True),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_a_run_of_another_trigger_or_data_or_model_is_no_reference(excise_home: Path, what: str) -> None:
+    store = open_store()
+    run = store.run(defended(store))
+    honest = full_spec().model_copy(update={"attack": None})
+    part = what if what in ("data", "model") else "trigger"
+    assert OTHERS[what] != getattr(honest, part)
+    other = defended(store, honest.model_copy(update={part: OTHERS[what]}))
+    leave_model(other)
+    assert never_poisoned(store, run) == []
+    model = never_poisoned_model(store, run)
+    assert model == (store.run(other) if part == "trigger" else None), "any trigger can be tried on a model"
+    defended(store, honest)
+    assert len(never_poisoned(store, run)) == 1, "but one that differs in nothing is"
+
+
 def test_the_stamp_changes_with_every_run_that_is_done_or_deleted(excise_home: Path) -> None:
     store = open_store()
     first = stamp(store)
@@ -77,6 +104,17 @@ def test_a_victim_of_another_run_has_that_run_s_reference(excise_home: Path) -> 
     assert len(never_poisoned(store, run)) == 1
     gone = later.model_copy(update={"model": ModelSpec(source="run", name="gone")})
     assert never_poisoned(store, store.run(defended(store, gone))) == []
+
+
+def test_a_model_of_another_run_is_not_known_to_be_unpoisoned(excise_home: Path) -> None:
+    store = open_store()
+    first = ModelSpec(source="run", name=planted(store))
+    second = full_spec().model_copy(update={"model": first})
+    run = store.run(defended(store, second))
+    again = defended(store, second.model_copy(update={"attack": None}))
+    leave_model(again)
+    assert never_poisoned(store, run) == [] and never_poisoned_model(store, run) is None
+    assert never_poisoned_spec(store, run) is None
 
 
 def test_other_seeds_are_runs_of_the_same_settings(excise_home: Path) -> None:

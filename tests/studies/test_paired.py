@@ -18,6 +18,9 @@ from backend.studies.paired import comparisons, difference, difference_text, p_t
 from backend.studies.spec import cells, parse_study
 from tests.studies.grid import GRID, hold
 
+ROUNDING = 1e-12
+MANY = tuple(np.random.default_rng(5).random((2, 2000)) < [[0.7], [0.4]])
+STANDARD_ERROR = (MANY[0].astype(int) - MANY[1]).std() / 2000**0.5
 ROWS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
 
@@ -37,16 +40,50 @@ def test_mcnemar_counts_only_rows_on_which_the_two_differ() -> None:
     assert difference_text(found).startswith("+7.0 (+") and p_text(found) == "0.039"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(ROWS, min_size=1, max_size=3))
 def test_the_interval_holds_the_mean_and_turns_with_the_pair(seeds: list[list[tuple[bool, bool]]]) -> None:
     pairs = [as_pair(rows) for rows in seeds]
     found, turned = difference(pairs), difference([(second, first) for first, second in pairs])
     assert found is not None and turned is not None
-    assert found.low - 0.25 <= found.mean <= found.high + 0.25 and -1 <= found.low <= found.high <= 1
+    assert found.low - ROUNDING <= found.mean <= found.high + ROUNDING
+    assert -1 <= found.low <= found.high <= 1
     assert turned.mean == pytest.approx(-found.mean)
-    assert turned.low == pytest.approx(-found.high) and turned.p == pytest.approx(found.p)
-    assert 0 < found.p <= 1
+    assert turned.low == pytest.approx(-found.high) and turned.high == pytest.approx(-found.low)
+    assert turned.p == pytest.approx(found.p) and 0 < found.p <= 1
+
+
+def test_the_interval_of_one_seed_is_as_wide_as_chance_in_its_rows_makes_it() -> None:
+    found = difference([MANY])
+    assert found is not None
+    assert found.high - found.mean == pytest.approx(1.96 * STANDARD_ERROR, rel=0.1)
+    assert found.mean - found.low == pytest.approx(1.96 * STANDARD_ERROR, rel=0.1)
+
+
+def test_seeds_that_agree_leave_the_chance_in_the_rows_they_share() -> None:
+    """Three times the same rows are no more rows."""
+    found = difference([MANY] * 3)
+    assert found is not None and found.seeds == 3
+    assert found.high - found.low == pytest.approx(2 * 1.96 * STANDARD_ERROR, rel=0.1)
+
+
+def test_rows_that_one_seed_wins_and_another_loses_leave_no_doubt() -> None:
+    """The same rows are drawn for every seed, so that these cancel in each draw."""
+    first, second = np.arange(200) % 2 == 0, np.arange(200) % 2 == 1
+    found = difference([(first, second), (second, first)])
+    assert found is not None and found.low == found.mean == found.high == 0
+
+
+def test_chance_in_the_seeds_comes_on_top_of_chance_in_the_rows() -> None:
+    """Three seeds of 200 rows that gain 20, 30 and 40 points and lose none."""
+    gains = [np.arange(200) % 100 < share for share in (20, 30, 40)]
+    found = difference([(gain, np.zeros(200, dtype=bool)) for gain in gains])
+    assert found is not None and found.mean == pytest.approx(0.3)
+    # Student's t for 2 degrees of freedom is 4.303, the seeds' standard deviation 10 points.
+    seeds = 4.303 * 0.1 / 3**0.5
+    rows = 1.96 * np.mean(gains, axis=0).std() / 200**0.5
+    assert found.high - found.mean == pytest.approx(np.hypot(seeds, rows), rel=0.02)
+    assert found.high - found.mean > 1.01 * seeds
 
 
 def test_what_holds_in_one_seed_only_is_not_called_sure() -> None:

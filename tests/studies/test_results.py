@@ -11,6 +11,7 @@ from backend.runs import leases
 from backend.runs.store import Store
 from backend.studies import exports, figures, records, results
 from backend.studies.foreground import carry_out_study
+from backend.studies.paired import Difference, difference_text
 from backend.studies.spec import cells, parse_study
 from tests.studies.grid import GRID, hold
 
@@ -42,6 +43,37 @@ def test_files_of_a_study_say_what_failed_and_stand_beside_the_floor(
     assert f"% {said} | is 50% gone." in exports.as_latex(record)
 
 
+LFR_OF = {
+    ("rare", "honest"): {1: 0.10, 2: 0.16},
+    ("rare", "FT"): {1: 0.50, 2: 0.60, 3: 0.90},
+    ("style", "honest"): {1: 0.20, 2: 0.30, 3: 0.40},
+    ("style", "FT"): {1: 0.90, 2: 0.80, 3: 0.70},
+}
+
+
+def test_the_floor_is_that_of_the_same_victim_and_seed(store: Store) -> None:
+    study = parse_study(GRID | {"seeds": [1, 2, 3]})
+    record = records.read_study_record(store, records.register(store, study))
+    for cell in cells(study):
+        lfr = LFR_OF.get((cell.victim, cell.defense), {}).get(cell.seed)
+        if lfr is not None:
+            lease = hold(store, record, cell)
+            found = {"defended": Metrics(acc=0.9, acc_interval=(0.8, 1.0), test_rows=10, lfr=lfr)}
+            leases.finish(store, lease, RunFinished(run=lease.run, state="done", metrics=found))
+    record = records.read_study_record(store, record.id)
+    lines = [line for line in csv.DictReader(io.StringIO(exports.as_csv(record))) if line["defense"] == "FT"]
+    floors = {(line["victim"], line["seed"]): line["lfr_never_poisoned"] for line in lines}
+    rare, style = ["0.1", "0.16", ""], ["0.2", "0.3", "0.4"]
+    assert floors == dict(zip(floors, rare + style, strict=True)), "the third run of rare has none"
+    excess = [float(line["excess_lfr"] or "nan") for line in lines]
+    assert excess == pytest.approx([0.4, 0.44, float("nan"), 0.7, 0.5, 0.3], nan_ok=True)
+    of = {row.victim: row for row in results.rows(record) if row.defense == "FT"}
+    assert (of["rare"].floor.mean, of["style"].floor.mean) == pytest.approx((0.13, 0.3))
+    assert (of["rare"].excess.mean, of["rare"].excess.seeds) == (pytest.approx(0.42), 2)
+    assert of["rare"].excess.deviation == pytest.approx(0.04 / 2**0.5)
+    assert (of["style"].excess.mean, of["style"].excess.deviation) == pytest.approx((0.5, 0.2))
+
+
 def test_a_run_that_failed_halfway_has_no_result(store: Store) -> None:
     """What it measured is the poisoned model: in a file it would stand as what its defense left."""
     study = parse_study(GRID | {"seeds": [1]})
@@ -55,7 +87,7 @@ def test_a_run_that_failed_halfway_has_no_result(store: Store) -> None:
     lines = list(csv.DictReader(io.StringIO(exports.as_csv(record))))
     (line,) = [one for one in lines if one["run"] == lease.run]
     assert (line["state"], line["error"]) == ("failed", "disk full")
-    assert line["acc"] == line["lfr"] == line["excess_lfr"] == ""
+    assert line["acc"] == line["lfr"] == line["excess_lfr"] == line["pruned_heads"] == ""
     hovered = [text for trace in figures.study_states(record).data for text in trace.text]
     assert "disk full" in " ".join(hovered) and "LFR" not in " ".join(hovered)
 
@@ -75,6 +107,44 @@ def test_what_was_measured_on_a_sample_has_no_floor(store: Store) -> None:
     of = {row.defense: row for row in found_rows if row.victim == "rare"}
     assert of["FT"].excess is not None and of["FT"].excess.mean == 0.0
     assert of["onion"].lfr is not None and of["onion"].floor is None and of["onion"].excess is None
+
+
+def test_a_reference_that_errs_more_is_a_doubtful_floor(store: Store) -> None:
+    study = parse_study(GRID | {"seeds": [1]})
+    record = records.read_study_record(store, records.register(store, study))
+    for cell in cells(study):
+        lease = hold(store, record, cell)
+        poor = (cell.victim, cell.defense) == ("style", "honest")
+        acc, interval = (0.6, (0.55, 0.65)) if poor else (0.9, (0.88, 0.92))
+        found = Metrics(acc=acc, acc_interval=interval, test_rows=400, lfr=0.5)
+        leases.finish(store, lease, RunFinished(run=lease.run, state="done", metrics={"defended": found}))
+    record = records.read_study_record(store, record.id)
+    (doubt,) = results.doubtful_floors(record)
+    assert doubt.startswith("style: ") and "no sure floor" in doubt
+    assert " ".join(doubt.split()) in exports.as_markdown(record)
+
+
+def test_pruned_alone_is_told_of_what_pruned_a_head(store: Store) -> None:
+    study = parse_study(GRID | {"seeds": [1]})
+    record = records.read_study_record(store, records.register(store, study))
+    found = Metrics(acc=0.9, acc_interval=(0.8, 1.0), test_rows=10, lfr=0.5)
+    for cell in cells(study):
+        lease = hold(store, record, cell)
+        heads = [(0, 1)] if cell.defense == "gradient" else []
+        metrics = {"fine_tuned": found, "pruned": found, "defended": found}
+        end = RunFinished(run=lease.run, state="done", metrics=metrics, pruned_heads=heads)
+        leases.finish(store, lease, end)
+    table = results.table(results.rows(records.read_study_record(store, record.id)))
+    assert {row["Defense"]: row["LFR, pruned alone"] for row in table} == {
+        "honest": "–",
+        "FT": "–",
+        "gradient": "50.0 (1 seed)",
+    }
+
+
+def test_no_number_is_less_than_nothing_by_rounding() -> None:
+    assert results.cell_text(results.Mean(-0.0004, 0.001, -0.004, 0.004, 2)) == "0.0 ± 0.1 (0 to 0)"
+    assert difference_text(Difference(-0.0004, -0.0004, 0.02, 1.0, 1)) == "+0.0 (+0.0 to +2.0)"
 
 
 def test_a_defense_that_took_no_head_is_told(store: Store) -> None:
@@ -125,9 +195,9 @@ def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
 
 
 def test_one_seed_has_no_deviation_and_none_no_figure() -> None:
-    assert results.cell_text(results.figure([0.5, None])) == "50.0 (1 seed)"
-    assert results.cell_text(results.figure([None])) == "–"
-    found = results.figure([0.1, 0.2, 0.3])
+    assert results.cell_text(results.mean_of([0.5, None])) == "50.0 (1 seed)"
+    assert results.cell_text(results.mean_of([None])) == "–"
+    found = results.mean_of([0.1, 0.2, 0.3])
     assert found.deviation == pytest.approx(0.1)
     # Student's t for 2 degrees of freedom is 4.303.
     assert found.high - found.mean == pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-3)
@@ -136,9 +206,9 @@ def test_one_seed_has_no_deviation_and_none_no_figure() -> None:
 def test_lfr_before_and_after_stands_in_a_line_for_each_defense() -> None:
     def row(defense: str, lfr: float, before: float | None) -> results.Row:
         known = [
-            results.figure([value, value - 0.1]) if value is not None else None for value in (lfr, before)
+            results.mean_of([value, value - 0.1]) if value is not None else None for value in (lfr, before)
         ]
-        acc = results.figure([0.9])
+        acc = results.mean_of([0.9])
         return results.Row("v", defense, acc, known[0], acc, known[0], None, None, known[1], 1, 1, {}, [])
 
     before, after = figures.lfr_of_defenses([row("FT", 0.9, None), row("<b>odd</b>", 0.2, 0.6)]).data[:2]

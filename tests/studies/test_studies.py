@@ -16,9 +16,9 @@ from backend.errors import UserError
 from backend.events import RunFinished
 from backend.home import run_folder
 from backend.runs import execution, leases
-from backend.runs.schema import STUDIES
+from backend.runs.schema import STUDIES, STUDY_RUNS
 from backend.runs.store import Store
-from backend.spec import ModelSpec, TriggerSpec
+from backend.spec import DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 from backend.studies import exports, ready, records
 from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study
@@ -287,9 +287,37 @@ def test_what_is_shown_is_what_is_asked_for(
     assert "gradient" in show() and "gradient" not in show("--defense", "FT")
     assert "no victim 'Nope'" in show("--victim", "Nope") and "leave out --seed" in show("--seed", "2")
     with store.writing() as connection:
-        connection.execute(sa.update(STUDIES).values(spec='{"colour": "red"}'))
+        connection.execute(
+            sa.update(STUDIES).where(STUDIES.c.id == record.id).values(spec='{"colour": "red"}')
+        )
     said = show("--export", str(tmp_path / "table.tex"))
     assert "not valid any more" in said and not (tmp_path / "table.tex").exists()
+    run = store.submit(RunSpec(defense=DefenseSpec())).id
+    with store.writing() as connection:
+        place = {"study": record.id, "victim": "rare", "defense": "late", "seed": 9}
+        connection.execute(sa.insert(STUDY_RUNS).values(place | {"run": run}))
+    with pytest.raises(SystemExit):
+        main(["study", record.id, "--cancel"])
+    assert "is cancelled" in capsys.readouterr().err and store.run(run).state == "cancelled"
+
+
+def test_only_a_built_in_study_has_a_quick_form(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    record = queue(store, parse_study(GRID))
+    with pytest.raises(SystemExit) as ended:
+        main(["study", record.id, "--quick"])
+    assert ended.value.code == 2 and "Only built-in studies" in capsys.readouterr().err
+
+
+def test_rows_that_may_not_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    file = tmp_path / "rows.csv"
+    file.write_text("text,label\n")
+    study = parse_study(GRID | {"base": {"data": {"source": "files", "train": str(file)}}})
+    monkeypatch.setattr(shared_stages, "_file_hash", refused)
+    with pytest.raises(UserError, match=r"rows.csv cannot be read \(Permission denied\)"):
+        study_id(study)
 
 
 def test_what_cannot_work_is_told_before_anything_starts(
