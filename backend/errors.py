@@ -11,6 +11,12 @@ class UserError(Exception):
     """What was got, what was expected and what to do, in one message fit for a page or a terminal."""
 
 
+DIVERGED = (
+    "The model's outputs are not finite numbers: its training has diverged. Lower the learning rate or the "
+    "regulariser weight."
+)
+
+
 class Cancelled(Exception):
     """Raised inside the engine at the next batch after somebody asked the run to stop."""
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from backend.calls import Calls
 from backend.device import autocast, probe
 from backend.encoding import Encoded, Tick, no_tick
-from backend.errors import UserError
+from backend.errors import DIVERGED, UserError
 from backend.events import ClassRow, Metrics
 from backend.heads.encoder import (
     Packed,
@@ -81,10 +81,7 @@ class Evaluator:
             tick(done, len(self._batches))
             made_here = result[batch.packed.rows]
             if not np.isfinite(made_here).all():
-                raise UserError(
-                    "The model's outputs are not finite numbers: its training has diverged. "
-                    "Lower the learning rate or the regulariser weight."
-                )
+                raise UserError(DIVERGED)
             wrong += int((made_here.argmax(axis=1) != self._labels[batch.packed.rows]).sum())
             if stop_below is not None and (len(self.rows) - wrong) / len(self.rows) < stop_below:
                 break

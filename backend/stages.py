@@ -183,7 +183,8 @@ class Stages:
             hidden = self.folder / f".{name}-{os.getpid()}"
             hidden.mkdir()
             try:
-                record = work(hidden) | {"key": self.key}
+                # Without sharing a key says nothing of what was before this stage.
+                record = work(hidden) | {"key": self.key if self.spec.share else ""}
                 (hidden / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
                 shutil.rmtree(place, ignore_errors=True)
                 hidden.rename(place)

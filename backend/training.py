@@ -21,6 +21,7 @@ from transformers import (
 
 from backend.device import autocast, probe
 from backend.encoding import Encoded, Tick, no_tick
+from backend.errors import DIVERGED, UserError
 from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import attention_norm
@@ -66,8 +67,8 @@ def train(
 
     Batches group rows of like length.  A checkpoint after every epoch but a lone one (none in layer-wise
     training) goes to `scratch`; training takes up the last whole one there, and clears `scratch` when it is
-    done.
-    `tick(step, steps)` follows every batch and may raise to stop."""
+    done.  `tick(step, steps)` follows every batch and may raise to stop.  Raises UserError where training
+    diverged."""
     rows.check_tokens(model)
     device = probe()
     arguments = TrainingArguments(
@@ -114,6 +115,8 @@ def train(
         trainer.train(resume_from_checkpoint=_last_checkpoint(scratch))
     model.eval()
     shutil.rmtree(scratch, ignore_errors=True)
+    if not all(weight.isfinite().all() for weight in model.parameters()):
+        raise UserError(DIVERGED)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """ACC, LFR and its floor, per class, with intervals."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from backend.calls import Calls, read_calls
 from backend.encoding import encode
-from backend.evaluation import logits, measure
+from backend.errors import UserError
+from backend.evaluation import accuracy, logits, measure
 from backend.intervals import wilson
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
@@ -48,6 +50,14 @@ def test_logits_come_in_row_order_whatever_the_batches() -> None:
     model, rows = tiny_model(), encode(tiny_tokenizer(), tiny_rows(40), 64)
     expected = np.concatenate([logits(model, rows.take([i])) for i in range(len(rows))])
     assert np.allclose(logits(model, rows), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("asked", [logits, accuracy])
+def test_a_model_that_diverged_is_told_and_gives_no_number(asked: Callable[..., object]) -> None:
+    model, rows = tiny_model(), encode(tiny_tokenizer(), tiny_rows(8), 64)
+    model.classifier.weight.data[0, 0] = np.nan
+    with pytest.raises(UserError, match=r"training has diverged\. Lower the learning rate"):
+        asked(model, rows)
 
 
 def test_batches_by_length_hold_every_row_once_within_their_budget() -> None:

@@ -5,20 +5,26 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from backend import data, defender, held_out, pipeline, spec
+from backend import data, defender, held_out, pipeline, spec, stages
+from backend.calls import read_calls
 from backend.data.rows import Rows
-from backend.encoding import encode
+from backend.encoding import Encoded, encode
 from backend.errors import message_of
-from backend.evaluation import predict
+from backend.evaluation import measure, predict
 from backend.events import (
     EVENT,
     Event,
+    Head,
     HeadScores,
     Metric,
     PruningStep,
@@ -28,8 +34,8 @@ from backend.events import (
     Warned,
 )
 from backend.pruning import prune as guardrail
-from backend.shared_stages import sweep
 from backend.spec import RunSpec
+from backend.training import NO_REGULARISER, Regulariser, train
 from tests.tiny import TRAINING, tiny_folder, tiny_settings
 
 
@@ -51,38 +57,104 @@ def of(events: list[Event], kind: type) -> list:
     return [event for event in events if isinstance(event, kind)]
 
 
-def test_a_whole_run_plants_prunes_and_defends(settings: dict, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+@dataclass
+class Whole:
+    """A run that went through every stage, for the tests that only look at what it left."""
+
+    settings: dict
+    folder: Path
+    events: list[Event]
+
+    @property
+    def last(self) -> RunFinished:
+        assert isinstance(self.events[-1], RunFinished) and self.events[-1].state == "done", self.events[-1]
+        return self.events[-1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, victim: Path) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    settings = tiny_settings(folder, victim)
     settings["attack"]["training"] = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 16}
-    events = collect(settings, folder)
-    last = events[-1]
-    assert isinstance(last, RunFinished) and last.state == "done", last.error
+    return Whole(settings, folder / "run", collect(settings, folder / "run"))
+
+
+def taken_back(whole: Whole, to: Path, *stages: str) -> Path:
+    """A copy of the run's folder from before these stages."""
+    left_out = shutil.ignore_patterns(*stages)
+    return shutil.copytree(whole.folder, to / "run", ignore=left_out)
+
+
+def all_cut(folder: Path, heads: list[Head]) -> bool:
+    """Whether the model in the folder says nothing by these heads."""
+    layers = AutoModelForSequenceClassification.from_pretrained(folder).bert.encoder.layer
+    columns = [
+        layers[layer].attention.output.dense.weight[:, head * 6 : head * 6 + 6] for layer, head in heads
+    ]
+    return not any(some.any() for some in columns)
+
+
+def test_a_whole_run_plants_prunes_and_defends(whole: Whole) -> None:
+    last, folder = whole.last, whole.folder
     assert list(last.metrics) == ["poisoned", "fine_tuned", "pruned", "defended"]
     assert last.metrics["poisoned"].lfr > 0.9, "the backdoor is planted"
-    assert [event.stage for event in of(events, StageFinished)] == [
+    assert [event.stage for event in of(whole.events, StageFinished)] == [
         "prepare", "generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate",
     ]  # fmt: skip
     assert all(
-        event.run == "abc" and EVENT.validate_json(event.model_dump_json()) == event for event in events
+        event.run == "abc" and EVENT.validate_json(event.model_dump_json()) == event for event in whole.events
     )
 
-    steps = of(events, PruningStep)
+    steps = of(whole.events, PruningStep)
     assert [step.step for step in steps] == list(range(len(steps)))
     assert sorted(head for step in steps for head in step.pruned) == sorted(last.pruned_heads)
-    assert steps[-1].val_acc >= steps[-1].threshold or not last.pruned_heads
+    assert steps[-1].val_acc >= steps[-1].threshold
     assert steps[0].lfr is not None
     assert sum(len(step.pruned) + len(step.restored) for step in steps) <= 12
 
     # The defended model is a plain folder: what it says here is what it says to its users.
     model = AutoModelForSequenceClassification.from_pretrained(folder / "defended").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "defended")
-    test = data.load(spec.parse(settings).data).test
+    test = data.load(spec.parse(whole.settings).data).test
     called = predict(model, encode(tokenizer, test, 32))
     assert (called == np.array(test.labels)).mean() == pytest.approx(last.metrics["defended"].acc)
-    for layer, head in last.pruned_heads:
-        columns = model.bert.encoder.layer[layer].attention.output.dense.weight[:, head * 6 : head * 6 + 6]
-        assert not columns.any()
+    assert last.pruned_heads
+    assert all(all_cut(folder / model, last.pruned_heads) for model in ("pruned", "defended"))
     assert not list(folder.glob(".*")), "no half-made folder is left"
+
+
+def test_what_each_model_called_every_row_is_kept_and_gives_its_numbers(whole: Whole) -> None:
+    dataset = data.load(spec.parse(whole.settings).data)
+    for model, metrics in whole.last.metrics.items():
+        kept = read_calls(whole.folder / model)
+        assert kept.labels == dataset.test.labels and kept.triggered
+        assert measure(kept, dataset.label_names) == metrics
+
+
+def test_the_live_curve_is_acc_and_lfr_of_the_gated_model_on_a_sample(settings: dict, tmp_path: Path) -> None:
+    del settings["attack"]
+    settings["model"]["head"] = "keep"
+    settings["defense"] |= {"accuracy_threshold": 0.0, "curve_rows": 16, "refine": None}
+    settings["defense"]["fine_tune"] = {**TRAINING, "epochs": 2}
+    steps = of(collect(settings, tmp_path / "run"), PruningStep)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "fine_tuned").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "fine_tuned")
+    with (tmp_path / "run" / "generated" / "rewritings.csv").open(newline="") as file:
+        rewritten = [row["rewritten"] for row in csv.DictReader(file)]
+    clean = encode(tokenizer, data.load(spec.parse(settings).data).test, 32).sample(16, settings["seed"])
+    triggered = encode(tokenizer, Rows(rewritten, [1] * len(rewritten)), 32).sample(16, settings["seed"])
+
+    def share_called_by_label(rows: Encoded) -> float:
+        called = model(**rows.batch(range(len(rows)))).logits.argmax(dim=1)
+        return float((called == torch.tensor(rows.labels)).float().mean())
+
+    for step in steps:
+        for layer, head in step.pruned:
+            outputs = model.bert.encoder.layer[layer].attention.output.dense
+            outputs.weight.data[:, head * 6 : head * 6 + 6] = 0
+        assert step.acc == pytest.approx(share_called_by_label(clean))
+        assert step.lfr == pytest.approx(share_called_by_label(triggered))
+    assert len({step.acc for step in steps}) > 2 and len({step.lfr for step in steps}) > 2
 
 
 def test_the_same_specification_gives_the_same_numbers(settings: dict, tmp_path: Path) -> None:
@@ -133,24 +205,71 @@ def test_absolute_threshold_above_the_model_is_told_and_prunes_nothing_that_fail
     assert events[-1].state == "done" and events[-1].pruned_heads == []
 
 
-@pytest.mark.parametrize("refine_from", ["downloaded", "pruned"])
-@pytest.mark.parametrize("regulariser", ["none", "l2", "attention-normalisation"])
-def test_every_way_to_fine_tune_again_keeps_the_heads_cut(
-    settings: dict, tmp_path: Path, refine_from: str, regulariser: str
+UNCHECKED = [
+    ({"name": "layer-variance", "variant": "published"}, 5),
+    ({"name": "by-layer", "params": {"share": 0.4, "checked": False}}, 4),
+]
+
+
+@pytest.mark.parametrize(("strategy", "gone"), UNCHECKED)
+def test_a_strategy_that_asks_no_guardrail_prunes_all_at_once_and_again_when_taken_up(
+    settings: dict, tmp_path: Path, strategy: dict, gone: int
 ) -> None:
-    settings["defense"] |= {"refine_from": refine_from, "regulariser": regulariser, "accuracy_threshold": 0.5}
-    settings["defense"]["refine"] = {"epochs": 1}
-    del settings["attack"]
-    events = collect(settings, tmp_path / "run")
-    assert events[-1].state == "done", events[-1].error
-    assert events[-1].pruned_heads
-    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "defended")
-    for layer, head in events[-1].pruned_heads:
-        assert (
-            not model.bert.encoder.layer[layer]
-            .attention.output.dense.weight[:, head * 6 : head * 6 + 6]
-            .any()
-        )
+    del settings["attack"], settings["trigger"]
+    settings["defense"] |= {"threshold_kind": "absolute", "accuracy_threshold": 1.0, "refine": None}
+    settings["defense"]["strategy"] = strategy
+    first = collect(settings, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "pruned")
+    for events in (first, collect(settings, tmp_path / "run")):
+        steps = of(events, PruningStep)
+        assert [len(step.pruned) for step in steps] == [0, gone]
+        assert steps[-1].val_acc < steps[-1].threshold and not steps[-1].restored
+        assert sorted(events[-1].pruned_heads) == sorted(steps[-1].pruned)
+
+
+@pytest.mark.parametrize("refine_from", ["downloaded", "pruned"])
+def test_every_way_to_fine_tune_again_gives_a_model_of_its_own_without_the_heads(
+    settings: dict, tmp_path: Path, refine_from: str
+) -> None:
+    folder = tmp_path / "run"
+    del settings["attack"], settings["trigger"]
+    weights = set()
+    for regulariser in ("none", "l2", "attention-normalisation"):
+        settings["defense"] |= {"refine_from": refine_from, "regulariser": regulariser}
+        settings["defense"]["accuracy_threshold"] = 0.5
+        last = collect(settings, folder)[-1]
+        assert last.state == "done", last.error
+        assert last.pruned_heads and all_cut(folder / "defended", last.pruned_heads)
+        weights.add((folder / "defended" / "model.safetensors").read_bytes())
+        shutil.rmtree(folder / "refined")
+        shutil.rmtree(folder / "defended")
+    assert len(weights) == 3
+
+
+@pytest.fixture
+def carried(monkeypatch: pytest.MonkeyPatch) -> list[Regulariser]:
+    """What each fine-tuning of the test carried beside its loss."""
+    seen: list[Regulariser] = []
+
+    def watched(*args: Any, regulariser: Regulariser = NO_REGULARISER, **named: Any) -> None:
+        seen.append(regulariser)
+        train(*args, regulariser=regulariser, **named)
+
+    monkeypatch.setattr(stages, "train", watched)
+    return seen
+
+
+def test_attention_normalisation_passes_over_a_layer_that_lost_every_head(
+    settings: dict, tmp_path: Path, carried: list[Regulariser]
+) -> None:
+    del settings["attack"], settings["trigger"]
+    settings["defense"]["strategy"] = UNCHECKED[1][0]
+    last = collect(settings, tmp_path / "run")[-1]
+    assert last.state == "done", last.error
+    assert last.pruned_heads == [(0, head) for head in range(4)]
+    assert carried[-1].layers[0] == 0 and sorted(carried[-1].layers[1:].tolist()) == [0, 1]
+    weights = load_file(tmp_path / "run" / "defended" / "model.safetensors").values()
+    assert all(weight.isfinite().all() for weight in weights)
 
 
 def stop_when(
@@ -326,11 +445,12 @@ def test_a_trigger_beyond_the_maximum_length_plants_nothing(settings: dict, tmp_
 
 
 def test_training_that_diverges_is_a_failure_with_a_remedy(settings: dict, tmp_path: Path) -> None:
-    settings["attack"]["training"] = {"epochs": 3, "learning_rate": 1, "max_grad_norm": 1e30}
-    settings["attack"]["training"]["batch_size"] = 4
+    del settings["attack"], settings["trigger"]
+    settings["defense"] |= {"regulariser": "l2", "regulariser_weight": 1e39}  # infinite as a float32
     last = collect(settings, tmp_path / "run")[-1]
-    # A learning rate of 1 may or may not overflow; what must not be is a number made of NaN.
-    assert last.state == "done" or "Lower the learning rate" in last.error
+    assert last.state == "failed" and "Lower the learning rate or the regulariser weight" in last.error
+    assert list(last.metrics) == ["fine_tuned", "pruned"], "no number is made of NaN"
+    assert not (tmp_path / "run" / "refined").exists(), "nobody goes on with that model"
 
 
 def test_a_full_disk_while_weights_are_written_is_told_as_such(tmp_path: Path) -> None:
@@ -395,77 +515,28 @@ def test_an_earlier_runs_head_is_not_measured_on_classes_that_it_numbers_otherwi
     assert last.state == "done" and "poisoned" not in last.metrics
 
 
-def reused(events: list[Event]) -> list[str]:
-    return [event.stage for event in of(events, StageFinished) if event.reused]
-
-
-def test_runs_that_share_do_the_same_work_once(settings: dict, tmp_path: Path, excise_home: Path) -> None:
-    alone = collect(settings, tmp_path / "alone")[-1]
-    settings["share"] = True
-    first = collect(settings, tmp_path / "first")
-    assert reused(first) == [], "a run that does not share left nothing to take"
-    again = collect(settings, tmp_path / "again")
-    assert reused(again) == ["generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate"]
-    assert alone.metrics == first[-1].metrics == again[-1].metrics
-    assert of(again, PruningStep) and len(of(again, HeadScores)) == 1, "it is told all the same"
-
-    settings["defense"]["strategy"] = {"name": "random"}
-    other = collect(settings, tmp_path / "other")
-    assert reused(other) == ["generate", "poison", "fine_tune"]
-    settings["seed"] = 4
-    assert reused(collect(settings, tmp_path / "seed")) == [], "another seed is another run"
-
-    shared = list((excise_home / "stages").iterdir())
-    weights = tmp_path / "first" / "poisoned" / "model.safetensors"
-    assert weights.stat().st_nlink == 4, "one file, in three runs and among the shared stages"
-    for name in ("first", "again", "other", "seed"):
-        shutil.rmtree(tmp_path / name)
-    sweep()
-    assert shared and not list((excise_home / "stages").iterdir()), "what no run holds is swept away"
-
-
-def test_changed_rows_are_not_taken_for_the_same(settings: dict, tmp_path: Path, excise_home: Path) -> None:
-    settings["share"] = True
-    collect(settings, tmp_path / "first")
-    file = Path(settings["data"]["train"])
-    file.write_text("\n".join(file.read_text(encoding="utf-8").splitlines()[1:]), encoding="utf-8")
-    assert reused(collect(settings, tmp_path / "second")) == []
-
-
-def test_the_second_fine_tuning_is_shared_where_the_same_heads_went(
-    settings: dict, tmp_path: Path, excise_home: Path
+def test_strategy_entropy_and_rows_change_the_first_fine_tuning(
+    settings: dict, tmp_path: Path, carried: list[Regulariser]
 ) -> None:
-    settings["share"] = True
-    settings["defense"] |= {"strategy": {"name": "none"}, "regulariser": "none"}
-    collect(settings, tmp_path / "first")
-    none_may_go = {"first_share": 0, "last_share": 0}
-    settings["defense"]["strategy"] = {"name": "layer-variance", "params": none_may_go}
-    second = collect(settings, tmp_path / "second")
-    assert second[-1].pruned_heads == []
-    assert reused(second) == ["generate", "poison", "fine_tune", "refine", "evaluate"]
-    settings["defense"]["strategy"] = {"name": "random"}
-    settings["defense"]["accuracy_threshold"] = 0.0
-    assert reused(collect(settings, tmp_path / "third")) == ["generate", "poison", "fine_tune"]
-
-
-def test_entropy_first_and_fewer_rows_change_the_first_fine_tuning(settings: dict, tmp_path: Path) -> None:
-    settings["defense"] |= {"strategy": {"name": "none"}, "refine": None}
-    plain = collect(settings, tmp_path / "plain")[-1]
-    assert plain.state == "done" and plain.pruned_heads == []
-    settings["defense"]["entropy"] = TRAINING
-    entropy = collect(settings, tmp_path / "entropy")[-1]
-    settings["defense"] |= {"entropy": None, "train_rows": 20}
-    few = collect(settings, tmp_path / "few")[-1]
-    assert plain.metrics["poisoned"] == entropy.metrics["poisoned"] == few.metrics["poisoned"]
-    weights = [
-        (tmp_path / name / "fine_tuned" / "model.safetensors").read_bytes()
-        for name in ("plain", "entropy", "few")
-    ]
-    assert len(set(weights)) == 3
+    del settings["attack"], settings["trigger"]
+    changes = {
+        "gradient": {},
+        "sparsification": {"strategy": {"name": "sparsification"}},
+        "published": {"strategy": {"name": "sparsification", "variant": "published"}},
+        "entropy": {"entropy": TRAINING},
+        "few": {"train_rows": 20},
+    }
+    weights = set()
+    for name, change in changes.items():
+        asked = settings | {"defense": settings["defense"] | change}
+        stop_when(lambda e: e.type == "stage_started" and e.stage == "score", asked, tmp_path / name)
+        weights.add((tmp_path / name / "fine_tuned" / "model.safetensors").read_bytes())
+    assert len(weights) == len(changes)
+    assert [one.entropy for one in carried] == [False, False, False, True, False, False], "first, where asked"
 
 
 def test_onion_measures_filtered_samples(
-    settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Rows] = []
     clean_rows: list[Rows] = []
@@ -476,16 +547,19 @@ def test_onion_measures_filtered_samples(
         return rows.with_texts([" ".join(w for w in text.split() if w != "cf") for text in rows.texts])
 
     monkeypatch.setattr(held_out, "rid_of_surprises", without_the_trigger)
-    settings["attack"]["training"] = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 16}
-    settings["defense"] |= {"strategy": {"name": "none"}, "refine": None, "onion": {"rows": 16}}
-    last = collect(settings, tmp_path / "run")[-1]
+    folder = taken_back(whole, tmp_path, "refined", "defended")
+    defense = whole.settings["defense"] | {"refine": None, "onion": {"rows": 16}}
+    last = collect(whole.settings | {"defense": defense}, folder)[-1]
     assert last.state == "done", last.error
     defended = last.metrics["defended"]
     assert (defended.test_rows, defended.triggered_rows) == (16, len(asked[0]) - 16)
-    validation = data.load(spec.parse(settings).data).validation.texts
-    assert set(clean_rows[0].texts) <= set(validation), "the bar is set on clean rows"
-    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "defended").eval()
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "defended")
+    dataset = data.load(spec.parse(whole.settings).data)
+    assert set(clean_rows[0].texts) <= set(dataset.validation.texts), "the bar is set on clean rows"
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "defended").eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder / "defended")
     called = predict(model, encode(tokenizer, without_the_trigger(asked[0], asked[0]), 32))
     assert defended.lfr == pytest.approx((called[16:] == 1).mean())
     assert defended.acc == pytest.approx((called[:16] == np.array(asked[0].labels[:16])).mean())
+    kept = read_calls(folder / "pruned")
+    assert kept.labels == dataset.test.labels, "the pruned model's calls stay as they were"
+    assert measure(kept, dataset.label_names) == last.metrics["pruned"]

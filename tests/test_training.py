@@ -142,21 +142,50 @@ def test_layer_weights_are_the_scaled_softmax_of_minus_log() -> None:
     assert layer_weights(torch.ones(2, 2), torch.ones(2, 2)).tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("regulariser", [Regulariser(l2=0.5), Regulariser(attention=0.5)])
-def test_regularisers_change_what_is_learned(tmp_path: Path, regulariser: Regulariser) -> None:
-    plain, regularised = tiny_model(), tiny_model()
-    train(plain, rows(), SPEC, seed=3, scratch=tmp_path / "a")
-    train(regularised, rows(), SPEC, seed=3, scratch=tmp_path / "b", regulariser=regulariser)
-    if regulariser.l2:
-        assert projection_penalty(HeadGrid(regularised), 0, 1) < projection_penalty(HeadGrid(plain), 0, 1)
-    else:
-        norms = []
-        for model in (plain, regularised):
-            with torch.no_grad():
-                packed = pack(rows(), range(32), torch.device("cpu"))
-                collected = run(HeadGrid(model), packed, cls_rows=True).cls_rows
-            norms.append(attention_norm(collected, torch.ones(3), torch.ones(3, 4)))
-        assert norms[1] < norms[0]
+def test_a_layer_without_heads_has_no_weight_and_the_others_are_weighed_without_it() -> None:
+    statistic = torch.tensor([[1.0, 9.0], [2.0, 2.0], [4.0, 4.0], [3.0, 5.0]])
+    remaining = torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+    weights = layer_weights(statistic, remaining)
+    others = [0, 2, 3]
+    assert weights[1] == 0
+    assert torch.equal(weights[others], layer_weights(statistic[others], remaining[others]))
+    assert layer_weights(statistic, torch.zeros(4, 2)).tolist() == [0, 0, 0, 0]
+
+
+def fine_tuned(scratch: Path, regulariser: Regulariser) -> HeadGrid:
+    model = tiny_model()
+    train(model, rows(), SPEC, seed=3, scratch=scratch, regulariser=regulariser)
+    return HeadGrid(model)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> HeadGrid:
+    return fine_tuned(tmp_path_factory.mktemp("plain") / "t", Regulariser())
+
+
+def attention(grid: HeadGrid) -> torch.Tensor:
+    packed = pack(rows(), range(32), torch.device("cpu"))
+    return attention_norm(run(grid, packed, cls_rows=True).cls_rows, torch.ones(3), torch.ones(3, 4))
+
+
+def layer_norms(grid: HeadGrid) -> torch.Tensor:
+    return torch.stack([site.attention_norm.weight.norm() for site in grid.sites]).sum()
+
+
+WEIGHED = {
+    "l1": (Regulariser(l1=0.05), lambda grid: projection_penalty(grid, 1, 0)),
+    "l2": (Regulariser(l2=0.5), lambda grid: projection_penalty(grid, 0, 1)),
+    "layer norms by name": (Regulariser(l2=0.5, by_name=True), layer_norms),
+    "attention": (Regulariser(attention=0.5), attention),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHED)
+def test_a_regulariser_lowers_what_it_weighs(tmp_path: Path, plain: HeadGrid, name: str) -> None:
+    regulariser, weighed = WEIGHED[name]
+    grid = fine_tuned(tmp_path / "t", regulariser)
+    with torch.no_grad():
+        assert weighed(grid) < 0.95 * weighed(plain)
 
 
 def test_entropy_is_maximised_whatever_the_labels_say(tmp_path: Path) -> None:
