@@ -3,9 +3,10 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
-from hypothesis import settings
 
 # As `python -m backend` does: threads that wait must not spin while a browser test draws.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -14,8 +15,8 @@ SHARED_CACHE = os.environ.get("EXCISE_CACHE") or str(Path("~/.excise/cache").exp
 OF_THE_USER = ("EXCISE_STORE", "EXCISE_STORE_TIMEOUT", "EXCISE_KEEP_MIB")
 
 # How long an example takes says what else the machine does.
-settings.register_profile("excise", settings.default, deadline=None)
-settings.load_profile("excise")
+hypothesis.settings.register_profile("excise", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("excise")
 
 
 def pytest_runtest_setup() -> None:
@@ -34,3 +35,19 @@ def excise_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in OF_THE_USER:
         monkeypatch.delenv(name, raising=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny classifier in a folder, which no test changes."""
+    from tests.tiny import tiny_folder  # brings torch
+
+    return tiny_folder(tmp_path_factory.mktemp("victim"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, victim: Path) -> dict[str, Any]:
+    """Of a whole run of it, planting and defense."""
+    from tests.tiny import tiny_settings  # brings torch
+
+    return tiny_settings(tmp_path, victim)

@@ -15,8 +15,8 @@ from backend import stages
 from backend.events import Event, HeadScores, PruningStep, StageFinished, Warned
 from backend.shared_stages import sweep
 from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
-from tests.test_pipeline import collect, of
-from tests.tiny import TRAINING, tiny_folder, tiny_rows, tiny_settings
+from tests.tiny import TRAINING, tiny_rows
+from tests.tiny_runs import collect, of
 
 EVERY = ["generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate"]
 PLANTING = EVERY[1:]
@@ -25,14 +25,9 @@ SEARCH = ["score", "prune"]
 AGAIN = ["refine", "evaluate"]
 
 
-@pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_folder(tmp_path_factory.mktemp("victim"))
-
-
 @pytest.fixture
-def settings(tmp_path: Path, victim: Path) -> dict:
-    return tiny_settings(tmp_path, victim) | {"share": True}
+def settings(settings: dict) -> dict:
+    return settings | {"share": True}
 
 
 def made_anew(events: list[Event]) -> list[str]:

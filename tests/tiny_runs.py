@@ -1,0 +1,30 @@
+"""Runs of a tiny model through the whole pipeline."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from backend import pipeline, spec
+from backend.events import Event
+
+
+def collect(settings: dict, folder: Path, stop: threading.Event | None = None) -> list[Event]:
+    return list(pipeline.run(spec.parse(settings), folder, run="abc", stop=stop))
+
+
+def of(events: list[Event], kind: type) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def stop_when(
+    condition: Callable[[Event], bool], settings: dict, folder: Path
+) -> tuple[list[Event], list[Event]]:
+    """Events up to the one that asks to stop, and those after it."""
+    stop = threading.Event()
+    before: list[Event] = []
+    after: list[Event] = []
+    for event in pipeline.run(spec.parse(settings), folder, run="abc", stop=stop):
+        (after if stop.is_set() else before).append(event)
+        if condition(event):
+            stop.set()
+    return before, after
