@@ -190,6 +190,12 @@ class RunSpec(_Part):
         return self
 
 
+def is_untrained(settings: dict[str, Any]) -> bool:
+    """Whether the model of a run with these settings begins with random weights, so that its numbers are
+    costs and no results."""
+    return bool((settings.get("model") or {}).get("random_weights"))
+
+
 def parse(settings: Any) -> RunSpec:
     """A specification from plain data; raises UserError naming what is wrong."""
     if not isinstance(settings, dict):

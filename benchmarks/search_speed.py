@@ -323,9 +323,9 @@ def main() -> None:
     if asked.json and asked.json.is_file():
         found = json.loads(asked.json.read_text(encoding="utf-8"))
     wrong = []
+    found |= {"machine": same_machine(found, asked.json), "data": asked.data}
     with tempfile.TemporaryDirectory() as scratch:
         case = make_case(asked.data, asked.quick, Path(scratch))
-        found |= {"machine": same_machine(found, asked.json), "data": asked.data}
         found["rows"] = {"validation": len(case.validation), "triggered": len(case.triggered)}
         if "search" in asked.parts:
             found["searches"] = []

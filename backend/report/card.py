@@ -17,7 +17,7 @@ from backend.report.story import Story, tell
 from backend.report.tables import Table, heads_text, metrics_table
 from backend.runs.export import head_list, made_with, pruned_heads
 from backend.runs.records import RunRecord
-from backend.spec import DefenseSpec, ModelSpec, RunSpec
+from backend.spec import DefenseSpec, ModelSpec, RunSpec, is_untrained
 
 Form = Literal["zeroed", "compact"]
 SNIPPETS: dict[Form, str] = {
@@ -119,7 +119,7 @@ def _story_of(spec: RunSpec | None) -> str:
 
 
 def _warning(story: Story) -> str:
-    if story.random_weights:
+    if is_untrained(story.spec):
         return "Its weights were random to begin with: it shows what the work costs and is of no other use."
     return ""
 

@@ -63,11 +63,6 @@ class Story:
         return next((stage for stage, view in self.stages.items() if view.state == "running"), None)
 
     @property
-    def random_weights(self) -> bool:
-        """Whether the model began untrained, so that the numbers are costs and no results."""
-        return bool((self.spec.get("model") or {}).get("random_weights"))
-
-    @property
     def honest(self) -> bool:
         """Whether nothing was planted: the run began with a model that comes with Excise, and no attack."""
         model = self.spec.get("model") or {}

@@ -10,10 +10,11 @@ from typing import Literal
 from backend.events import Metrics
 from backend.report.numbers import GAP, percent, with_interval
 from backend.report.story import Story
-from backend.report.words import REWRITING, acc_of, clearly_above, floor_of, lfr_of
+from backend.report.words import REWRITING, acc_of, clearly_above, errs_more, floor_of, lfr_of
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned, of_other_seeds
 from backend.runs.store import Store
+from backend.spec import is_untrained
 
 Level = Literal[
     "removed", "weaker", "left", "never there", "nothing planted", "accuracy lost", "unknown", "meaningless"
@@ -52,7 +53,7 @@ def verdict(story: Story, reference: Metrics | None = None, seeds: Sequence[Metr
     measured = story.measured()
     if story.finished is None or story.finished.state != "done" or len(measured) < 2:
         return None
-    if story.random_weights:
+    if is_untrained(story.spec):
         return Verdict("meaningless", "Random weights: the numbers show what the work costs, nothing else.")
     first, last = story.metrics[measured[0]], story.metrics[measured[-1]]
     level, headline = _judged(story, first, last, reference)
@@ -63,13 +64,9 @@ def judged(store: Store, record: RunRecord, story: Story) -> Verdict | None:
     """The verdict of a run beside its never-poisoned reference and other seeds; None unless it is done."""
     if record.state != "done":
         return None
-    references = [one for one in never_poisoned(store, record) if not _worse(one, record.final_metrics)]
+    last = record.final_metrics
+    references = [one for one in never_poisoned(store, record) if last is None or not errs_more(one, last)]
     return verdict(story, next(iter(references), None), of_other_seeds(store, record))
-
-
-def _worse(reference: Metrics, last: Metrics | None) -> bool:
-    """Whether the reference errs clearly more on clean rows, so that its flips are no floor."""
-    return last is not None and clearly_above(acc_of(last), acc_of(reference))
 
 
 def _judged(story: Story, first: Metrics, last: Metrics, reference: Metrics | None) -> tuple[Level, str]:

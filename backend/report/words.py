@@ -5,6 +5,7 @@ import math
 from backend.events import Interval, Metrics, ModelName, Stage
 from backend.report.numbers import GAP, count, percent, with_interval
 from backend.report.story import Story
+from backend.spec import is_untrained
 
 MODEL_TITLES: dict[ModelName, str] = {
     "poisoned": "Poisoned",
@@ -54,7 +55,7 @@ def meaning(story: Story) -> list[str]:
     measured = story.measured()
     if not measured:
         return []
-    if story.random_weights:
+    if is_untrained(story.spec):
         return ["The weights were random: these numbers show what the work costs and mean nothing else."]
     first, last = measured[0], measured[-1]
     if first == last:
@@ -208,6 +209,11 @@ def lfr_of(metrics: Metrics) -> Rate:
 def floor_of(metrics: Metrics) -> Rate:
     """The clean flip rate with its interval."""
     return metrics.clean_flip_rate, metrics.clean_flip_rate_interval
+
+
+def errs_more(one: Metrics, other: Metrics) -> bool:
+    """Whether `one` clearly errs more on clean rows, so that its flips are no floor for the other's."""
+    return clearly_above(acc_of(other), acc_of(one))
 
 
 def clearly_above(upper: Rate, lower: Rate) -> bool:

@@ -26,6 +26,7 @@ from backend.events import (
 )
 from backend.home import run_folder
 from backend.runs.records import RunRecord, curve
+from backend.spec import is_untrained
 
 MODEL_FOLDER = "defended"
 STEP_COLUMNS = [
@@ -58,7 +59,7 @@ def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
         "worker": record.worker,
         "cancel_requested": record.cancel_requested,
         "error": record.problem if summary is None else summary.error,
-        "random_weights": record.random_weights,
+        "random_weights": is_untrained(record.settings),
         "spec": record.settings if record.spec is None else record.spec.model_dump(mode="json"),
         "data": None,
         "triggered": None,

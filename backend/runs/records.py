@@ -40,11 +40,6 @@ class RunRecord:
     summary: RunFinished | None
 
     @property
-    def random_weights(self) -> bool:
-        """Whether its model began untrained, so that its numbers are costs and no results."""
-        return bool((self.settings.get("model") or {}).get("random_weights"))
-
-    @property
     def over(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ("done", "failed", "cancelled")

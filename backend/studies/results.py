@@ -10,7 +10,7 @@ import numpy as np
 from backend.events import Head, HeadScores, Metrics, ModelName
 from backend.intervals import student
 from backend.report.numbers import count, percent, rounded
-from backend.report.words import acc_of, clearly_above
+from backend.report.words import errs_more
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.studies.records import StudyRecord
@@ -216,7 +216,7 @@ def doubtful_floors(record: StudyRecord) -> list[str]:
     found = {}
     for (victim, defense, seed), run in record.runs.items():
         honest, other = result(_reference(record, victim, seed)), result(run)
-        if honest and other and clearly_above(acc_of(other), acc_of(honest)):
+        if honest and other and errs_more(honest, other):
             found[victim] = (
                 f"{victim}: the never-poisoned model errs more on clean rows (ACC {percent(honest.acc)}) "
                 f"than {defense} (ACC {percent(other.acc)}), seed {seed}. Its LFR comes from that in part "
