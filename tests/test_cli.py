@@ -291,7 +291,7 @@ def test_ctrl_c_cancels_and_says_so(start: Callable[..., "subprocess.Popen[str]"
     process = start("run", spec_file, "--json-events")
     until(lambda: any(run.stage for run in open_store().runs()))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=10)
     assert process.returncode == 130
     events = events_of(out)
     assert events[-1].type == "run_finished" and events[-1].state == "cancelled"
@@ -303,7 +303,7 @@ def test_sigterm_gives_the_run_back(start: Callable[..., "subprocess.Popen[str]"
     process = start("run", spec_file)
     until(lambda: any(run.stage for run in open_store().runs()))
     process.terminate()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=10)
     assert process.returncode == 143 and "went back to the queue" in err
     assert open_store().runs()[0].state == "queued"
 
@@ -337,7 +337,7 @@ def test_a_run_that_another_took_over_is_followed_to_its_end(
     assert lease is not None
     process.send_signal(signal.SIGCONT)
     list(execution.execute(store, lease, fake.engine))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=10)
     assert process.returncode == 0 and "Another worker took run" in err
     events = events_of(out)
     assert [event.type for event in events].count("run_finished") == 1
@@ -409,7 +409,7 @@ def test_the_dashboard_answers_and_stops_when_told(tmp_path: Path) -> None:
             lines.append(process.stderr.readline())
         assert f"http://127.0.0.1:{port}" in lines[-1]
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=15)
         assert process.returncode == 0 and "The dashboard has stopped" in err
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

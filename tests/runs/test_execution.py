@@ -41,16 +41,15 @@ def test_progress_is_thinned_out(store: Store) -> None:
     assert [event.done for event in said] == [1, 1000]
 
 
-def test_a_cancel_request_takes_effect_long_before_the_end(store: Store) -> None:
-    """Within a second and a batch, on a machine that does nothing else; the run would take 40 seconds."""
+def test_a_cancel_request_takes_effect_within_a_second_and_a_batch(store: Store) -> None:
     lease = leases.begin(store, fake.spec(), "me")
-    events = execute(store, lease, partial(fake.engine, batch_seconds=0.5))
+    events = execute(store, lease, fake.slow_engine)
     next(events)
     store.cancel(lease.run)
     began = time.monotonic()
     last = list(events)[-1]
     assert isinstance(last, RunFinished) and last.state == "cancelled"
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 2
     assert store.run(lease.run).state == "cancelled"
 
 

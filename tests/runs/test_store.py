@@ -144,7 +144,7 @@ def test_delete_spares_a_model_that_an_unfinished_run_takes(store: Store) -> Non
 
 
 def test_a_thousand_runs_are_listed_quickly(store: Store) -> None:
-    """In one query, and without their thirty thousand events; time of this process alone is counted."""
+    """In one query, and without their thirty thousand events."""
     spec = fake.spec().model_dump_json()
     with store.writing() as connection:
         rows = [
@@ -165,9 +165,9 @@ def test_a_thousand_runs_are_listed_quickly(store: Store) -> None:
         asked.append(args[2])
 
     sa.event.listen(store.engine, "before_cursor_execute", note)
-    began = time.process_time()
+    began = time.perf_counter()
     assert len(store.runs(limit=1000)) == 1000
-    assert time.process_time() - began < 2
+    assert time.perf_counter() - began < 1.5
     sa.event.remove(store.engine, "before_cursor_execute", note)
     assert len([one for one in asked if one.startswith("SELECT")]) == 1
 

@@ -121,7 +121,7 @@ def test_a_worker_told_to_go_gives_its_run_back(
     until(lambda: len(finished_stages(store, run)) >= 1)
     assert has_worker(store)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=10)
     assert process.returncode == 0
     assert f"Run {run}: back to the queue" in output
     record = store.run(run)
@@ -136,7 +136,7 @@ def test_a_run_in_another_process_is_cancelled_soon(
     start()
     until(lambda: len(store.events(run)) >= 2)
     store.cancel(run)
-    until(lambda: store.run(run).state == "cancelled")
+    until(lambda: store.run(run).state == "cancelled", seconds=2)
 
 
 def test_an_idle_worker_goes_at_once_when_told(
@@ -145,7 +145,7 @@ def test_an_idle_worker_goes_at_once_when_told(
     process = start()
     until(lambda: has_worker(store))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=5) == 0
 
 
 def test_a_worker_is_started_when_runs_wait_and_only_once(store: Store, end_children: None) -> None:
@@ -193,7 +193,7 @@ def test_supervision_replaces_a_worker_and_ends_when_told(
     thread.start()
     until(lambda: len(calls) > 2)
     stop.set()
-    thread.join(timeout=60)
+    thread.join(timeout=5)
     assert not thread.is_alive()
 
 
