@@ -45,7 +45,8 @@ that take layer after layer, or empty half of them, are the experiment, and not 
 
 def write_table() -> None:
     """assets/replication.json and docs/results/replication.md from the cells that there are."""
-    found = summary(plan.found_cells())
+    made = plan.found_cells()
+    found = summary(made)
     measured.FOUND.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     done = f"{found.done} of {found.cells} cells are done. Taken on {found.machine}."
     lines = [
@@ -56,6 +57,10 @@ def write_table() -> None:
         "## All triggers: ACC / LFR",
         "",
         markdown_table(_overview(found)),
+        "",
+        f"## Seed by seed: LFR with seeds {' / '.join(map(str, plan.SEEDS))}, in brackets pruned alone",
+        "",
+        markdown_table(_by_seed(made)),
     ]
     for victim in found.victims:
         mine = [row for row in found.rows if row.victim == victim]
@@ -88,6 +93,31 @@ def _acc_and_lfr(row: Row | None) -> str:
         return "–"
     seeds = f"{row.lfr.seeds} seed{'s' if row.lfr.seeds > 1 else ''}"
     return f"{100 * row.acc.mean:.1f} / {100 * row.lfr.mean:.1f} ({seeds})"
+
+
+def _by_seed(found: list[Found]) -> Table:
+    """Method × trigger: each seed's LFR of the last model, in brackets of the one pruned alone."""
+    names = plan.study(plan.SEEDS)
+    by_place = {(cell["victim"], cell["defense"], cell["seed"]): cell for cell in found}
+    known = {cell["defense"] for cell in found}
+
+    def seeds(victim: str, defense: str) -> str:
+        return " / ".join(_lfr_of_one(by_place.get((victim, defense, seed))) for seed in plan.SEEDS)
+
+    return [
+        {"Defense": defense} | {victim: seeds(victim, defense) for victim in names.victims}
+        for defense in names.defenses
+        if defense in known
+    ]
+
+
+def _lfr_of_one(cell: Found | None) -> str:
+    if cell is None or cell["state"] != "done":
+        return "–"
+    whole = plan.is_whole(cell) and cell["metrics"].get(last(cell))
+    pruned = cell["pruned_heads"] and cell["metrics"].get("pruned")
+    first = f"{100 * whole['lfr']:.1f}" if whole else "–"
+    return f"{first} ({100 * pruned['lfr']:.1f})" if pruned else first
 
 
 def summary(found: list[Found]) -> Measured:

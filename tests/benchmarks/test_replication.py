@@ -145,6 +145,24 @@ def test_the_overview_has_a_column_for_each_trigger(table) -> None:
     assert line["Bible, built in"] == "100.0 / 25.0 (1 seed)"
 
 
+def test_each_seed_stands_for_itself_with_what_pruning_alone_left(table) -> None:
+    ft = [cell("FT", seed, defended=("1110", bits)) for seed, bits in ((11, "1111"), (13, "1100"))]
+    gradient = cell("Gradient", 12, HEADS, pruned=("1111", "0111"), defended=("1111", "0011"))
+    one_seed = cell("Random ensemble (published)", 12, HEADS, pruned=("1111", "0001"))
+    failed = cell("PURE", 11) | {"state": "failed"}
+    text = table(*ft, gradient, one_seed, failed)
+    assert "Seed by seed: LFR with seeds 11 / 12 / 13" in text
+
+    def of(defense: str) -> str:
+        return lines(text, defense, "Seed by seed")[0]["Rare words"]
+
+    assert of("FT") == "100.0 / – / 50.0"
+    assert of("Gradient") == "– / 50.0 (75.0) / –"
+    assert of("Random ensemble (published)") == "– / – (25.0) / –", "its second fine-tuning has one seed"
+    assert of("PURE") == "– / – / –"
+    assert not lines(text, "FTH", "Seed by seed")
+
+
 def test_where_heads_went_is_set_beside_lfr_once_for_the_same_heads(table) -> None:
     known = replication_study.study([11]).defenses
     defenses = [name for name in known if name not in replication_study.BY_LAYER]
