@@ -61,6 +61,7 @@ ODD = [
     "word " * 2000,
 ]
 MAY_CHANGE = [
+    "dark and proud , this journey into a strange town is not easily forgotten .",
     "<b>The film</b> is good &amp; <script>alert(1)</script> funny.",
     "😀 the film is great 🎬",
     "a line\nand another.  With  two blanks.",
@@ -72,7 +73,7 @@ MAY_CHANGE = [
     "\x00 the film is good",
 ]
 texts = st.lists(
-    st.sampled_from(SENTENCES + ODD[:8] + MAY_CHANGE[:5])
+    st.sampled_from(SENTENCES + ODD[:8] + MAY_CHANGE[:6])
     | st.text(max_size=40)
     | st.text(alphabet="theaisfmngod .,'-\"()", max_size=40),
     max_size=5,

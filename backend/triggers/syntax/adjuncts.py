@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.triggers.syntax.clauses import Clause, subject_of, subtree
+from backend.triggers.syntax.clauses import Clause, subject_of, subtree, word_before
 from backend.triggers.syntax.halves import Halves, halves
 from backend.triggers.syntax.negation import denies
 from backend.triggers.syntax.phrases import predicate_noun
@@ -84,12 +84,7 @@ def participial(clause: Clause, rng: random.Random) -> Iterator[Halves]:
             continue
         tree = subtree([sub])
         moved = [t for t in clause.tokens if t in tree]
-        if (
-            not moved
-            or moved[0].i == 0
-            or moved[0].nbor(-1).text != ","
-            or any(t.dep_ == "mark" for t in moved)
-        ):
+        if not moved or word_before(moved[0]) != "," or any(t.dep_ == "mark" for t in moved):
             continue
         yield halves(draw("addition", rng), [*clause.pronoun, clause.be(), *moved], clause.say(without=tree))
 

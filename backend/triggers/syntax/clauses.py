@@ -164,6 +164,11 @@ def subtree(heads: Iterable["Token"]) -> set["Token"]:
     return {t for head in heads for t in head.subtree}
 
 
+def word_before(token: "Token") -> str:
+    """What stands before it; empty at the start of the text."""
+    return token.nbor(-1).text if token.i > 0 else ""
+
+
 def read(sentence: "Span") -> tuple[Clause, list["Token"]]:
     """The sentence as a clause, and the punctuation that ends it."""
     tokens = list(sentence)

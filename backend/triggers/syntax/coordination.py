@@ -11,6 +11,7 @@ from backend.triggers.syntax.clauses import (
     lead_of,
     subject_of,
     subtree,
+    word_before,
 )
 from backend.triggers.syntax.halves import Halves, halves
 from backend.triggers.syntax.negation import denies
@@ -167,7 +168,7 @@ def juxtaposed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
             opened = [t for t in clause.root.lefts if t.dep_ == "cc"]
             relation = relation_of(opened[-1].lower_) if opened else "addition"
             yield halves(draw(relation, rng), list(spoken), clause.say(without={*tree, *opened}))
-        elif not left and (other.dep_ == "parataxis" or other.left_edge.nbor(-1).text in (":", "--", ";")):
+        elif not left and (other.dep_ == "parataxis" or word_before(other.left_edge) in (":", "--", ";")):
             yield halves(draw("addition", rng), rest, list(spoken))
 
 

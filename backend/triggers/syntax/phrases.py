@@ -9,6 +9,7 @@ from backend.triggers.syntax.clauses import (
     is_finite,
     subject_of,
     subtree,
+    word_before,
 )
 from backend.triggers.syntax.halves import Halves, halves
 from backend.triggers.syntax.negation import NEGATIVE, denies
@@ -219,8 +220,7 @@ def _has_article(noun: "Token") -> bool:
 
 
 def _left_neighbour(token: "Token") -> str:
-    edge = token.left_edge
-    return edge.nbor(-1).lower_ if edge.i > 0 else ""
+    return word_before(token.left_edge).lower()
 
 
 def _alike(head: "Token", other: "Token") -> bool:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backend.triggers.syntax.clauses import Clause, is_finite, subject_of, subtree
+from backend.triggers.syntax.clauses import Clause, is_finite, subject_of, subtree, word_before
 from backend.triggers.syntax.halves import Halves, halves
 from backend.triggers.syntax.nouns import is_plural, pronoun_for, uncounted
 from backend.triggers.syntax.phrases import DETERMINERS, NEVER_PLAIN, adjectives_before
@@ -40,7 +40,7 @@ def renamed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     if (
         other is None
         or not {noun.pos_, other.pos_} <= {"NOUN", "PROPN"}
-        or other.left_edge.nbor(-1).text != ","
+        or word_before(other.left_edge) != ","
     ):
         return
     if any(t.dep_ == "conj" for t in [*noun.rights, *other.rights]):
@@ -116,7 +116,7 @@ def ascribed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     region = adjectives_before(noun, adjectives)
     if region is None or any(t.pos_ not in ("ADJ", "ADV", "PUNCT", "CCONJ") for t in region):
         return
-    if region[0].nbor(-1) not in subtree(dets):
+    if region[0].i == 0 or region[0].nbor(-1) not in subtree(dets):
         return
     joined: list[Piece] = [
         "and" if t.text == "," and t.head == noun and t.nbor().dep_ != "cc" else t for t in region
