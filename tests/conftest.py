@@ -10,6 +10,10 @@ import pytest
 
 # As `python -m backend` does: threads that wait must not spin while a browser test draws.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Tiny models lie in the CPU's memory, and what tests compare is its float32: only processes of test_gpu.py
+# see a GPU.
+os.environ.setdefault("EXCISE_TEST_GPUS", os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 SHARED_CACHE = os.environ.get("EXCISE_CACHE") or str(Path("~/.excise/cache").expanduser())
 OF_THE_USER = ("EXCISE_STORE", "EXCISE_STORE_TIMEOUT", "EXCISE_KEEP_MIB")
