@@ -31,6 +31,9 @@ def probe() -> Device:
     """CUDA with bf16 autocast where there is one, else the CPU in float32 (bf16 on CPUs without
     native support is about a hundred times slower)."""
     if torch.cuda.is_available():
+        # cuDNN's attention, which torch prefers on Hopper, makes a plan for each number of rows and each
+        # length that it meets.  Rows here lie in groups of one length: hardly two batches are alike.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         index = torch.cuda.current_device()
         return Device(
             name=torch.cuda.get_device_name(index),
