@@ -116,7 +116,7 @@ def ascribed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
     region = adjectives_before(noun, adjectives)
     if region is None or any(t.pos_ not in ("ADJ", "ADV", "PUNCT", "CCONJ") for t in region):
         return
-    if region[0].i == 0 or region[0].nbor(-1) not in subtree(dets):
+    if region[0].i - 1 not in {t.i for t in subtree(dets)}:
         return
     joined: list[Piece] = [
         "and" if t.text == "," and t.head == noun and t.nbor().dep_ != "cc" else t for t in region
