@@ -1,7 +1,7 @@
 """The paper's table, its controls and its open question on the embedded model and SST-2, seed by seed.
 
     python benchmarks/replication.py [--victims "Rare words;Bible rows (STRAP)"] [--seeds 11,12,13]
-                                     [--only-table] [--hours 2]
+                                     [--only-table] [--hours 2] [--again]
 
 Every cell of method × trigger × seed is a run; its findings go to docs/results/cells/ as soon as it is
 done, and a cell that is there is not done again, so that the table grows and the work can be taken up
@@ -9,7 +9,8 @@ anywhere.  What runs share (a poisoning, a first fine-tuning, a second one where
 done once.  Pruning alone is measured with all seeds; the second fine-tuning has all seeds for FT, FTH, PURE,
 the controls, the paper's six, the published gradient and Bayesian, and the hybrid of gradient and RL, and
 one for the rest.  MEFT and ONION, which prune nothing, have one.  `--hours` stops before all is done.  Two
-processes with OMP_NUM_THREADS=1 on different victims get through more than one with two threads.
+processes with OMP_NUM_THREADS=1 on different victims get through more than one with two threads.  `--again`
+makes runs once more on this machine, into docs/results/again/, to tell what its arithmetic alone changes.
 
 Writes docs/results/replication.md, and assets/replication.json for the dashboard.  SST-2 and the published
 rows are read from ../shared/data (or EXCISE_SHARED_DATA)."""
@@ -31,7 +32,7 @@ from backend.home import run_folder
 from backend.shared_stages import sweep
 from backend.studies.spec import Cell, cells
 from benchmarks.common import SHARED, events_of, machine, own_home
-from benchmarks.replication_study import RESULTS, SEEDS, file_of, settings_of, study, wanted
+from benchmarks.replication_study import AGAIN, CELLS, RESULTS, SEEDS, file_of, settings_of, study, wanted
 from benchmarks.replication_table import write_table
 
 
@@ -76,11 +77,11 @@ def rows_of(cell: Cell, folder: Path, model: str) -> dict[str, Any] | None:
     return found
 
 
-def keep(cell: Cell, made: dict[str, Any]) -> None:
+def keep(file: Path, made: dict[str, Any]) -> None:
     """Write the findings of one cell, in one piece."""
-    part = file_of(cell).with_suffix(".part")
+    part = file.with_suffix(".part")
     part.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    part.replace(file_of(cell))
+    part.replace(file)
 
 
 def forget(done: list[Cell]) -> None:
@@ -96,12 +97,14 @@ def main() -> None:
     arguments.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     arguments.add_argument("--hours", type=float, default=float("inf"), help="start no cell after so long")
     arguments.add_argument("--only-table", action="store_true", help="run nothing")
+    arguments.add_argument("--again", action="store_true", help="on another machine than the table's")
     asked = arguments.parse_args()
+    folder = AGAIN if asked.again else CELLS
     whole = study([int(seed) for seed in asked.seeds.split(",")])
     names = asked.victims.split(";") if asked.victims else list(whole.victims)
     if unknown := set(names) - set(whole.victims):
         sys.exit(f"No victim {', '.join(sorted(unknown))}; there are: {', '.join(whole.victims)}.")
-    (RESULTS / "cells").mkdir(parents=True, exist_ok=True)
+    (RESULTS / folder).mkdir(parents=True, exist_ok=True)
     if not asked.only_table:
         if not (SHARED / "sst2").is_dir():
             sys.exit(
@@ -110,7 +113,7 @@ def main() -> None:
         own_home()
         began = time.monotonic()
         together: list[Cell] = []  # what one poisoning serves, some gigabytes of models
-        for cell in wanted([cell for cell in cells(whole) if cell.victim in names]):
+        for cell in wanted([cell for cell in cells(whole) if cell.victim in names], folder):
             if time.monotonic() - began > 3600 * asked.hours:
                 break
             if together and (cell.victim, cell.seed) != (together[0].victim, together[0].seed):
@@ -119,7 +122,7 @@ def main() -> None:
                 together = []
             together.append(cell)
             made = carry_out(cell)
-            keep(cell, made)
+            keep(file_of(cell, folder), made)
             seconds = sum(filter(None, made["seconds"].values()))
             print(cell.place, made["state"], made["error"] or "", f"{seconds:.0f} s", flush=True)
         forget(together)

@@ -11,6 +11,9 @@ from backend.studies.spec import Cell, StudySpec, cells
 from benchmarks.common import ROOT, SHARED, sst2_files, sst2_pairs
 
 RESULTS = ROOT / "docs" / "results"
+CELLS = "cells"
+AGAIN = "again"
+"""The folders of findings: those of the table, and some of the same runs on another machine."""
 SEEDS = [11, 12, 13]
 TRAINING = {"epochs": 3, "learning_rate": 5e-5}
 AFTER = {"epochs": 2, "learning_rate": 5e-5}
@@ -65,9 +68,9 @@ def study(seeds: list[int]) -> StudySpec:
     )
 
 
-def file_of(cell: Cell) -> Path:
+def file_of(cell: Cell, folder: str = CELLS) -> Path:
     name = "-".join((*cell.place[:2], str(cell.seed))).lower()
-    return RESULTS / "cells" / (re.sub(r"[^a-z0-9]+", "-", name) + ".json")
+    return RESULTS / folder / (re.sub(r"[^a-z0-9]+", "-", name) + ".json")
 
 
 def seeds_of(defense: str) -> int:
@@ -85,14 +88,13 @@ def planned(asked: list[Cell]) -> Iterator[Cell]:
         yield cell
 
 
-def wanted(asked: list[Cell]) -> Iterator[Cell]:
+def wanted(asked: list[Cell], folder: str = CELLS) -> Iterator[Cell]:
     """What is planned and not done when its turn comes."""
-    return (cell for cell in planned(asked) if not _is_done(cell))
+    return (cell for cell in planned(asked) if not _is_done(file_of(cell, folder), cell))
 
 
-def _is_done(cell: Cell) -> bool:
+def _is_done(path: Path, cell: Cell) -> bool:
     """A cell that failed, or was made with other settings, is made again."""
-    path = file_of(cell)
     if not path.is_file():
         return False
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -106,10 +108,10 @@ def settings_of(cell: Cell) -> dict[str, Any]:
     return settings
 
 
-def found_cells() -> list[dict[str, Any]]:
+def found_cells(folder: str = CELLS) -> list[dict[str, Any]]:
     """Those that are planned and were made with the present settings."""
     settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
-    paths = sorted((RESULTS / "cells").glob("*.json"))
+    paths = sorted((RESULTS / folder).glob("*.json"))
     found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return [one for one in found if settings.get((one["victim"], one["defense"], one["seed"])) == one["spec"]]
 

@@ -15,6 +15,7 @@ from backend.studies.paired import Comparison, Rows, difference
 from backend.studies.results import Row, mean_of, table
 from backend.studies.spec import cells
 from benchmarks import replication_study as plan
+from benchmarks.replication_again import twice
 
 Found = dict[str, Any]
 """One cell as it was stored."""
@@ -71,6 +72,7 @@ def write_table() -> None:
             lines += ["", f"**{measured.WHERE}**", "", markdown_table(where)]
         for note in found.notes[victim]:
             lines += ["", note]
+    lines += ["", *beside] if (beside := twice(made, plan.found_cells(plan.AGAIN))) else []
     (plan.RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -9,7 +9,17 @@ import pytest
 from backend.studies import measured
 from backend.studies.spec import cells
 from benchmarks import replication_study
-from benchmarks.replication_study import CONTROL, SEEDS, file_of, planned, settings_of, study, wanted
+from benchmarks.replication_study import (
+    AGAIN,
+    CELLS,
+    CONTROL,
+    SEEDS,
+    file_of,
+    planned,
+    settings_of,
+    study,
+    wanted,
+)
 from benchmarks.replication_table import write_table
 
 BASE = {"state": "done", "error": None, "machine": "a machine", "victim": "Rare words"}
@@ -54,14 +64,16 @@ def cell(
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(replication_study, "RESULTS", tmp_path)
     monkeypatch.setattr(measured, "FOUND", tmp_path / "replication.json")
-    (tmp_path / "cells").mkdir()
+    for folder in (CELLS, AGAIN):
+        (tmp_path / folder).mkdir()
 
     settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
 
-    def write(*made: dict[str, Any]) -> str:
-        for number, one in enumerate(made):
-            spec = settings[one["victim"], one["defense"], one["seed"]]
-            (tmp_path / "cells" / f"{number}.json").write_text(json.dumps({"spec": spec} | one))
+    def write(*made: dict[str, Any], again: tuple[dict[str, Any], ...] = ()) -> str:
+        for folder, those in ((CELLS, made), (AGAIN, again)):
+            for number, one in enumerate(those):
+                spec = settings[one["victim"], one["defense"], one["seed"]]
+                (tmp_path / folder / f"{number}.json").write_text(json.dumps({"spec": spec} | one))
         write_table()
         return (tmp_path / "replication.md").read_text()
 
@@ -218,3 +230,32 @@ def test_a_cell_made_with_other_settings_is_made_again(tmp_path: Path, monkeypat
     made["spec"]["defense"]["prune_step"] = 10
     path.write_text(json.dumps(made))
     assert list(wanted([asked])) == [asked]
+
+
+def test_what_another_machine_made_of_a_seed_stands_beside_it_and_not_in_the_table(table) -> None:
+    ft = [cell("FT", seed, defended=("1111", bits)) for seed, bits in ((11, "1110"), (12, "0110"))]
+    gradient = cell("Gradient", 11, HEADS, defended=("1111", "1000"))
+    other = {"machine": "a GPU"}
+    again = (
+        cell("FT", 11, defended=("1011", "1100")) | other,
+        cell("Gradient", 11, [*HEADS[:1], [3, 3]], defended=("1111", "1110")) | other,
+        cell("PURE", 11, HEADS, defended=("1111", "1110")) | other,
+    )
+    assert "two machines" not in table(*ft, gradient)
+    text = table(*ft, gradient, again=again)
+    assert "3 of 385 cells are done. Taken on a machine." in text and "again on a GPU" in text
+    section = "The same seed on two machines"
+    assert lines(text, "FT", section)[0]["Rare words"] == "75.0 / 50.0"
+    assert lines(text, "Gradient", section)[0]["Rare words"] == "25.0 / 75.0 (2 / 2, 1)"
+    assert not lines(text, "PURE", section), "there is nothing to compare it with"
+    assert "over the 2 runs" in text and "one seed 39.5 points of LFR, 17.7 points of ACC" in text
+    assert "two seeds, over the same runs, 25.0 points of LFR, 0.0 points of ACC" in text
+
+
+def test_a_run_made_again_is_not_taken_for_the_table_s(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(replication_study, "RESULTS", tmp_path)
+    (asked,) = [one for one in cells(study([11])) if one.place[:2] == ("Rare words", "Gradient")]
+    file = file_of(asked, AGAIN)
+    file.parent.mkdir()
+    file.write_text(json.dumps({"state": "done", "spec": settings_of(asked)}))
+    assert list(wanted([asked])) == [asked] and not list(wanted([asked], AGAIN))
