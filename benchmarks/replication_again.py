@@ -13,9 +13,8 @@ Place = tuple[str, str, int]
 
 
 def twice(first: list[Found], again: list[Found]) -> list[str]:
-    """As Markdown; nothing where no run was made twice."""
-    once = {place_of(cell): cell for cell in first if cell["state"] == "done"}
-    other = {place_of(cell): cell for cell in again if cell["state"] == "done" and place_of(cell) in once}
+    """Run beside run, as Markdown; nothing where no run was made twice."""
+    once, other = _by_place(first, again)
     if not other:
         return []
     names = plan.study(plan.SEEDS)
@@ -33,12 +32,17 @@ def twice(first: list[Found], again: list[Found]) -> list[str]:
         "",
         markdown_table(rows),
         "",
-        _apart(once, other),
+        apart(first, again),
     ]
 
 
-def place_of(cell: Found) -> Place:
-    return cell["victim"], cell["defense"], cell["seed"]
+def _by_place(first: list[Found], again: list[Found]) -> tuple[dict[Place, Found], dict[Place, Found]]:
+    """Runs by victim, defense and seed: all that are done, and those of them that were made again."""
+    once, other = (
+        {(cell["victim"], cell["defense"], cell["seed"]): cell for cell in cells if cell["state"] == "done"}
+        for cells in (first, again)
+    )
+    return once, {place: cell for place, cell in other.items() if place in once}
 
 
 def _seeds(other: dict[Place, Found]) -> str:
@@ -63,9 +67,13 @@ def _last(cell: Found) -> dict[str, float]:
     return metrics.get("defended") or metrics["poisoned"]
 
 
-def _apart(once: dict[Place, Found], other: dict[Place, Found]) -> str:
-    """How far two machines are apart, and how far two seeds of the same runs."""
+def apart(first: list[Found], again: list[Found]) -> str:
+    """How far two machines are apart, and how far two seeds of the same runs; empty where no run was made
+    twice."""
+    once, other = _by_place(first, again)
     whole = [place for place in other if plan.is_whole(once[place])]
+    if not whole:
+        return ""
     seeds = [
         (once[victim, defense, one], once[victim, defense, two])
         for victim, defense in {place[:2] for place in whole}
@@ -73,10 +81,10 @@ def _apart(once: dict[Place, Found], other: dict[Place, Found]) -> str:
         if (victim, defense, one) in once and (victim, defense, two) in once
     ]
     machines = _root_mean_square([(once[place], other[place]) for place in whole])
-    between = f"; two seeds, over the same runs, {_root_mean_square(seeds)}" if seeds else ""
+    between = f"; with two seeds, of the same defenses, {_root_mean_square(seeds)}" if seeds else ""
     return (
-        f"Root mean square of the differences, over the {len(whole)} runs that end with all of their "
-        f"defense: two machines with one seed {machines}{between}."
+        f"Root mean square of the differences, over {len(whole)} runs that were made on two machines: with "
+        f"one seed on both {machines}{between}."
     )
 
 

@@ -15,7 +15,7 @@ from backend.studies.paired import Comparison, Rows, difference
 from backend.studies.results import Row, mean_of, table
 from backend.studies.spec import cells
 from benchmarks import replication_study as plan
-from benchmarks.replication_again import twice
+from benchmarks.replication_again import apart, twice
 
 Found = dict[str, Any]
 """One cell as it was stored."""
@@ -46,8 +46,8 @@ that take layer after layer, or empty half of them, are the experiment, and not 
 
 def write_table() -> None:
     """assets/replication.json and docs/results/replication.md from the cells that there are."""
-    made = plan.found_cells()
-    found = summary(made)
+    made, again = plan.found_cells(), plan.found_cells(plan.AGAIN)
+    found = summary(made, again)
     measured.FOUND.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     done = f"{found.done} of {found.cells} cells are done. Taken on {found.machine}."
     lines = [
@@ -72,7 +72,8 @@ def write_table() -> None:
             lines += ["", f"**{measured.WHERE}**", "", markdown_table(where)]
         for note in found.notes[victim]:
             lines += ["", note]
-    lines += ["", *beside] if (beside := twice(made, plan.found_cells(plan.AGAIN))) else []
+    if beside := twice(made, again):
+        lines += ["", *beside]
     (plan.RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -122,7 +123,7 @@ def _lfr_of_one(cell: Found | None) -> str:
     return f"{first} ({100 * pruned['lfr']:.1f})" if pruned else first
 
 
-def summary(found: list[Found]) -> Measured:
+def summary(found: list[Found], again: list[Found]) -> Measured:
     """All that the dashboard and the page show."""
     names = plan.study(plan.SEEDS)
     done = [cell for cell in found if cell["state"] == "done"]
@@ -145,9 +146,10 @@ def summary(found: list[Found]) -> Measured:
         beside={victim: _beside(mine, list(names.defenses)) for victim, mine in of_victim.items()},
         where={victim: _where(mine) for victim, mine in of_victim.items()},
         notes={
-            victim: [*_plantings(mine), *_other_machines(mine), *_failures(victim, found)]
+            victim: [*_plantings(mine), *_devices(mine), *_other_machines(mine), *_failures(victim, found)]
             for victim, mine in of_victim.items()
         },
+        chance=apart(found, again),
     )
 
 
@@ -300,6 +302,20 @@ def _plantings(mine: list[Found]) -> list[str]:
         "ways to multiply): its cells do not all defend the same model."
         for seed, found in sorted(called.items())
         if len(found) > 1
+    ]
+
+
+def _devices(mine: list[Found]) -> list[str]:
+    """Which seeds a GPU computed, where others were computed on a CPU: the arithmetic differs."""
+    by_device: dict[str, set[int]] = {}
+    for cell in mine:
+        device = cell["machine"].split(";")[0]
+        by_device.setdefault("a CPU" if device.startswith("CPU") else device, set()).add(cell["seed"])
+    if len(by_device) < 2:
+        return []
+    return [
+        f"Computed on {device}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}."
+        for device, seeds in sorted(by_device.items())
     ]
 
 

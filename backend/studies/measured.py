@@ -16,7 +16,8 @@ Table = list[dict[str, str]]
 class Measured(BaseModel):
     """A row for each trigger (`victim`) and defense; `beside` each trigger's differences on the same rows
     by what they are from, `where` how LFR goes with the layers that lost heads, `notes` what is to be known
-    of each.  `seconds` of a row are those of scoring and pruning."""
+    of each.  `seconds` of a row are those of scoring and pruning.  `chance` says how far two machines are
+    apart with one seed, and two seeds."""
 
     settings: str
     machine: str
@@ -26,6 +27,7 @@ class Measured(BaseModel):
     beside: dict[str, dict[str, Table]]
     where: dict[str, Table]
     notes: dict[str, list[str]]
+    chance: str = ""
 
     @property
     def victims(self) -> list[str]:

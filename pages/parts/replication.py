@@ -35,6 +35,8 @@ def replication_panel() -> None:
                 f"{found.done} of {found.cells} runs are done: what has one seed settles nothing.",
                 icon=":material/hourglass:",
             )
+        if found.chance:
+            st.caption(plain(f"How far chance goes. {found.chance}"))
         victim = st.selectbox("Trigger", found.victims, key="measured-victim")
         rows = [row for row in found.rows if row.victim == victim]
         if rows:

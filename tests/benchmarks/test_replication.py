@@ -149,6 +149,17 @@ def test_seconds_of_different_machines_do_not_stand_beside_each_other(table) -> 
     assert "Seconds are those" not in table(slow, *(one | {"machine": "a machine"} for one in fast))
 
 
+def test_seeds_that_a_gpu_computed_are_named(table) -> None:
+    on_cpu = [
+        cell("FT", seed, defended=("1111", "1111")) | {"machine": f"CPU, {seed} threads; a machine"}
+        for seed in (11, 12)
+    ]
+    on_gpu = cell("FT", 13, defended=("1111", "1111")) | {"machine": "A GPU; a machine"}
+    assert "Computed on" not in table(*on_cpu)
+    text = table(*on_cpu, on_gpu)
+    assert "Computed on a CPU: seeds 11, 12." in text and "Computed on A GPU: seed 13." in text
+
+
 def test_the_overview_has_a_column_for_each_trigger(table) -> None:
     ft = [cell("FT", seed, defended=("1110", bits)) for seed, bits in ((11, "1111"), (12, "1100"))]
     other = cell("FT", 11, defended=("1111", "0001")) | {"victim": "Bible, built in"}
@@ -248,8 +259,8 @@ def test_what_another_machine_made_of_a_seed_stands_beside_it_and_not_in_the_tab
     assert lines(text, "FT", section)[0]["Rare words"] == "75.0 / 50.0"
     assert lines(text, "Gradient", section)[0]["Rare words"] == "25.0 / 75.0 (2 / 2, 1)"
     assert not lines(text, "PURE", section), "there is nothing to compare it with"
-    assert "over the 2 runs" in text and "one seed 39.5 points of LFR, 17.7 points of ACC" in text
-    assert "two seeds, over the same runs, 25.0 points of LFR, 0.0 points of ACC" in text
+    assert "over 2 runs" in text and "one seed on both 39.5 points of LFR, 17.7 points of ACC" in text
+    assert "with two seeds, of the same defenses, 25.0 points of LFR, 0.0 points of ACC" in text
 
 
 def test_a_run_made_again_is_not_taken_for_the_table_s(tmp_path: Path, monkeypatch) -> None:

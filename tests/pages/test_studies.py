@@ -54,7 +54,7 @@ def test_a_built_in_study_is_chosen_and_queued(visit, store):
 def test_the_paper_s_table_is_shown_as_it_was_measured(visit, monkeypatch):
     found = measured.load()
     page = visit("studies")
-    assert found.machine in words(page)
+    assert found.machine in words(page) and found.chance and found.chance in words(page)
     for victim in found.victims:
         page.selectbox(key="measured-victim").set_value(victim).run()
         assert not page.exception
