@@ -19,6 +19,7 @@ from benchmarks.replication_again import apart, twice
 
 Found = dict[str, Any]
 """One cell as it was stored."""
+AFTER_CONTROL = f"Defended, minus {plan.CONTROL}"
 FEWEST_SETS = 8
 """Of pruned heads, for a correlation over them to be shown."""
 
@@ -59,6 +60,10 @@ def write_table() -> None:
         "",
         markdown_table(_overview(found)),
         "",
+        f"## All triggers: LFR minus that of {plan.CONTROL}, in points",
+        "",
+        markdown_table(_minus_control(found)),
+        "",
         f"## Seed by seed: LFR with seeds {' / '.join(map(str, plan.SEEDS))}, in brackets pruned alone",
         "",
         markdown_table(_by_seed(made)),
@@ -96,6 +101,25 @@ def _acc_and_lfr(row: Row | None) -> str:
         return "–"
     seeds = f"{row.lfr.seeds} seed{'s' if row.lfr.seeds > 1 else ''}"
     return f"{100 * row.acc.mean:.1f} / {100 * row.lfr.mean:.1f} ({seeds})"
+
+
+def _minus_control(found: Measured) -> Table:
+    """Method × trigger: what there is beyond the second fine-tuning."""
+    by_place = {
+        (victim, row["Defense"]): row
+        for victim, tables in found.beside.items()
+        for row in tables.get(AFTER_CONTROL, [])
+    }
+
+    def gap(victim: str, defense: str) -> str:
+        row = by_place.get((victim, defense))
+        return "–" if row is None else row["LFR, points"] + (" 1 seed" if row["Seeds"] == "1" else "")
+
+    return [
+        {"Defense": defense} | {victim: gap(victim, defense) for victim in found.victims}
+        for defense in plan.study(plan.SEEDS).defenses
+        if any(defense == known for _, known in by_place)
+    ]
 
 
 def _by_seed(found: list[Found]) -> Table:
@@ -203,7 +227,7 @@ def _beside(mine: list[Found], defenses: list[str]) -> dict[str, Table]:
     refined = [cell for cell in whole if "refine" in cell["seconds"]]
     asked = [
         ("Pruned alone, minus FT", cut, "pruned", "FT", defenses),
-        (f"Defended, minus {plan.CONTROL}", refined, "defended", plan.CONTROL, defenses),
+        (AFTER_CONTROL, refined, "defended", plan.CONTROL, defenses),
         ("Defended, minus As many random", refined, "defended", "As many random", ["Gradient"]),
         ("Defended, minus FTH", refined, "defended", "FTH", defenses),
     ]

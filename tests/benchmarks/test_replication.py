@@ -168,6 +168,20 @@ def test_the_overview_has_a_column_for_each_trigger(table) -> None:
     assert line["Bible, built in"] == "100.0 / 25.0 (1 seed)"
 
 
+def test_what_is_beyond_the_control_has_a_column_for_each_trigger(table) -> None:
+    again = {"refine": 9.0}
+    made = [
+        cell(CONTROL, seed, (), again, defended=("1111", "1111")) | {"victim": victim}
+        for victim in ("Rare words", "Bible, built in")
+        for seed in (11, 12)
+    ]
+    gradient = [cell("Gradient", seed, HEADS, again, defended=("1111", "0111")) for seed in (11, 12)]
+    one_seed = cell("Gradient", 11, HEADS, again, defended=("1111", "0011")) | {"victim": "Bible, built in"}
+    line = lines(table(*made, *gradient, one_seed), "Gradient", "All triggers: LFR minus")[0]
+    assert line["Rare words"].startswith("-25.0") and "seed" not in line["Rare words"]
+    assert line["Bible, built in"].startswith("-50.0") and line["Bible, built in"].endswith("1 seed")
+
+
 def test_each_seed_stands_for_itself_with_what_pruning_alone_left(table) -> None:
     ft = [cell("FT", seed, defended=("1110", bits)) for seed, bits in ((11, "1111"), (13, "1100"))]
     gradient = cell("Gradient", 12, HEADS, pruned=("1111", "0111"), defended=("1111", "0011"))
