@@ -16,6 +16,7 @@ from backend.studies.results import Row, mean_of, table
 from backend.studies.spec import cells
 from benchmarks import replication_study as plan
 from benchmarks.replication_again import apart, twice
+from benchmarks.replication_ranks import ranked
 
 Found = dict[str, Any]
 """One cell as it was stored."""
@@ -64,6 +65,7 @@ def write_table() -> None:
         "",
         markdown_table(_minus_control(found)),
         "",
+        *ranked(made, found.victims),
         f"## Seed by seed: LFR with seeds {' / '.join(map(str, plan.SEEDS))}, in brackets pruned alone",
         "",
         markdown_table(_by_seed(made)),

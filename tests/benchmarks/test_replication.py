@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from backend.studies import measured
+from backend.studies.built_in import PAPER_STRATEGIES
 from backend.studies.spec import cells
 from benchmarks import replication_study
 from benchmarks.replication_study import (
@@ -180,6 +181,39 @@ def test_what_is_beyond_the_control_has_a_column_for_each_trigger(table) -> None
     line = lines(table(*made, *gradient, one_seed), "Gradient", "All triggers: LFR minus")[0]
     assert line["Rare words"].startswith("-25.0") and "seed" not in line["Rare words"]
     assert line["Bible, built in"].startswith("-50.0") and line["Bible, built in"].endswith("1 seed")
+
+
+RANKS = "Do the six strategies"
+
+
+def ranked(seed: int, order: list[str], victim: str = "Rare words") -> list[dict[str, Any]]:
+    """The strategies from the lowest LFR to the highest."""
+    return [
+        cell(name, seed, HEADS, defended=("1" * 8, "1" * n + "0" * (8 - n))) | {"victim": victim}
+        for n, name in enumerate(order)
+    ]
+
+
+def ranks_of(text: str, victim: str) -> list[list[str]]:
+    own = text.split(RANKS)[1].split("\n## ")[0].splitlines()
+    return [row.strip("| ").split(" | ")[1:] for row in own if row.startswith(f"| {victim}")]
+
+
+def test_ranks_of_the_six_are_compared_over_seeds_that_have_them_all(table) -> None:
+    names = list(PAPER_STRATEGIES)
+    alike = [one for seed in (11, 12, 13) for one in ranked(seed, names)]
+    lacks_one = [*ranked(11, names, "Bible, built in"), *ranked(12, names[1:], "Bible, built in")]
+    text = table(*alike, *lacks_one)
+    (found,) = ranks_of(text, "Rare words")
+    assert found[:3] == ["11, 12, 13", ", ".join(names[:1] * 3), "1.00"] and float(found[3]) < 0.05
+    assert not ranks_of(text, "Bible"), "one seed has nothing to agree with"
+
+
+def test_ranks_that_cancel_out_agree_by_nothing(table) -> None:
+    names = list(PAPER_STRATEGIES)
+    assert RANKS not in table(*ranked(11, names))
+    text = table(*ranked(11, names), *ranked(12, names[::-1]))
+    assert ranks_of(text, "Rare words") == [["11, 12", f"{names[0]}, {names[-1]}", "0.00", "–"]]
 
 
 def test_each_seed_stands_for_itself_with_what_pruning_alone_left(table) -> None:
