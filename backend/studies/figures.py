@@ -145,10 +145,11 @@ def lfr_of_defenses(rows: Sequence[Row]) -> go.Figure:
     )
     _lfr_axis(figure, rows)
     names = [f"{html.escape(row.defense)} · {100 * row.acc.mean:.1f}" for row in known if row.acc]
+    room = -1.4  # for the floor's name, above the first defense
     figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6], zeroline=False
+        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, room], zeroline=False
     )
-    finish(figure, "LFR left, and ACC beside each name (%)", 170 + 24 * len(names))
+    finish(figure, "LFR left, and ACC beside each name (%)", 190 + 24 * len(names))
     return figure.update_layout(legend={"y": 1, "yanchor": "bottom"}, margin={"t": 100})
 
 
