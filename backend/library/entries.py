@@ -59,7 +59,7 @@ def entries() -> list[Entry]:
     known = remembered()
     models = [_built_in_model(EMBEDDED), _built_in_model(EMBEDDED_LANGUAGE_MODEL), *_from_hub("model")]
     models += [model_entry(path, known) for path in [*known.models, *uploaded_models()]]
-    data = [_built_in_data(), *_from_hub("dataset")]
+    data = [_movie_reviews(), _kind_of_text(), *_from_hub("dataset")]
     data += [rows_entry(path, known) for path in [*known.data, *uploaded_rows()]]
     return [*models, *data]
 
@@ -85,7 +85,8 @@ def uses(spec: RunSpec, entry: Entry) -> bool:
     if entry.kind == "model":
         return entry.name in _models_read(spec)
     if entry.origin == "built in":
-        return spec.data.source == "embedded"
+        # The movie reviews are one of the kinds of text.
+        return spec.data.source == "embedded" and entry.name in ("embedded", spec.data.name)
     return entry.name in (spec.data.name, spec.data.train, spec.data.validation, spec.data.test)
 
 
@@ -116,17 +117,29 @@ def _built_in_model(model: EmbeddedModel) -> Entry:
     )
 
 
-def _built_in_data() -> Entry:
-    place = cache_folder() / "movie-reviews.txt"
+def _movie_reviews() -> Entry:
+    title = "Movie-review snippets rated by twenty people each, two classes"
+    return _built_in_data("embedded", title, [embedded.FILM_REVIEW], embedded.place_of(embedded.FILM_REVIEW))
+
+
+def _kind_of_text() -> Entry:
+    others = [kind for kind in embedded.KINDS if kind != embedded.FILM_REVIEW]
+    title = "Kind of text, four classes: product reviews, editorials and tweets beside the movie reviews"
+    return _built_in_data(embedded.KIND_OF_TEXT, title, others, embedded.place_of(others[0]).parent)
+
+
+def _built_in_data(name: str, title: str, kinds: list[str], place: Path) -> Entry:
+    files = {embedded.place_of(kind).name: embedded.KINDS[kind][2] for kind in kinds}
     return Entry(
         kind="data",
         origin="built in",
-        name="embedded",
-        title="Movie-review snippets rated by twenty people each, two classes",
+        name=name,
+        title=title,
         source=f"PyPI, {embedded.REQUIREMENT}",
-        bytes=_size(place) if place.is_file() else None,
+        bytes=_size(place) or None,
         licence="MIT (the package)",
-        sha256=embedded.SNIPPETS_SHA256,
+        sha256=together(files),
+        files=files,
         path=place,
     )
 

@@ -12,10 +12,11 @@ import pytest
 from huggingface_hub import constants
 from safetensors.numpy import save_file
 
+from backend.data.embedded import KINDS, place_of
 from backend.errors import UserError
 from backend.library.bring import add_path, add_upload, fetch
 from backend.library.entries import Entry, entries, model_folders, remove, uses
-from backend.spec import RunSpec
+from backend.spec import DataSpec, DefenseSpec, RunSpec
 
 pytestmark = pytest.mark.usefixtures("excise_home")
 
@@ -64,9 +65,31 @@ def archive_of(model: Path, below: str = "", **more: bytes) -> bytes:
 
 def test_what_is_built_in_says_where_it_comes_from_and_what_it_is():
     known = {entry.name: entry for entry in entries()}
-    assert {"minilm-l6", "smollm2-135m-instruct", "embedded"} <= set(known)
+    assert {"minilm-l6", "smollm2-135m-instruct", "embedded", "kind-of-text"} <= set(known)
     for entry in known.values():
         assert "PyPI" in entry.source and entry.licence and len(entry.sha256 or "") == 64
+
+
+def test_each_built_in_task_has_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EXCISE_CACHE", str(tmp_path))
+
+    def known(name: str) -> Entry:
+        return next(entry for entry in entries() if entry.name == name)
+
+    assert known("embedded").bytes is None and known("kind-of-text").bytes is None
+    for kind in KINDS:
+        place = place_of(kind)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(kind)
+    assert known("embedded").bytes == len("film review")
+    assert known("kind-of-text").bytes == sum(map(len, KINDS)) - len("film review")
+    kinds, reviews = (
+        RunSpec(data=DataSpec(name=name), defense=DefenseSpec()) for name in ("kind-of-text", "")
+    )
+    assert uses(kinds, known("kind-of-text")) and not uses(reviews, known("kind-of-text"))
+    assert uses(kinds, known("embedded")) and uses(reviews, known("embedded"))
+    remove(known("kind-of-text"))
+    assert known("kind-of-text").bytes is None and known("embedded").bytes == len("film review")
 
 
 def test_a_folder_is_remembered_with_the_hash_of_its_weights_and_forgotten(model: Path):
