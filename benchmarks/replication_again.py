@@ -1,4 +1,7 @@
-"""What arithmetic alone changes: runs of the replication that were made on two machines."""
+"""How far the same seed on two machines is apart: runs of the replication that were made on both.
+
+A GPU draws other dropout from a seed than a CPU does, and rounds otherwise; rows, their order and the fresh
+classifier head are the same."""
 
 from itertools import combinations
 from typing import Any
@@ -28,7 +31,9 @@ def twice(first: list[Found], again: list[Found]) -> list[str]:
         "## The same seed on two machines",
         "",
         f"With {_seeds(other)}, first as above and again on {_machines(other)}: LFR of the last "
-        "model, first / again; in brackets the pruned heads, first / again, and how many of them are shared.",
+        "model, first / again; in brackets the pruned heads, first / again, and how many of them are shared. "
+        "Poisoned rows, their order and the fresh classifier head are the same, rounding is not, nor are a "
+        "GPU's draws of dropout.",
         "",
         markdown_table(rows),
         "",
