@@ -10,7 +10,7 @@ done once.  Pruning alone is measured with all seeds; the second fine-tuning has
 the controls, the paper's six, the published gradient and Bayesian, and the hybrid of gradient and RL, and
 one for the rest.  MEFT and ONION, which prune nothing, have one.  `--hours` stops before all is done.  Two
 processes with OMP_NUM_THREADS=1 on different victims get through more than one with two threads.  `--again`
-makes runs once more on this machine, into docs/results/again/, to tell how far one seed on two machines is apart.
+makes runs once more on this machine, into docs/results/again/: how far is one seed on two machines apart?
 
 Writes docs/results/replication.md, and assets/replication.json for the dashboard.  SST-2 and the published
 rows are read from ../shared/data (or EXCISE_SHARED_DATA)."""
