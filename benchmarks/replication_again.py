@@ -13,6 +13,7 @@ from benchmarks import replication_study as plan
 
 Found = dict[str, Any]
 Place = tuple[str, str, int]
+TWIN = "Bayesian (published)"
 
 
 def twice(first: list[Found], again: list[Found]) -> list[str]:
@@ -73,23 +74,29 @@ def _last(cell: Found) -> dict[str, float]:
 
 
 def apart(first: list[Found], again: list[Found]) -> str:
-    """How far two machines are apart, and how far two seeds of the same runs; empty where no run was made
-    twice."""
+    """How far two machines are apart after the second fine-tuning, and how far two seeds of the same runs;
+    empty where no such run was made twice.  PURE and Bayesian as published are one and the same model."""
     once, other = _by_place(first, again)
-    whole = [place for place in other if plan.is_whole(once[place])]
-    if not whole:
+    refined = [
+        place
+        for place in other
+        if plan.is_whole(once[place])
+        and all("refine" in cells[place]["seconds"] for cells in (once, other))
+        and (place[1] != TWIN or (place[0], "PURE", place[2]) not in other)
+    ]
+    if not refined:
         return ""
     seeds = [
         (once[victim, defense, one], once[victim, defense, two])
-        for victim, defense in {place[:2] for place in whole}
+        for victim, defense in {place[:2] for place in refined}
         for one, two in combinations(plan.SEEDS, 2)
         if (victim, defense, one) in once and (victim, defense, two) in once
     ]
-    machines = _root_mean_square([(once[place], other[place]) for place in whole])
+    machines = _root_mean_square([(once[place], other[place]) for place in refined])
     between = f"; with two seeds, of the same defenses, {_root_mean_square(seeds)}" if seeds else ""
     return (
-        f"Root mean square of the differences, over {len(whole)} runs that were made on two machines: with "
-        f"one seed on both {machines}{between}."
+        "Root mean square of the differences after the second fine-tuning, of runs made on two machines "
+        f"({len(refined)}): with one seed on both {machines}{between}."
     )
 
 

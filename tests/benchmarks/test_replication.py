@@ -292,22 +292,26 @@ def test_a_cell_made_with_other_settings_is_made_again(tmp_path: Path, monkeypat
 
 
 def test_what_another_machine_made_of_a_seed_stands_beside_it_and_not_in_the_table(table) -> None:
-    ft = [cell("FT", seed, defended=("1111", bits)) for seed, bits in ((11, "1110"), (12, "0110"))]
-    gradient = cell("Gradient", 11, HEADS, defended=("1111", "1000"))
+    plain, refined = {"fine_tune": 9.0}, {"refine": 9.0}
+    ft = [cell("FT", seed, (), plain, defended=("1111", bits)) for seed, bits in ((11, "1110"), (12, "0000"))]
+    gradient = [
+        cell("Gradient", seed, HEADS, refined, defended=("1111", bits))
+        for seed, bits in ((11, "1000"), (12, "0000"))
+    ]
     other = {"machine": "a GPU"}
     again = (
-        cell("FT", 11, defended=("1011", "1100")) | other,
-        cell("Gradient", 11, [*HEADS[:1], [3, 3]], defended=("1111", "1110")) | other,
-        cell("PURE", 11, HEADS, defended=("1111", "1110")) | other,
+        cell("FT", 11, (), plain, defended=("1011", "1100")) | other,
+        cell("Gradient", 11, [*HEADS[:1], [3, 3]], refined, defended=("1011", "1110")) | other,
+        cell("PURE", 11, HEADS, refined, defended=("1111", "1110")) | other,
     )
-    assert "two machines" not in table(*ft, gradient)
-    text = table(*ft, gradient, again=again)
-    assert "3 of 385 cells are done. Taken on a machine." in text and "again on a GPU" in text
+    assert "two machines" not in table(*ft, *gradient)
+    text = table(*ft, *gradient, again=again)
+    assert "4 of 385 cells are done. Taken on a machine." in text and "again on a GPU" in text
     section = "The same seed on two machines"
     assert lines(text, "FT", section)[0]["Rare words"] == "75.0 / 50.0"
     assert lines(text, "Gradient", section)[0]["Rare words"] == "25.0 / 75.0 (2 / 2, 1)"
     assert not lines(text, "PURE", section), "there is nothing to compare it with"
-    assert "over 2 runs" in text and "one seed on both 39.5 points of LFR, 17.7 points of ACC" in text
+    assert "(1): with one seed on both 50.0 points of LFR, 25.0 points of ACC" in text, "FT is not refined"
     assert "with two seeds, of the same defenses, 25.0 points of LFR, 0.0 points of ACC" in text
 
 
@@ -318,3 +322,12 @@ def test_a_run_made_again_is_not_taken_for_the_table_s(tmp_path: Path, monkeypat
     file.parent.mkdir()
     file.write_text(json.dumps({"state": "done", "spec": settings_of(asked)}))
     assert list(wanted([asked])) == [asked] and not list(wanted([asked], AGAIN))
+
+
+def test_one_model_of_two_names_is_counted_once_between_machines(table) -> None:
+    names, refined = ("PURE", "Bayesian (published)"), {"refine": 9.0}
+    here, there = (
+        tuple(cell(name, 11, HEADS, refined, defended=("1111", bits)) for name in names)
+        for bits in ("1110", "1000")
+    )
+    assert "(1): with one seed on both 50.0 points of LFR" in table(*here, again=there)
