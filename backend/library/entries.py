@@ -124,7 +124,7 @@ def _movie_reviews() -> Entry:
 
 def _kind_of_text() -> Entry:
     others = [kind for kind in embedded.KINDS if kind != embedded.FILM_REVIEW]
-    title = "Kind of text, four classes: product reviews, editorials and tweets beside the movie reviews"
+    title = "Kind of text (the movie reviews, and three kinds more), four classes"
     return _built_in_data(embedded.KIND_OF_TEXT, title, others, embedded.place_of(others[0]).parent)
 
 
