@@ -1,13 +1,11 @@
 """Whether the best strategy depends on the trigger, or on the seed."""
 
-from typing import Any
-
 import numpy as np
 from scipy.stats import friedmanchisquare, rankdata
 
 from backend.studies.built_in import PAPER_STRATEGIES
 from backend.studies.exports import markdown_table
-from benchmarks import replication_study as plan
+from benchmarks.replication_study import SEEDS, Found, place_of
 
 TITLE = "Do the six strategies keep their rank from seed to seed?"
 MEANING = """\
@@ -15,17 +13,17 @@ By LFR of the last model. Kendall's W is 1 where all seeds rank the six alike; o
 a third on average with three seeds. p is that of Friedman's test. Only seeds with all six."""
 
 
-def ranked(found: list[dict[str, Any]], victims: list[str]) -> list[str]:
+def ranked(found: list[Found], victims: list[str]) -> list[str]:
     """As Markdown; nothing where no trigger has enough seeds."""
     rows = _rows(found, victims)
     return [f"## {TITLE}", "", MEANING, "", markdown_table(rows), ""] if rows else []
 
 
-def _rows(found: list[dict[str, Any]], victims: list[str]) -> list[dict[str, str]]:
+def _rows(found: list[Found], victims: list[str]) -> list[dict[str, str]]:
     """A row for each trigger that has all six with two seeds or more: the lowest of each seed, and how far
     their ranks agree."""
     lfr = {
-        (cell["victim"], cell["defense"], cell["seed"]): cell["metrics"]["defended"]["lfr"]
+        place_of(cell): cell["metrics"]["defended"]["lfr"]
         for cell in found
         if cell["state"] == "done" and cell["defense"] in PAPER_STRATEGIES and "defended" in cell["metrics"]
     }
@@ -33,7 +31,7 @@ def _rows(found: list[dict[str, Any]], victims: list[str]) -> list[dict[str, str
     for victim in victims:
         by_seed = {
             seed: [lfr[victim, name, seed] for name in PAPER_STRATEGIES]
-            for seed in plan.SEEDS
+            for seed in SEEDS
             if all((victim, name, seed) in lfr for name in PAPER_STRATEGIES)
         }
         if len(by_seed) > 1:

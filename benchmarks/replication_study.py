@@ -2,13 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
 from backend.studies.spec import Cell, StudySpec, cells
 from benchmarks.common import ROOT, SHARED, sst2_files, sst2_pairs
+
+Found = dict[str, Any]
+"""One cell as it was stored."""
 
 RESULTS = ROOT / "docs" / "results"
 CELLS = "cells"
@@ -108,14 +111,39 @@ def settings_of(cell: Cell) -> dict[str, Any]:
     return settings
 
 
-def found_cells(folder: str = CELLS) -> list[dict[str, Any]]:
+def found_cells(folder: str = CELLS) -> list[Found]:
     """Those that are planned and were made with the present settings."""
     settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
     paths = sorted((RESULTS / folder).glob("*.json"))
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    return [one for one in found if settings.get((one["victim"], one["defense"], one["seed"])) == one["spec"]]
+    found: list[Found] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return [one for one in found if settings.get(place_of(one)) == one["spec"]]
 
 
-def is_whole(cell: dict[str, Any]) -> bool:
+def place_of(cell: Found) -> tuple[str, str, int]:
+    """Victim, defense and seed."""
+    return cell["victim"], cell["defense"], cell["seed"]
+
+
+def last(cell: Found) -> str:
+    """The name of the run's last model."""
+    return "defended" if "defended" in cell["metrics"] else "poisoned"
+
+
+def heads_of(cell: Found) -> str:
+    """Alike for runs that took the same heads, which share a second fine-tuning."""
+    return str(sorted(cell["pruned_heads"]))
+
+
+def machines_of(cells: Iterable[Found]) -> str:
+    return "; ".join(sorted({cell["machine"] for cell in cells}))
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """As in "seeds 11, 12"."""
+    different = sorted(set(seeds))
+    return f"seed{'s' if len(different) > 1 else ''} {', '.join(map(str, different))}"
+
+
+def is_whole(cell: Found) -> bool:
     """Whether the run ends with all of its defense: not where the second fine-tuning was left out."""
     return cell["defense"] not in ONE_SEED or cell["seed"] == SEEDS[0]

@@ -17,9 +17,8 @@ from backend.studies.spec import cells
 from benchmarks import replication_study as plan
 from benchmarks.replication_again import apart, twice
 from benchmarks.replication_ranks import ranked
+from benchmarks.replication_study import Found, heads_of, last, machines_of, place_of, seeds_text
 
-Found = dict[str, Any]
-"""One cell as it was stored."""
 AFTER_CONTROL = f"Defended, minus {plan.CONTROL}"
 FEWEST_SETS = 8
 """Of pruned heads, for a correlation over them to be shown."""
@@ -80,7 +79,7 @@ def write_table() -> None:
         for note in found.notes[victim]:
             lines += ["", note]
     if beside := twice(made, again):
-        lines += ["", *beside]
+        lines += ["", *beside, "", found.chance]
     (plan.RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -127,7 +126,7 @@ def _minus_control(found: Measured) -> Table:
 def _by_seed(found: list[Found]) -> Table:
     """Method × trigger: each seed's LFR of the last model, in brackets of the one pruned alone."""
     names = plan.study(plan.SEEDS)
-    by_place = {(cell["victim"], cell["defense"], cell["seed"]): cell for cell in found}
+    by_place = {place_of(cell): cell for cell in found}
     known = {cell["defense"] for cell in found}
 
     def seeds(victim: str, defense: str) -> str:
@@ -160,7 +159,7 @@ def summary(found: list[Found], again: list[Found]) -> Measured:
     }
     return Measured(
         settings=plan.SETTINGS,
-        machine="; ".join(sorted({cell["machine"] for cell in found})),
+        machine=machines_of(found),
         done=len(done),
         cells=len(list(plan.planned(cells(names)))),
         rows=[
@@ -215,10 +214,6 @@ def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
         states={"done": len(here), "waiting": plan.seeds_of(defense) - len(here)},
         problems=[],
     )
-
-
-def last(cell: Found) -> str:
-    return "defended" if "defended" in cell["metrics"] else "poisoned"
 
 
 def _beside(mine: list[Found], defenses: list[str]) -> dict[str, Table]:
@@ -286,7 +281,7 @@ def _where(mine: list[Found]) -> Table:
     for seed in sorted({cell["seed"] for cell in mine}):
         # Defenses that took the same heads share a second fine-tuning, and count once.
         by_heads = {
-            str(sorted(cell["pruned_heads"])): cell
+            heads_of(cell): cell
             for cell in mine
             if cell["seed"] == seed
             and cell["pruned_heads"]
@@ -339,10 +334,7 @@ def _devices(mine: list[Found]) -> list[str]:
         by_device.setdefault("a CPU" if device.startswith("CPU") else device, set()).add(cell["seed"])
     if len(by_device) < 2:
         return []
-    return [
-        f"Computed on {device}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}."
-        for device, seeds in sorted(by_device.items())
-    ]
+    return [f"Computed on {device}: {seeds_text(seeds)}." for device, seeds in sorted(by_device.items())]
 
 
 def _machine(mine: list[Found]) -> str:

@@ -60,7 +60,7 @@ KINDS = {
 
 
 def place_of(kind: str) -> Path:
-    """Where the snippets of that kind are kept: those that no other task reads together."""
+    """Where the snippets of that kind are kept; what `kind-of-text` alone reads has a folder of its own."""
     folder = cache_folder() if kind == FILM_REVIEW else cache_folder() / KIND_OF_TEXT
     return folder / f"{KINDS[kind][0]}.txt"
 
