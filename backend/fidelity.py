@@ -19,6 +19,7 @@ from backend.data.rows import Rows
 from backend.device import probe
 from backend.encoding import encode, to_device
 from backend.models import embedded_folder
+from backend.weights import weight_files
 
 MOST_TOKENS = 128
 # Rewritings of one meaning lie above this; sentences on one subject but of two meanings mostly below.
@@ -79,5 +80,6 @@ def embeddings(texts: Sequence[str]) -> Float[np.ndarray, "text 384"]:
 @lru_cache(maxsize=1)
 def _encoder() -> tuple[Any, Any]:
     folder = embedded_folder()
+    weight_files(folder)
     model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
     return model.to(probe().torch_device).eval(), AutoTokenizer.from_pretrained(folder)

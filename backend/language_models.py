@@ -26,6 +26,7 @@ from backend.home import cache_folder, typed_path
 from backend.known_models import EMBEDDED_LANGUAGE_MODEL
 from backend.models import told
 from backend.triggers.rewritings import folder_state
+from backend.weights import hub_folder, require_no_adapter, weight_files
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -110,12 +111,15 @@ def state(name: str) -> str:
 
 def _read(where: str, **file: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, in float32; `gguf_file` names the file in `where` that holds both."""
-    # Without the hub transformers retries for most of a minute before it looks for its local copy.
-    local = Path(where).is_dir() or not hub_reachable()
-    known: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local, **file}
-    tokenizer = AutoTokenizer.from_pretrained(where, padding_side="left", **known)
+    folder = Path(where) if Path(where).is_dir() else hub_folder(where, hub_reachable())
+    if file:
+        require_no_adapter(folder, where)
+    else:
+        weight_files(folder, where)
+    known: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True, **file}
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **known)
     weights = {} if file else {"use_safetensors": True}
-    model = AutoModelForCausalLM.from_pretrained(where, dtype=torch.float32, **weights, **known)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **weights, **known)
     return model, tokenizer
 
 

@@ -111,11 +111,13 @@ def _make_model() -> None:
 
     from backend import pypi
     from backend.models import embedded_folder
+    from backend.weights import weight_files
 
     place = _folder()
     if place.exists():
         return
     whole = embedded_folder()
+    weight_files(whole)
     made = pypi.scratch(place)
     config = AutoConfig.from_pretrained(whole)
     config.num_hidden_layers = LAYERS

@@ -21,6 +21,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from backend import pypi
+from backend.data.hub import hub_reachable
 from backend.data.labels import names_of
 from backend.device import probe
 from backend.errors import UserError
@@ -29,6 +30,7 @@ from backend.heads.gating import HeadGrid
 from backend.home import cache_folder
 from backend.known_models import EMBEDDED, HUB_DEFAULT, model_folder
 from backend.spec import ModelSpec
+from backend.weights import hub_folder, weight_files
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
@@ -76,8 +78,8 @@ def load_classifier(
     loaded: offline hub, no safetensors, unsupported architecture, too little memory aside."""
     if model.random_weights:
         return _random(model, label_names, seed)
-    config = _config(model)
-    where = locate(model)
+    where = _vetted(model)
+    config = _config_at(where)
     architecture_of(config.to_dict())
     if model.head == "keep":
         _require_head(config, label_names, where)
@@ -96,18 +98,35 @@ def load_classifier(
     _require_weights(loaded, found, model.head, where)
     if model.head == "fresh":
         fresh_head(loaded, seed)
-    return place(loaded), load_tokenizer(model)
+    return place(loaded), _tokenizer_at(where)
+
+
+def _vetted(model: ModelSpec) -> str:
+    """The folder with the model's weights, vetted.  Raises UserError.
+
+    Of a hub model that is here already it is the revision that `stored_at` tells, not a newer one."""
+    if model.source == "hub":
+        known = stored_at(model)
+        return str(hub_folder(model.name, hub_reachable(), known.name if known else None))
+    where = locate(model)
+    weight_files(Path(where))
+    return where
 
 
 def load_tokenizer(model: ModelSpec) -> PreTrainedTokenizerBase:
     """The victim's tokenizer alone.  Raises UserError."""
     where = str(embedded_folder()) if _is_bert_base_untrained(model) else locate(model)
+    return _tokenizer_at(where)
+
+
+def _tokenizer_at(where: str) -> PreTrainedTokenizerBase:
     with told(where):
         return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
 
 
 def load_checkpoint(folder: Path) -> PreTrainedModel:
-    """A classifier that a run saved, on the probed device."""
+    """A classifier that a run saved, on the probed device.  Raises UserError: see `weight_files`."""
+    weight_files(folder)
     return place(
         AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
     )
@@ -153,7 +172,10 @@ def _is_bert_base_untrained(model: ModelSpec) -> bool:
 
 
 def _config(model: ModelSpec) -> Any:
-    where = locate(model)
+    return _config_at(locate(model))
+
+
+def _config_at(where: str) -> Any:
     with told(where):
         return AutoConfig.from_pretrained(where, trust_remote_code=False)
 
@@ -212,4 +234,7 @@ def _reason(error: Exception) -> str:
             "the Hugging Face hub cannot be reached from here. "
             "Connect, or choose the embedded model or a local folder."
         )
+    if any(switch in text for switch in ("trust_remote_code", "weights_only", "torch.load")):
+        # The library's own text says how to switch its safety off.
+        return "it brings code or pickles of its own, and Excise runs none. Choose another model."
     return " ".join(text.split())[:300]

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from backend import data
 from backend.data.hub import hub_reachable
 from backend.data.labels import align, names_of
@@ -20,6 +18,7 @@ from backend.known_models import HUB_DEFAULT, model_folder
 from backend.preview import uses_model
 from backend.spec import ModelSpec, RunSpec, TriggerSpec
 from backend.triggers.poison import resolve_target
+from backend.weights import weight_files
 
 Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
 
@@ -134,23 +133,13 @@ def _model_config(model: ModelSpec) -> dict[str, Any] | None:
     if model.source == "hub":
         return _hub_config(model)
     folder = model_folder(model)
-    weights = list(folder.glob("*.safetensors"))
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
         raise UserError(
             f"The model folder {folder} holds no tokenizer. Save the model's tokenizer beside it."
         )
-    _check_weights(weights)
+    if not model.random_weights:
+        weight_files(folder)
     return _read_config(folder / "config.json")
-
-
-def _check_weights(weights: list[Path]) -> None:
-    """Raise UserError for a file that is damaged, by its header alone."""
-    for path in weights:
-        try:
-            with safe_open(path, "np"):
-                pass
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{path} is no whole safetensors file ({error}). Copy it again.") from error
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool
-from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 from backend import calls, strategies
 from backend.defender import Defender
 from backend.device import probe
 from backend.encoding import Encoded
+from backend.errors import UserError
 from backend.evaluation import accuracy
 from backend.events import (
     Artifact,
@@ -52,6 +52,7 @@ from backend.spec import DefenseSpec, ModelSpec, RunSpec
 from backend.strategies.order import HeadOrder
 from backend.training import NO_REGULARISER, Regulariser, train
 from backend.triggered import encoded, generate, losses, told, write_csv
+from backend.weights import weight_files
 
 REWRITINGS = "rewritings.csv"
 WITH_WEIGHTS = ("poisoned", "fine_tuned", "pruned", "refined", "defended")
@@ -206,14 +207,10 @@ class Stages:
         if not (place / RECORD).is_file():
             return None
         try:
-            found_weights = list(place.glob("*.safetensors"))
-            if place.name in WITH_WEIGHTS and not found_weights:
-                raise OSError("the weights are missing")
-            for weights in found_weights:
-                with safe_open(weights, "pt"):
-                    pass  # its header says how long the file must be
+            if place.name in WITH_WEIGHTS:
+                weight_files(place)  # a header says how long its file must be
             found: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError, SafetensorError):
+        except (OSError, ValueError, UserError):
             self.report.emit(
                 Warned, message=f"The checkpoint in {place.name} is damaged; that stage is done again."
             )

@@ -19,6 +19,7 @@ from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
 from backend.runs.export import room_for
 from backend.spec import DataSpec, ModelSpec
+from backend.weights import hub_folder, weight_files
 
 MODEL_FILES = re.compile(r".*\.(json|txt|safetensors|model|md)|LICENSE")
 LARGEST = 4 << 30
@@ -81,21 +82,17 @@ def fetch(kind: Kind, name: str) -> str:
             f"The model {name!r} cannot be fetched: the Hugging Face hub cannot be reached from here. "
             "Connect, or add a local folder."
         )
-    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub import hf_hub_download
 
     try:
         config = json.loads(Path(hf_hub_download(name, "config.json")).read_text(encoding="utf-8"))
         architecture_of(config)
-        folder = Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.safetensors", "*.md"]))
     except UserError:
         raise
     except Exception as error:  # What the hub's client raises depends on its HTTP library.
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"The model {name!r} could not be fetched from the hub: {reason}") from error
-    if not any(folder.glob("*.safetensors")):
-        raise UserError(
-            f"{name} has no .safetensors weights, and Excise loads no pickled ones. Choose another model."
-        )
+    hub_folder(name, online=True)
     return f"{name} is on this machine."
 
 
@@ -114,6 +111,7 @@ def _require_model(folder: Path) -> None:
             f"{folder.name} holds no tokenizer (tokenizer.json, vocab.txt or vocab.json). "
             "Save it beside the model with save_pretrained."
         )
+    weight_files(folder, folder.name)
 
 
 def _unpacked(name: str, content: bytes) -> Path:

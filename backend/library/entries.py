@@ -18,6 +18,7 @@ from backend.known_models import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedMode
 from backend.library.remembered import (
     Remembered,
     forget,
+    hashes_of,
     remembered,
     shown_name,
     state_of,
@@ -28,6 +29,7 @@ from backend.library.remembered import (
 )
 from backend.spec import RunSpec
 from backend.triggers.instruct import InstructParams
+from backend.weights import INDEX, weight_files
 
 Kind = Literal["model", "data"]
 Origin = Literal["built in", "hub", "folder", "upload"]
@@ -153,12 +155,14 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
         if repo.repo_type != kind or not repo.revisions:
             continue
         newest = max(repo.revisions, key=lambda revision: revision.last_modified)
-        # The cache calls a large file by its SHA-256, and a small one by another hash.
-        files = {
-            str(file.file_path.relative_to(newest.snapshot_path)): file.blob_path.name
-            for file in newest.files
-            if file.file_name.endswith((".safetensors", ".parquet"))
-        }
+        if kind == "model":
+            files = _weights_of(newest.snapshot_path)
+        else:
+            files = {
+                str(file.file_path.relative_to(newest.snapshot_path)): file.blob_path.name
+                for file in newest.files
+                if file.file_name.endswith(".parquet")
+            }
         known = bool(files) and all(len(name) == 64 for name in files.values())
         yield Entry(
             kind="model" if kind == "model" else "data",
@@ -172,6 +176,15 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
             files=files if known else {},
             path=newest.snapshot_path,
         )
+
+
+def _weights_of(snapshot: Path) -> dict[str, str]:
+    """What the hub's cache calls the files that a model is loaded from: large ones by their SHA-256, to which
+    that of the small index is added.  Nothing where Excise does not load them."""
+    with suppress(OSError, UserError):
+        found = {path.name: path.resolve().name for path in weight_files(snapshot)}
+        return found | ({INDEX: hashes_of(snapshot / INDEX)[INDEX]} if INDEX in found else {})
+    return {}
 
 
 def _remove_from_hub_cache(entry: Entry) -> None:

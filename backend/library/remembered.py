@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from backend.errors import UserError
 from backend.home import home, upload_folder
+from backend.weights import weight_files
 
 
 class Mark(BaseModel):
@@ -52,8 +53,10 @@ def mark(known: Remembered, path: Path) -> None:
 
 
 def hashes_of(path: Path) -> dict[str, str]:
-    """The SHA-256 of a file, or of each file of weights in a folder, by name."""
-    files = [path] if path.is_file() else path.glob("*.safetensors")
+    """The SHA-256 of a file, or of each file that a folder's model is loaded from, by name.
+
+    Raises UserError for a folder whose weights Excise does not load."""
+    files = [path] if path.is_file() else weight_files(path)
     found = {}
     for file in files:
         with file.open("rb") as content:

@@ -233,10 +233,15 @@ def test_weights_in_several_files_have_a_hash_each_and_one_together(model: Path,
         shard = model / f"model-0000{number}-of-00002.safetensors"
         save_file({"weight": np.full(2, number, dtype=np.float32)}, shard)
         hashes[shard.name] = hashlib.sha256(shard.read_bytes()).hexdigest()
+    index = model / "model.safetensors.index.json"
+    places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    hashes[index.name] = hashlib.sha256(index.read_bytes()).hexdigest()
+    save_file({"weight": np.zeros(2, dtype=np.float32)}, model / "not-loaded.safetensors")
     own, fetched = add_path(str(model)), hub()
     assert own.files == fetched.files == hashes
-    both = "".join(hashes[name] for name in sorted(hashes))
-    assert own.sha256 == fetched.sha256 == hashlib.sha256(both.encode()).hexdigest()
+    together = "".join(hashes[name] for name in sorted(hashes))
+    assert own.sha256 == fetched.sha256 == hashlib.sha256(together.encode()).hexdigest()
 
 
 MINILM, SMOLLM = "minilm-l6", "smollm2-135m-instruct"

@@ -1,6 +1,7 @@
 """The library page: what is there, adding, using, removing."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -99,6 +100,8 @@ def test_a_model_is_uploaded_with_its_shards(visit, tmp_path):
     folder = tiny_folder(tmp_path / "suspect")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     save_file({"weight": np.zeros(2)}, folder / "model-00002-of-00002.safetensors")
+    places = {str(number): f"model-0000{number}-of-00002.safetensors" for number in (1, 2)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
     archive = shutil.make_archive(str(tmp_path / "suspect"), "zip", folder)
     page = upload(visit("library"), "suspect.zip", Path(archive).read_bytes())
     row = next(i for i, name in enumerate(names(page, 0)) if name.startswith("suspect (BERT"))
