@@ -1,0 +1,195 @@
+"""All that the frozen tests know of the program: where something moves, its import changes here alone."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from backend import cli, defenses, pipeline, presets, spec, strategies, triggers
+from backend.home import run_folder
+from backend.runs import settings
+from backend.runs.store import Store, open_store
+from backend.spec import RunSpec
+from backend.studies import spec as study_spec
+from backend.studies.built_in import STUDIES
+from backend.studies.built_in import built_in as built_in_study
+from benchmarks import replication_study
+
+FROZEN = Path(__file__).parent
+HOME = "{HOME}"
+"""Stands for the state folder wherever a frozen file names it."""
+
+
+def excise(*args: object) -> tuple[int, str, str]:
+    """The command line in this process: exit status, stdout and stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    status: object = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main([str(arg) for arg in args])
+        except SystemExit as ended:
+            status = ended.code or 0
+    return int(str(status)), out.getvalue(), err.getvalue()
+
+
+def listed(*args: object) -> Any:
+    """What a command prints with `--json`."""
+    status, out, err = excise(*args, "--json")
+    assert status == 0, err
+    return json.loads(out)
+
+
+def work_off(timeout: float = 120) -> str:
+    """A worker of its own carries out all that is queued or was left; gives back what it says."""
+    command = [sys.executable, "-m", "backend", "worker", "--idle-exit", "0"]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    root = FROZEN.parents[1]
+    done = subprocess.run(command, cwd=root, env=one_thread, capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def store() -> Store:
+    return open_store()
+
+
+def parse(plain: Any) -> RunSpec:
+    return spec.parse(plain)
+
+
+def load(path: Path) -> RunSpec:
+    return spec.load(path)
+
+
+def dump(parsed: RunSpec) -> dict[str, Any]:
+    return parsed.model_dump(mode="json")
+
+
+def changed(parsed: RunSpec, *changes: str) -> RunSpec:
+    """As `--set`."""
+    return settings.changed(parsed, changes)
+
+
+def preset_specs() -> dict[str, RunSpec]:
+    """Each preset, and each with random weights; not by `preset()`, which looks for the hub and a GPU."""
+    plain = dict(presets.PRESETS)
+    return plain | {f"{name} --random-weights": presets.preset(name, True) for name in plain}
+
+
+def cells_of_study(plain: dict[str, Any]) -> list[study_spec.Cell]:
+    return study_spec.cells(study_spec.parse_study(plain))
+
+
+def cells_built_in() -> list[tuple[list[Any], RunSpec]]:
+    """Every run of every built-in study, in full and quick."""
+    return [
+        ([name, quick, *cell.place], cell.spec)
+        for name in STUDIES
+        for quick in (False, True)
+        for cell in study_spec.cells(built_in_study(name, quick))
+    ]
+
+
+def cells_of_the_replication() -> list[tuple[list[Any], dict[str, Any]]]:
+    """Its 385 cells, their files below `SHARED`."""
+    whole = study_spec.cells(replication_study.study(replication_study.SEEDS))
+    return [([*cell.place], replication_study.settings_of(cell)) for cell in replication_study.planned(whole)]
+
+
+def defended(parsed: RunSpec, name: str, **params: Any) -> RunSpec:
+    """The run with a baseline for its defense."""
+    return defenses.defended(parsed, defenses.Choice(name=name, params=params))
+
+
+def events(parsed: RunSpec, run: str) -> list[Any]:
+    """Of a run carried out here, in order."""
+    return list(pipeline.run(parsed, run_folder(run), run=run))
+
+
+def meaning(parsed: RunSpec) -> dict[str, Any]:
+    """What a specification asks to be done, whatever shape it is written in: names with their variant and
+    all parameters, and of the rest what has an effect.
+
+    A later shape of RunSpec must give the same meanings for what is frozen: change this function with it,
+    never the files."""
+    plain = dump(parsed)
+    asked = {part: plain[part] for part in ("name", "model", "data", "attack", "seed", "share")}
+    asked["trigger"] = parsed.trigger and {
+        **_whole(triggers.COMPONENTS, parsed.trigger),
+        "target_class": parsed.trigger.target_class,
+        "edits": parsed.trigger.edits,
+    }
+    asked["defense"] = None
+    if parsed.defense is not None:
+        defense = plain["defense"]
+        prunes = parsed.defense.strategy.name != "none"
+        again = parsed.defense.refine is not None
+        names = ["train_rows", "entropy", "fine_tune", "refine", "onion"]
+        names += ["threshold_kind", "accuracy_threshold", "prune_step"] if prunes else []
+        names += ["refine_from", "regulariser"] if again else []
+        names += ["regulariser_weight"] if again and defense["regulariser"] != "none" else []
+        strategy = _whole(strategies.COMPONENTS, parsed.defense.strategy) if prunes else None
+        asked["defense"] = {"strategy": strategy} | {name: defense[name] for name in names}
+    return asked
+
+
+def _whole(components: Any, choice: Any) -> dict[str, Any]:
+    component = components[choice.name]
+    variant = choice.variant or next(iter(component.variants), None)
+    params = component.parse(choice.params).model_dump(mode="json")
+    return {"name": choice.name, "variant": variant, "params": params}
+
+
+def settle(home: Path) -> Path:
+    """The frozen state folder, copied to `home` with its links, and every path in it made that of `home`."""
+    shutil.copytree(FROZEN / "home", home)
+    for copy, first in json.loads((FROZEN / "links.json").read_text()).items():
+        (home / copy).parent.mkdir(parents=True, exist_ok=True)
+        os.link(home / first, home / copy)
+    rename(home, HOME, str(home))
+    return home
+
+
+def rename(home: Path, old: str, new: str) -> None:
+    """Write `new` for `old` in every text file of a state folder and every text of its store."""
+    for path in home.rglob("*"):
+        if path.suffix in (".json", ".jsonl", ".yaml", ".csv", ".log", ".txt") and old in path.read_text():
+            path.write_text(path.read_text().replace(old, new))  # in place: links stay links
+    with contextlib.closing(sqlite3.connect(home / "excise.sqlite")) as base, base:
+        tables = base.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            for column in base.execute(f"PRAGMA table_info({table})").fetchall():
+                base.execute(
+                    f"UPDATE {table} SET {column[1]} = replace({column[1]}, ?, ?) "
+                    f"WHERE typeof({column[1]}) = 'text' AND instr({column[1]}, ?)",
+                    (old, new, old),
+                )
+
+
+def machine() -> str:
+    """The kind of processor and the libraries that round as they do."""
+    import torch
+    import transformers
+
+    info = Path("/proc/cpuinfo")
+    told = (
+        dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", info.read_text(), re.MULTILINE))
+        if (info.is_file())
+        else {}
+    )
+    kind = ", ".join(told[name] for name in ("model name", "cpu family", "model") if name in told)
+    ability = torch.backends.cpu.get_cpu_capability()
+    return f"{kind}; {ability}; torch {torch.__version__}; transformers {transformers.__version__}"
+
+
+def yaml_of(plain: Any) -> str:
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
