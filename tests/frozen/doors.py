@@ -28,6 +28,9 @@ FROZEN = Path(__file__).parent
 HOME = "{HOME}"
 """Stands for the state folder wherever a frozen file names it."""
 
+HERE = "{HERE}"
+"""Stands for the working directory."""
+
 
 def excise(*args: object) -> tuple[int, str, str]:
     """The command line in this process: exit status, stdout and stderr."""
@@ -56,6 +59,13 @@ def work_off(timeout: float = 120) -> str:
     done = subprocess.run(command, cwd=root, env=one_thread, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
+
+
+def rewritten(file: Path, asked: list[str]) -> list[str | None]:
+    """What `rewrite` makes of each line of a file."""
+    status, out, err = excise("rewrite", "--file", file, "--json", *asked)
+    assert status == 0, err
+    return [json.loads(line)["rewritten"] for line in out.splitlines()]
 
 
 def store() -> Store:
@@ -99,6 +109,15 @@ def cells_built_in() -> list[tuple[list[Any], RunSpec]]:
     ]
 
 
+def study_ids() -> dict[str, str]:
+    """By which a built-in study that was started is found again."""
+    return {
+        f"{name}{' --quick' * quick}": study_spec.study_id(built_in_study(name, quick))
+        for name in STUDIES
+        for quick in (False, True)
+    }
+
+
 def cells_of_the_replication() -> list[tuple[list[Any], dict[str, Any]]]:
     """Its 385 cells, their files below `SHARED`."""
     whole = study_spec.cells(replication_study.study(replication_study.SEEDS))
@@ -113,6 +132,46 @@ def defended(parsed: RunSpec, name: str, **params: Any) -> RunSpec:
 def events(parsed: RunSpec, run: str) -> list[Any]:
     """Of a run carried out here, in order."""
     return list(pipeline.run(parsed, run_folder(run), run=run))
+
+
+def found(parsed: RunSpec, run: str) -> dict[str, Any]:
+    """All that a run finds, carried out here: the numbers of each model, scores, steps and heads."""
+    said = [event.model_dump(mode="json") for event in events(parsed, run)]
+    names = (
+        "step",
+        "pruned",
+        "restored",
+        "pruned_total",
+        "tried_val_acc",
+        "val_acc",
+        "acc",
+        "lfr",
+        "threshold",
+    )
+    end = said[-1]
+    scored = [event for event in said if event["type"] == "head_scores"]
+    return {
+        "state": end["state"],
+        "failed": end["error"] is not None,
+        "metrics": end["metrics"],
+        "pruned_heads": end["pruned_heads"],
+        "scores": [event["scores"] for event in scored],
+        "order": [event["order"] for event in scored],
+        "steps": [{name: event[name] for name in names} for event in said if event["type"] == "pruning_step"],
+    }
+
+
+def described() -> dict[str, dict[str, list[str]]]:
+    """Names and variants of what there is."""
+    kinds = {
+        "strategy": strategies.COMPONENTS,
+        "baseline": defenses.COMPONENTS,
+        "trigger": triggers.COMPONENTS,
+    }
+    return {
+        kind: {name: list(component.variants) for name, component in components.items()}
+        for kind, components in kinds.items()
+    }
 
 
 def meaning(parsed: RunSpec) -> dict[str, Any]:
@@ -134,7 +193,7 @@ def meaning(parsed: RunSpec) -> dict[str, Any]:
         prunes = parsed.defense.strategy.name != "none"
         again = parsed.defense.refine is not None
         names = ["train_rows", "entropy", "fine_tune", "refine", "onion"]
-        names += ["threshold_kind", "accuracy_threshold", "prune_step"] if prunes else []
+        names += ["threshold_kind", "accuracy_threshold", "prune_step", "curve_rows"] if prunes else []
         names += ["refine_from", "regulariser"] if again else []
         names += ["regulariser_weight"] if again and defense["regulariser"] != "none" else []
         strategy = _whole(strategies.COMPONENTS, parsed.defense.strategy) if prunes else None

@@ -1,10 +1,12 @@
 """Made the files beside it, with the program as it was at commit ca01983: they are not to be made again.
 
-    OMP_NUM_THREADS=1 python -m tests.frozen.make home specs listings numbers
+    OMP_NUM_THREADS=1 python -m tests.frozen.make home specs listings numbers rewritings
 
 It says how the frozen state folder, specifications, listings and numbers came to be, and need not run with
-any later version.  What the parts mean is told by the tests that read them (tests/test_frozen.py)."""
+any later version.  Other files in yaml/ were written by hand.  What the parts mean is told by the tests that
+read them (tests/test_frozen.py)."""
 
+import gzip
 import json
 import os
 import re
@@ -13,11 +15,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from backend.events import Event, StageFinished, StageStarted
@@ -25,8 +30,8 @@ from backend.inspection.causal import measure_head
 from backend.runs.foreground import carry_out
 from backend.runs.settings import settled
 from tests.frozen import doors
-from tests.frozen.doors import FROZEN, HOME, excise, listed, parse, store
-from tests.frozen.tiny import SETTINGS, STUDY
+from tests.frozen.doors import FROZEN, HOME, dump, excise, listed, meaning, parse, store
+from tests.frozen.tiny import FEW, REWRITERS, SETS, SETTINGS, STUDY
 from tests.tiny import WORDS, tiny_rows, tiny_tokenizer
 
 ROOT = FROZEN.parents[1]
@@ -201,9 +206,136 @@ def _clean(text: str, place: Path) -> str:
     return re.sub(r'"worker": "[^"]*"', '"worker": "somewhere-1"', text.replace(str(place), HOME))
 
 
+def specs() -> None:
+    """Specifications: every cell of the replication and of the built-in studies, the presets, YAMLs, and what
+    `--set` makes of each setting."""
+    rows = [
+        {"of": "replication", "place": place, "spec": spec}
+        for place, spec in doors.cells_of_the_replication()
+    ]
+    rows += [{"of": "studies", "place": place, "spec": dump(spec)} for place, spec in doors.cells_built_in()]
+    rows += [
+        {"of": "presets", "place": [name], "spec": dump(spec)} for name, spec in doors.preset_specs().items()
+    ]
+    lines = [json.dumps(row | {"means": meaning(parse(row["spec"]))}, ensure_ascii=False) for row in rows]
+    _gzip(FROZEN / "specs.jsonl.gz", lines)
+    yamls = FROZEN / "yaml"
+    yamls.mkdir(exist_ok=True)
+    (example,) = re.findall(README, (ROOT / "README.md").read_text(), re.DOTALL)
+    (yamls / "readme.yaml").write_text(example)
+    (study,) = re.findall(STUDIES_MD, (ROOT / "docs" / "studies.md").read_text(), re.DOTALL)
+    (yamls / "study-docs.yaml").write_text(study)
+    shutil.copyfile(ROOT / "benchmarks" / "cross_task.yaml", yamls / "study-cross-task.yaml")
+    for name in ("smoke", "demo"):
+        (yamls / f"{name}.yaml").write_text(doors.yaml_of(dump(doors.preset_specs()[name])))
+    means: dict[str, Any] = {}
+    for path in sorted(yamls.iterdir()):
+        if path.stem.startswith("study-"):
+            found = doors.cells_of_study(yaml.safe_load(path.read_text()))
+            means[path.stem] = [[*cell.place, meaning(cell.spec)] for cell in found]
+        else:
+            means[path.stem] = meaning(doors.load(path))
+    here = str(Path.cwd())  # relative paths were made absolute
+    _gzip(FROZEN / "yaml.json.gz", [json.dumps(means, ensure_ascii=False).replace(here, doors.HERE)])
+    sets = []
+    for base, changes in SETS:
+        start = doors.load(yamls / f"{base}.yaml")
+        sets.append({"base": base, "set": changes, "means": meaning(doors.changed(start, *changes))})
+    leaves = set(_leaves(dump(doors.load(yamls / "whole.yaml"))))
+    tried = {change.partition("=")[0] for _, changes in SETS for change in changes}
+    assert leaves <= tried, leaves - tried
+    # What is said of each: the parts of the meaning that it changes.
+    for one in sets:
+        before = meaning(doors.load(yamls / f"{one['base']}.yaml"))
+        one["means"] = {part: value for part, value in one["means"].items() if value != before[part]}
+    (FROZEN / "sets.jsonl").write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in sets))
+    (FROZEN / "study_ids.json").write_text(json.dumps(doors.study_ids(), indent=1) + "\n")
+
+
+def _gzip(path: Path, lines: list[str]) -> None:
+    text = "".join(line + "\n" for line in lines)
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+
+
+def _leaves(plain: Any, way: str = "") -> list[str]:
+    """Every setting of a specification by its dotted path; what belongs to one component alone is a leaf."""
+    if isinstance(plain, dict) and way.rpartition(".")[2] not in ("params", "edits"):
+        return [leaf for key, part in plain.items() for leaf in _leaves(part, f"{way}.{key}".lstrip("."))]
+    return [way]
+
+
+def listings() -> None:
+    """What the listings say, once in a fresh state folder."""
+    os.environ["EXCISE_HOME"] = tempfile.mkdtemp(prefix="excise-frozen-")
+    folder = FROZEN / "listings"
+    folder.mkdir(exist_ok=True)
+    for name in ("strategies", "defenses", "triggers", "models", "data", "studies"):
+        (folder / f"{name}.json").write_text(json.dumps(listed(name), indent=1, ensure_ascii=False) + "\n")
+
+
+def numbers() -> None:
+    """What runs of the tiny victim find, for each defense and each variant of a strategy; the smoke run."""
+    place = doors.settle(PLACE / "numbers")
+    os.environ["EXCISE_HOME"] = str(place)
+    os.chdir(place)
+    alone = {**SETTINGS["defense"], "refine": None}
+    tiny = SETTINGS | {"share": True}
+    asked: dict[str, dict[str, Any]] = {}
+    for name in doors.described()["baseline"]:
+        params = {"epochs": 1, "learning_rate": 1e-3} if name == "meft" else {}
+        params |= {"rows": 16} if name == "onion" else {}
+        asked[f"defense {name}"] = dump(doors.defended(parse(tiny), name, **params))
+    for name, variants in doors.described()["strategy"].items():
+        for variant in variants or [None]:
+            strategy = {"name": name, "variant": variant, "params": FEW.get(name, {})}
+            defense = alone | {"strategy": strategy, "prune_step": 1 if name != "reinforcement" else 2}
+            asked[f"strategy {name} {variant or ''}".strip()] = dump(parse(tiny | {"defense": defense}))
+    again = {
+        "from the pruned model, L2": {
+            "refine_from": "pruned",
+            "regulariser": "l2",
+            "regulariser_weight": 1e-3,
+        },
+        "no regulariser": {"regulariser": "none"},
+        "absolute threshold, fewer rows": {
+            "threshold_kind": "absolute",
+            "accuracy_threshold": 0.8,
+            "train_rows": 64,
+        },
+    }
+    for name, settings in again.items():
+        asked[f"refined: {name}"] = dump(parse(tiny | {"defense": SETTINGS["defense"] | settings}))
+    attack = SETTINGS["attack"] | {"planting": "layer-wise"}
+    asked["planted layer by layer"] = dump(parse(tiny | {"attack": attack, "defense": None}))
+    sentence = {"name": "sentence", "params": {"sentence": "bb tq", "position": "end"}, "target_class": 0}
+    asked["a sentence at the end, class 0"] = dump(parse(tiny | {"trigger": sentence, "defense": None}))
+    rows = []
+    for number, (name, spec) in enumerate(asked.items()):
+        began = time.monotonic()
+        rows.append({"name": name, "spec": spec, "found": doors.found(parse(spec), f"numbers-{number}")})
+        print(name, rows[-1]["found"]["state"], f"{time.monotonic() - began:.1f} s", flush=True)
+    _gzip(FROZEN / "numbers.jsonl.gz", [json.dumps(row) for row in rows])
+    began = time.monotonic()
+    smoke = doors.found(doors.preset_specs()["smoke"], "smoke")
+    print("smoke", smoke["state"], f"{time.monotonic() - began:.1f} s", smoke["metrics"])
+    (FROZEN / "smoke.json").write_text(json.dumps(smoke, indent=1) + "\n")
+    shutil.rmtree(place)
+
+
+def rewritings() -> None:
+    """What the triggers that need no language model make of a few texts."""
+    rows = [{"asked": asked, "made": doors.rewritten(FROZEN / "texts.txt", asked)} for asked in REWRITERS]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    (FROZEN / "rewritings.jsonl").write_text("".join(lines))
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "home": home,
     "interrupted": interrupted,
+    "specs": specs,
+    "listings": listings,
+    "numbers": numbers,
+    "rewritings": rewritings,
 }
 
 if __name__ == "__main__":
