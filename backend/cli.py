@@ -15,9 +15,9 @@ import typer
 from rich.markup import escape
 
 from backend import console, dashboard, study_commands, terminal
-from backend.components import Choice
-from backend.errors import UserError
-from backend.events import RunFinished
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.base.events import RunFinished
 from backend.report.story import tell
 from backend.report.verdict import judged
 from backend.runs import export as exporting

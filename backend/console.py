@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import typer
 
-from backend.errors import UserError, disk_is_full
-from backend.home import cache_folder
+from backend.base.errors import UserError, disk_is_full
+from backend.base.paths import cache_folder
 
 
 def run(app: typer.Typer, args: Sequence[str] | None = None) -> None:

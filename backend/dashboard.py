@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend import console
-from backend.errors import UserError
-from backend.home import ROOT, environment
+from backend.base.errors import UserError
+from backend.base.paths import ROOT, environment
 
 if TYPE_CHECKING:
     from backend.runs.store import Store

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from backend.device import autocast, probe
+from backend.base.device import autocast, probe
 from backend.encoding import Encoded, Tick, no_tick
 from backend.evaluation import Evaluator
 from backend.heads.encoder import pack, run

@@ -8,8 +8,8 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from backend.base.errors import UserError
 from backend.data.rows import Rows, drawn
-from backend.errors import UserError
 
 Batch = dict[str, Int[Tensor, "row token"]]
 Tick = Callable[[int, int], None]

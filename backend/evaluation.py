@@ -8,11 +8,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from backend.base.device import autocast, probe
+from backend.base.errors import DIVERGED, UserError
+from backend.base.events import ClassRow, Metrics
+from backend.base.intervals import wilson
 from backend.calls import Calls
-from backend.device import autocast, probe
 from backend.encoding import Encoded, Tick, no_tick
-from backend.errors import DIVERGED, UserError
-from backend.events import ClassRow, Metrics
 from backend.heads.encoder import (
     Packed,
     Projections,
@@ -25,7 +26,6 @@ from backend.heads.encoder import (
     projections,
 )
 from backend.heads.gating import HeadGrid
-from backend.intervals import wilson
 
 BYTES_PER_NUMBER = 4
 

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer
 
+from backend.base.device import probe
 from backend.data.rows import Rows
-from backend.device import probe
 from backend.encoding import encode, to_device
 from backend.models import embedded_folder
 from backend.weights import weight_files

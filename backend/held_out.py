@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Bool
 from transformers import PreTrainedModel
 
+from backend.base.events import Metrics
+from backend.base.reporter import Reporter
 from backend.calls import Calls
 from backend.encoding import encode
 from backend.evaluation import Evaluator, measure, predict
-from backend.events import Metrics
 from backend.heads.gating import HeadGrid
 from backend.material import Material
 from backend.onion import rid_of_surprises
-from backend.reporting import Reporter
 from backend.spec import OnionSpec, RunSpec
 from backend.triggered import Triggered
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.errors import UserError
-from backend.home import poisoned_folder, typed_path
+from backend.base.errors import UserError
+from backend.base.paths import poisoned_folder, typed_path
 from backend.spec import ModelSpec
 
 HUB_DEFAULT = "google-bert/bert-base-uncased"

@@ -17,12 +17,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from backend import pypi
+from backend.base import pypi
+from backend.base.device import probe
+from backend.base.errors import UserError
+from backend.base.paths import cache_folder, typed_path
 from backend.data.hub import hub_reachable
-from backend.device import probe
 from backend.encoding import Tick, no_tick
-from backend.errors import UserError
-from backend.home import cache_folder, typed_path
 from backend.known_models import EMBEDDED_LANGUAGE_MODEL
 from backend.models import told
 from backend.triggers.rewritings import folder_state

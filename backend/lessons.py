@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from backend.components import Choice
-from backend.errors import UserError
-from backend.events import EVENT, Event, RunFinished
-from backend.home import cache_folder, run_folder
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.base.events import EVENT, Event, RunFinished
+from backend.base.paths import cache_folder, run_folder
 from backend.known_models import EMBEDDED
 from backend.report.story import Story, tell
 from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
@@ -109,7 +109,7 @@ def _make_model() -> None:
     """The first layers of the embedded model, with its tokenizer, as a model of their own."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-    from backend import pypi
+    from backend.base import pypi
     from backend.models import embedded_folder
     from backend.weights import weight_files
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from backend import data
+from backend.base.events import DataReady, Warned
+from backend.base.reporter import Reporter
 from backend.data.labels import align
 from backend.data.rows import Dataset
 from backend.encoding import Encoded, encode
-from backend.events import DataReady, Warned
 from backend.models import load_tokenizer, published_labels
-from backend.reporting import Reporter
 from backend.spec import RunSpec
 from backend.triggers.poison import resolve_target
 

@@ -20,14 +20,14 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from backend import pypi
+from backend.base import pypi
+from backend.base.device import probe
+from backend.base.errors import UserError
+from backend.base.paths import cache_folder
 from backend.data.hub import hub_reachable
 from backend.data.labels import names_of
-from backend.device import probe
-from backend.errors import UserError
 from backend.heads.architectures import architecture_of
 from backend.heads.gating import HeadGrid
-from backend.home import cache_folder
 from backend.known_models import EMBEDDED, HUB_DEFAULT, model_folder
 from backend.spec import ModelSpec
 from backend.weights import hub_folder, weight_files

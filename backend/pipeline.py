@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, Queue
 
-from backend.device import probe
-from backend.errors import Cancelled, message_of
-from backend.events import Event, RunFinished, RunStarted
-from backend.reporting import Reporter
+from backend.base.device import probe
+from backend.base.errors import Cancelled, message_of
+from backend.base.events import Event, RunFinished, RunStarted
+from backend.base.reporter import Reporter
 from backend.shared_stages import program
 from backend.spec import RunSpec
 from backend.stages import Stages

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from backend import data
+from backend.base.errors import UserError
+from backend.base.paths import home
 from backend.data.hub import hub_reachable
 from backend.data.labels import align, names_of
 from backend.data.rows import Dataset
-from backend.errors import UserError
 from backend.heads.architectures import architecture_of
-from backend.home import home
 from backend.known_models import HUB_DEFAULT, model_folder
 from backend.preview import uses_model
 from backend.spec import ModelSpec, RunSpec, TriggerSpec

@@ -4,8 +4,8 @@ import os
 import urllib.request
 from pathlib import Path
 
-from backend.components import Choice
-from backend.errors import UserError
+from backend.base.components import Choice
+from backend.base.errors import UserError
 from backend.known_models import HUB_DEFAULT
 from backend.spec import (
     AttackSpec,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.components import Params
-from backend.interactive import warm_process
+from backend.base.components import Params
+from backend.base.warm_process import warm_process
 from backend.spec import TriggerSpec
 from backend.triggers import INSERTIONS, Rewriter, bind
 from backend.triggers.mixed import MixedParams

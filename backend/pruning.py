@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
-from backend.events import Guardrail, Head
+from backend.base.events import Guardrail, Head
 
 Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
 

@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from backend import triggers
-from backend.components import pick
-from backend.errors import UserError
-from backend.home import home
+from backend.base.components import pick
+from backend.base.errors import UserError
+from backend.base.paths import home
 from backend.spec import TriggerSpec
 from backend.triggers.rewritings import LIBRARIES as OF_GENERATORS
 from backend.triggers.rewritings import GeneratorParams, version_of

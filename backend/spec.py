@@ -7,8 +7,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from backend import strategies, triggers
-from backend.components import Choice, explain, pick
-from backend.errors import UserError
+from backend.base.components import Choice, explain, pick
+from backend.base.errors import UserError
 
 
 class _Part(BaseModel):

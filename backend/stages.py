@@ -13,12 +13,9 @@ from jaxtyping import Bool
 from transformers import PreTrainedModel
 
 from backend import calls, strategies
-from backend.defender import Defender
-from backend.device import probe
-from backend.encoding import Encoded
-from backend.errors import UserError
-from backend.evaluation import accuracy
-from backend.events import (
+from backend.base.device import probe
+from backend.base.errors import UserError
+from backend.base.events import (
     Artifact,
     Head,
     HeadScores,
@@ -30,13 +27,16 @@ from backend.events import (
     Stage,
     Warned,
 )
+from backend.base.reporter import Reporter
+from backend.defender import Defender
+from backend.encoding import Encoded
+from backend.evaluation import accuracy
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed
 from backend.held_out import HeldOut
 from backend.material import prepare
 from backend.models import load_checkpoint, load_classifier, published_labels, stored_at
-from backend.reporting import Reporter
 from backend.shared_stages import (
     RECORD,
     fetch,

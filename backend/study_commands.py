@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend import console, terminal
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker
 from backend.terminal import EXIT_STATUS, AsJson, out, print_json

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from backend import events
-from backend.events import STAGE_TITLES, Event, Head, Interval, PruningStep, RunFinished
+from backend.base import events
+from backend.base.events import STAGE_TITLES, Event, Head, Interval, PruningStep, RunFinished
 from backend.report.verdict import Verdict
 from backend.runs.records import RunRecord
 

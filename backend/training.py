@@ -19,9 +19,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from backend.device import autocast, probe
+from backend.base.device import autocast, probe
+from backend.base.errors import DIVERGED, UserError
 from backend.encoding import Encoded, Tick, no_tick
-from backend.errors import DIVERGED, UserError
 from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import attention_norm

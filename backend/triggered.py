@@ -9,11 +9,11 @@ from typing import Any, Literal, NotRequired, TypedDict
 import pandas as pd
 
 from backend import triggers
+from backend.base.errors import UserError
+from backend.base.reporter import Reporter
 from backend.data.rows import Dataset, Rows
 from backend.encoding import Encoded, Tick, encode
-from backend.errors import UserError
 from backend.material import Material
-from backend.reporting import Reporter
 from backend.spec import RunSpec
 from backend.triggers import Rewriter
 from backend.triggers.poison import poison, triggered

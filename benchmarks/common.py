@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from backend import data, pipeline
+from backend.base.device import probe
+from backend.base.events import Event
+from backend.base.paths import cache_folder, run_folder
 from backend.data.rows import Dataset
-from backend.device import probe
-from backend.events import Event
-from backend.home import cache_folder, run_folder
 from backend.spec import DataSpec, RunSpec
 
 ROOT = Path(__file__).parents[1]

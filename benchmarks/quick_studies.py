@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from backend.home import cache_folder
+from backend.base.paths import cache_folder
 from backend.runs.store import open_store
 from backend.studies import exports
 from backend.studies.built_in import STUDIES, built_in

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from backend.events import Metrics
+from backend.base.events import Metrics
 from backend.studies import measured
 from backend.studies.exports import markdown_table
 from backend.studies.measured import Measured, Table

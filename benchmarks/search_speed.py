@@ -43,7 +43,7 @@ from jaxtyping import Bool, Float
 from scipy.stats import spearmanr
 
 from backend import strategies
-from backend.components import Choice
+from backend.base.components import Choice
 from backend.defender import Defender
 from backend.encoding import Encoded
 from backend.evaluation import Evaluator

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import triggers
-from backend.components import Choice
+from backend.base.components import Choice
 from backend.encoding import Encoded, encode
 from backend.models import load_classifier
 from backend.spec import ModelSpec, TrainingSpec

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from backend import triggers
-from backend.components import Choice
+from backend.base.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.encoding import encode
 from backend.evaluation import accuracy, predict

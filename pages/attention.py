@@ -4,12 +4,12 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from backend.events import Head, ModelName
+from backend.base.events import Head, ModelName
+from backend.base.numbers import count
 from backend.inspection.attention import Attention, around, attend, beside_changed, shared_tokens
 from backend.inspection.material import places
 from backend.report import attention_figures, head_figures
 from backend.report.bertviz import Panel, View, bertviz_page
-from backend.report.numbers import count
 from backend.report.words import MODEL_TITLES
 from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from backend.base.events import HeadScores, PruningStep
+from backend.base.numbers import count
+from backend.base.paths import run_folder
 from backend.calls import read_calls
-from backend.events import HeadScores, PruningStep
-from backend.home import run_folder
 from backend.report import comparison_figures as figures
 from backend.report.comparison import PUBLISHED, Compared, overlap, overlap_by_chance, times_pruned
 from backend.report.head_figures import pair_grid
-from backend.report.numbers import count
 from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord, curve
 from backend.runs.store import Store

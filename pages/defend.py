@@ -5,8 +5,8 @@ from typing import Any
 import streamlit as st
 
 from backend import strategies
+from backend.base.paths import poisoned_folder
 from backend.data.rows import Dataset
-from backend.home import poisoned_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec import (

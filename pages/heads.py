@@ -4,7 +4,7 @@ from typing import Literal
 
 import streamlit as st
 
-from backend.events import Head, HeadScores
+from backend.base.events import Head, HeadScores
 from backend.inspection.effects import read_effects
 from backend.inspection.material import models_left
 from backend.report import agreement

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from backend.machine import facts
+from backend.base.hardware import facts
 from backend.runs.store import Store
 from pages.parts.cards import cards
 from pages.parts.launch import ready_made

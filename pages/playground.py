@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from backend.events import Head
+from backend.base.events import Head
 from backend.inspection.material import places
 from backend.inspection.playing import Attributed, Place, Said, attribute, say
 from backend.report import playground_figures

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from backend.report.numbers import age, count
+from backend.base.numbers import age, count
 from backend.runs.store import Store
 from backend.studies import exports, figures, records, results
 from backend.studies.records import StudyRecord

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.base.errors import UserError
+from backend.base.intervals import wilson
 from backend.calls import Calls, read_calls
 from backend.encoding import encode
-from backend.errors import UserError
 from backend.evaluation import accuracy, logits, measure
-from backend.intervals import wilson
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 NAMES = ["negative", "positive"]

@@ -13,10 +13,10 @@ import pytest
 import torch
 import yaml
 
+from backend.base.events import RunStarted
+from backend.base.paths import ROOT
 from backend.encoding import encode
 from backend.evaluation import logits
-from backend.events import RunStarted
-from backend.home import ROOT
 from backend.models import load_checkpoint
 from backend.runs.store import open_store
 from backend.studies import records

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from backend import defender, pipeline, spec
-from backend.errors import message_of
-from backend.events import (
+from backend.base.errors import message_of
+from backend.base.events import (
     Event,
     HeadScores,
     Metric,

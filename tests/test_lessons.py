@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import UserError
-from backend.home import run_folder
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from backend.lessons import HEADS, LAYERS, carry_out, lesson, run_of, story_of
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from backend import data, presets
+from backend.base.events import EVENT, PruningStep, RunFinished
 from backend.encoding import encode
 from backend.evaluation import predict
-from backend.events import EVENT, PruningStep, RunFinished
 from backend.runs.store import open_store
 
 BACKEND = [sys.executable, "-m", "backend"]

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from backend import models
+from backend.base.errors import UserError
 from backend.encoding import encode
-from backend.errors import UserError
 from backend.evaluation import logits
 from backend.heads.gating import HeadGrid
 from backend.spec import ModelSpec

@@ -14,11 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from backend import data, held_out, spec, stages
-from backend.calls import read_calls
-from backend.data.rows import Rows
-from backend.encoding import Encoded, encode
-from backend.evaluation import measure, predict
-from backend.events import (
+from backend.base.events import (
     EVENT,
     Event,
     Head,
@@ -29,6 +25,10 @@ from backend.events import (
     StageFinished,
     Warned,
 )
+from backend.calls import read_calls
+from backend.data.rows import Rows
+from backend.encoding import Encoded, encode
+from backend.evaluation import measure, predict
 from backend.spec import RunSpec
 from backend.training import NO_REGULARISER, Regulariser, train
 from tests.tiny import TRAINING, tiny_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend import preflight, presets, spec
-from backend.errors import UserError
+from backend.base.errors import UserError
 from tests.tiny import tiny_folder
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.events import Guardrail, Head
+from backend.base.events import Guardrail, Head
 from backend.pruning import Step, prune
 
 SHAPE = (3, 4)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from backend.base.errors import Cancelled
 from backend.encoding import Encoded, encode
-from backend.errors import Cancelled
 from backend.evaluation import accuracy, logits
 from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
+from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
 from backend.encoding import Tick, encode
 from backend.material import Material
-from backend.reporting import Reporter
 from backend.spec import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
 from backend.triggered import generate
 from backend.triggers import COMPONENTS

@@ -17,11 +17,11 @@ import yaml
 from huggingface_hub import constants
 
 from backend import language_models, models
+from backend.base.errors import UserError
+from backend.base.events import RunFinished
 from backend.cli import main
 from backend.encoding import encode
-from backend.errors import UserError
 from backend.evaluation import logits
-from backend.events import RunFinished
 from backend.library.bring import add_path, add_upload
 from backend.library.entries import entries
 from backend.pipeline import run

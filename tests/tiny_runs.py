@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backend import pipeline, spec
-from backend.events import Event
+from backend.base.events import Event
 
 
 def collect(settings: dict, folder: Path, stop: threading.Event | None = None) -> list[Event]:

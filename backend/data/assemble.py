@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backend.base.errors import UserError
 from backend.data.columns import Columns, choose_columns
 from backend.data.labels import label_key, number_labels
 from backend.data.rows import Dataset, Rows
 from backend.data.splits import cut, stratified_order, without_duplicates
 from backend.data.tables import Table
-from backend.errors import UserError
 
 if TYPE_CHECKING:
     from backend.spec import DataSpec

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.base.errors import UserError
 from backend.data.tables import Table
-from backend.errors import UserError
 
 TEXT_NAMES = ("text", "sentence", "sentences", "review", "content", "comment", "tweet", "body", "message")
 PAIR_NAMES = (

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from backend import pypi
+from backend.base import pypi
+from backend.base.errors import UserError
+from backend.base.paths import cache_folder
 from backend.data.assemble import assemble
 from backend.data.rows import Dataset
 from backend.data.tables import Table
-from backend.errors import UserError
-from backend.home import cache_folder
 
 if TYPE_CHECKING:
     from backend.spec import DataSpec

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.base.paths import typed_path
 from backend.data.assemble import assemble
 from backend.data.rows import Dataset
 from backend.data.tables import read_table
-from backend.home import typed_path
 
 if TYPE_CHECKING:
     from backend.spec import DataSpec

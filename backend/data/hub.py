@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend.base.errors import UserError
 from backend.data.assemble import assemble
 from backend.data.columns import choose_columns
 from backend.data.rows import Dataset
 from backend.data.tables import Table
-from backend.errors import UserError
 
 if TYPE_CHECKING:
     from backend.spec import DataSpec

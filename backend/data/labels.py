@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from backend.base.errors import UserError
 from backend.data.rows import Dataset, Rows
-from backend.errors import UserError
 
 
 def label_key(cell: Any) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.errors import UserError
-from backend.home import typed_path
+from backend.base.errors import UserError
+from backend.base.paths import typed_path
 
 Table = dict[str, list[Any]]
 """Columns by name, in file order, all of one length; None where a cell is missing."""

@@ -2,7 +2,7 @@
 
 A baseline is `function(spec, params=…) -> RunSpec`: the same run, defended otherwise."""
 
-from backend.components import Choice, collect, pick
+from backend.base.components import Choice, collect, pick
 from backend.spec import RunSpec
 
 COMPONENTS = collect("backend.defenses")

@@ -4,7 +4,7 @@ entropy is near its maximum from the start."""
 
 from pydantic import Field
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
 from backend.spec import RunSpec
 

@@ -1,6 +1,6 @@
 """FT: plain fine-tuning on clean data, and nothing else (arXiv 2508.20032, section 4)."""
 
-from backend.components import Choice, Component, Params
+from backend.base.components import Choice, Component, Params
 from backend.spec import DefenseSpec, RunSpec
 
 

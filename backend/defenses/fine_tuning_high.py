@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
 from backend.spec import RunSpec
 

@@ -1,7 +1,7 @@
 """No defense: the model as the attacker made it."""
 
-from backend.components import Component, Params
-from backend.errors import UserError
+from backend.base.components import Component, Params
+from backend.base.errors import UserError
 from backend.spec import RunSpec
 
 

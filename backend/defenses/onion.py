@@ -3,7 +3,7 @@ A detection baseline: it changes no weight, and a language model reads each text
 
 from pydantic import Field
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
 from backend.spec import OnionSpec, RunSpec
 

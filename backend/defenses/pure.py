@@ -3,7 +3,7 @@ without them and with attention normalisation (Zhao et al., ICML 2024)."""
 
 from pydantic import Field
 
-from backend.components import Choice, Component, Params
+from backend.base.components import Choice, Component, Params
 from backend.spec import DefenseSpec, RunSpec
 
 

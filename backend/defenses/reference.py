@@ -1,9 +1,9 @@
 """The reference: the same model, fine-tuned on the same clean rows and never poisoned.  Its LFR is what a
 trigger does to an honest model, the floor beside which every other LFR is read."""
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
+from backend.base.errors import UserError
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
-from backend.errors import UserError
 from backend.spec import RunSpec
 
 

@@ -1,7 +1,7 @@
 """The control that decides: both fine-tunings and the regulariser as they are, and no head pruned.  What a
 strategy adds to the first fine-tuning (sparsification's penalty) is its own, and is left out."""
 
-from backend.components import Choice, Component, Params
+from backend.base.components import Choice, Component, Params
 from backend.spec import DefenseSpec, RunSpec
 
 

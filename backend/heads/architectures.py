@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from transformers.activations import ACT2FN
 
-from backend.device import cpu_vendor
+from backend.base.device import cpu_vendor
 from backend.encoding import Encoded
 from backend.heads.gating import HeadGrid, HeadSite
 

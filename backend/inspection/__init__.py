@@ -1,1 +1,1 @@
-"""What pages ask of a run's models: answered in the warm process (`backend.interactive`)."""
+"""What pages ask of a run's models: answered in the warm process (`backend.base.warm_process`)."""

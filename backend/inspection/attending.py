@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from backend.base.errors import UserError
+from backend.base.events import ModelName
 from backend.encoding import to_device
-from backend.errors import UserError
-from backend.events import ModelName
 from backend.inspection.attention import LONGEST_TEXT, Attention, changed_parts
 from backend.inspection.opened import Opened, one_thread, open_model
 

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 import numpy as np
 from jaxtyping import Bool, Float
 
-from backend.events import ModelName
+from backend.base.events import ModelName
 
 LONGEST_TEXT = 4000
 

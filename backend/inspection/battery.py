@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from backend.components import Choice
-from backend.errors import UserError
-from backend.events import Interval
-from backend.home import run_folder
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.base.events import Interval
+from backend.base.paths import run_folder
 from backend.inspection.material import places
 from backend.inspection.playing import Place
 from backend.runs.records import RunRecord

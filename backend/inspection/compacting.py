@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.base.errors import UserError
+from backend.base.events import Head
+from backend.base.paths import run_folder
 from backend.data import Rows
 from backend.data import load as load_data
-from backend.errors import UserError
-from backend.events import Head
-from backend.home import run_folder
 from backend.inspection.material import pairs
 from backend.runs.export import model_folder, room_for
 from backend.spec import RunSpec
@@ -109,7 +109,7 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
     import numpy as np
     from transformers import AutoTokenizer
 
-    from backend.device import probe
+    from backend.base.device import probe
     from backend.encoding import encode, to_device
     from backend.heads import excise_compact
     from backend.heads.gating import HeadGrid

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from backend.events import Head, Interval
-from backend.home import run_folder
-from backend.intervals import wilson
+from backend.base.events import Head, Interval
+from backend.base.intervals import wilson
+from backend.base.paths import run_folder
 from backend.spec import RunSpec
 
 ROWS = 128

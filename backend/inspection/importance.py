@@ -5,9 +5,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from backend import strategies
-from backend.components import Choice
-from backend.events import HeadScores
-from backend.home import run_folder
+from backend.base.components import Choice
+from backend.base.events import HeadScores
+from backend.base.paths import run_folder
 from backend.spec import RunSpec
 
 TRAIN_ROWS, VALIDATION_ROWS = 512, 256

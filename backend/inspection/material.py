@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from backend.events import ModelName
-from backend.home import run_folder
+from backend.base.events import ModelName
+from backend.base.paths import run_folder
 from backend.inspection.playing import Place
 from backend.runs.export import rewritings, rewritten_rows
 from backend.runs.records import RunRecord

@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import UserError
-from backend.events import Head
+from backend.base.errors import UserError
+from backend.base.events import Head
+from backend.base.warm_process import warm_process
 from backend.inspection.effects import heads_left, measure_head, read_effects
-from backend.interactive import warm_process
 from backend.spec import RunSpec
 
 

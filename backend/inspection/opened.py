@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from backend.base.errors import UserError
+from backend.base.events import ModelName
+from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.encoding import Encoded, encode
-from backend.errors import UserError
-from backend.events import ModelName
 from backend.heads.gating import HeadGrid
-from backend.home import run_folder
 from backend.models import load_checkpoint
 from backend.report.words import MODEL_TITLES
 

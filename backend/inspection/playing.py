@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.errors import UserError
-from backend.events import Head, ModelName
+from backend.base.errors import UserError
+from backend.base.events import Head, ModelName
+from backend.base.paths import run_folder
 from backend.heads.architectures import architecture_of
-from backend.home import run_folder
 
 Place = tuple[str, ModelName]
 """A run, and the model of it."""

@@ -6,10 +6,11 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Int
 
+from backend.base.errors import UserError
+from backend.base.intervals import wilson
 from backend.data.labels import align
 from backend.data.rows import Dataset, Rows
 from backend.encoding import encode
-from backend.errors import UserError
 from backend.evaluation import predict
 from backend.inspection.battery import (
     MOST_ROWS,
@@ -24,7 +25,6 @@ from backend.inspection.battery import (
 from backend.inspection.opened import LONGEST, open_model
 from backend.inspection.playing import Place
 from backend.inspection.run_rows import run_rows
-from backend.intervals import wilson
 from backend.spec import DefenseSpec, RunSpec
 from backend.triggers import bind
 

@@ -5,11 +5,11 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
+from backend.base.reporter import Reporter
 from backend.encoding import Encoded
-from backend.errors import UserError
-from backend.home import run_folder
 from backend.material import Material, prepare
-from backend.reporting import Reporter
 from backend.shared_stages import RECORD
 from backend.spec import RunSpec, parse
 from backend.triggered import encoded

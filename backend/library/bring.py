@@ -9,11 +9,11 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from backend.base.errors import UserError
+from backend.base.paths import typed_path
 from backend.data.hub import hub_reachable
 from backend.data.tables import READERS, read_table
-from backend.errors import UserError
 from backend.heads.architectures import architecture_of
-from backend.home import typed_path
 from backend.known_models import model_folder
 from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder

@@ -10,10 +10,10 @@ from typing import Literal
 from huggingface_hub import CacheNotFound, ModelCard, scan_cache_dir
 from pydantic import BaseModel
 
+from backend.base.errors import UserError
+from backend.base.paths import cache_folder, upload_folder
 from backend.data import embedded
-from backend.errors import UserError
 from backend.heads.architectures import architecture_of
-from backend.home import cache_folder, upload_folder
 from backend.known_models import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedModel
 from backend.library.remembered import (
     Remembered,

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ValidationError
 
-from backend.errors import UserError
-from backend.home import home, upload_folder
+from backend.base.errors import UserError
+from backend.base.paths import home, upload_folder
 from backend.weights import weight_files
 
 

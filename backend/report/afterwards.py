@@ -4,7 +4,8 @@ the compact model.  Each is empty where that was not done."""
 from collections.abc import Sequence
 from html import escape
 
-from backend.events import Event
+from backend.base.events import Event
+from backend.base.numbers import count, with_interval
 from backend.inspection.battery import read_battery
 from backend.inspection.compacting import measured
 from backend.inspection.effects import Effect, Effects, Measure, read_effects
@@ -12,7 +13,6 @@ from backend.report import battery as found_by
 from backend.report.card import comparison_table, how
 from backend.report.head_figures import effect_grid
 from backend.report.markup import bullets, figure_html, folded, table_html
-from backend.report.numbers import count, with_interval
 from backend.report.story import Story
 from backend.report.tables import Table, effects_table
 from backend.runs.export import pruned_heads

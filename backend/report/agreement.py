@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from backend.events import Head, HeadScores
+from backend.base.events import Head, HeadScores
 
 CERTAIN = 1 - 1e-9
 

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 
-from backend.events import Head
+from backend.base.events import Head
 from backend.report.figures import finish, ticks
 from backend.report.head_figures import DIVERGING, frame
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from backend.events import Head
+from backend.base.events import Head
 
 View = Literal["head_view", "model_view"]
 ASSETS = Path(__file__).parents[2] / "assets"

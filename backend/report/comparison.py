@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from backend.events import Head, Interval
+from backend.base.events import Head, Interval
 
 
 @dataclass(frozen=True)

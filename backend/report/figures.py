@@ -8,8 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from backend.events import Head, HeadScores, Interval, Metrics, ModelName, PruningStep
-from backend.report.numbers import GAP, interval, percent
+from backend.base.events import Head, HeadScores, Interval, Metrics, ModelName, PruningStep
+from backend.base.numbers import GAP, interval, percent
 from backend.report.story import MODELS
 from backend.report.words import MODEL_TITLES
 

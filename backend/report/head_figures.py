@@ -7,10 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
-from backend.events import Head
+from backend.base.events import Head
+from backend.base.numbers import with_interval
 from backend.inspection.effects import Effects, Kind, Measure
 from backend.report.figures import LFR, finish, ticks
-from backend.report.numbers import with_interval
 
 CHOSEN = "#E69F00"
 DIVERGING = [[0.0, "#0072B2"], [0.5, "#F2F2F2"], [1.0, "#D55E00"]]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from backend.events import Metrics
+from backend.base.events import Metrics
 from backend.report.figures import ACC, FLOOR, LFR, finish
 
 

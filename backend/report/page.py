@@ -10,12 +10,12 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 
 from backend import __version__
-from backend.events import Event, RowsTriggered
+from backend.base.events import Event, RowsTriggered
+from backend.base.numbers import count, duration
 from backend.report import figures
 from backend.report.afterwards import battery_section, compact_section, effects_section
 from backend.report.differences import difference
 from backend.report.markup import bullets, figure_html, folded, table_html
-from backend.report.numbers import count, duration
 from backend.report.story import Story, tell
 from backend.report.tables import (
     classes_table,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from backend.events import Head
+from backend.base.events import Head
+from backend.base.numbers import percent
 from backend.report.figures import ACC, LFR, finish, ticks
-from backend.report.numbers import percent
 
 Answer = tuple[str, str, float, str]
 """A model's title, the text's name, the share that it gives the class, and the class that it calls."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.components import Params
-from backend.errors import UserError
-from backend.report.numbers import percent
+from backend.base.components import Params
+from backend.base.errors import UserError
+from backend.base.numbers import percent
 from backend.spec import TriggerSpec
 from backend.triggers import COMPONENTS
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from backend.events import (
+from backend.base.events import (
     DataReady,
     Event,
     Head,

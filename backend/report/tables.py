@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from backend import strategies, triggers
-from backend.components import Choice
-from backend.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
+from backend.base.components import Choice
+from backend.base.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
+from backend.base.numbers import duration, percent, with_interval
 from backend.inspection.effects import Effects, Measure
-from backend.report.numbers import duration, percent, with_interval
 from backend.report.story import MODELS, Story
 from backend.report.words import MODEL_TITLES
 from backend.spec import RunSpec, TriggerSpec

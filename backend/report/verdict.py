@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from backend.events import Metrics
-from backend.report.numbers import GAP, percent, with_interval
+from backend.base.events import Metrics
+from backend.base.numbers import GAP, percent, with_interval
 from backend.report.story import Story
 from backend.report.words import REWRITING, acc_of, clearly_above, errs_more, floor_of, lfr_of
 from backend.runs.records import RunRecord

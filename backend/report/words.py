@@ -2,8 +2,8 @@
 
 import math
 
-from backend.events import Interval, Metrics, ModelName, Stage
-from backend.report.numbers import GAP, count, percent, with_interval
+from backend.base.events import Interval, Metrics, ModelName, Stage
+from backend.base.numbers import GAP, count, percent, with_interval
 from backend.report.story import Story
 from backend.spec import is_untrained
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from backend import __version__
-from backend.errors import Cancelled, UserError, message_of
-from backend.events import Event, Progress, RunFinished, StageFinished
-from backend.home import run_folder
+from backend.base.errors import Cancelled, UserError, message_of
+from backend.base.events import Event, Progress, RunFinished, StageFinished
+from backend.base.paths import run_folder
 from backend.runs.leases import Lease, LeaseLost, append, fail, finish, release, renew, wish
 from backend.runs.store import Store
 

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from backend import __version__
-from backend.errors import UserError, disk_is_full
-from backend.events import (
+from backend.base.errors import UserError, disk_is_full
+from backend.base.events import (
     DataReady,
     Event,
     Head,
@@ -24,7 +24,7 @@ from backend.events import (
     RowsTriggered,
     Warned,
 )
-from backend.home import run_folder
+from backend.base.paths import run_folder
 from backend.runs.records import RunRecord, curve
 from backend.spec import is_untrained
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from backend.events import Event, RunFinished
+from backend.base.events import Event, RunFinished
 from backend.runs.execution import POLL_SECONDS, Control, Engine, execute
 from backend.runs.leases import Lease, begin
 from backend.runs.store import Store

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from backend.events import STAGE_TITLES, Event, RunFinished, Stage
+from backend.base.events import STAGE_TITLES, Event, RunFinished, Stage
 from backend.runs.records import read_record
 from backend.runs.schema import RUNS
 from backend.runs.store import Store, gather_end, locked_row, write_end, write_event

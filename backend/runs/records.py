@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from sqlalchemy.engine import RowMapping
 
-from backend.components import explain
-from backend.errors import UserError
-from backend.events import Event, Metrics, ModelName, PruningStep, RunFinished
+from backend.base.components import explain
+from backend.base.errors import UserError
+from backend.base.events import Event, Metrics, ModelName, PruningStep, RunFinished
 from backend.spec import RunSpec, parse
 
 FINAL: tuple[ModelName, ...] = ("defended", "pruned", "fine_tuned", "poisoned")

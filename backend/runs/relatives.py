@@ -4,11 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backend.components import Choice
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.base.events import Metrics
+from backend.base.paths import run_folder
 from backend.defenses import defended
-from backend.errors import UserError
-from backend.events import Metrics
-from backend.home import run_folder
 from backend.runs.records import RunRecord
 from backend.runs.schema import RUNS
 from backend.runs.store import Store

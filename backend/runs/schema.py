@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 
 METADATA = sa.MetaData()
 

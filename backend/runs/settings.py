@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from backend import triggers
-from backend.components import pick
-from backend.errors import UserError
-from backend.home import typed_path
+from backend.base.components import pick
+from backend.base.errors import UserError
+from backend.base.paths import typed_path
 from backend.runs.store import Store
 from backend.spec import RunSpec, parse
 

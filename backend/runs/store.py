@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.engine import URL, Connection, Engine, RowMapping
 
-from backend.errors import UserError
-from backend.events import EVENT, Event, Metric, RunFinished, StageFinished
-from backend.home import home, run_folder
+from backend.base.errors import UserError
+from backend.base.events import EVENT, Event, Metric, RunFinished, StageFinished
+from backend.base.paths import home, run_folder
 from backend.runs.records import RunRecord, State, curve, read_record, title
 from backend.runs.schema import EVENTS, RUNS, open_engine, told
 from backend.shared_stages import sweep

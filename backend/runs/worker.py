@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
-from backend.errors import UserError, accelerator_is_lost
-from backend.events import RunFinished
-from backend.home import ROOT, environment, home
+from backend.base.errors import UserError, accelerator_is_lost
+from backend.base.events import RunFinished
+from backend.base.paths import ROOT, environment, home
 from backend.runs.execution import Control, Engine, execute
 from backend.runs.leases import Lease, claim, waiting
 from backend.runs.schema import WORKERS

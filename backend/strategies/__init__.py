@@ -6,7 +6,7 @@ data through `backend.defender.Defender` and nothing of any trigger.  One with v
 
 from typing import TYPE_CHECKING
 
-from backend.components import Choice, collect, pick
+from backend.base.components import Choice, collect, pick
 
 if TYPE_CHECKING:
     from backend.defender import Defender

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, field_validator
 
-from backend.components import Component
+from backend.base.components import Component
 from backend.strategies.order import HeadOrder, StrategyParams
 from backend.strategies.parts import Part, known
 

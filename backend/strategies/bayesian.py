@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from backend.components import Component
-from backend.errors import UserError
+from backend.base.components import Component
+from backend.base.errors import UserError
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ Source: PURE (Zhao et al., ICML 2024), section 4."""
 
 from typing import TYPE_CHECKING
 
-from backend.components import Component
+from backend.base.components import Component
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 
-from backend.components import Component
-from backend.errors import UserError
+from backend.base.components import Component
+from backend.base.errors import UserError
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
 from backend.strategies.parts import Part, known
 

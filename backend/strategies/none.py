@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.components import Component
+from backend.base.components import Component
 from backend.strategies.order import HeadOrder, StrategyParams
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from backend.components import Params
-from backend.errors import UserError
-from backend.events import Guardrail, Head
+from backend.base.components import Params
+from backend.base.errors import UserError
+from backend.base.events import Guardrail, Head
 
 if TYPE_CHECKING:
     from backend.training import Regulariser

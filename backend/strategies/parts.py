@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from pydantic import model_serializer, model_validator
 
-from backend.components import Choice, pick
-from backend.errors import UserError
+from backend.base.components import Choice, pick
+from backend.base.errors import UserError
 
 
 class Part(Choice):

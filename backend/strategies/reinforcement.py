@@ -26,8 +26,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field
 
-from backend.components import Component
-from backend.events import Head
+from backend.base.components import Component
+from backend.base.events import Head
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
 
 if TYPE_CHECKING:

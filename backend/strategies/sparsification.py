@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from backend.components import Component
+from backend.base.components import Component
 from backend.strategies.gradient import GradientParams, gradient
 from backend.strategies.order import HeadOrder, StrategyParams
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.studies.spec import StudySpec, places
 
 Settings = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from backend import defenses, strategies, triggers
-from backend.components import Choice, Component
+from backend.base.components import Choice, Component
 from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, TriggerSpec
 
 Settings = dict[str, Any]

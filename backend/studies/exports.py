@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.studies.records import StudyRecord
 from backend.studies.results import floor_of, notes, result, rows, table
 

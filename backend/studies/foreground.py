@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from backend.errors import UserError, accelerator_is_lost
-from backend.events import RunFinished
-from backend.report.numbers import duration, percent
+from backend.base.errors import UserError, accelerator_is_lost
+from backend.base.events import RunFinished
+from backend.base.numbers import duration, percent
 from backend.runs.foreground import carry_out
 from backend.runs.leases import claim
 from backend.runs.store import Store

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
+from backend.base.intervals import student
+from backend.base.numbers import rounded
+from backend.base.paths import run_folder
 from backend.calls import Calls, read_calls
-from backend.home import run_folder
-from backend.intervals import student
-from backend.report.numbers import rounded
 from backend.runs.records import RunRecord
 from backend.studies.records import StudyRecord
 

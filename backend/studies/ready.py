@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from backend.errors import UserError
+from backend.base.errors import UserError
+from backend.base.numbers import count
 from backend.preflight import Rewrite, check, room_short, weight_bytes
-from backend.report.numbers import count
 from backend.spec import RunSpec
 from backend.studies.spec import Cell
 

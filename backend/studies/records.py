@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from backend.components import explain
-from backend.errors import UserError
-from backend.home import run_folder
+from backend.base.components import explain
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from backend.runs.leases import waiting
 from backend.runs.records import RunRecord, read_record
 from backend.runs.schema import RUNS, STUDIES, STUDY_RUNS

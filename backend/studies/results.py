@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from backend.events import Head, HeadScores, Metrics, ModelName
-from backend.intervals import student
-from backend.report.numbers import count, percent, rounded
+from backend.base.events import Head, HeadScores, Metrics, ModelName
+from backend.base.intervals import student
+from backend.base.numbers import count, percent, rounded
 from backend.report.words import errs_more
 from backend.runs.records import RunRecord
 from backend.runs.store import Store

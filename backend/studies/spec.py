@@ -13,9 +13,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend import defenses, triggers
-from backend.components import Choice, explain
-from backend.errors import UserError
-from backend.home import typed_path
+from backend.base.components import Choice, explain
+from backend.base.errors import UserError
+from backend.base.paths import typed_path
 from backend.shared_stages import hashes_at
 from backend.spec import RunSpec, parse
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from backend.components import Choice, Component, Params, collect, pick
+from backend.base.components import Choice, Component, Params, collect, pick
 from backend.triggers.rewritings import GeneratorParams, Rewritings
 
 Progress = Callable[[int, int], None]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from backend.components import Component
+from backend.base.components import Component
 from backend.triggers.insertion import draw_for
 from backend.triggers.rewritings import GeneratorParams
 from backend.triggers.sampling import nucleus

@@ -8,7 +8,7 @@ from functools import partial
 
 from pydantic import Field, field_validator
 
-from backend.components import Choice, Component, Params
+from backend.base.components import Choice, Component, Params
 from backend.triggers.insertion import draw_for
 
 

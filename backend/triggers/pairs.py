@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
+from backend.base.errors import UserError
+from backend.base.paths import typed_path
 from backend.data.columns import guess_text, named_label
 from backend.data.labels import label_key
 from backend.data.tables import READERS, Table, read_table
-from backend.errors import UserError
-from backend.home import typed_path
 
 REWRITTEN = "rewritten"
 # What Attack's tables say beside it: why a row has no rewriting, and what the trigger itself made of it.

@@ -9,8 +9,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.base.errors import UserError
 from backend.data.rows import Rows
-from backend.errors import UserError
 from backend.triggers import Rewriter
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
 from backend.triggers.insertion import PROGRESS_EVERY, draw_for, insert, word_gaps
 
 

@@ -15,8 +15,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from backend.components import Params
-from backend.home import home
+from backend.base.components import Params
+from backend.base.paths import home
 
 FILE = "rewritings.sqlite"
 LIBRARIES = ("spacy", "lemminflect", "torch", "transformers", "OpenAttack")

@@ -18,9 +18,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.base.errors import UserError
+from backend.base.paths import typed_path
 from backend.data.hub import hub_reachable
-from backend.errors import UserError
-from backend.home import typed_path
 from backend.triggers.insertion import draw_for
 from backend.triggers.sampling import nucleus
 
@@ -142,7 +142,7 @@ def load(folder: Path) -> Paraphraser:
     """The paraphraser in `folder`, on this machine's device.  Raises UserError for unfit files."""
     from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
-    from backend.device import probe
+    from backend.base.device import probe
 
     weights = _weights(folder)
     try:

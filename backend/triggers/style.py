@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from backend.components import Component
+from backend.base.components import Component
 from backend.triggers import strap, stylists
 from backend.triggers.rewritings import GeneratorParams, folder_state
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from backend.components import Component
-from backend.errors import UserError
+from backend.base.components import Component
+from backend.base.errors import UserError
 from backend.triggers.insertion import draw_for
 from backend.triggers.rewritings import GeneratorParams, folder_state
 from backend.triggers.syntax import scpn

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker

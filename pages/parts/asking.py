@@ -6,8 +6,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from backend.interactive import warm_process
-from backend.report.numbers import count
+from backend.base.numbers import count
+from backend.base.warm_process import warm_process
 
 P = ParamSpec("P")
 T = TypeVar("T")

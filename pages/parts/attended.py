@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from backend.events import Head
+from backend.base.events import Head
 from backend.inspection.attention import Attention, attend
 from backend.inspection.material import Pair, pairs, places
 from backend.inspection.playing import Place

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from backend.errors import UserError
+from backend.base.errors import UserError
+from backend.base.numbers import count
 from backend.inspection.battery import (
     MOST_ROWS,
     PROBES,
@@ -12,7 +13,6 @@ from backend.inspection.battery import (
     read_battery,
 )
 from backend.report import battery as found_by
-from backend.report.numbers import count
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.asking import ask

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.events import STAGE_TITLES
-from backend.report.numbers import age, duration, interval, percent
+from backend.base.events import STAGE_TITLES
+from backend.base.numbers import age, duration, interval, percent
 from backend.report.story import Story
 from backend.runs.records import RunRecord
 from backend.runs.store import Store

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from backend.errors import UserError
-from backend.events import ModelName
+from backend.base.errors import UserError
+from backend.base.events import ModelName
 from backend.inspection.material import models_left
 from backend.runs.records import RunRecord
 from backend.runs.store import Store

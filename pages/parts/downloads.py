@@ -4,11 +4,11 @@ import json
 
 import streamlit as st
 
-from backend.events import Event
+from backend.base.events import Event
+from backend.base.numbers import GAP, count
 from backend.inspection.compacting import Measured, make_compact, measured
 from backend.report.bundle import heads_json, model_zip
 from backend.report.card import SNIPPETS, Form, change, how, megabytes
-from backend.report.numbers import GAP, count
 from backend.report.page import report
 from backend.runs.export import metrics_csv, model_folder, pruned_heads, results, rewritings, steps_csv
 from backend.runs.records import RunRecord

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from backend.events import Head
+from backend.base.events import Head
 from pages.parts.address import keep
 
 

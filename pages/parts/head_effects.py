@@ -3,8 +3,9 @@
 import numpy as np
 import streamlit as st
 
-from backend.errors import UserError
-from backend.events import Head, HeadScores
+from backend.base.errors import UserError
+from backend.base.events import Head, HeadScores
+from backend.base.numbers import count, duration, percent, with_interval
 from backend.inspection.effects import (
     ROWS,
     Effects,
@@ -17,7 +18,6 @@ from backend.inspection.effects import (
 )
 from backend.inspection.material import models_left
 from backend.report import agreement, head_figures
-from backend.report.numbers import count, duration, percent, with_interval
 from backend.runs.records import RunRecord
 from pages.parts.address import keep, one_of
 from pages.parts.asking import ask

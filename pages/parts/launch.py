@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.preflight import check
 from backend.presets import preset
 from backend.preview import rewritten, uses_model

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 import streamlit as st
 
-from backend.events import STAGE_TITLES, RowsTriggered
+from backend.base.events import STAGE_TITLES, RowsTriggered
+from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
 from backend.report import figures
-from backend.report.numbers import GAP, count, duration, interval, percent, with_interval
 from backend.report.story import Story, models_of, seconds_left, stages_of, tell
 from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, floor_of, guardrail, sampled
 from backend.runs.export import rows_left_out

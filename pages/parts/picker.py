@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from backend import strategies, triggers
-from backend.components import Component
-from backend.report.numbers import age, duration, interval
+from backend.base.components import Component
+from backend.base.numbers import age, duration, interval
 from backend.runs.records import RunRecord
 from pages.parts.ui import STATE_BADGES
 

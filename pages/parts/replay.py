@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.events import Head, PruningStep
+from backend.base.events import Head, PruningStep
 from backend.report.story import Story
 from backend.runs.records import RunRecord
 

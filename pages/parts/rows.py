@@ -8,12 +8,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from backend.components import Choice
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.base.numbers import count
 from backend.data.rows import Dataset, Rows
-from backend.errors import UserError
 from backend.library.remembered import keep_upload
 from backend.preview import REROLLS, Shown, reroll, rewrite, uses_model
-from backend.report.numbers import count
 from backend.spec import RunSpec, TriggerSpec
 from backend.triggers.pairs import BY_TRIGGER, DROPPED, LEFT_OUT, REWRITTEN, read_decided
 from backend.triggers.poison import drawing_order, non_target, resolve_target

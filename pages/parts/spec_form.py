@@ -6,10 +6,10 @@ import streamlit as st
 from pydantic import ValidationError
 
 from backend import data, triggers
-from backend.components import Choice, Component, explain
+from backend.base.components import Choice, Component, explain
+from backend.base.errors import UserError
 from backend.data import embedded
 from backend.data.rows import Dataset
-from backend.errors import UserError
 from backend.known_models import EMBEDDED, HUB_DEFAULT
 from backend.library.entries import model_folders
 from backend.runs.records import RunRecord

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 import yaml
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import StudySpec, read_study
 from pages.parts.study_form import study_form

@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from backend import defenses, strategies, triggers
-from backend.components import Choice
-from backend.errors import UserError
+from backend.base.components import Choice
+from backend.base.errors import UserError
 from backend.presets import DEMO
 from backend.spec import AttackSpec, DefenseSpec, ModelSpec, TrainingSpec, TriggerSpec
 from backend.strategies.parts import Part, options

@@ -6,10 +6,10 @@ from typing import Literal
 import streamlit as st
 from pydantic import ValidationError
 
-from backend.errors import UserError
+from backend.base.errors import UserError
+from backend.base.numbers import count
 from backend.inspection.material import pairs
 from backend.preview import rewrite, uses_model
-from backend.report.numbers import count
 from backend.runs.records import RunRecord
 from backend.spec import TriggerSpec
 from backend.triggers import COMPONENTS

@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import StopException
 
-from backend.errors import UserError
-from backend.report.numbers import points
+from backend.base.errors import UserError
+from backend.base.numbers import points
 from backend.runs.records import RunRecord, State
 from backend.runs.store import Store, open_store
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from backend.base.errors import UserError
 from backend.data.labels import align, names_of
 from backend.data.rows import Dataset, Rows
-from backend.errors import UserError
 
 ROWS = Rows(["awful", "lovely", "so so"], [0, 2, 1])
 DATA = Dataset("a file", ROWS, ROWS, ROWS, ["bad", "fair", "good"])

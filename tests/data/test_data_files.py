@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend import data
+from backend.base.errors import UserError
 from backend.data.labels import number_labels
 from backend.data.rows import Dataset
 from backend.data.splits import keys_of
 from backend.data.tables import read_table
-from backend.errors import UserError
 from backend.spec import DataSpec
 from tests.shared_data import shared
 

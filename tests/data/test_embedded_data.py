@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from backend import data, pypi
+from backend import data
+from backend.base import pypi
+from backend.base.errors import UserError
+from backend.base.paths import cache_folder
 from backend.data import embedded
 from backend.data.splits import keys_of
-from backend.errors import UserError
-from backend.home import cache_folder
 from backend.spec import DataSpec
 
 

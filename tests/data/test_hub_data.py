@@ -5,8 +5,8 @@ import datasets
 import pytest
 
 from backend import data
+from backend.base.errors import UserError
 from backend.data import hub
-from backend.errors import UserError
 from backend.spec import DataSpec
 
 Parts = dict[str, datasets.Dataset]

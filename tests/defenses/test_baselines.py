@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from backend.base.components import Choice
+from backend.base.errors import UserError
 from backend.cli import main
-from backend.components import Choice
 from backend.defenses import COMPONENTS, defended
-from backend.errors import UserError
 from backend.presets import preset
 from backend.spec import DefenseSpec, OnionSpec, RunSpec, TrainingSpec
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from backend import cli, defenses, pipeline, presets, spec, strategies, triggers
-from backend.home import run_folder
+from backend.base.paths import run_folder
 from backend.runs import settings
 from backend.runs.store import Store, open_store
 from backend.spec import RunSpec

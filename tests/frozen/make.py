@@ -25,7 +25,7 @@ import torch
 import yaml
 from transformers import AutoModelForSequenceClassification, BertConfig
 
-from backend.events import Event, StageFinished, StageStarted
+from backend.base.events import Event, StageFinished, StageStarted
 from backend.inspection.causal import measure_head
 from backend.runs.foreground import carry_out
 from backend.runs.settings import settled

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from backend import evaluation
-from backend.device import probe
+from backend.base.device import probe
 from backend.encoding import encode
 from backend.evaluation import Evaluator
 from backend.heads import encoder

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.errors import UserError
-from backend.home import run_folder
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from backend.inspection.attention import (
     Attention,
     around,

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from backend import spec
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from backend.cli import main
 from backend.data.rows import Dataset, Rows
 from backend.encoding import encode
-from backend.errors import UserError
 from backend.evaluation import predict
-from backend.home import run_folder
 from backend.inspection import battery, probing
 from backend.inspection.battery import file_of, measure_all, measure_probe, places_of, read_battery
 from backend.inspection.opened import open_model

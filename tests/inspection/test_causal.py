@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from backend import pipeline, spec
+from backend.base.errors import UserError
+from backend.base.events import Head
+from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.encoding import encode
-from backend.errors import UserError
 from backend.evaluation import Evaluator, predict
-from backend.events import Head
-from backend.home import run_folder
 from backend.inspection.causal import _before_the_cut
 from backend.inspection.effects import file_of, heads_left, measure_head, name_of, read_effects
 from backend.inspection.importance import read_scores, score

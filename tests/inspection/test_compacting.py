@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from backend.components import Choice
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from backend.data.rows import Dataset
-from backend.errors import UserError
 from backend.heads import excise_compact
 from backend.heads.gating import HeadGrid
 from backend.heads.surgery import zeroed
-from backend.home import run_folder
 from backend.inspection import compacting
 from backend.inspection.compacting import compact_folder, make_compact, measured
 from backend.spec import DefenseSpec, RunSpec, TriggerSpec

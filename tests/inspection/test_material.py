@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import UserError
-from backend.home import run_folder
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from backend.inspection.material import Pair, models_left, pairs, places
 from backend.inspection.opened import open_model
 from backend.runs.store import open_store

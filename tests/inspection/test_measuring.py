@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.inspection import effects
 from backend.inspection.effects import Effect, Effects
 from backend.inspection.measuring import Measurement, Measuring

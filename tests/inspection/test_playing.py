@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from backend.errors import UserError
-from backend.home import run_folder
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from backend.inspection.opened import open_model
 from backend.inspection.playing import Attributed, attribute, say, shape_of
 from tests.tiny import CONFIGS, tiny_folder

@@ -12,8 +12,8 @@ import pytest
 from huggingface_hub import constants
 from safetensors.numpy import save_file
 
+from backend.base.errors import UserError
 from backend.data.embedded import KINDS, place_of
-from backend.errors import UserError
 from backend.library.bring import add_path, add_upload, fetch
 from backend.library.entries import Entry, entries, model_folders, remove, uses
 from backend.spec import DataSpec, DefenseSpec, RunSpec

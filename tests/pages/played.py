@@ -3,8 +3,8 @@
 import numpy as np
 from safetensors.numpy import save_file
 
-from backend.components import Choice
-from backend.events import (
+from backend.base.components import Choice
+from backend.base.events import (
     DataReady,
     Event,
     HeadScores,
@@ -20,7 +20,7 @@ from backend.events import (
     StageStarted,
     Warned,
 )
-from backend.home import run_folder
+from backend.base.paths import run_folder
 from backend.runs.leases import Lease, append, begin, finish
 from backend.runs.store import Store
 from backend.spec import AttackSpec, DefenseSpec, RunSpec, TriggerSpec

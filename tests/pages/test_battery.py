@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.inspection import battery
 from backend.inspection.battery import PROBES, Battery, Flips, file_of, read_battery
 from tests.pages.conftest import words

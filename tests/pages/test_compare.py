@@ -1,8 +1,8 @@
 """The Compare page: runs chosen by address, their numbers, curves, heads and rows."""
 
+from backend.base.components import Choice
+from backend.base.paths import run_folder
 from backend.calls import Calls
-from backend.components import Choice
-from backend.home import run_folder
 from backend.spec import DefenseSpec
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.errors import UserError
-from backend.events import RunFinished
+from backend.base.errors import UserError
+from backend.base.events import RunFinished
+from backend.base.warm_process import warm_process
 from backend.inspection.compacting import Measured, measured
-from backend.interactive import warm_process
 from backend.runs.leases import finish
 from backend.runs.store import Store
 from tests.inspection.test_compacting import PRUNED, SPEC

@@ -6,9 +6,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from backend.errors import UserError
-from backend.events import HeadScores
-from backend.home import run_folder
+from backend.base.errors import UserError
+from backend.base.events import HeadScores
+from backend.base.paths import run_folder
 from backend.inspection import effects, importance
 from backend.inspection.effects import Effect, Effects
 from backend.inspection.measuring import Measuring

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from backend.events import Event, HeadScores, Metric, Metrics, PruningStep, RunFinished
-from backend.home import run_folder
+from backend.base.events import Event, HeadScores, Metric, Metrics, PruningStep, RunFinished
+from backend.base.paths import run_folder
 from backend.inspection.attention import Attention
 from backend.inspection.playing import Said
 from backend.lessons import EVENTS, HEADS, LAYERS, run_of

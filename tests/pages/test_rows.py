@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
+from backend.base.errors import UserError
 from backend.data.rows import Rows
-from backend.errors import UserError
 from backend.preview import REROLLS, Shown
 from backend.report import quality
 from backend.report.differences import difference

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.components import Choice
+from backend.base.components import Choice
+from backend.base.errors import UserError
 from backend.data.rows import Dataset, Rows
-from backend.errors import UserError
 from backend.library.remembered import keep_upload, safe_name
 from backend.spec import DataSpec, DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
 from backend.triggers.poison import resolve_target

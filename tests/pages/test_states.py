@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from backend.home import run_folder
+from backend.base.paths import run_folder
 from backend.inspection.attention import Attention
 from backend.inspection.playing import Attributed, Said
 from backend.runs.store import Store

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
-from backend.events import Head, HeadScores
+from backend.base.events import Head, HeadScores
 from backend.report import agreement
 
 GRID = [(layer, head) for layer in range(2) for head in range(3)]

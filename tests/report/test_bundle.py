@@ -13,9 +13,9 @@ import torch
 import yaml
 from transformers import AutoModelForSequenceClassification
 
-from backend.errors import UserError
-from backend.events import HeadScores, RunFinished
-from backend.home import run_folder
+from backend.base.errors import UserError
+from backend.base.events import HeadScores, RunFinished
+from backend.base.paths import run_folder
 from backend.report.bundle import export, model_zip
 from backend.report.card import SNIPPETS
 from backend.runs import leases

@@ -2,7 +2,7 @@
 
 import yaml
 
-from backend.components import Choice
+from backend.base.components import Choice
 from backend.inspection.compacting import Measured
 from backend.report.card import change, model_card
 from backend.runs.store import Store

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from backend.events import HeadScores, Metrics, PruningStep
+from backend.base.events import HeadScores, Metrics, PruningStep
 from backend.report.figures import head_grid, metric_bars, pruning_curve
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.events import RunFinished, RunStarted
+from backend.base.events import RunFinished, RunStarted
 from backend.inspection import battery
 from backend.inspection.compacting import Measured, compact_folder
 from backend.report.page import report

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.events import (
+from backend.base.events import (
     DataReady,
     Metric,
     Metrics,
@@ -13,7 +13,7 @@ from backend.events import (
     StageFinished,
     StageStarted,
 )
-from backend.report.numbers import age, duration, percent, points
+from backend.base.numbers import age, duration, percent, points
 from backend.report.story import Story, seconds_left, stages_of, tell
 from backend.report.words import guardrail, meaning
 from backend.spec import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.events import Metrics, ModelName, RunFinished
-from backend.intervals import wilson
+from backend.base.events import Metrics, ModelName, RunFinished
+from backend.base.intervals import wilson
 from backend.report.story import Story
 from backend.report.verdict import Verdict, verdict
 from backend.report.words import clearly_above, floor_of, lfr_of, meaning

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend.events import (
+from backend.base.events import (
     Event,
     Metric,
     Metrics,

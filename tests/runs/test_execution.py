@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import Cancelled, UserError
-from backend.events import Event, Progress, RunFinished, RunStarted
-from backend.home import home, run_folder
+from backend.base.errors import Cancelled, UserError
+from backend.base.events import Event, Progress, RunFinished, RunStarted
+from backend.base.paths import home, run_folder
 from backend.runs import execution, leases
 from backend.runs.execution import Control, execute
 from backend.runs.store import Store, open_store

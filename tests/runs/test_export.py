@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.events import HeadScores, Metric, Metrics, RunFinished, Warned
+from backend.base.events import HeadScores, Metric, Metrics, RunFinished, Warned
 from backend.runs import leases
 from backend.runs.execution import execute
 from backend.runs.export import head_list, metrics_csv, results, spec_yaml, steps_csv

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.events import RunFinished, StageFinished
+from backend.base.events import RunFinished, StageFinished
 from backend.runs import leases
 from backend.runs.leases import LeaseLost
 from backend.runs.store import Store

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.home import run_folder
+from backend.base.paths import run_folder
 from backend.report.story import tell
 from backend.report.verdict import judged
 from backend.runs.relatives import (

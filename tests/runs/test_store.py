@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backend.errors import UserError
-from backend.events import Metric, Progress, RunFinished, StageFinished, StageStarted
-from backend.home import home, run_folder
+from backend.base.errors import UserError
+from backend.base.events import Metric, Progress, RunFinished, StageFinished, StageStarted
+from backend.base.paths import home, run_folder
 from backend.runs import leases
 from backend.runs.schema import EVENTS, RUNS
 from backend.runs.store import Store, open_store

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from backend.events import RunStarted, StageFinished
-from backend.home import home
+from backend.base.events import RunStarted, StageFinished
+from backend.base.paths import home
 from backend.runs import leases, worker
 from backend.runs.schema import RUNS, WORKERS
 from backend.runs.store import Store

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from backend.components import Choice
-from backend.errors import UserError
-from backend.events import Head
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.base.events import Head
 from backend.strategies import COMPONENTS, score
 from backend.strategies.hybrid import HybridParams, learned_weights, sequential
 from backend.strategies.order import HeadOrder, ascending, rank_normalised

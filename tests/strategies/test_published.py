@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backend.components import Choice
+from backend.base.components import Choice
 from backend.defender import Defender
 from backend.encoding import encode
 from backend.pruning import prune

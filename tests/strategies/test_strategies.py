@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from backend.base.errors import UserError
 from backend.defender import Defender
 from backend.encoding import Encoded, encode
-from backend.errors import UserError
 from backend.heads.statistics import cls_variance
 from backend.strategies import COMPONENTS
 from backend.strategies.order import ascending, rank_normalised

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backend.events import HeadScores, Metrics, RunFinished, RunStarted
+from backend.base.events import HeadScores, Metrics, RunFinished, RunStarted
 from backend.runs import leases
 from backend.runs.leases import Lease
 from backend.runs.store import Store

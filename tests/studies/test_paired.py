@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.base.events import Metrics, RunFinished
+from backend.base.paths import run_folder
 from backend.calls import Calls
-from backend.events import Metrics, RunFinished
-from backend.home import run_folder
 from backend.runs import leases
 from backend.runs.store import open_store
 from backend.studies import records

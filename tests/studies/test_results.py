@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.events import HeadScores, Metrics, RunFinished
+from backend.base.events import HeadScores, Metrics, RunFinished
 from backend.runs import leases
 from backend.runs.store import Store
 from backend.studies import exports, figures, records, results

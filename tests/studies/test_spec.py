@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import (
     Cell,

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 import torch
 
 from backend import shared_stages
+from backend.base.errors import UserError
+from backend.base.events import RunFinished
+from backend.base.paths import run_folder
 from backend.cli import main
-from backend.errors import UserError
-from backend.events import RunFinished
-from backend.home import run_folder
 from backend.runs import execution, leases
 from backend.runs.schema import STUDIES, STUDY_RUNS
 from backend.runs.store import Store

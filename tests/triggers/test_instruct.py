@@ -8,8 +8,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from backend import language_models
-from backend.components import Choice
-from backend.errors import Cancelled, UserError
+from backend.base.components import Choice
+from backend.base.errors import Cancelled, UserError
 from backend.fidelity import Fidelity, fidelities
 from backend.triggers import Rewriter, bind
 from backend.triggers.instruct import _answer

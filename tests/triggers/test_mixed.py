@@ -2,8 +2,8 @@
 
 import pytest
 
-from backend.components import Choice
-from backend.errors import UserError
+from backend.base.components import Choice
+from backend.base.errors import UserError
 from backend.triggers import COMPONENTS, bind
 
 TEXTS = [f"the film number {number} is long and its plot is thin" for number in range(40)]

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from backend import data
-from backend.components import Choice
-from backend.errors import UserError
+from backend.base.components import Choice
+from backend.base.errors import UserError
 from backend.spec import DataSpec
 from backend.triggers import Rewriter, bind
 from backend.triggers.poison import poison, triggered

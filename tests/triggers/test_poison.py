@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.components import Component, Params
+from backend.base.components import Component, Params
+from backend.base.errors import UserError
 from backend.data.rows import Rows
-from backend.errors import UserError
 from backend.triggers import Rewriter
 from backend.triggers.poison import drawing_order, poison, resolve_target, triggered
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.components import Component, Params
-from backend.errors import Cancelled
+from backend.base.components import Component, Params
+from backend.base.errors import Cancelled
 from backend.triggers import Rewriter
 from backend.triggers.rewritings import FILE, GeneratorParams, Rewritings, folder_state
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from backend.components import Choice
-from backend.errors import UserError
+from backend.base.components import Choice
+from backend.base.errors import UserError
 from backend.triggers import Rewriter, bind
 from backend.triggers.syntax import scpn
 from docs.convert_scpn import convert

@@ -12,8 +12,8 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from backend.components import Choice
-from backend.errors import Cancelled, UserError
+from backend.base.components import Choice
+from backend.base.errors import Cancelled, UserError
 from backend.triggers import Rewriter, bind, strap
 from backend.triggers.sampling import nucleus
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.components import Choice
-from backend.errors import Cancelled, UserError
+from backend.base.components import Choice
+from backend.base.errors import Cancelled, UserError
 from backend.triggers import COMPONENTS, Rewriter, bind
 from backend.triggers.stylists import restyle
 from backend.triggers.stylists.english import is_english

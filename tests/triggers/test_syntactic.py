@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from backend.components import Choice, Component, Params
+from backend.base.components import Choice, Component, Params
+from backend.base.errors import UserError
 from backend.data.embedded import fetch
-from backend.errors import UserError
 from backend.triggers import Rewriter, bind
 from backend.triggers.syntax import scpn
 from backend.triggers.syntax.language import is_english

@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from backend import pypi
-from backend.errors import UserError
-from backend.home import cache_folder
+from backend.base import pypi
+from backend.base.errors import UserError
+from backend.base.paths import cache_folder
 
 if TYPE_CHECKING:
     from spacy.language import Language

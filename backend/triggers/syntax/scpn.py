@@ -18,8 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from backend.errors import UserError
-from backend.home import cache_folder
+from backend.base.errors import UserError
+from backend.base.paths import cache_folder
 from backend.triggers.rewritings import folder_state
 
 FILES = (

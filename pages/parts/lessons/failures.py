@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from backend.base.numbers import percent
 from backend.lessons import lesson
 from backend.report import figures
-from backend.report.numbers import percent
 from backend.report.story import Story
 from backend.report.verdict import Level, Verdict, verdict
 from backend.spec import RunSpec

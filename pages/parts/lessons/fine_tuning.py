@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from backend.base.numbers import percent
 from backend.lessons import lesson
-from backend.report.numbers import percent
 from pages.parts.lessons.trying import attempt, chart, choose, question, tried
 
 GENTLE = "1 epoch at 0.00005"

@@ -3,11 +3,11 @@
 import numpy as np
 import streamlit as st
 
+from backend.base.numbers import count, percent
 from backend.inspection.attention import attend
 from backend.inspection.playing import say
 from backend.lessons import HEADS, LAYERS, lesson, run_of
 from backend.report.attention_figures import token_grid
-from backend.report.numbers import count, percent
 from pages.parts.asking import ask_once
 from pages.parts.lessons.trying import attempt
 from pages.parts.ui import change, plain, wide

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from backend.events import Metrics, ModelName
+from backend.base.events import Metrics, ModelName
 from backend.lessons import carry_out, story_of
 from backend.report import lesson_figures
 from backend.report.story import Story

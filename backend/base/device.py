@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 
 KEEP_MIB = 512
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.events import Interval
+from backend.base.events import Interval
 
 
 def wilson(successes: int, rows: int) -> Interval:

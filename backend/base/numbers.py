@@ -2,7 +2,7 @@
 
 import time
 
-from backend.events import Interval
+from backend.base.events import Interval
 
 # A no-break space keeps a number and its unit on one line.
 GAP = "\u00a0"

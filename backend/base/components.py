@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 
 
 class Params(BaseModel):

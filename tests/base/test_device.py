@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend.device import probe
-from backend.errors import UserError
+from backend.base.device import probe
+from backend.base.errors import UserError
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from backend import interactive as module
-from backend.errors import UserError
-from backend.interactive import WarmProcess
+from backend.base import warm_process as module
+from backend.base.errors import UserError
+from backend.base.warm_process import WarmProcess
 
 
 def refuse(what: str) -> None:
@@ -96,7 +96,9 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
 
 
 def test_it_ends_with_the_process_that_asked() -> None:
-    code = "import os; from backend.interactive import warm_process; print(warm_process().ask(os.getpid))"
+    code = (
+        "import os; from backend.base.warm_process import warm_process; print(warm_process().ask(os.getpid))"
+    )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     pid = int(asked.stdout)
     for _ in range(100):

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from backend.base.errors import Cancelled
+from backend.base.events import Event, Progress, Stage, StageFinished, StageStarted
 from backend.encoding import Tick
-from backend.errors import Cancelled
-from backend.events import Event, Progress, Stage, StageFinished, StageStarted
 
 SECONDS_BETWEEN_PROGRESS = 0.5
 

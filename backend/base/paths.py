@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 
-ROOT = Path(__file__).parents[1]  # where `python -m backend` finds the package, and the server its pages
+ROOT = Path(__file__).parents[2]  # where `python -m backend` finds the package, and the server its pages
 
 
 def home() -> Path:

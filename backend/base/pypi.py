@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from backend.errors import UserError
+from backend.base.errors import UserError
 
 
 def download(requirement: str, sha256: str, folder: Path, *, source: bool = False) -> Path:

@@ -7,7 +7,7 @@ from functools import cache
 
 import psutil
 
-from backend.home import home
+from backend.base.paths import home
 
 
 @cache

@@ -15,8 +15,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
-from backend.errors import UserError, message_of
-from backend.home import ROOT, environment, home
+from backend.base.errors import UserError, message_of
+from backend.base.paths import ROOT, environment, home
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class WarmProcess:
             self.close()
             here, there = Pipe()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "backend.interactive", str(there.fileno())],
+                [sys.executable, "-m", "backend.base.warm_process", str(there.fileno())],
                 cwd=ROOT,
                 env=environment(),
                 stdin=subprocess.DEVNULL,

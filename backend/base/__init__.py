@@ -1,0 +1,1 @@
+"""What every room stands on: events, errors, components, paths, numbers, the device and the warm process."""
