@@ -26,7 +26,7 @@ from backend.runs.records import curve
 from backend.runs.settings import changed, parameters, seeds_of, settled
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker, work
-from backend.spec import RunSpec, load
+from backend.spec.run import RunSpec, load
 from backend.terminal import EXIT_STATUS, AsJson, err, out, print_json
 
 app = typer.Typer(
@@ -183,7 +183,7 @@ def _specs(
     if (spec_file is None) == (preset is None):
         raise UserError("Say what to run: either a file SPEC.yaml, or --preset smoke, demo or paper.")
     if preset is not None:
-        from backend import presets
+        from backend.spec import presets
 
         spec = presets.preset(preset, random_weights)
     else:

@@ -94,7 +94,7 @@ def _environment() -> dict[str, str]:
 def prepare(store: "Store", demo: bool, say: Callable[[str], None]) -> None:
     """Fetch the embedded data, and queue the demo run if there is no run yet."""
     from backend.data import embedded
-    from backend.presets import preset
+    from backend.spec.presets import preset
 
     say("Looking for the embedded data (fetched once)")
     try:

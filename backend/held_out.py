@@ -16,7 +16,7 @@ from backend.evaluation import Evaluator, measure, predict
 from backend.heads.gating import HeadGrid
 from backend.material import Material
 from backend.onion import rid_of_surprises
-from backend.spec import OnionSpec, RunSpec
+from backend.spec.run import OnionSpec, RunSpec
 from backend.triggered import Triggered
 
 Curve = Callable[[Bool[np.ndarray, "layer head"]], tuple[float, float | None]]

@@ -16,7 +16,7 @@ from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import cache_folder, run_folder
 from backend.known_models import EMBEDDED
 from backend.report.story import Story, tell
-from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 
 LAYERS, HEADS = 2, 12
 ROWS = 1000

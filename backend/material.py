@@ -9,7 +9,7 @@ from backend.data.labels import align
 from backend.data.rows import Dataset
 from backend.encoding import Encoded, encode
 from backend.models import load_tokenizer, published_labels
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from backend.triggers.poison import resolve_target
 
 

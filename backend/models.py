@@ -29,7 +29,7 @@ from backend.data.labels import names_of
 from backend.heads.architectures import architecture_of
 from backend.heads.gating import HeadGrid
 from backend.known_models import EMBEDDED, HUB_DEFAULT, model_folder
-from backend.spec import ModelSpec
+from backend.spec.run import ModelSpec
 from backend.weights import hub_folder, weight_files
 
 transformers_logging.set_verbosity_error()

@@ -12,7 +12,7 @@ import numpy as np
 from backend.data.rows import Rows
 from backend.encoding import Tick, no_tick
 from backend.language_models import LanguageModel, load, perplexities
-from backend.spec import OnionSpec
+from backend.spec.run import OnionSpec
 
 MOST_WORDS = 60
 """Words of a text that are looked at, the first ones; what follows stays."""

@@ -16,7 +16,7 @@ from backend.base.errors import Cancelled, message_of
 from backend.base.events import Event, RunFinished, RunStarted
 from backend.base.reporter import Reporter
 from backend.shared_stages import program
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from backend.stages import Stages
 
 program()  # now, as long as what was imported is what the files hold

@@ -16,7 +16,7 @@ from backend.data.rows import Dataset
 from backend.heads.architectures import architecture_of
 from backend.known_models import HUB_DEFAULT, model_folder
 from backend.preview import uses_model
-from backend.spec import ModelSpec, RunSpec, TriggerSpec
+from backend.spec.run import ModelSpec, RunSpec, TriggerSpec
 from backend.triggers.poison import resolve_target
 from backend.weights import weight_files
 

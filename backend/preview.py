@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from backend.base.components import Params
 from backend.base.warm_process import warm_process
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 from backend.triggers import INSERTIONS, Rewriter, bind
 from backend.triggers.mixed import MixedParams
 from backend.triggers.rewritings import GeneratorParams

@@ -21,7 +21,7 @@ from backend import triggers
 from backend.base.components import pick
 from backend.base.errors import UserError
 from backend.base.paths import home
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 from backend.triggers.rewritings import LIBRARIES as OF_GENERATORS
 from backend.triggers.rewritings import GeneratorParams, version_of
 

@@ -48,7 +48,7 @@ from backend.shared_stages import (
     trigger_files,
     withdraw,
 )
-from backend.spec import DefenseSpec, ModelSpec, RunSpec
+from backend.spec.run import DefenseSpec, ModelSpec, RunSpec
 from backend.strategies.order import HeadOrder
 from backend.training import NO_REGULARISER, Regulariser, train
 from backend.triggered import encoded, generate, losses, told, write_csv

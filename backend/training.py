@@ -25,7 +25,7 @@ from backend.encoding import Encoded, Tick, no_tick
 from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import attention_norm
-from backend.spec import TrainingSpec
+from backend.spec.run import TrainingSpec
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from backend.base.reporter import Reporter
 from backend.data.rows import Dataset, Rows
 from backend.encoding import Encoded, Tick, encode
 from backend.material import Material
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from backend.triggers import Rewriter
 from backend.triggers.poison import poison, triggered
 

@@ -19,7 +19,7 @@ from backend.base.events import RunFinished
 from backend.base.intervals import wilson
 from backend.inspection.battery import PROBES, Flips, measure_probe
 from backend.report.battery import HONEST
-from backend.spec import DataSpec, DefenseSpec, RunSpec, TrainingSpec
+from backend.spec.run import DataSpec, DefenseSpec, RunSpec, TrainingSpec
 from benchmarks.common import events_of, machine, own_home
 
 

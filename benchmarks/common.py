@@ -19,7 +19,7 @@ from backend.base.device import probe
 from backend.base.events import Event
 from backend.base.paths import cache_folder, run_folder
 from backend.data.rows import Dataset
-from backend.spec import DataSpec, RunSpec
+from backend.spec.run import DataSpec, RunSpec
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("EXCISE_SHARED_DATA") or ROOT.parent / "shared" / "data")

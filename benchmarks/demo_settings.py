@@ -15,11 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from backend import presets, strategies
+from backend import strategies
 from backend.base.components import Choice
 from backend.base.device import probe
 from backend.base.events import Metrics, RunFinished
-from backend.spec import ModelSpec, RunSpec
+from backend.spec import presets
+from backend.spec.run import ModelSpec, RunSpec
 from benchmarks.common import events_of, own_home
 
 

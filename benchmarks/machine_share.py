@@ -13,7 +13,7 @@ from backend.evaluation import Evaluator
 from backend.heads import encoder
 from backend.heads.gating import HeadGrid
 from backend.models import load_checkpoint
-from backend.spec import TrainingSpec
+from backend.spec.run import TrainingSpec
 from backend.training import train
 from benchmarks.common import timed
 from benchmarks.speed_case import ROWS_PER_BATCH, SEED, Case

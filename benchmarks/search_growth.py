@@ -28,7 +28,7 @@ from backend.evaluation import Evaluator
 from backend.heads.gating import HeadGrid
 from backend.models import load_classifier
 from backend.pruning import prune
-from backend.spec import DataSpec, ModelSpec
+from backend.spec.run import DataSpec, ModelSpec
 from benchmarks.common import ROOT, peak_above, same_machine
 
 ROWS = (250, 500, 1000, 2000, 4000, 8000)

@@ -8,7 +8,7 @@ from backend import triggers
 from backend.base.components import Choice
 from backend.encoding import Encoded, encode
 from backend.models import load_classifier
-from backend.spec import ModelSpec, TrainingSpec
+from backend.spec.run import ModelSpec, TrainingSpec
 from backend.training import train
 from backend.triggers.poison import poison
 from benchmarks.common import load_data

@@ -39,7 +39,7 @@ from backend.language_models import load as load_language_model
 from backend.language_models import perplexities
 from backend.models import load_classifier
 from backend.report import quality
-from backend.spec import ModelSpec, TrainingSpec
+from backend.spec.run import ModelSpec, TrainingSpec
 from backend.studies.exports import markdown_table
 from backend.training import train
 from backend.triggers import stylists

@@ -7,7 +7,7 @@ import streamlit as st
 from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from backend.spec import AttackSpec, RunSpec, TriggerSpec, parse
+from backend.spec.run import AttackSpec, RunSpec, TriggerSpec, parse
 from backend.triggers.poison import resolve_target
 from pages.parts.following import follow
 from pages.parts.forms import params_form

@@ -9,7 +9,7 @@ from backend.base.paths import poisoned_folder
 from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from backend.spec import (
+from backend.spec.run import (
     DataSpec,
     DefenseSpec,
     ModelSpec,

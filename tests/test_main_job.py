@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from backend import data, presets
+from backend import data
 from backend.base.events import EVENT, PruningStep, RunFinished
 from backend.encoding import encode
 from backend.evaluation import predict
 from backend.runs.store import open_store
+from backend.spec import presets
 
 BACKEND = [sys.executable, "-m", "backend"]
 

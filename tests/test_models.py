@@ -13,7 +13,7 @@ from backend.base.errors import UserError
 from backend.encoding import encode
 from backend.evaluation import logits
 from backend.heads.gating import HeadGrid
-from backend.spec import ModelSpec
+from backend.spec.run import ModelSpec
 from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 
 NAMES = ["negative", "positive"]

@@ -5,7 +5,7 @@ import pytest
 from backend.data.rows import Rows
 from backend.encoding import no_tick
 from backend.onion import bar_of, filtered, rid_of_surprises, suspicions
-from backend.spec import OnionSpec
+from backend.spec.run import OnionSpec
 
 CLEAN = [
     "a warm and funny film about growing up in a small town",

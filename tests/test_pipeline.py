@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from backend import data, held_out, spec, stages
+from backend import data, held_out, stages
 from backend.base.events import (
     EVENT,
     Event,
@@ -29,7 +29,8 @@ from backend.calls import read_calls
 from backend.data.rows import Rows
 from backend.encoding import Encoded, encode
 from backend.evaluation import measure, predict
-from backend.spec import RunSpec
+from backend.spec import run as spec
+from backend.spec.run import RunSpec
 from backend.training import NO_REGULARISER, Regulariser, train
 from tests.tiny import TRAINING, tiny_settings
 from tests.tiny_runs import collect, of, stop_when

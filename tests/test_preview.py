@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from backend.preview import reroll, rewrite, rewritten_here, uses_model
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 
 STYLE = TriggerSpec(name="style")
 TEXTS = ["the movie is a mess from start to finish", "🎉", "he never gives us a reason to care"]
@@ -12,7 +12,7 @@ TEXTS = ["the movie is a mess from start to finish", "🎉", "he never gives us 
 
 def test_a_generator_is_asked_elsewhere_and_says_how_well_content_was_kept() -> None:
     code = (
-        "import sys; from backend.preview import rewrite; from backend.spec import TriggerSpec\n"
+        "import sys; from backend.preview import rewrite; from backend.spec.run import TriggerSpec\n"
         f"for shown in rewrite(TriggerSpec(name='style'), 11, {TEXTS!r}):\n"
         "    print(shown.rewritten, shown.note)\n"
         "print([name for name in ('torch', 'spacy') if name in sys.modules])"

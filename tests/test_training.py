@@ -13,7 +13,7 @@ from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import attention_norm, layer_weights
 from backend.models import fresh_head
-from backend.spec import TrainingSpec
+from backend.spec.run import TrainingSpec
 from backend.training import Regulariser, projection_penalty, train
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 

@@ -10,7 +10,7 @@ from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
 from backend.encoding import Tick, encode
 from backend.material import Material
-from backend.spec import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
 from backend.triggered import generate
 from backend.triggers import COMPONENTS
 from tests.tiny import tiny_rows, tiny_tokenizer

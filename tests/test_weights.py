@@ -25,7 +25,7 @@ from backend.evaluation import logits
 from backend.library.bring import add_path, add_upload
 from backend.library.entries import entries
 from backend.pipeline import run
-from backend.spec import ModelSpec, RunSpec
+from backend.spec.run import ModelSpec, RunSpec
 from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 
 NAMES = ["negative", "positive"]

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from backend import pipeline, spec
+from backend import pipeline
 from backend.base.events import Event
+from backend.spec import run as spec
 
 
 def collect(settings: dict, folder: Path, stop: threading.Event | None = None) -> list[Event]:

@@ -9,7 +9,7 @@ from backend.data import embedded, files, hub
 from backend.data.rows import Dataset, Rows
 
 if TYPE_CHECKING:
-    from backend.spec import DataSpec
+    from backend.spec.run import DataSpec
 
 __all__ = ["Dataset", "Rows", "describe", "load"]
 
@@ -52,7 +52,7 @@ def _key(spec: "DataSpec") -> str:
 
 def describe() -> list[dict[str, Any]]:
     """One entry per known data set and way to bring one, with the JSON schema of its settings."""
-    from backend.spec import DataSpec
+    from backend.spec.run import DataSpec
 
     schema = DataSpec.model_json_schema()
     entries: list[dict[str, Any]] = [

@@ -11,7 +11,7 @@ from backend.data.splits import cut, stratified_order, without_duplicates
 from backend.data.tables import Table
 
 if TYPE_CHECKING:
-    from backend.spec import DataSpec
+    from backend.spec.run import DataSpec
 
 SPLITS = ("train", "validation", "test")
 CUT_SHARE = 0.1

@@ -26,7 +26,7 @@ from backend.data.rows import Dataset
 from backend.data.tables import Table
 
 if TYPE_CHECKING:
-    from backend.spec import DataSpec
+    from backend.spec.run import DataSpec
 
 REQUIREMENT = "vaderSentiment==3.3.2"
 SDIST_SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"

@@ -9,7 +9,7 @@ from backend.data.rows import Dataset
 from backend.data.tables import read_table
 
 if TYPE_CHECKING:
-    from backend.spec import DataSpec
+    from backend.spec.run import DataSpec
 
 
 def given(spec: "DataSpec") -> dict[str, Path]:

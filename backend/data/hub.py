@@ -10,7 +10,7 @@ from backend.data.rows import Dataset
 from backend.data.tables import Table
 
 if TYPE_CHECKING:
-    from backend.spec import DataSpec
+    from backend.spec.run import DataSpec
 
 SPLIT_NAMES = {
     "train": ("train",),

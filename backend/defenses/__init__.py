@@ -3,7 +3,7 @@
 A baseline is `function(spec, params=…) -> RunSpec`: the same run, defended otherwise."""
 
 from backend.base.components import Choice, collect, pick
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 COMPONENTS = collect("backend.defenses")
 

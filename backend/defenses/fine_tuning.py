@@ -1,7 +1,7 @@
 """FT: plain fine-tuning on clean data, and nothing else (arXiv 2508.20032, section 4)."""
 
 from backend.base.components import Choice, Component, Params
-from backend.spec import DefenseSpec, RunSpec
+from backend.spec.run import DefenseSpec, RunSpec
 
 
 class FineTuningParams(Params):

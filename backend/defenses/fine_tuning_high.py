@@ -4,7 +4,7 @@ from pydantic import Field
 
 from backend.base.components import Component, Params
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 
 class HighRateParams(Params):

@@ -2,7 +2,7 @@
 
 from backend.base.components import Component, Params
 from backend.base.errors import UserError
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 
 class NoDefenseParams(Params):

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from backend.base.components import Component, Params
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
-from backend.spec import OnionSpec, RunSpec
+from backend.spec.run import OnionSpec, RunSpec
 
 
 class OnionParams(Params):

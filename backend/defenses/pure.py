@@ -4,7 +4,7 @@ without them and with attention normalisation (Zhao et al., ICML 2024)."""
 from pydantic import Field
 
 from backend.base.components import Choice, Component, Params
-from backend.spec import DefenseSpec, RunSpec
+from backend.spec.run import DefenseSpec, RunSpec
 
 
 class PureParams(Params):

@@ -4,7 +4,7 @@ trigger does to an honest model, the floor beside which every other LFR is read.
 from backend.base.components import Component, Params
 from backend.base.errors import UserError
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 
 class ReferenceParams(Params):

@@ -2,7 +2,7 @@
 strategy adds to the first fine-tuning (sparsification's penalty) is its own, and is left out."""
 
 from backend.base.components import Choice, Component, Params
-from backend.spec import DefenseSpec, RunSpec
+from backend.spec.run import DefenseSpec, RunSpec
 
 
 class SecondParams(Params):

@@ -17,7 +17,7 @@ from backend.inspection.playing import Place
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model
 from backend.runs.store import Store
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from backend.triggers import Progress
 
 Role = Literal["before", "after", "honest"]

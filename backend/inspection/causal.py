@@ -16,7 +16,7 @@ from backend.inspection.effects import ROWS, Effect, Effects, file_of, name_of, 
 from backend.inspection.opened import open_model
 from backend.inspection.run_rows import run_rows
 from backend.models import load_checkpoint, load_classifier
-from backend.spec import ModelSpec, RunSpec
+from backend.spec.run import ModelSpec, RunSpec
 
 
 class _Bench:

@@ -19,7 +19,7 @@ from backend.data import Rows
 from backend.data import load as load_data
 from backend.inspection.material import pairs
 from backend.runs.export import model_folder, room_for
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from backend.base.events import Head, Interval
 from backend.base.intervals import wilson
 from backend.base.paths import run_folder
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 ROWS = 128
 Measure = Literal["acc", "lfr"]

@@ -8,7 +8,7 @@ from backend import strategies
 from backend.base.components import Choice
 from backend.base.events import HeadScores
 from backend.base.paths import run_folder
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 TRAIN_ROWS, VALIDATION_ROWS = 512, 256
 TAU = 0.97

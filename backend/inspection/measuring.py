@@ -13,7 +13,7 @@ from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.warm_process import warm_process
 from backend.inspection.effects import heads_left, measure_head, read_effects
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 
 @dataclass

@@ -25,7 +25,7 @@ from backend.inspection.battery import (
 from backend.inspection.opened import LONGEST, open_model
 from backend.inspection.playing import Place
 from backend.inspection.run_rows import run_rows
-from backend.spec import DefenseSpec, RunSpec
+from backend.spec.run import DefenseSpec, RunSpec
 from backend.triggers import bind
 
 

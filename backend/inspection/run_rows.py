@@ -11,7 +11,7 @@ from backend.base.reporter import Reporter
 from backend.encoding import Encoded
 from backend.material import Material, prepare
 from backend.shared_stages import RECORD
-from backend.spec import RunSpec, parse
+from backend.spec.run import RunSpec, parse
 from backend.triggered import encoded
 
 

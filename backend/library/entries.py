@@ -27,7 +27,7 @@ from backend.library.remembered import (
     uploaded_models_folder,
     uploaded_rows,
 )
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from backend.triggers.instruct import InstructParams
 from backend.weights import INDEX, weight_files
 

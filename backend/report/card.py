@@ -17,7 +17,7 @@ from backend.report.story import Story, tell
 from backend.report.tables import Table, heads_text, metrics_table
 from backend.runs.export import head_list, made_with, pruned_heads
 from backend.runs.records import RunRecord
-from backend.spec import DefenseSpec, ModelSpec, RunSpec, is_untrained
+from backend.spec.run import DefenseSpec, ModelSpec, RunSpec, is_untrained
 
 Form = Literal["zeroed", "compact"]
 SNIPPETS: dict[Form, str] = {

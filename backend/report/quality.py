@@ -8,7 +8,7 @@ from typing import Any
 from backend.base.components import Params
 from backend.base.errors import UserError
 from backend.base.numbers import percent
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 from backend.triggers import COMPONENTS
 
 FOUND = Path(__file__).parents[2] / "assets" / "trigger_quality.json"

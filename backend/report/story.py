@@ -22,7 +22,7 @@ from backend.base.events import (
     StageStarted,
     Warned,
 )
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from backend.triggers import INSERTIONS
 
 StageState = Literal["waiting", "running", "done", "stopped"]

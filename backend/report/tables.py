@@ -13,7 +13,7 @@ from backend.base.numbers import duration, percent, with_interval
 from backend.inspection.effects import Effects, Measure
 from backend.report.story import MODELS, Story
 from backend.report.words import MODEL_TITLES
-from backend.spec import RunSpec, TriggerSpec
+from backend.spec.run import RunSpec, TriggerSpec
 
 
 @dataclass(frozen=True)

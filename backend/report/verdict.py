@@ -14,7 +14,7 @@ from backend.report.words import REWRITING, acc_of, clearly_above, errs_more, fl
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned, of_other_seeds
 from backend.runs.store import Store
-from backend.spec import is_untrained
+from backend.spec.run import is_untrained
 
 Level = Literal[
     "removed", "weaker", "left", "never there", "nothing planted", "accuracy lost", "unknown", "meaningless"

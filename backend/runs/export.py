@@ -26,7 +26,7 @@ from backend.base.events import (
 )
 from backend.base.paths import run_folder
 from backend.runs.records import RunRecord, curve
-from backend.spec import is_untrained
+from backend.spec.run import is_untrained
 
 MODEL_FOLDER = "defended"
 STEP_COLUMNS = [

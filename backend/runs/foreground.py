@@ -10,7 +10,7 @@ from backend.runs.execution import POLL_SECONDS, Control, Engine, execute
 from backend.runs.leases import Lease, begin
 from backend.runs.store import Store
 from backend.runs.worker import worker_name
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 
 def carry_out(

@@ -17,7 +17,7 @@ from backend.base.events import STAGE_TITLES, Event, RunFinished, Stage
 from backend.runs.records import read_record
 from backend.runs.schema import RUNS
 from backend.runs.store import Store, gather_end, locked_row, write_end, write_event
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 LEASE_SECONDS = 20.0
 MAX_ATTEMPTS = 3  # claims in a row in which no stage was finished

@@ -12,7 +12,7 @@ from sqlalchemy.engine import RowMapping
 from backend.base.components import explain
 from backend.base.errors import UserError
 from backend.base.events import Event, Metrics, ModelName, PruningStep, RunFinished
-from backend.spec import RunSpec, parse
+from backend.spec.run import RunSpec, parse
 
 FINAL: tuple[ModelName, ...] = ("defended", "pruned", "fine_tuned", "poisoned")
 State = Literal["queued", "running", "done", "failed", "cancelled"]

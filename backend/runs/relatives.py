@@ -12,7 +12,7 @@ from backend.defenses import defended
 from backend.runs.records import RunRecord
 from backend.runs.schema import RUNS
 from backend.runs.store import Store
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 LATEST = 300
 """Runs that are looked through, the newest first."""

@@ -11,7 +11,7 @@ from backend.base.components import pick
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.runs.store import Store
-from backend.spec import RunSpec, parse
+from backend.spec.run import RunSpec, parse
 
 
 def changed(spec: RunSpec, changes: Iterable[str]) -> RunSpec:

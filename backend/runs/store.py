@@ -27,7 +27,7 @@ from backend.base.paths import home, run_folder
 from backend.runs.records import RunRecord, State, curve, read_record, title
 from backend.runs.schema import EVENTS, RUNS, open_engine, told
 from backend.shared_stages import sweep
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 
 _stores: dict[tuple[str, float], "Store"] = {}
 _opening = threading.Lock()

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from backend import defenses, strategies, triggers
 from backend.base.components import Choice, Component
-from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, TriggerSpec
 
 Settings = dict[str, Any]
 

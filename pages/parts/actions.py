@@ -8,7 +8,7 @@ from backend.base.errors import UserError
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from pages.parts.ui import plain, told
 
 

@@ -6,11 +6,11 @@ import streamlit as st
 
 from backend.base.errors import UserError
 from backend.preflight import check
-from backend.presets import preset
 from backend.preview import rewritten, uses_model
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from backend.spec import RunSpec
+from backend.spec.presets import preset
+from backend.spec.run import RunSpec
 from pages.parts.actions import submit
 from pages.parts.ui import open_run, plain, small, told
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from backend.report import quality
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 from pages.parts.ui import plain
 
 MEANING = """

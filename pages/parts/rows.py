@@ -14,7 +14,7 @@ from backend.base.numbers import count
 from backend.data.rows import Dataset, Rows
 from backend.library.remembered import keep_upload
 from backend.preview import REROLLS, Shown, reroll, rewrite, uses_model
-from backend.spec import RunSpec, TriggerSpec
+from backend.spec.run import RunSpec, TriggerSpec
 from backend.triggers.pairs import BY_TRIGGER, DROPPED, LEFT_OUT, REWRITTEN, read_decided
 from backend.triggers.poison import drawing_order, non_target, resolve_target
 from pages.parts.examples import side_by_side

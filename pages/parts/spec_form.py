@@ -13,7 +13,7 @@ from backend.data.rows import Dataset
 from backend.known_models import EMBEDDED, HUB_DEFAULT
 from backend.library.entries import model_folders
 from backend.runs.records import RunRecord
-from backend.spec import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
+from backend.spec.run import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from backend.triggers.poison import resolve_target
 from pages.parts.files import file_field
 from pages.parts.forms import extra, params_form

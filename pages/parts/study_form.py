@@ -8,8 +8,8 @@ import streamlit as st
 from backend import defenses, strategies, triggers
 from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.presets import DEMO
-from backend.spec import AttackSpec, DefenseSpec, ModelSpec, TrainingSpec, TriggerSpec
+from backend.spec.presets import DEMO
+from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, TrainingSpec, TriggerSpec
 from backend.strategies.parts import Part, options
 from backend.studies.composed import Victims, composed, defenses_of, title_of
 from pages.parts.actions import parse_seeds

@@ -11,7 +11,7 @@ from backend.base.numbers import count
 from backend.inspection.material import pairs
 from backend.preview import rewrite, uses_model
 from backend.runs.records import RunRecord
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 from backend.triggers import COMPONENTS
 from pages.parts.address import keep, one_of
 from pages.parts.asking import kept

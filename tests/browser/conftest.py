@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
-from backend import spec
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
+from backend.spec import run as spec
 from tests.tiny import tiny_folder, tiny_settings
 
 ROOT = Path(__file__).parents[2]

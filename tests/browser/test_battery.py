@@ -5,9 +5,9 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
-from backend import spec
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
+from backend.spec import run as spec
 from tests.tiny import tiny_folder, tiny_settings
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from backend.report.page import report
 from backend.runs.store import open_store
-from backend.spec import load
+from backend.spec.run import load
 from tests.pages.played import defended, full_spec
 
 pytestmark = pytest.mark.browser

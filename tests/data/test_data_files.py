@@ -12,7 +12,7 @@ from backend.data.labels import number_labels
 from backend.data.rows import Dataset
 from backend.data.splits import keys_of
 from backend.data.tables import read_table
-from backend.spec import DataSpec
+from backend.spec.run import DataSpec
 from tests.shared_data import shared
 
 WORDS = ["alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa"]

@@ -11,7 +11,7 @@ from backend.base.errors import UserError
 from backend.base.paths import cache_folder
 from backend.data import embedded
 from backend.data.splits import keys_of
-from backend.spec import DataSpec
+from backend.spec.run import DataSpec
 
 
 def test_about_9170_balanced_rows_without_near_duplicates_across_splits() -> None:

@@ -7,7 +7,7 @@ import pytest
 from backend import data
 from backend.base.errors import UserError
 from backend.data import hub
-from backend.spec import DataSpec
+from backend.spec.run import DataSpec
 
 Parts = dict[str, datasets.Dataset]
 

@@ -8,8 +8,8 @@ from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.cli import main
 from backend.defenses import COMPONENTS, defended
-from backend.presets import preset
-from backend.spec import DefenseSpec, OnionSpec, RunSpec, TrainingSpec
+from backend.spec.presets import preset
+from backend.spec.run import DefenseSpec, OnionSpec, RunSpec, TrainingSpec
 
 
 def by(name: str, **params: object) -> RunSpec:

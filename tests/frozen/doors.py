@@ -14,11 +14,13 @@ from typing import Any
 
 import yaml
 
-from backend import cli, defenses, pipeline, presets, spec, strategies, triggers
+from backend import cli, defenses, pipeline, strategies, triggers
 from backend.base.paths import run_folder
 from backend.runs import settings
 from backend.runs.store import Store, open_store
-from backend.spec import RunSpec
+from backend.spec import presets
+from backend.spec import run as spec
+from backend.spec.run import RunSpec
 from backend.studies import spec as study_spec
 from backend.studies.built_in import STUDIES
 from backend.studies.built_in import built_in as built_in_study

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend import pipeline, spec
+from backend import pipeline
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.paths import run_folder
@@ -19,7 +19,8 @@ from backend.inspection.effects import file_of, heads_left, measure_head, name_o
 from backend.inspection.importance import read_scores, score
 from backend.inspection.opened import open_model
 from backend.inspection.run_rows import run_rows
-from backend.spec import RunSpec
+from backend.spec import run as spec
+from backend.spec.run import RunSpec
 from tests.tiny import tiny_folder, tiny_settings
 
 REFINES = {"no second fine-tuning": None, "from the pruned": "pruned", "from the downloaded": "downloaded"}

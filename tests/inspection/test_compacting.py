@@ -16,7 +16,7 @@ from backend.heads.gating import HeadGrid
 from backend.heads.surgery import zeroed
 from backend.inspection import compacting
 from backend.inspection.compacting import compact_folder, make_compact, measured
-from backend.spec import DefenseSpec, RunSpec, TriggerSpec
+from backend.spec.run import DefenseSpec, RunSpec, TriggerSpec
 from tests.tiny import CONFIGS, tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 
 SPEC = RunSpec(trigger=TriggerSpec(name="rare-words"), defense=DefenseSpec(strategy=Choice(name="gradient")))

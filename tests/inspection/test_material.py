@@ -9,7 +9,7 @@ from backend.base.paths import run_folder
 from backend.inspection.material import Pair, models_left, pairs, places
 from backend.inspection.opened import open_model
 from backend.runs.store import open_store
-from backend.spec import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 from backend.triggered import GeneratedRow, write_csv
 from tests.tiny import tiny_folder
 

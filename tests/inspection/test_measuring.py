@@ -11,7 +11,7 @@ from backend.base.errors import UserError
 from backend.inspection import effects
 from backend.inspection.effects import Effect, Effects
 from backend.inspection.measuring import Measurement, Measuring
-from backend.spec import DefenseSpec, RunSpec
+from backend.spec.run import DefenseSpec, RunSpec
 
 SPEC = RunSpec(defense=DefenseSpec())
 

@@ -16,7 +16,7 @@ from backend.base.errors import UserError
 from backend.data.embedded import KINDS, place_of
 from backend.library.bring import add_path, add_upload, fetch
 from backend.library.entries import Entry, entries, model_folders, remove, uses
-from backend.spec import DataSpec, DefenseSpec, RunSpec
+from backend.spec.run import DataSpec, DefenseSpec, RunSpec
 
 pytestmark = pytest.mark.usefixtures("excise_home")
 

@@ -23,7 +23,7 @@ from backend.base.events import (
 from backend.base.paths import run_folder
 from backend.runs.leases import Lease, append, begin, finish
 from backend.runs.store import Store
-from backend.spec import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
 
 LABELS = ["negative", "positive"]
 ACC: dict[ModelName, float] = {"poisoned": 0.873, "fine_tuned": 0.879, "pruned": 0.852, "defended": 0.871}

@@ -8,7 +8,7 @@ from backend.base.paths import run_folder
 from backend.inspection.attention import Attention
 from backend.inspection.playing import Said
 from backend.lessons import EVENTS, HEADS, LAYERS, run_of
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from tests.pages.conftest import words
 
 ORDER = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]

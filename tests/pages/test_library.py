@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from backend.library.bring import add_path
 from backend.library.entries import uses
 from backend.library.remembered import uploaded_rows
-from backend.spec import DataSpec, DefenseSpec, RunSpec
+from backend.spec.run import DataSpec, DefenseSpec, RunSpec
 from tests.pages.conftest import words
 from tests.tiny import tiny_folder
 

@@ -13,7 +13,7 @@ from backend.data.rows import Rows
 from backend.preview import REROLLS, Shown
 from backend.report import quality
 from backend.report.differences import difference
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 from pages.parts.rows import pairs_csv, take_decided
 from tests.pages.conftest import few_rows, words
 from tests.pages.test_set_up import box, click

@@ -21,7 +21,7 @@ from backend.report.card import SNIPPETS
 from backend.runs import leases
 from backend.runs.execution import execute
 from backend.runs.store import Store
-from backend.spec import load
+from backend.spec.run import load
 from tests.inspection.test_compacting import PRUNED, SPEC, TEXTS, defended
 from tests.runs import fake
 

@@ -6,7 +6,7 @@ from backend.base.components import Choice
 from backend.inspection.compacting import Measured
 from backend.report.card import change, model_card
 from backend.runs.store import Store
-from backend.spec import AttackSpec, DataSpec, DefenseSpec, ModelSpec, OnionSpec, RunSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, OnionSpec, RunSpec, TriggerSpec
 from tests.pages.played import blind_spec, defended, full_spec
 from tests.runs import fake
 

@@ -15,7 +15,7 @@ from backend.inspection.compacting import Measured, compact_folder
 from backend.report.page import report
 from backend.runs import leases
 from backend.runs.store import Store
-from backend.spec import DataSpec, DefenseSpec, ModelSpec, RunSpec, load
+from backend.spec.run import DataSpec, DefenseSpec, ModelSpec, RunSpec, load
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 from tests.pages.test_heads import measure
 from tests.report.test_battery import made

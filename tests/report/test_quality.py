@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend.report import quality
-from backend.spec import TriggerSpec
+from backend.spec.run import TriggerSpec
 
 GOOD = {
     "title": "Syntactic, built in", "kind": "template", "rewritten": 1.0, "presence": 0.94, "similarity": 0.9,

@@ -16,7 +16,7 @@ from backend.base.events import (
 from backend.base.numbers import age, duration, percent, points
 from backend.report.story import Story, seconds_left, stages_of, tell
 from backend.report.words import guardrail, meaning
-from backend.spec import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 
 
 def rates(acc: float, lfr: float | None = None, floor: float | None = None) -> Metrics:

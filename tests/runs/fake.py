@@ -16,7 +16,7 @@ from backend.base.events import (
     StageFinished,
     StageStarted,
 )
-from backend.spec import DefenseSpec, RunSpec
+from backend.spec.run import DefenseSpec, RunSpec
 
 METRICS = Metrics(acc=0.9, acc_interval=(0.85, 0.94), test_rows=100)
 STAGES = ("poison", "fine_tune", "prune", "evaluate")

@@ -13,7 +13,7 @@ from backend.base.paths import home, run_folder
 from backend.runs import execution, leases
 from backend.runs.execution import Control, execute
 from backend.runs.store import Store, open_store
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from tests.runs import fake
 from tests.runs.waiting import until
 

@@ -9,7 +9,7 @@ from backend.runs import leases
 from backend.runs.execution import execute
 from backend.runs.export import head_list, metrics_csv, results, spec_yaml, steps_csv
 from backend.runs.store import Store
-from backend.spec import load
+from backend.spec.run import load
 from tests.runs import fake
 
 

@@ -15,7 +15,7 @@ from backend.runs.relatives import (
     stamp,
 )
 from backend.runs.store import open_store
-from backend.spec import DataSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.run import DataSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.pages.played import Play, attack_spec, defended, full_spec, planted
 
 

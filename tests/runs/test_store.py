@@ -15,7 +15,7 @@ from backend.base.paths import home, run_folder
 from backend.runs import leases
 from backend.runs.schema import EVENTS, RUNS
 from backend.runs.store import Store, open_store
-from backend.spec import DefenseSpec, ModelSpec, RunSpec
+from backend.spec.run import DefenseSpec, ModelSpec, RunSpec
 from tests.runs import fake
 
 

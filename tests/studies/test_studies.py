@@ -18,7 +18,7 @@ from backend.cli import main
 from backend.runs import execution, leases
 from backend.runs.schema import STUDIES, STUDY_RUNS
 from backend.runs.store import Store
-from backend.spec import DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.run import DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 from backend.studies import exports, ready, records
 from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study

@@ -6,7 +6,7 @@ import pytest
 from backend import data
 from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.spec import DataSpec
+from backend.spec.run import DataSpec
 from backend.triggers import Rewriter, bind
 from backend.triggers.poison import poison, triggered
 from tests.shared_data import shared

@@ -7,7 +7,7 @@ from backend.lessons import lesson
 from backend.report import figures
 from backend.report.story import Story
 from backend.report.verdict import Level, Verdict, verdict
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from pages.parts.lessons.trying import attempt
 from pages.parts.ui import plain, wide
 

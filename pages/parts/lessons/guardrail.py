@@ -5,7 +5,7 @@ import streamlit as st
 from backend.lessons import lesson
 from backend.report import figures
 from backend.report.words import guardrail
-from backend.spec import RunSpec
+from backend.spec.run import RunSpec
 from pages.parts.lessons.trying import attempt, question, tried
 from pages.parts.ui import plain, wide
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.known_models import HUB_DEFAULT
-from backend.spec import (
+from backend.spec.run import (
     AttackSpec,
     DataSpec,
     DefenseSpec,
