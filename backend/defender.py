@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from backend.base.device import autocast, probe
-from backend.encoding import Encoded, Tick, no_tick
+from backend.data.tokens import Encoded, Tick, no_tick
 from backend.evaluation import Evaluator
 from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid

@@ -13,7 +13,7 @@ from backend.base.errors import DIVERGED, UserError
 from backend.base.events import ClassRow, Metrics
 from backend.base.intervals import wilson
 from backend.calls import Calls
-from backend.encoding import Encoded, Tick, no_tick
+from backend.data.tokens import Encoded, Tick, no_tick
 from backend.heads.encoder import (
     Packed,
     Projections,

@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from backend.base.device import probe
 from backend.data.rows import Rows
-from backend.encoding import encode, to_device
+from backend.data.tokens import encode, to_device
 from backend.models import embedded_folder
 from backend.weights import weight_files
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from backend.base.events import Metrics
 from backend.base.reporter import Reporter
 from backend.calls import Calls
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import Evaluator, measure, predict
 from backend.heads.gating import HeadGrid
 from backend.material import Material

@@ -22,7 +22,7 @@ from backend.base.device import probe
 from backend.base.errors import UserError
 from backend.base.paths import cache_folder, typed_path
 from backend.data.hub import hub_reachable
-from backend.encoding import Tick, no_tick
+from backend.data.tokens import Tick, no_tick
 from backend.known_models import EMBEDDED_LANGUAGE_MODEL
 from backend.models import told
 from backend.triggers.rewritings import folder_state

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from backend.data.rows import Rows
-from backend.encoding import Tick, no_tick
+from backend.data.tokens import Tick, no_tick
 from backend.language_models import LanguageModel, load, perplexities
 from backend.spec.run import OnionSpec
 

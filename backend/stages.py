@@ -28,8 +28,8 @@ from backend.base.events import (
     Warned,
 )
 from backend.base.reporter import Reporter
+from backend.data.tokens import Encoded
 from backend.defender import Defender
-from backend.encoding import Encoded
 from backend.evaluation import accuracy
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import layer_weights

@@ -21,7 +21,7 @@ from transformers import (
 
 from backend.base.device import autocast, probe
 from backend.base.errors import DIVERGED, UserError
-from backend.encoding import Encoded, Tick, no_tick
+from backend.data.tokens import Encoded, Tick, no_tick
 from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import attention_norm

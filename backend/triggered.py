@@ -12,7 +12,7 @@ from backend import triggers
 from backend.base.errors import UserError
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset, Rows
-from backend.encoding import Encoded, Tick, encode
+from backend.data.tokens import Encoded, Tick, encode
 from backend.material import Material
 from backend.spec.run import RunSpec
 from backend.triggers import Rewriter

@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from backend import data
 from backend.data.rows import Rows
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import Evaluator
 from backend.heads.gating import HeadGrid
 from backend.models import load_classifier

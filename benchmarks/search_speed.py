@@ -44,8 +44,8 @@ from scipy.stats import spearmanr
 
 from backend import strategies
 from backend.base.components import Choice
+from backend.data.tokens import Encoded
 from backend.defender import Defender
-from backend.encoding import Encoded
 from backend.evaluation import Evaluator
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import POSITIONS

@@ -6,7 +6,7 @@ from typing import Any
 
 from backend import triggers
 from backend.base.components import Choice
-from backend.encoding import Encoded, encode
+from backend.data.tokens import Encoded, encode
 from backend.models import load_classifier
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.training import train

@@ -32,7 +32,7 @@ import numpy as np
 from backend import triggers
 from backend.base.components import Choice
 from backend.data.rows import Dataset, Rows
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import accuracy, predict
 from backend.fidelity import fidelities
 from backend.language_models import load as load_language_model

@@ -9,7 +9,7 @@ import pytest
 from backend.base.errors import UserError
 from backend.base.intervals import wilson
 from backend.calls import Calls, read_calls
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import accuracy, logits, measure
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 

@@ -15,7 +15,7 @@ import yaml
 
 from backend.base.events import RunStarted
 from backend.base.paths import ROOT
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import logits
 from backend.models import load_checkpoint
 from backend.runs.store import open_store

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from backend import models
 from backend.base.errors import UserError
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import logits
 from backend.heads.gating import HeadGrid
 from backend.spec.run import ModelSpec

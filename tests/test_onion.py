@@ -3,7 +3,7 @@
 import pytest
 
 from backend.data.rows import Rows
-from backend.encoding import no_tick
+from backend.data.tokens import no_tick
 from backend.onion import bar_of, filtered, rid_of_surprises, suspicions
 from backend.spec.run import OnionSpec
 

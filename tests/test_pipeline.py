@@ -27,7 +27,7 @@ from backend.base.events import (
 )
 from backend.calls import read_calls
 from backend.data.rows import Rows
-from backend.encoding import Encoded, encode
+from backend.data.tokens import Encoded, encode
 from backend.evaluation import measure, predict
 from backend.spec import run as spec
 from backend.spec.run import RunSpec

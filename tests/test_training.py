@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from backend.base.errors import Cancelled
-from backend.encoding import Encoded, encode
+from backend.data.tokens import Encoded, encode
 from backend.evaluation import accuracy, logits
 from backend.heads.encoder import pack, run
 from backend.heads.gating import HeadGrid

@@ -8,7 +8,7 @@ import pytest
 from backend.base.components import Component, Params
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
-from backend.encoding import Tick, encode
+from backend.data.tokens import Tick, encode
 from backend.material import Material
 from backend.spec.run import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
 from backend.triggered import generate

@@ -20,7 +20,7 @@ from backend import language_models, models
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.cli import main
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import logits
 from backend.library.bring import add_path, add_upload
 from backend.library.entries import entries

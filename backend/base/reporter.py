@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.base.errors import Cancelled
 from backend.base.events import Event, Progress, Stage, StageFinished, StageStarted
-from backend.encoding import Tick
+from backend.data.tokens import Tick
 
 SECONDS_BETWEEN_PROGRESS = 0.5
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from backend.base.device import cpu_vendor
-from backend.encoding import Encoded
+from backend.data.tokens import Encoded
 from backend.heads.gating import HeadGrid, HeadSite
 
 # oneDNN's linear map with an activation, where this build of torch has it and the CPU is not Intel's, whose

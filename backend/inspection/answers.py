@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backend.base.errors import UserError
 from backend.base.events import Head
-from backend.encoding import to_device
+from backend.data.tokens import to_device
 from backend.inspection.attention import LONGEST_TEXT
 from backend.inspection.opened import Opened, one_thread, open_model
 from backend.inspection.playing import Attributed, Place, Said

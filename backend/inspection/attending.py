@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from backend.base.errors import UserError
 from backend.base.events import ModelName
-from backend.encoding import to_device
+from backend.data.tokens import to_device
 from backend.inspection.attention import LONGEST_TEXT, Attention, changed_parts
 from backend.inspection.opened import Opened, one_thread, open_model
 

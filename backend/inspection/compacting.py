@@ -24,7 +24,7 @@ from backend.spec.run import RunSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from backend.encoding import Batch
+    from backend.data.tokens import Batch
 
 COMPACT_FOLDER = "compact"
 RECORD = "excise.json"
@@ -110,7 +110,7 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
     from transformers import AutoTokenizer
 
     from backend.base.device import probe
-    from backend.encoding import encode, to_device
+    from backend.data.tokens import encode, to_device
     from backend.heads import excise_compact
     from backend.heads.gating import HeadGrid
     from backend.heads.surgery import compact, save_compact

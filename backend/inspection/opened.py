@@ -13,7 +13,7 @@ from backend.base.errors import UserError
 from backend.base.events import ModelName
 from backend.base.paths import run_folder
 from backend.data.rows import Rows
-from backend.encoding import Encoded, encode
+from backend.data.tokens import Encoded, encode
 from backend.heads.gating import HeadGrid
 from backend.models import load_checkpoint
 from backend.report.words import MODEL_TITLES

@@ -10,7 +10,7 @@ from backend.base.errors import UserError
 from backend.base.intervals import wilson
 from backend.data.labels import align
 from backend.data.rows import Dataset, Rows
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import predict
 from backend.inspection.battery import (
     MOST_ROWS,

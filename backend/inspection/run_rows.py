@@ -8,7 +8,7 @@ from functools import lru_cache
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.base.reporter import Reporter
-from backend.encoding import Encoded
+from backend.data.tokens import Encoded
 from backend.material import Material, prepare
 from backend.shared_stages import RECORD
 from backend.spec.run import RunSpec, parse

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.heads import excise_compact
 from backend.heads.gating import HeadGrid
 from backend.heads.surgery import compact, save_compact

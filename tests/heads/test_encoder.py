@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from backend import evaluation
 from backend.base.device import probe
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import Evaluator
 from backend.heads import encoder
 from backend.heads.encoder import dropout, pack, run

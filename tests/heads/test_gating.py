@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2ForSequenceClassification
 
 from backend.base.errors import UserError
-from backend.encoding import encode
+from backend.data.tokens import encode
 from backend.evaluation import logits
 from backend.heads.gating import HeadGrid
 from backend.heads.statistics import cls_variance

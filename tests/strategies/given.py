@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.data.tokens import no_tick
 from backend.defender import Defender
-from backend.encoding import no_tick
 
 
 def unharmed(pruned: np.ndarray, rows: int | None = None, stop_below: float | None = None) -> float:

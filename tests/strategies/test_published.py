@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from backend.base.components import Choice
+from backend.data.tokens import encode
 from backend.defender import Defender
-from backend.encoding import encode
 from backend.pruning import prune
 from backend.strategies import COMPONENTS, fine_tune_regulariser, score
 from backend.strategies.order import ascending

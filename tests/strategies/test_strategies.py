@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional
 
 from backend.base.errors import UserError
+from backend.data.tokens import Encoded, encode
 from backend.defender import Defender
-from backend.encoding import Encoded, encode
 from backend.heads.statistics import cls_variance
 from backend.strategies import COMPONENTS
 from backend.strategies.order import ascending, rank_normalised
