@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 from backend.base.device import autocast, probe
 from backend.data.tokens import Encoded, Tick, no_tick
 from backend.evaluation import Evaluator
-from backend.heads.encoder import pack, run
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
+from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import cls_variance
 from backend.pruning import Step, prune
 from backend.strategies.order import HeadOrder

@@ -14,7 +14,8 @@ from backend.base.events import ClassRow, Metrics
 from backend.base.intervals import wilson
 from backend.calls import Calls
 from backend.data.tokens import Encoded, Tick, no_tick
-from backend.heads.encoder import (
+from backend.heads.grid import HeadGrid
+from backend.heads.packed_forward import (
     Packed,
     Projections,
     attend,
@@ -25,7 +26,6 @@ from backend.heads.encoder import (
     pack,
     projections,
 )
-from backend.heads.gating import HeadGrid
 
 BYTES_PER_NUMBER = 4
 

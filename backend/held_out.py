@@ -13,7 +13,7 @@ from backend.base.reporter import Reporter
 from backend.calls import Calls
 from backend.data.tokens import encode
 from backend.evaluation import Evaluator, measure, predict
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.material import Material
 from backend.onion import rid_of_surprises
 from backend.spec.run import OnionSpec, RunSpec

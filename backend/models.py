@@ -27,7 +27,7 @@ from backend.base.paths import cache_folder
 from backend.data.hub import hub_reachable
 from backend.data.labels import names_of
 from backend.heads.architectures import architecture_of
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.known_models import EMBEDDED, HUB_DEFAULT, model_folder
 from backend.spec.run import ModelSpec
 from backend.weights import hub_folder, weight_files

@@ -31,7 +31,7 @@ from backend.base.reporter import Reporter
 from backend.data.tokens import Encoded
 from backend.defender import Defender
 from backend.evaluation import accuracy
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed
 from backend.held_out import HeldOut

@@ -22,8 +22,8 @@ from transformers import (
 from backend.base.device import autocast, probe
 from backend.base.errors import DIVERGED, UserError
 from backend.data.tokens import Encoded, Tick, no_tick
-from backend.heads.encoder import pack, run
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
+from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import attention_norm
 from backend.spec.run import TrainingSpec
 

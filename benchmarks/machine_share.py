@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from backend.evaluation import Evaluator
-from backend.heads import encoder
-from backend.heads.gating import HeadGrid
+from backend.heads import packed_forward as encoder
+from backend.heads.grid import HeadGrid
 from backend.models import load_checkpoint
 from backend.spec.run import TrainingSpec
 from backend.training import train

@@ -25,7 +25,7 @@ from backend import data
 from backend.data.rows import Rows
 from backend.data.tokens import encode
 from backend.evaluation import Evaluator
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.models import load_classifier
 from backend.pruning import prune
 from backend.spec.run import DataSpec, ModelSpec

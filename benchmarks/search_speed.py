@@ -47,7 +47,7 @@ from backend.base.components import Choice
 from backend.data.tokens import Encoded
 from backend.defender import Defender
 from backend.evaluation import Evaluator
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.heads.statistics import POSITIONS
 from backend.heads.surgery import zeroed
 from backend.models import load_checkpoint

@@ -12,7 +12,7 @@ from backend import models
 from backend.base.errors import UserError
 from backend.data.tokens import encode
 from backend.evaluation import logits
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.spec.run import ModelSpec
 from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 

@@ -9,8 +9,8 @@ import torch
 from backend.base.errors import Cancelled
 from backend.data.tokens import Encoded, encode
 from backend.evaluation import accuracy, logits
-from backend.heads.encoder import pack, run
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
+from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import attention_norm, layer_weights
 from backend.models import fresh_head
 from backend.spec.run import TrainingSpec

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from backend.heads import excise_compact
-from backend.heads.gating import HeadGrid, HeadSite
+from backend.heads.grid import HeadGrid, HeadSite
 
 
 def zeroed(grid: HeadGrid) -> PreTrainedModel:

@@ -11,7 +11,7 @@ from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.paths import run_folder
 from backend.evaluation import Evaluator
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.inspection.effects import ROWS, Effect, Effects, file_of, name_of, read_effects
 from backend.inspection.opened import open_model
 from backend.inspection.run_rows import run_rows

@@ -112,7 +112,7 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
     from backend.base.device import probe
     from backend.data.tokens import encode, to_device
     from backend.heads import excise_compact
-    from backend.heads.gating import HeadGrid
+    from backend.heads.grid import HeadGrid
     from backend.heads.surgery import compact, save_compact
     from backend.models import load_checkpoint, told
 

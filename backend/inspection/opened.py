@@ -14,7 +14,7 @@ from backend.base.events import ModelName
 from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.models import load_checkpoint
 from backend.report.words import MODEL_TITLES
 

@@ -12,7 +12,7 @@ from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.data.rows import Dataset
 from backend.heads import excise_compact
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.heads.surgery import zeroed
 from backend.inspection import compacting
 from backend.inspection.compacting import compact_folder, make_compact, measured

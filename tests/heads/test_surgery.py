@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification
 
 from backend.data.tokens import encode
 from backend.heads import excise_compact
-from backend.heads.gating import HeadGrid
+from backend.heads.grid import HeadGrid
 from backend.heads.surgery import compact, save_compact
 from tests.tiny import CONFIGS, tiny_model, tiny_rows, tiny_tokenizer
 

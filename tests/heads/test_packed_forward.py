@@ -13,9 +13,9 @@ from backend import evaluation
 from backend.base.device import probe
 from backend.data.tokens import encode
 from backend.evaluation import Evaluator
-from backend.heads import encoder
-from backend.heads.encoder import dropout, pack, run
-from backend.heads.gating import HeadGrid
+from backend.heads import packed_forward as encoder
+from backend.heads.grid import HeadGrid
+from backend.heads.packed_forward import dropout, pack, run
 from backend.heads.statistics import POSITIONS, cls_variance
 from tests.tiny import CONFIGS, tiny_model, tiny_rows, tiny_tokenizer
 

@@ -21,7 +21,7 @@ from transformers.activations import ACT2FN
 
 from backend.base.device import cpu_vendor
 from backend.data.tokens import Encoded
-from backend.heads.gating import HeadGrid, HeadSite
+from backend.heads.grid import HeadGrid, HeadSite
 
 # oneDNN's linear map with an activation, where this build of torch has it and the CPU is not Intel's, whose
 # own library multiplies faster (benchmarks/search_speed.py).
