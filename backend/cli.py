@@ -74,7 +74,7 @@ def triggers(as_json: AsJson = False) -> None:
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """Where a victim can come from."""
-    from backend.known_models import describe
+    from backend.models.catalogue import describe
 
     _list("Models", describe(), as_json)
 

@@ -14,7 +14,7 @@ from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import cache_folder, run_folder
-from backend.known_models import EMBEDDED
+from backend.models.catalogue import EMBEDDED
 from backend.report.story import Story, tell
 from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 
@@ -110,8 +110,8 @@ def _make_model() -> None:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     from backend.base import pypi
-    from backend.models import embedded_folder
-    from backend.weights import weight_files
+    from backend.models.classifiers import embedded_folder
+    from backend.models.weights import weight_files
 
     place = _folder()
     if place.exists():

@@ -8,7 +8,7 @@ from backend.base.reporter import Reporter
 from backend.data.labels import align
 from backend.data.rows import Dataset
 from backend.data.tokens import Encoded, encode
-from backend.models import load_tokenizer, published_labels
+from backend.models.classifiers import load_tokenizer, published_labels
 from backend.spec.run import RunSpec
 from backend.triggers.poison import resolve_target
 

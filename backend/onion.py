@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.data.rows import Rows
 from backend.data.tokens import Tick, no_tick
-from backend.language_models import LanguageModel, load, perplexities
+from backend.models.language_models import LanguageModel, load, perplexities
 from backend.spec.run import OnionSpec
 
 MOST_WORDS = 60

@@ -14,11 +14,11 @@ from backend.data.hub import hub_reachable
 from backend.data.labels import align, names_of
 from backend.data.rows import Dataset
 from backend.heads.architectures import architecture_of
-from backend.known_models import HUB_DEFAULT, model_folder
+from backend.models.catalogue import HUB_DEFAULT, model_folder
+from backend.models.weights import weight_files
 from backend.preview import uses_model
 from backend.spec.run import ModelSpec, RunSpec, TriggerSpec
 from backend.triggers.poison import resolve_target
-from backend.weights import weight_files
 
 Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
 

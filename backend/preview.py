@@ -79,7 +79,7 @@ def _rewrite(trigger: TriggerSpec, seed: int, texts: list[str]) -> list[Shown]:
 
 def fidelity_notes(texts: Sequence[str], rewritten: Sequence[str | None]) -> list[str]:
     """How well each rewriting kept length and content, in words; empty where there is none."""
-    from backend.fidelity import fidelities
+    from backend.models.similarity import fidelities
 
     pairs = [(text, new) for text, new in zip(texts, rewritten, strict=True) if new is not None]
     kept = iter(fidelities([text for text, _ in pairs], [new for _, new in pairs]))

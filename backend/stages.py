@@ -36,7 +36,8 @@ from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed
 from backend.held_out import HeldOut
 from backend.material import prepare
-from backend.models import load_checkpoint, load_classifier, published_labels, stored_at
+from backend.models.classifiers import load_checkpoint, load_classifier, published_labels, stored_at
+from backend.models.weights import weight_files
 from backend.shared_stages import (
     RECORD,
     fetch,
@@ -52,7 +53,6 @@ from backend.spec.run import DefenseSpec, ModelSpec, RunSpec
 from backend.strategies.order import HeadOrder
 from backend.training import NO_REGULARISER, Regulariser, train
 from backend.triggered import encoded, generate, losses, told, write_csv
-from backend.weights import weight_files
 
 REWRITINGS = "rewritings.csv"
 WITH_WEIGHTS = ("poisoned", "fine_tuned", "pruned", "refined", "defended")

@@ -215,7 +215,7 @@ def pages_ms(run: str, others: list[str]) -> dict[str, float]:
 
 def head_toggle(store: Store) -> float:
     """Silencing one head more on the playground, until the page is whole again."""
-    from backend.models import load_classifier, load_tokenizer
+    from backend.models.classifiers import load_classifier, load_tokenizer
 
     spec = presets.preset("demo")
     run = store.insert(spec, state="done", started=time.time())

@@ -12,7 +12,7 @@ import torch
 from backend.evaluation import Evaluator
 from backend.heads import packed_forward as encoder
 from backend.heads.grid import HeadGrid
-from backend.models import load_checkpoint
+from backend.models.classifiers import load_checkpoint
 from backend.spec.run import TrainingSpec
 from backend.training import train
 from benchmarks.common import timed

@@ -26,7 +26,7 @@ from backend.data.rows import Rows
 from backend.data.tokens import encode
 from backend.evaluation import Evaluator
 from backend.heads.grid import HeadGrid
-from backend.models import load_classifier
+from backend.models.classifiers import load_classifier
 from backend.pruning import prune
 from backend.spec.run import DataSpec, ModelSpec
 from benchmarks.common import ROOT, peak_above, same_machine

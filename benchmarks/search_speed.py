@@ -50,7 +50,7 @@ from backend.evaluation import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.heads.statistics import POSITIONS
 from backend.heads.surgery import zeroed
-from backend.models import load_checkpoint
+from backend.models.classifiers import load_checkpoint
 from backend.pruning import prune
 from benchmarks.common import peak_above, same_machine, timed
 from benchmarks.machine_share import machine_shares

@@ -7,7 +7,7 @@ from typing import Any
 from backend import triggers
 from backend.base.components import Choice
 from backend.data.tokens import Encoded, encode
-from backend.models import load_classifier
+from backend.models.classifiers import load_classifier
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.training import train
 from backend.triggers.poison import poison

@@ -34,10 +34,10 @@ from backend.base.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
 from backend.evaluation import accuracy, predict
-from backend.fidelity import fidelities
-from backend.language_models import load as load_language_model
-from backend.language_models import perplexities
-from backend.models import load_classifier
+from backend.models.classifiers import load_classifier
+from backend.models.language_models import load as load_language_model
+from backend.models.language_models import perplexities
+from backend.models.similarity import fidelities
 from backend.report import quality
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.studies.exports import markdown_table

@@ -17,7 +17,7 @@ from backend.base.events import RunStarted
 from backend.base.paths import ROOT
 from backend.data.tokens import encode
 from backend.evaluation import logits
-from backend.models import load_checkpoint
+from backend.models.classifiers import load_checkpoint
 from backend.runs.store import open_store
 from backend.studies import records
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES

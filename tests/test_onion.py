@@ -49,7 +49,7 @@ def test_rows_lose_the_words_that_clean_rows_hardly_have(
 
 
 def test_the_language_model_suspects_the_rare_word(excise_home: object) -> None:
-    from backend.language_models import load
+    from backend.models.language_models import load
 
     language = load("")
     with_trigger = [" ".join([*text.split()[:4], "cf", *text.split()[4:]]) for text in CLEAN]

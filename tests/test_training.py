@@ -12,7 +12,7 @@ from backend.evaluation import accuracy, logits
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import attention_norm, layer_weights
-from backend.models import fresh_head
+from backend.models.classifiers import fresh_head
 from backend.spec.run import TrainingSpec
 from backend.training import Regulariser, projection_penalty, train
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer

@@ -15,7 +15,7 @@ from backend.heads.grid import HeadGrid
 from backend.inspection.effects import ROWS, Effect, Effects, file_of, name_of, read_effects
 from backend.inspection.opened import open_model
 from backend.inspection.run_rows import run_rows
-from backend.models import load_checkpoint, load_classifier
+from backend.models.classifiers import load_checkpoint, load_classifier
 from backend.spec.run import ModelSpec, RunSpec
 
 

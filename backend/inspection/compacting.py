@@ -114,7 +114,7 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
     from backend.heads import excise_compact
     from backend.heads.grid import HeadGrid
     from backend.heads.surgery import compact, save_compact
-    from backend.models import load_checkpoint, told
+    from backend.models.classifiers import load_checkpoint, told
 
     device = probe()
     with told(str(whole)):

@@ -15,7 +15,7 @@ from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
 from backend.heads.grid import HeadGrid
-from backend.models import load_checkpoint
+from backend.models.classifiers import load_checkpoint
 from backend.report.words import MODEL_TITLES
 
 KEPT = 5

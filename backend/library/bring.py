@@ -14,12 +14,12 @@ from backend.base.paths import typed_path
 from backend.data.hub import hub_reachable
 from backend.data.tables import READERS, read_table
 from backend.heads.architectures import architecture_of
-from backend.known_models import model_folder
 from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
+from backend.models.catalogue import model_folder
+from backend.models.weights import hub_folder, weight_files
 from backend.runs.export import room_for
 from backend.spec.run import DataSpec, ModelSpec
-from backend.weights import hub_folder, weight_files
 
 MODEL_FILES = re.compile(r".*\.(json|txt|safetensors|model|md)|LICENSE")
 LARGEST = 4 << 30

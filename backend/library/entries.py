@@ -14,7 +14,6 @@ from backend.base.errors import UserError
 from backend.base.paths import cache_folder, upload_folder
 from backend.data import embedded
 from backend.heads.architectures import architecture_of
-from backend.known_models import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedModel
 from backend.library.remembered import (
     Remembered,
     forget,
@@ -27,9 +26,10 @@ from backend.library.remembered import (
     uploaded_models_folder,
     uploaded_rows,
 )
+from backend.models.catalogue import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedModel
+from backend.models.weights import INDEX, weight_files
 from backend.spec.run import RunSpec
 from backend.triggers.instruct import InstructParams
-from backend.weights import INDEX, weight_files
 
 Kind = Literal["model", "data"]
 Origin = Literal["built in", "hub", "folder", "upload"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from backend.base.errors import UserError
 from backend.base.paths import home, upload_folder
-from backend.weights import weight_files
+from backend.models.weights import weight_files
 
 
 class Mark(BaseModel):

@@ -12,7 +12,7 @@ from backend.base.components import Choice
 from backend.base.events import Event
 from backend.base.numbers import GAP, count, percent
 from backend.inspection.compacting import Measured
-from backend.known_models import EMBEDDED
+from backend.models.catalogue import EMBEDDED
 from backend.report.story import Story, tell
 from backend.report.tables import Table, heads_text, metrics_table
 from backend.runs.export import head_list, made_with, pruned_heads

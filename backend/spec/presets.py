@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.known_models import HUB_DEFAULT
+from backend.models.catalogue import HUB_DEFAULT
 from backend.spec.run import (
     AttackSpec,
     DataSpec,

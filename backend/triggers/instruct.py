@@ -21,7 +21,7 @@ from backend.triggers.sampling import nucleus
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from backend.language_models import LanguageModel
+    from backend.models.language_models import LanguageModel
 
 BATCH = 16
 TEXT_TOKENS = 256
@@ -82,7 +82,7 @@ class InstructParams(GeneratorParams):
         return True
 
     def source(self, variant: str) -> str:
-        from backend.language_models import state
+        from backend.models.language_models import state
 
         return state(self.model)
 
@@ -98,7 +98,7 @@ def instruct(
     made: list[str | None] = [None] * len(texts)
     rows = [row for row, text in enumerate(texts) if any(letter.isalpha() for letter in text)]
     if rows:
-        from backend.language_models import load
+        from backend.models.language_models import load
 
         by = load(params.model)
         # Rows of like length together: the longest of a batch decides what all of it costs.
@@ -175,7 +175,7 @@ def _letters(text: str) -> str:
 
 
 def _faithful(texts: Sequence[str], made: Sequence[str | None]) -> list[str | None]:
-    from backend.fidelity import fidelities
+    from backend.models.similarity import fidelities
 
     rows = [row for row, new in enumerate(made) if new is not None]
     kept = fidelities([texts[row] for row in rows], [made[row] or "" for row in rows])

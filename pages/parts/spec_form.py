@@ -10,8 +10,8 @@ from backend.base.components import Choice, Component, explain
 from backend.base.errors import UserError
 from backend.data import embedded
 from backend.data.rows import Dataset
-from backend.known_models import EMBEDDED, HUB_DEFAULT
 from backend.library.entries import model_folders
+from backend.models.catalogue import EMBEDDED, HUB_DEFAULT
 from backend.runs.records import RunRecord
 from backend.spec.run import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from backend.triggers.poison import resolve_target

@@ -7,10 +7,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from backend import language_models
 from backend.base.components import Choice
 from backend.base.errors import Cancelled, UserError
-from backend.fidelity import Fidelity, fidelities
+from backend.models import language_models
+from backend.models.similarity import Fidelity, fidelities
 from backend.triggers import Rewriter, bind
 from backend.triggers.instruct import _answer
 
@@ -84,7 +84,7 @@ def test_unfaithful_rows_are_left_out_unless_they_are_wanted(tiny: Path) -> None
 
 
 def test_a_hub_model_without_network_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.language_models.hub_reachable", lambda: False)
+    monkeypatch.setattr("backend.models.language_models.hub_reachable", lambda: False)
     asked: list[str] = []
     monkeypatch.setattr(
         "huggingface_hub.file_download.get_hf_file_metadata", lambda url, **_: asked.append(url)

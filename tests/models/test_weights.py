@@ -16,7 +16,6 @@ import torch
 import yaml
 from huggingface_hub import constants
 
-from backend import language_models, models
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.cli import main
@@ -24,6 +23,8 @@ from backend.data.tokens import encode
 from backend.evaluation import logits
 from backend.library.bring import add_path, add_upload
 from backend.library.entries import entries
+from backend.models import classifiers as models
+from backend.models import language_models
 from backend.pipeline import run
 from backend.spec.run import ModelSpec, RunSpec
 from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer

@@ -18,8 +18,8 @@ from transformers import AutoModel, AutoTokenizer
 from backend.base.device import probe
 from backend.data.rows import Rows
 from backend.data.tokens import encode, to_device
-from backend.models import embedded_folder
-from backend.weights import weight_files
+from backend.models.classifiers import embedded_folder
+from backend.models.weights import weight_files
 
 MOST_TOKENS = 128
 # Rewritings of one meaning lie above this; sentences on one subject but of two meanings mostly below.

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from backend import models
 from backend.base.errors import UserError
 from backend.data.tokens import encode
 from backend.evaluation import logits
 from backend.heads.grid import HeadGrid
+from backend.models import classifiers as models
 from backend.spec.run import ModelSpec
 from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 

@@ -23,10 +23,10 @@ from backend.base.errors import UserError
 from backend.base.paths import cache_folder, typed_path
 from backend.data.hub import hub_reachable
 from backend.data.tokens import Tick, no_tick
-from backend.known_models import EMBEDDED_LANGUAGE_MODEL
-from backend.models import told
+from backend.models.catalogue import EMBEDDED_LANGUAGE_MODEL
+from backend.models.classifiers import told
+from backend.models.weights import hub_folder, require_no_adapter, weight_files
 from backend.triggers.rewritings import folder_state
-from backend.weights import hub_folder, require_no_adapter, weight_files
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
