@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from backend.base.device import autocast, probe
 from backend.data.tokens import Encoded, Tick, no_tick
-from backend.evaluation import Evaluator
+from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import cls_variance

@@ -10,9 +10,9 @@ from transformers import PreTrainedModel
 
 from backend.base.events import Metrics
 from backend.base.reporter import Reporter
-from backend.calls import Calls
 from backend.data.tokens import encode
-from backend.evaluation import Evaluator, measure, predict
+from backend.evaluation.evaluator import Evaluator, measure, predict
+from backend.evaluation.predictions import Calls
 from backend.heads.grid import HeadGrid
 from backend.material import Material
 from backend.onion import rid_of_surprises

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool
 from transformers import PreTrainedModel
 
-from backend import calls, strategies
+from backend import strategies
 from backend.base.device import probe
 from backend.base.errors import UserError
 from backend.base.events import (
@@ -30,7 +30,8 @@ from backend.base.events import (
 from backend.base.reporter import Reporter
 from backend.data.tokens import Encoded
 from backend.defender import Defender
-from backend.evaluation import accuracy
+from backend.evaluation import predictions as calls
+from backend.evaluation.evaluator import accuracy
 from backend.heads.grid import HeadGrid
 from backend.heads.statistics import layer_weights
 from backend.heads.surgery import zeroed

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from backend.evaluation import Evaluator
+from backend.evaluation.evaluator import Evaluator
 from backend.heads import packed_forward as encoder
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_checkpoint

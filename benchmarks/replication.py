@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend.base.events import RunFinished, StageFinished
 from backend.base.paths import run_folder
-from backend.calls import read_calls
 from backend.data.rows import drawn
+from backend.evaluation.predictions import read_calls
 from backend.shared_stages import sweep
 from backend.studies.spec import Cell, cells
 from benchmarks.common import SHARED, events_of, machine, own_home

@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from backend import data
 from backend.data.rows import Rows
 from backend.data.tokens import encode
-from backend.evaluation import Evaluator
+from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_classifier
 from backend.pruning import prune

@@ -46,7 +46,7 @@ from backend import strategies
 from backend.base.components import Choice
 from backend.data.tokens import Encoded
 from backend.defender import Defender
-from backend.evaluation import Evaluator
+from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.heads.statistics import POSITIONS
 from backend.heads.surgery import zeroed

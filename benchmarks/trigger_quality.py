@@ -33,7 +33,7 @@ from backend import triggers
 from backend.base.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
-from backend.evaluation import accuracy, predict
+from backend.evaluation.evaluator import accuracy, predict
 from backend.models.classifiers import load_classifier
 from backend.models.language_models import load as load_language_model
 from backend.models.language_models import perplexities

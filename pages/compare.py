@@ -7,7 +7,7 @@ import streamlit as st
 from backend.base.events import HeadScores, PruningStep
 from backend.base.numbers import count
 from backend.base.paths import run_folder
-from backend.calls import read_calls
+from backend.evaluation.predictions import read_calls
 from backend.report import comparison_figures as figures
 from backend.report.comparison import PUBLISHED, Compared, overlap, overlap_by_chance, times_pruned
 from backend.report.head_figures import pair_grid

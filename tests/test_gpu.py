@@ -16,7 +16,7 @@ import yaml
 from backend.base.events import RunStarted
 from backend.base.paths import ROOT
 from backend.data.tokens import encode
-from backend.evaluation import logits
+from backend.evaluation.evaluator import logits
 from backend.models.classifiers import load_checkpoint
 from backend.runs.store import open_store
 from backend.studies import records

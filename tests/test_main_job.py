@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from backend import data
 from backend.base.events import EVENT, PruningStep, RunFinished
 from backend.data.tokens import encode
-from backend.evaluation import predict
+from backend.evaluation.evaluator import predict
 from backend.runs.store import open_store
 from backend.spec import presets
 

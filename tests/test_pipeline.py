@@ -25,10 +25,10 @@ from backend.base.events import (
     StageFinished,
     Warned,
 )
-from backend.calls import read_calls
 from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
-from backend.evaluation import measure, predict
+from backend.evaluation.evaluator import measure, predict
+from backend.evaluation.predictions import read_calls
 from backend.spec import run as spec
 from backend.spec.run import RunSpec
 from backend.training import NO_REGULARISER, Regulariser, train

@@ -8,7 +8,7 @@ import torch
 
 from backend.base.errors import Cancelled
 from backend.data.tokens import Encoded, encode
-from backend.evaluation import accuracy, logits
+from backend.evaluation.evaluator import accuracy, logits
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import attention_norm, layer_weights

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.paths import run_folder
-from backend.evaluation import Evaluator
+from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.inspection.effects import ROWS, Effect, Effects, file_of, name_of, read_effects
 from backend.inspection.opened import open_model

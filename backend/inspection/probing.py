@@ -11,7 +11,7 @@ from backend.base.intervals import wilson
 from backend.data.labels import align
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
-from backend.evaluation import predict
+from backend.evaluation.evaluator import predict
 from backend.inspection.battery import (
     MOST_ROWS,
     PROBES,

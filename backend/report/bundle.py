@@ -7,10 +7,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend import calls
 from backend.base.errors import UserError
 from backend.base.events import Event
 from backend.base.paths import run_folder
+from backend.evaluation import predictions as calls
 from backend.inspection.compacting import RECORD, compact_folder, make_compact, measured
 from backend.report.card import Form, model_card
 from backend.report.page import report

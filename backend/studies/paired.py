@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from backend.base.intervals import student
 from backend.base.numbers import rounded
 from backend.base.paths import run_folder
-from backend.calls import Calls, read_calls
+from backend.evaluation.predictions import Calls, read_calls
 from backend.runs.records import RunRecord
 from backend.studies.records import StudyRecord
 

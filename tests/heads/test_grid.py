@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2For
 
 from backend.base.errors import UserError
 from backend.data.tokens import encode
-from backend.evaluation import logits
+from backend.evaluation.evaluator import logits
 from backend.heads.grid import HeadGrid
 from backend.heads.statistics import cls_variance
 from backend.heads.surgery import zeroed

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from backend import evaluation
 from backend.base.device import probe
 from backend.data.tokens import encode
-from backend.evaluation import Evaluator
+from backend.evaluation import evaluator as evaluation
+from backend.evaluation.evaluator import Evaluator
 from backend.heads import packed_forward as encoder
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import dropout, pack, run

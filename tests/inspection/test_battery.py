@@ -11,7 +11,7 @@ from backend.base.paths import run_folder
 from backend.cli import main
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
-from backend.evaluation import predict
+from backend.evaluation.evaluator import predict
 from backend.inspection import battery, probing
 from backend.inspection.battery import file_of, measure_all, measure_probe, places_of, read_battery
 from backend.inspection.opened import open_model

@@ -13,7 +13,7 @@ from backend.base.events import Head
 from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.data.tokens import encode
-from backend.evaluation import Evaluator, predict
+from backend.evaluation.evaluator import Evaluator, predict
 from backend.inspection.causal import _before_the_cut
 from backend.inspection.effects import file_of, heads_left, measure_head, name_of, read_effects
 from backend.inspection.importance import read_scores, score

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from backend.base.errors import UserError
 from backend.data.tokens import encode
-from backend.evaluation import logits
+from backend.evaluation.evaluator import logits
 from backend.heads.grid import HeadGrid
 from backend.models import classifiers as models
 from backend.spec.run import ModelSpec

@@ -20,7 +20,7 @@ from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.cli import main
 from backend.data.tokens import encode
-from backend.evaluation import logits
+from backend.evaluation.evaluator import logits
 from backend.library.bring import add_path, add_upload
 from backend.library.entries import entries
 from backend.models import classifiers as models

@@ -2,7 +2,7 @@
 
 from backend.base.components import Choice
 from backend.base.paths import run_folder
-from backend.calls import Calls
+from backend.evaluation.predictions import Calls
 from backend.spec.run import DefenseSpec
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from backend.base.paths import run_folder
-from backend.calls import Calls
+from backend.evaluation.predictions import Calls
 from backend.studies import measured, records
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import cells, parse_study

@@ -74,7 +74,7 @@ def test_no_strategy_can_reach_a_trigger(
 
     for trigger, component in triggers.COMPONENTS.items():
         monkeypatch.setitem(triggers.COMPONENTS, trigger, dataclasses.replace(component, function=forbidden))
-    monkeypatch.setattr("backend.evaluation.measure", forbidden)
+    monkeypatch.setattr("backend.evaluation.evaluator.measure", forbidden)
     order_of(name, defender)
 
 

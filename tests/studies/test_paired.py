@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend.base.events import Metrics, RunFinished
 from backend.base.paths import run_folder
-from backend.calls import Calls
+from backend.evaluation.predictions import Calls
 from backend.runs import leases
 from backend.runs.store import open_store
 from backend.studies import records

@@ -8,9 +8,9 @@ import pytest
 
 from backend.base.errors import UserError
 from backend.base.intervals import wilson
-from backend.calls import Calls, read_calls
 from backend.data.tokens import encode
-from backend.evaluation import accuracy, logits, measure
+from backend.evaluation.evaluator import accuracy, logits, measure
+from backend.evaluation.predictions import Calls, read_calls
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 NAMES = ["negative", "positive"]
