@@ -52,7 +52,7 @@ from backend.shared_stages import (
 )
 from backend.spec.run import DefenseSpec, ModelSpec, RunSpec
 from backend.strategies.order import HeadOrder
-from backend.training import NO_REGULARISER, Regulariser, train
+from backend.training.fine_tune import NO_REGULARISER, Regulariser, train
 from backend.triggered import encoded, generate, losses, told, write_csv
 
 REWRITINGS = "rewritings.csv"

@@ -14,7 +14,7 @@ from backend.heads import packed_forward as encoder
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_checkpoint
 from backend.spec.run import TrainingSpec
-from backend.training import train
+from backend.training.fine_tune import train
 from benchmarks.common import timed
 from benchmarks.speed_case import ROWS_PER_BATCH, SEED, Case
 

@@ -9,7 +9,7 @@ from backend.base.components import Choice
 from backend.data.tokens import Encoded, encode
 from backend.models.classifiers import load_classifier
 from backend.spec.run import ModelSpec, TrainingSpec
-from backend.training import train
+from backend.training.fine_tune import train
 from backend.triggers.poison import poison
 from benchmarks.common import load_data
 

@@ -41,7 +41,7 @@ from backend.models.similarity import fidelities
 from backend.report import quality
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.studies.exports import markdown_table
-from backend.training import train
+from backend.training.fine_tune import train
 from backend.triggers import stylists
 from backend.triggers.poison import poison
 from benchmarks import style_check, style_markers, template_check

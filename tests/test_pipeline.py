@@ -31,7 +31,7 @@ from backend.evaluation.evaluator import measure, predict
 from backend.evaluation.predictions import read_calls
 from backend.spec import run as spec
 from backend.spec.run import RunSpec
-from backend.training import NO_REGULARISER, Regulariser, train
+from backend.training.fine_tune import NO_REGULARISER, Regulariser, train
 from tests.tiny import TRAINING, tiny_settings
 from tests.tiny_runs import collect, of, stop_when
 

@@ -11,7 +11,7 @@ from backend.base.components import Choice, collect, pick
 if TYPE_CHECKING:
     from backend.defender import Defender
     from backend.strategies.order import HeadOrder
-    from backend.training import Regulariser
+    from backend.training.fine_tune import Regulariser
 
 COMPONENTS = collect("backend.strategies")
 CONTROLS = ("random", "as-many-random", "by-layer")

@@ -15,7 +15,7 @@ from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
     from backend.defender import Defender
-    from backend.training import Regulariser
+    from backend.training.fine_tune import Regulariser
 
 
 class AsManyParams(StrategyParams):

@@ -26,7 +26,7 @@ from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
     from backend.defender import Defender
-    from backend.training import Regulariser
+    from backend.training.fine_tune import Regulariser
 
 Scores = Float[np.ndarray, "strategy layer head"]
 

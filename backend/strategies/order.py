@@ -11,7 +11,7 @@ from backend.base.errors import UserError
 from backend.base.events import Guardrail, Head
 
 if TYPE_CHECKING:
-    from backend.training import Regulariser
+    from backend.training.fine_tune import Regulariser
 
 
 @dataclass(frozen=True)

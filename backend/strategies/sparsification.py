@@ -17,7 +17,7 @@ from backend.strategies.order import HeadOrder, StrategyParams
 
 if TYPE_CHECKING:
     from backend.defender import Defender
-    from backend.training import Regulariser
+    from backend.training.fine_tune import Regulariser
 
 
 class SparsificationParams(StrategyParams):
@@ -29,7 +29,7 @@ class SparsificationParams(StrategyParams):
     )
 
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
-        from backend.training import Regulariser
+        from backend.training.fine_tune import Regulariser
 
         return Regulariser(l1=self.l1, l2=self.l2, by_name=variant == "published")
 

@@ -9,7 +9,7 @@ from backend.defender import Defender
 from backend.pruning import prune
 from backend.strategies import COMPONENTS, fine_tune_regulariser, score
 from backend.strategies.order import ascending
-from backend.training import named_penalty
+from backend.training.fine_tune import named_penalty
 from tests.strategies.given import Given, given
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
