@@ -29,7 +29,6 @@ from backend.base.events import (
 )
 from backend.base.reporter import Reporter
 from backend.data.tokens import Encoded
-from backend.defender import Defender
 from backend.evaluation import predictions as calls
 from backend.evaluation.evaluator import accuracy
 from backend.heads.grid import HeadGrid
@@ -39,6 +38,7 @@ from backend.held_out import HeldOut
 from backend.material import prepare
 from backend.models.classifiers import load_checkpoint, load_classifier, published_labels, stored_at
 from backend.models.weights import weight_files
+from backend.pruning.defender import Defender
 from backend.shared_stages import (
     RECORD,
     fetch,

@@ -27,7 +27,7 @@ from backend.data.tokens import encode
 from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_classifier
-from backend.pruning import prune
+from backend.pruning.guardrail import prune
 from backend.spec.run import DataSpec, ModelSpec
 from benchmarks.common import ROOT, peak_above, same_machine
 

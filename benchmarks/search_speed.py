@@ -45,13 +45,13 @@ from scipy.stats import spearmanr
 from backend import strategies
 from backend.base.components import Choice
 from backend.data.tokens import Encoded
-from backend.defender import Defender
 from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.heads.statistics import POSITIONS
 from backend.heads.surgery import zeroed
 from backend.models.classifiers import load_checkpoint
-from backend.pruning import prune
+from backend.pruning.defender import Defender
+from backend.pruning.guardrail import prune
 from benchmarks.common import peak_above, same_machine, timed
 from benchmarks.machine_share import machine_shares
 from benchmarks.speed_case import MAX_LENGTH, ROWS_PER_BATCH, SEED, Case, make_case

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend import defender, pipeline
+from backend import pipeline
 from backend.base.errors import message_of
 from backend.base.events import (
     Event,
@@ -18,7 +18,8 @@ from backend.base.events import (
     StageFinished,
     Warned,
 )
-from backend.pruning import prune as guardrail
+from backend.pruning import defender
+from backend.pruning.guardrail import prune as guardrail
 from backend.spec import run as spec
 from tests.tiny import TRAINING, tiny_folder
 from tests.tiny_runs import collect, of, stop_when

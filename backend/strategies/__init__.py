@@ -1,7 +1,7 @@
 """Which heads go first: one file per strategy, each a `COMPONENT`.
 
 A strategy is `function(defender, params=…) -> HeadOrder`.  It sees the model and clean
-data through `backend.defender.Defender` and nothing of any trigger.  One with variants is also given
+data through `backend.pruning.defender.Defender` and nothing of any trigger.  One with variants is also given
 `variant=…`: `paper`, as the paper describes it, or `published`, what its authors' scripts compute."""
 
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backend.base.components import Choice, collect, pick
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
     from backend.strategies.order import HeadOrder
     from backend.training.fine_tune import Regulariser
 

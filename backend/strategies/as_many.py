@@ -14,7 +14,7 @@ from backend.strategies.order import HeadOrder, StrategyParams
 from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
     from backend.training.fine_tune import Regulariser
 
 

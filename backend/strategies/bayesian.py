@@ -21,7 +21,7 @@ from backend.base.errors import UserError
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
 
 
 class BayesianParams(StrategyParams):

@@ -17,7 +17,7 @@ from backend.base.components import Component
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
 
 
 class EnsembleParams(StrategyParams):

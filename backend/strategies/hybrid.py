@@ -25,7 +25,7 @@ from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_
 from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
     from backend.training.fine_tune import Regulariser
 
 Scores = Float[np.ndarray, "strategy layer head"]

@@ -8,7 +8,7 @@ from backend.base.components import Component
 from backend.strategies.order import HeadOrder, StrategyParams
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
 
 
 class NoneParams(StrategyParams):

@@ -31,7 +31,7 @@ from backend.base.events import Head
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
 
 Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
 

@@ -16,7 +16,7 @@ from backend.strategies.gradient import GradientParams, gradient
 from backend.strategies.order import HeadOrder, StrategyParams
 
 if TYPE_CHECKING:
-    from backend.defender import Defender
+    from backend.pruning.defender import Defender
     from backend.training.fine_tune import Regulariser
 
 

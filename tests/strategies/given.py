@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.data.tokens import no_tick
-from backend.defender import Defender
+from backend.pruning.defender import Defender
 
 
 def unharmed(pruned: np.ndarray, rows: int | None = None, stop_below: float | None = None) -> float:

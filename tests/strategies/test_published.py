@@ -5,8 +5,8 @@ import pytest
 
 from backend.base.components import Choice
 from backend.data.tokens import encode
-from backend.defender import Defender
-from backend.pruning import prune
+from backend.pruning.defender import Defender
+from backend.pruning.guardrail import prune
 from backend.strategies import COMPONENTS, fine_tune_regulariser, score
 from backend.strategies.order import ascending
 from backend.training.fine_tune import named_penalty

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from backend.base.errors import UserError
 from backend.data.tokens import Encoded, encode
-from backend.defender import Defender
 from backend.heads.statistics import cls_variance
+from backend.pruning.defender import Defender
 from backend.strategies import COMPONENTS
 from backend.strategies.order import ascending, rank_normalised
 from backend.strategies.reinforcement import ReinforcementParams, learn

@@ -19,7 +19,7 @@ from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import cls_variance
-from backend.pruning import Step, prune
+from backend.pruning.guardrail import Step, prune
 from backend.strategies.order import HeadOrder
 
 GRADIENT_BATCH = 32

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.base.events import Guardrail, Head
-from backend.pruning import Step, prune
+from backend.pruning.guardrail import Step, prune
 
 SHAPE = (3, 4)
 HEADS = [(layer, head) for layer in range(3) for head in range(4)]
