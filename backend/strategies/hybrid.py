@@ -21,8 +21,8 @@ from pydantic import Field, field_validator, model_validator
 
 from backend.base.components import Component
 from backend.base.errors import UserError
+from backend.strategies.nested import Part, known
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
-from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender

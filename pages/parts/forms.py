@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from backend.strategies.parts import Part, options
+from backend.strategies.nested import Part, options
 from pages.parts.ui import small
 
 

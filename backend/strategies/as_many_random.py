@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from backend.base.components import Component
+from backend.strategies.nested import Part, known
 from backend.strategies.order import HeadOrder, StrategyParams
-from backend.strategies.parts import Part, known
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender
