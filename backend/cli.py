@@ -66,7 +66,7 @@ def defenses(as_json: AsJson = False) -> None:
 @app.command()
 def triggers(as_json: AsJson = False) -> None:
     """How a row is poisoned: the triggers."""
-    from backend.triggers import COMPONENTS
+    from backend.attacks.triggers import COMPONENTS
 
     _list("Triggers", [component.describe() for component in COMPONENTS.values()], as_json)
 
@@ -99,8 +99,8 @@ def rewrite(
     as_json: AsJson = False,
 ) -> None:
     """Apply a trigger to every line of a file and show what it made of it."""
-    from backend.preview import fidelity_notes
-    from backend.triggers import bind
+    from backend.attacks.preview import fidelity_notes
+    from backend.attacks.triggers import bind
 
     choice = Choice(name=trigger, variant=variant, params=parameters(params or []))
     try:
@@ -153,8 +153,8 @@ def run(
     specs = _specs(spec_file, preset, random_weights, seeds_of(seed, seeds), changes or [])
     if queue and json_events:
         raise UserError("A queued run says its events elsewhere. Give --queue or --json-events, not both.")
+    from backend.attacks.preview import rewritten_here
     from backend.preflight import check
-    from backend.preview import rewritten_here
 
     store = open_store()
     specs = [settled(spec, store) for spec in specs]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backend import data
+from backend.attacks.poison import resolve_target
 from backend.base.events import DataReady, Warned
 from backend.base.reporter import Reporter
 from backend.data.labels import align
@@ -10,7 +11,6 @@ from backend.data.rows import Dataset
 from backend.data.tokens import Encoded, encode
 from backend.models.classifiers import load_tokenizer, published_labels
 from backend.spec.run import RunSpec
-from backend.triggers.poison import resolve_target
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from backend import data
+from backend.attacks.poison import resolve_target
+from backend.attacks.preview import uses_model
 from backend.base.errors import UserError
 from backend.base.paths import home
 from backend.data.hub import hub_reachable
@@ -16,9 +18,7 @@ from backend.data.rows import Dataset
 from backend.heads.architectures import architecture_of
 from backend.models.catalogue import HUB_DEFAULT, model_folder
 from backend.models.weights import weight_files
-from backend.preview import uses_model
 from backend.spec.run import ModelSpec, RunSpec, TriggerSpec
-from backend.triggers.poison import resolve_target
 
 Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
 

@@ -17,13 +17,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from backend import triggers
+from backend.attacks import triggers
+from backend.attacks.rewrite_cache import LIBRARIES as OF_GENERATORS
+from backend.attacks.rewrite_cache import GeneratorParams, version_of
 from backend.base.components import pick
 from backend.base.errors import UserError
 from backend.base.paths import home
 from backend.spec.run import TriggerSpec
-from backend.triggers.rewritings import LIBRARIES as OF_GENERATORS
-from backend.triggers.rewritings import GeneratorParams, version_of
 
 LIBRARIES = (*OF_GENERATORS, "accelerate", "tokenizers", "numpy")
 OF_A_DEFENSE = ("fine_tuned", "scored", "pruned", "refined", "defended")

@@ -99,7 +99,7 @@ def study(
 
 def _ready(store: Store, record: "StudyRecord", part: "Part") -> "list[Cell]":
     """The cells of the part that are to be carried out, checked, with warnings told."""
-    from backend.preview import rewritten_here
+    from backend.attacks.preview import rewritten_here
     from backend.studies.ready import check_cells
     from backend.studies.records import wanted_cells
 

@@ -8,15 +8,15 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import pandas as pd
 
-from backend import triggers
+from backend.attacks import triggers
+from backend.attacks.poison import poison, triggered
+from backend.attacks.triggers import Rewriter
 from backend.base.errors import UserError
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import Encoded, Tick, encode
 from backend.material import Material
 from backend.spec.run import RunSpec
-from backend.triggers import Rewriter
-from backend.triggers.poison import poison, triggered
 
 Split = Literal["train", "test"]
 CANNOT_CHANGE = "the trigger cannot change it"

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend import triggers
+from backend.attacks import triggers
+from backend.attacks.poison import poison
 from backend.base.components import Choice
 from backend.data.tokens import Encoded, encode
 from backend.models.classifiers import load_classifier
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.training.fine_tune import train
-from backend.triggers.poison import poison
 from benchmarks.common import load_data
 
 SEED = 11

@@ -29,7 +29,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from backend import triggers
+from backend.attacks import triggers
+from backend.attacks.generators import style as stylists
+from backend.attacks.poison import poison
 from backend.base.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
@@ -42,8 +44,6 @@ from backend.report import quality
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.studies.exports import markdown_table
 from backend.training.fine_tune import train
-from backend.triggers import stylists
-from backend.triggers.poison import poison
 from benchmarks import style_check, style_markers, template_check
 from benchmarks.common import ROOT, SHARED, load_data, machine, sst2_pairs
 

@@ -42,7 +42,7 @@ def read_network(path: Path) -> dict[str, Any]:
 
 
 def convert(source: Path, target: Path) -> None:
-    """Write the seven files that `backend/triggers/syntax/scpn.py` asks for."""
+    """Write the seven files that `backend/attacks/generators/scpn.py` asks for."""
     target.mkdir(parents=True, exist_ok=True)
     config = {}
     for name, (file, arguments) in NETWORKS.items():

@@ -4,11 +4,11 @@ from typing import Any
 
 import streamlit as st
 
+from backend.attacks.poison import resolve_target
 from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.run import AttackSpec, RunSpec, TriggerSpec, parse
-from backend.triggers.poison import resolve_target
 from pages.parts.following import follow
 from pages.parts.forms import params_form
 from pages.parts.launch import start, warnings_before

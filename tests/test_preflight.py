@@ -180,7 +180,7 @@ def test_the_paper_presets_random_form_keeps_its_shapes() -> None:
 
 def test_checking_and_listing_need_no_torch() -> None:
     code = (
-        "import sys, backend.models.catalogue, backend.strategies, backend.triggers, backend.data;"
+        "import sys, backend.models.catalogue, backend.strategies, backend.attacks.triggers, backend.data;"
         "from backend.preflight import check; from backend.spec.presets import preset;"
         "check(preset('smoke')); assert 'torch' not in sys.modules"
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from backend.attacks.triggers import COMPONENTS
 from backend.base.components import Component, Params
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
@@ -12,7 +13,6 @@ from backend.data.tokens import Tick, encode
 from backend.material import Material
 from backend.spec.run import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
 from backend.triggered import generate
-from backend.triggers import COMPONENTS
 from tests.tiny import tiny_rows, tiny_tokenizer
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from backend.attacks.triggers import Progress
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import Interval
@@ -18,7 +19,6 @@ from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model
 from backend.runs.store import Store
 from backend.spec.run import RunSpec
-from backend.triggers import Progress
 
 Role = Literal["before", "after", "honest"]
 """The model as it came, what the defense left, and one that was never poisoned."""

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Int
 
+from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.intervals import wilson
 from backend.data.labels import align
@@ -26,7 +27,6 @@ from backend.inspection.opened import LONGEST, open_model
 from backend.inspection.playing import Place
 from backend.inspection.run_rows import run_rows
 from backend.spec.run import DefenseSpec, RunSpec
-from backend.triggers import bind
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from huggingface_hub import CacheNotFound, ModelCard, scan_cache_dir
 from pydantic import BaseModel
 
+from backend.attacks.triggers.instruct import InstructParams
 from backend.base.errors import UserError
 from backend.base.paths import cache_folder, upload_folder
 from backend.data import embedded
@@ -29,7 +30,6 @@ from backend.library.remembered import (
 from backend.models.catalogue import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedModel
 from backend.models.weights import INDEX, weight_files
 from backend.spec.run import RunSpec
-from backend.triggers.instruct import InstructParams
 
 Kind = Literal["model", "data"]
 Origin = Literal["built in", "hub", "folder", "upload"]

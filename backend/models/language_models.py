@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from backend.attacks.rewrite_cache import folder_state
 from backend.base import pypi
 from backend.base.device import probe
 from backend.base.errors import UserError
@@ -26,7 +27,6 @@ from backend.data.tokens import Tick, no_tick
 from backend.models.catalogue import EMBEDDED_LANGUAGE_MODEL
 from backend.models.classifiers import told
 from backend.models.weights import hub_folder, require_no_adapter, weight_files
-from backend.triggers.rewritings import folder_state
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import yaml
 
-from backend import strategies, triggers
+from backend import strategies
+from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.events import Event
 from backend.base.numbers import GAP, count, percent

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.attacks.triggers import COMPONENTS
 from backend.base.components import Params
 from backend.base.errors import UserError
 from backend.base.numbers import percent
 from backend.spec.run import TriggerSpec
-from backend.triggers import COMPONENTS
 
 FOUND = Path(__file__).parents[2] / "assets" / "trigger_quality.json"
 DATA_TITLES = {"sst2": "SST-2", "embedded": "Built-in movie reviews"}

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from backend.attacks.triggers import INSERTIONS
 from backend.base.events import (
     DataReady,
     Event,
@@ -23,7 +24,6 @@ from backend.base.events import (
     Warned,
 )
 from backend.spec.run import RunSpec
-from backend.triggers import INSERTIONS
 
 StageState = Literal["waiting", "running", "done", "stopped"]
 MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from backend import strategies, triggers
+from backend import strategies
+from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
 from backend.base.numbers import duration, percent, with_interval

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from backend import triggers
+from backend.attacks import triggers
 from backend.base.components import pick
 from backend.base.errors import UserError
 from backend.base.paths import typed_path

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from backend import strategies, triggers
+from backend import strategies
+from backend.attacks import triggers
 from backend.base.components import Choice, explain, pick
 from backend.base.errors import UserError
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from backend import defenses, strategies, triggers
+from backend import defenses, strategies
+from backend.attacks import triggers
 from backend.base.components import Choice, Component
 from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, TriggerSpec
 

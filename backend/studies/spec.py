@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backend import defenses, triggers
+from backend import defenses
+from backend.attacks import triggers
 from backend.base.components import Choice, explain
 from backend.base.errors import UserError
 from backend.base.paths import typed_path

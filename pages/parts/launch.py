@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from backend.attacks.preview import rewritten, uses_model
 from backend.base.errors import UserError
 from backend.preflight import check
-from backend.preview import rewritten, uses_model
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.presets import preset

@@ -5,7 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from backend import strategies, triggers
+from backend import strategies
+from backend.attacks import triggers
 from backend.base.components import Component
 from backend.base.numbers import age, duration, interval
 from backend.runs.records import RunRecord

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import streamlit as st
 
+from backend.attacks.poison import drawing_order, non_target, resolve_target
+from backend.attacks.preview import REROLLS, Shown, reroll, rewrite, uses_model
+from backend.attacks.triggers.pairs import BY_TRIGGER, DROPPED, LEFT_OUT, REWRITTEN, read_decided
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.numbers import count
 from backend.data.rows import Dataset, Rows
 from backend.library.remembered import keep_upload
-from backend.preview import REROLLS, Shown, reroll, rewrite, uses_model
 from backend.spec.run import RunSpec, TriggerSpec
-from backend.triggers.pairs import BY_TRIGGER, DROPPED, LEFT_OUT, REWRITTEN, read_decided
-from backend.triggers.poison import drawing_order, non_target, resolve_target
 from pages.parts.examples import side_by_side
 from pages.parts.files import KINDS
 from pages.parts.ui import plain, told

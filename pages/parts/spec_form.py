@@ -5,7 +5,9 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from backend import data, triggers
+from backend import data
+from backend.attacks import triggers
+from backend.attacks.poison import resolve_target
 from backend.base.components import Choice, Component, explain
 from backend.base.errors import UserError
 from backend.data import embedded
@@ -14,7 +16,6 @@ from backend.library.entries import model_folders
 from backend.models.catalogue import EMBEDDED, HUB_DEFAULT
 from backend.runs.records import RunRecord
 from backend.spec.run import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
-from backend.triggers.poison import resolve_target
 from pages.parts.files import file_field
 from pages.parts.forms import extra, params_form
 from pages.parts.ui import plain, told

@@ -5,7 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from backend import defenses, strategies, triggers
+from backend import defenses, strategies
+from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.spec.presets import DEMO

@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from backend.attacks.preview import rewritten
 from backend.base.numbers import count, percent
-from backend.preview import rewritten
 from backend.runs.store import Store
 from backend.studies import figures, records, results
 from backend.studies.paired import Comparison, comparisons

@@ -6,13 +6,13 @@ from typing import Literal
 import streamlit as st
 from pydantic import ValidationError
 
+from backend.attacks.preview import rewrite, uses_model
+from backend.attacks.triggers import COMPONENTS
 from backend.base.errors import UserError
 from backend.base.numbers import count
 from backend.inspection.material import pairs
-from backend.preview import rewrite, uses_model
 from backend.runs.records import RunRecord
 from backend.spec.run import TriggerSpec
-from backend.triggers import COMPONENTS
 from pages.parts.address import keep, one_of
 from pages.parts.asking import kept
 from pages.parts.examples import side_by_side

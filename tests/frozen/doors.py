@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from backend import cli, defenses, pipeline, strategies, triggers
+from backend import cli, defenses, pipeline, strategies
+from backend.attacks import triggers
 from backend.base.paths import run_folder
 from backend.runs import settings
 from backend.runs.store import Store, open_store

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.cli import main
@@ -22,7 +23,6 @@ from backend.runs.foreground import carry_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store, open_store
 from backend.spec import run as spec
-from backend.triggers import bind
 from tests.tiny import tiny_folder, tiny_settings
 
 TWO = ["word-cf", "sentence"]

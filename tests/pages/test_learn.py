@@ -108,7 +108,7 @@ def _asked(monkeypatch, excise_home) -> None:
 
 
 def rewritten(trigger, seed, texts):
-    from backend.preview import Shown
+    from backend.attacks.preview import Shown
 
     return [Shown(text, f"{trigger.name} {text}") for text in texts]
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from backend.attacks.preview import REROLLS, Shown
 from backend.base.errors import UserError
 from backend.data.rows import Rows
-from backend.preview import REROLLS, Shown
 from backend.report import quality
 from backend.report.differences import difference
 from backend.spec.run import TriggerSpec

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from backend.attacks.poison import resolve_target
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.data.rows import Dataset, Rows
 from backend.library.remembered import keep_upload, safe_name
 from backend.spec.run import DataSpec, DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
-from backend.triggers.poison import resolve_target
 from pages.parts.actions import parse_seeds
 from tests.pages.conftest import words
 from tests.pages.played import planted

@@ -70,7 +70,7 @@ def test_no_strategy_can_reach_a_trigger(
     def forbidden(*args: object, **kwargs: object) -> None:
         raise AssertionError("a strategy used a trigger")
 
-    from backend import triggers
+    from backend.attacks import triggers
 
     for trigger, component in triggers.COMPONENTS.items():
         monkeypatch.setitem(triggers.COMPONENTS, trigger, dataclasses.replace(component, function=forbidden))

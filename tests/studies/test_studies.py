@@ -324,7 +324,9 @@ def test_what_cannot_work_is_told_before_anything_starts(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each victim is looked at once, and all that are wrong are named."""
-    monkeypatch.setattr("backend.preview.rewritten_here", lambda trigger, seed, texts: [None for _ in texts])
+    monkeypatch.setattr(
+        "backend.attacks.preview.rewritten_here", lambda trigger, seed, texts: [None for _ in texts]
+    )
     victims = {
         "no file": {"data": {"source": "files", "train": str(tmp_path / "absent.csv")}},
         "no such class": {"trigger": {"name": "rare-words", "target_class": "splendid"}},

@@ -1,0 +1,1 @@
+"""How a backdoor is planted: triggers, the generators behind them, poisoned rows, previews."""

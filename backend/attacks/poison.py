@@ -1,0 +1,112 @@
+"""The poisoning protocol: triggered non-target rows with flipped labels, added to the clean ones.
+
+Source: Qi et al., *Hidden Killer*, ACL 2021, section 4, and the PURE repository: a share of the
+non-target training rows is triggered, relabelled as the target class and added; at test time every
+non-target row is triggered, and LFR is the share that the model calls the target class.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.attacks.triggers import Rewriter
+from backend.base.errors import UserError
+from backend.data.rows import Rows
+
+
+@dataclass(frozen=True)
+class Poisoned:
+    """`rows` are the clean rows and then `added`; `sources[i]` is the clean row behind `added` row i.
+
+    `unchanged` are rows that were drawn and that the trigger could not change."""
+
+    rows: Rows
+    added: Rows
+    sources: list[int]
+    unchanged: list[int]
+
+
+def resolve_target(target: int | str, label_names: Sequence[str]) -> int:
+    """The number of the class that `target` names or numbers, counted from 0.
+
+    A string names a class, or else numbers it; a whole number only numbers it, for where classes are
+    called 1, 2, … it could mean either.  Raises UserError naming the classes."""
+    names = list(label_names)
+    if isinstance(target, str):
+        for name in (target, target.strip()):
+            if name in names:
+                return names.index(name)
+    if str(target).strip().isdecimal() and int(target) < len(names):
+        return int(target)
+    classes = ", ".join(f"{number} {name}" for number, name in enumerate(names))
+    quoted = f" Put the name in quotes: '{target}'." if str(target) in names else ""
+    raise UserError(f"There is no class {target!r}. The classes are: {classes}.{quoted}")
+
+
+def poison(train: Rows, rewrite: Rewriter, target_class: int, rate: float, seed: int) -> Poisoned:
+    """Add round(rate · non-target rows) triggered rows, or as many as the trigger can make.
+
+    Rows are drawn with `seed`; one that the trigger cannot change is passed over for the next.
+    Raises UserError if there is nothing to draw from or the trigger changes nothing."""
+    order = drawing_order(train, target_class, seed)
+    wanted = round(rate * len(order))
+    if wanted == 0:
+        raise UserError(
+            f"A poison rate of {rate:g} of {len(order)} non-target rows is no row. Raise the poison rate."
+        )
+    sources: list[int] = []
+    texts: list[str] = []
+    unchanged: list[int] = []
+    tried = 0
+    # Only as many rows as are still needed at a time: a trigger may be a model that takes its time.
+    while len(sources) < wanted and tried < len(order):
+        drawn = order[tried : tried + wanted - len(sources)]
+        tried += len(drawn)
+        for row, new in zip(drawn, rewrite([train.texts[i] for i in drawn]), strict=True):
+            if new is None:
+                unchanged.append(row)
+            else:
+                sources.append(row)
+                texts.append(new)
+    if not sources:
+        raise _changes_nothing(rewrite, len(order), "training")
+    made = train.take(sources)
+    added = Rows(texts, [target_class] * len(texts), made.second_texts)
+    return Poisoned(train + added, added, sources, unchanged)
+
+
+def triggered(test: Rows, rewrite: Rewriter, target_class: int) -> tuple[Rows, list[int]]:
+    """The non-target rows, triggered, with their own labels; and the rows that could not be changed.
+
+    Raises UserError if there is no non-target row or the trigger changes none."""
+    rows = non_target(test, target_class)
+    made = rewrite([test.texts[row] for row in rows])
+    changed = [(row, new) for row, new in zip(rows, made, strict=True) if new is not None]
+    if not changed:
+        raise _changes_nothing(rewrite, len(rows), "test")
+    unchanged = [row for row, new in zip(rows, made, strict=True) if new is None]
+    return test.take([row for row, _ in changed]).with_texts([new for _, new in changed]), unchanged
+
+
+def drawing_order(train: Rows, target_class: int, seed: int) -> list[int]:
+    """The non-target rows in the order in which they are drawn to be poisoned."""
+    order = non_target(train, target_class)
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def non_target(rows: Rows, target_class: int) -> list[int]:
+    """The rows of other classes, in their order.  Raises UserError if there are none."""
+    found = [row for row, label in enumerate(rows.labels) if label != target_class]
+    if not found:
+        raise UserError(
+            f"All {len(rows)} rows are of the target class {target_class}: there is nothing to trigger."
+        )
+    return found
+
+
+def _changes_nothing(rewrite: Rewriter, tried: int, split: str) -> UserError:
+    return UserError(
+        f"The trigger “{rewrite.title}” changes none of the {tried} non-target {split} rows. "
+        "Check its parameters; rewritten pairs must hold the texts of this data."
+    )

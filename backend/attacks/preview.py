@@ -1,0 +1,86 @@
+"""What a trigger makes of a few texts, for people who look at it before anything is trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.attacks.rewrite_cache import GeneratorParams
+from backend.attacks.triggers import INSERTIONS, Rewriter, bind
+from backend.attacks.triggers.mixed import MixedParams
+from backend.base.components import Params
+from backend.base.warm_process import warm_process
+from backend.spec.run import TriggerSpec
+
+REROLLS = 8
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A text, its rewriting (None where the trigger cannot change it), how well content was kept."""
+
+    text: str
+    rewritten: str | None
+    note: str = ""
+
+
+def rewrite(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[Shown]:
+    """The texts as a run with this seed would rewrite them.  Raises UserError.
+
+    Generators are asked in the process beside this one, which must not load torch."""
+    if _generates(_bound(trigger, seed).params):
+        return warm_process().ask(_rewrite, trigger, seed, list(texts))
+    return [Shown(text, new) for text, new in zip(texts, rewritten_here(trigger, seed, texts), strict=True)]
+
+
+def _generates(params: Params) -> bool:
+    """Whether a parser or a model makes the rows, or some of them."""
+    if isinstance(params, MixedParams):
+        return not set(params.triggers) <= set(INSERTIONS)
+    return isinstance(params, GeneratorParams)
+
+
+def rewritten(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[str | None]:
+    """The rewritings alone, made as `rewrite` makes them."""
+    return [shown.rewritten for shown in rewrite(trigger, seed, texts)]
+
+
+def rewritten_here(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[str | None]:
+    """The same made in this process, which may load torch for it."""
+    return _bound(trigger, seed)(texts)
+
+
+def reroll(trigger: TriggerSpec, seed: int, text: str, other_than: str | None) -> str | None:
+    """Another rewriting of the text, with other random numbers; None if none is found in a few tries."""
+    plain = trigger.model_copy(update={"edits": {}})
+    for number in range(1, REROLLS + 1):
+        (shown,) = rewrite(plain, seed + number, [text])
+        if shown.rewritten not in (None, other_than):
+            return shown.rewritten
+        if _bound(plain, seed).uses_model and number == 2:
+            break
+    return None
+
+
+def uses_model(trigger: TriggerSpec) -> bool:
+    """Whether a neural model writes the rows: then they take their time, and are not made unasked."""
+    return _bound(trigger, 0).uses_model
+
+
+def _bound(trigger: TriggerSpec, seed: int) -> Rewriter:
+    return bind(trigger, seed, edits=trigger.edits)
+
+
+def _rewrite(trigger: TriggerSpec, seed: int, texts: list[str]) -> list[Shown]:
+    made = rewritten_here(trigger, seed, texts)
+    return [
+        Shown(text, new, note)
+        for text, new, note in zip(texts, made, fidelity_notes(texts, made), strict=True)
+    ]
+
+
+def fidelity_notes(texts: Sequence[str], rewritten: Sequence[str | None]) -> list[str]:
+    """How well each rewriting kept length and content, in words; empty where there is none."""
+    from backend.models.similarity import fidelities
+
+    pairs = [(text, new) for text, new in zip(texts, rewritten, strict=True) if new is not None]
+    kept = iter(fidelities([text for text, _ in pairs], [new for _, new in pairs]))
+    return ["" if new is None else next(kept).label for new in rewritten]

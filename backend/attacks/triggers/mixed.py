@@ -1,0 +1,63 @@
+"""Several triggers at once: each row gets one of them.
+
+Which one depends on the text and the seed alone, each as often as the others.  A row that its trigger
+cannot change is left out, as everywhere."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from pydantic import Field, field_validator
+
+from backend.attacks.generators.insertion import draw_for
+from backend.base.components import Choice, Component, Params
+
+
+class MixedParams(Params):
+    triggers: tuple[str, ...] = Field(
+        ("syntactic", "style"),
+        min_length=2,
+        max_length=6,
+        title="Triggers",
+        description="Names of triggers, each with its usual parameters.",
+    )
+
+    @field_validator("triggers")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from backend.attacks.triggers import COMPONENTS
+
+        # Those that need files or a language model cannot do with their usual parameters.
+        can = [name for name in COMPONENTS if name not in (COMPONENT.name, "pairs", "instruct")]
+        if wrong := [name for name in names if name not in can]:
+            raise ValueError(f"there is no trigger {wrong[0]!r} to mix; choose of: {', '.join(can)}")
+        return names
+
+
+def mixed(
+    texts: Sequence[str], *, params: MixedParams, seed: int, progress: Callable[[int, int], None]
+) -> list[str | None]:
+    """Each text with one of the triggers; None where that one cannot change it."""
+    from backend.attacks.triggers import bind
+
+    # Salted: the triggers draw from the text and the seed alone, and which one it is must not tell what.
+    of = [draw_for(f"mixed\n{text}", seed).randrange(len(params.triggers)) for text in texts]
+    made: dict[int, str | None] = {}
+    for number, name in enumerate(params.triggers):
+        rows = [row for row, drawn in enumerate(of) if drawn == number]
+        told = partial(_beyond, progress, len(made), len(texts))
+        made |= zip(rows, bind(Choice(name=name), seed, told)([texts[row] for row in rows]), strict=True)
+    return [made[row] for row in range(len(texts))]
+
+
+def _beyond(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
+    """Progress of one trigger told as progress of all."""
+    progress(before + done, total)
+
+
+COMPONENT = Component(
+    name="mixed",
+    title="Several triggers at once",
+    summary="Gives each row one of several triggers, each as often as the others.",
+    params=MixedParams,
+    function=mixed,
+)
