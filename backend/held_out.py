@@ -11,11 +11,11 @@ from transformers import PreTrainedModel
 from backend.base.events import Metrics
 from backend.base.reporter import Reporter
 from backend.data.tokens import encode
+from backend.defenses.onion_filter import rid_of_surprises
 from backend.evaluation.evaluator import Evaluator, measure, predict
 from backend.evaluation.predictions import Calls
 from backend.heads.grid import HeadGrid
 from backend.material import Material
-from backend.onion import rid_of_surprises
 from backend.spec.run import OnionSpec, RunSpec
 from backend.triggered import Triggered
 
