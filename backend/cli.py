@@ -154,7 +154,7 @@ def run(
     if queue and json_events:
         raise UserError("A queued run says its events elsewhere. Give --queue or --json-events, not both.")
     from backend.attacks.preview import rewritten_here
-    from backend.preflight import check
+    from backend.engine.preflight import check
 
     store = open_store()
     specs = [settled(spec, store) for spec in specs]

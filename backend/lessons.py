@@ -86,7 +86,7 @@ def story_of(spec: RunSpec) -> Story | None:
 
 def carry_out(spec: RunSpec) -> None:
     """Carry the run out and keep what it told.  A question for the warm process.  Raises UserError."""
-    from backend import pipeline  # which loads torch
+    from backend.engine import run as pipeline  # which loads torch
 
     _make_model()
     folder = run_folder(run_of(spec))

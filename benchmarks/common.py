@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
-from backend import data, pipeline
+from backend import data
 from backend.base.device import probe
 from backend.base.events import Event
 from backend.base.paths import cache_folder, run_folder
 from backend.data.rows import Dataset
+from backend.engine import run as pipeline
 from backend.spec.run import DataSpec, RunSpec
 
 ROOT = Path(__file__).parents[1]

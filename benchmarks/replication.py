@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from backend.base.events import RunFinished, StageFinished
 from backend.base.paths import run_folder
 from backend.data.rows import drawn
+from backend.engine.stage_cache import sweep
 from backend.evaluation.predictions import read_calls
-from backend.shared_stages import sweep
 from backend.studies.spec import Cell, cells
 from benchmarks.common import SHARED, events_of, machine, own_home
 from benchmarks.replication_study import AGAIN, CELLS, RESULTS, SEEDS, file_of, settings_of, study, wanted

@@ -14,11 +14,12 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from backend import dashboard, preflight
+from backend import dashboard
 from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import ROOT, home
 from backend.cli import main
+from backend.engine import preflight
 from backend.runs import execution, leases
 from backend.runs.schema import RUNS
 from backend.runs.store import Store, open_store

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from backend import pipeline
 from backend.base.events import Event
+from backend.engine import run as pipeline
 from backend.spec import run as spec
 
 

@@ -9,10 +9,10 @@ from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.base.reporter import Reporter
 from backend.data.tokens import Encoded
-from backend.material import Material, prepare
-from backend.shared_stages import RECORD
+from backend.engine.clean_data import Material, prepare
+from backend.engine.stage_cache import RECORD
+from backend.engine.triggered_data import encoded
 from backend.spec.run import RunSpec, parse
-from backend.triggered import encoded
 
 
 @dataclass(frozen=True)

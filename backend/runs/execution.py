@@ -18,7 +18,7 @@ from backend.base.paths import run_folder
 from backend.runs.leases import Lease, LeaseLost, append, fail, finish, release, renew, wish
 from backend.runs.store import Store
 
-Engine = Callable[..., Iterator[Event]]  # a generator function, see `backend.pipeline.run`
+Engine = Callable[..., Iterator[Event]]  # a generator function, see `backend.engine.run.run`
 Arguments = ParamSpec("Arguments")
 Outcome = TypeVar("Outcome")
 
@@ -157,7 +157,7 @@ def _patiently(
 
 def _pipeline() -> Engine:
     """The engine proper; imported here because it brings torch."""
-    from backend import pipeline
+    from backend.engine import run as pipeline
 
     return pipeline.run
 

@@ -24,9 +24,9 @@ from sqlalchemy.engine import URL, Connection, Engine, RowMapping
 from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, Metric, RunFinished, StageFinished
 from backend.base.paths import home, run_folder
+from backend.engine.stage_cache import sweep
 from backend.runs.records import RunRecord, State, curve, read_record, title
 from backend.runs.schema import EVENTS, RUNS, open_engine, told
-from backend.shared_stages import sweep
 from backend.spec.run import RunSpec
 
 _stores: dict[tuple[str, float], "Store"] = {}

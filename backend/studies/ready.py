@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from backend.base.errors import UserError
 from backend.base.numbers import count
-from backend.preflight import Rewrite, check, room_short, weight_bytes
+from backend.engine.preflight import Rewrite, check, room_short, weight_bytes
 from backend.spec.run import RunSpec
 from backend.studies.spec import Cell
 

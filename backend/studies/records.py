@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from backend.base.components import explain
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
+from backend.engine.stage_cache import withdraw_defense
 from backend.runs.leases import waiting
 from backend.runs.records import RunRecord, read_record
 from backend.runs.schema import RUNS, STUDIES, STUDY_RUNS
 from backend.runs.settings import settled
 from backend.runs.store import Store, insert_run, queue_again
-from backend.shared_stages import withdraw_defense
 from backend.studies.spec import Cell, Place, StudySpec, cells, places, study_id
 
 

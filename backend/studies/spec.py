@@ -17,7 +17,7 @@ from backend.attacks import triggers
 from backend.base.components import Choice, explain
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
-from backend.shared_stages import hashes_at
+from backend.engine.stage_cache import hashes_at
 from backend.spec.run import RunSpec, parse
 
 MOST_RUNS = 1000

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.attacks.preview import rewritten, uses_model
 from backend.base.errors import UserError
-from backend.preflight import check
+from backend.engine.preflight import check
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.presets import preset

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend import pipeline
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.data.tokens import encode
+from backend.engine import run as pipeline
 from backend.evaluation.evaluator import Evaluator, predict
 from backend.inspection.causal import _before_the_cut
 from backend.inspection.effects import file_of, heads_left, measure_head, name_of, read_effects

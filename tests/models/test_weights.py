@@ -20,12 +20,12 @@ from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.cli import main
 from backend.data.tokens import encode
+from backend.engine.run import run
 from backend.evaluation.evaluator import logits
 from backend.library.bring import add_path, add_upload
 from backend.library.entries import entries
 from backend.models import classifiers as models
 from backend.models import language_models
-from backend.pipeline import run
 from backend.spec.run import ModelSpec, RunSpec
 from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 

@@ -2,7 +2,8 @@
 
 import sys
 
-from backend import cli, preflight
+from backend import cli
+from backend.engine import preflight
 from backend.runs import execution
 from tests.runs import fake
 

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from backend import shared_stages
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.base.paths import run_folder
 from backend.cli import main
+from backend.engine import stage_cache as shared_stages
 from backend.runs import execution, leases
 from backend.runs.schema import STUDIES, STUDY_RUNS
 from backend.runs.store import Store

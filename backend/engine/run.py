@@ -15,9 +15,9 @@ from backend.base.device import probe
 from backend.base.errors import Cancelled, message_of
 from backend.base.events import Event, RunFinished, RunStarted
 from backend.base.reporter import Reporter
-from backend.shared_stages import program
+from backend.engine.stage_cache import program
+from backend.engine.stages import Stages
 from backend.spec.run import RunSpec
-from backend.stages import Stages
 
 program()  # now, as long as what was imported is what the files hold
 

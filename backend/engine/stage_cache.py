@@ -49,7 +49,7 @@ def _plain(part: Any) -> Any:
 @cache
 def program() -> str:
     """The hash of Excise's own code, and the versions of the libraries that compute."""
-    own = folder_hashes(Path(__file__).parent, "**/*.py")
+    own = folder_hashes(Path(__file__).parents[1], "**/*.py")
     return key_of(own, [version_of(name) for name in LIBRARIES])
 
 

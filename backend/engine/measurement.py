@@ -12,12 +12,12 @@ from backend.base.events import Metrics
 from backend.base.reporter import Reporter
 from backend.data.tokens import encode
 from backend.defenses.onion_filter import rid_of_surprises
+from backend.engine.clean_data import Material
+from backend.engine.triggered_data import Triggered
 from backend.evaluation.evaluator import Evaluator, measure, predict
 from backend.evaluation.predictions import Calls
 from backend.heads.grid import HeadGrid
-from backend.material import Material
 from backend.spec.run import OnionSpec, RunSpec
-from backend.triggered import Triggered
 
 Curve = Callable[[Bool[np.ndarray, "layer head"]], tuple[float, float | None]]
 """ACC and LFR of a sample of the rows with some heads gated; no LFR where there is no trigger."""

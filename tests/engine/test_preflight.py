@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backend import preflight
 from backend.base.errors import UserError
+from backend.engine import preflight
 from backend.spec import presets
 from backend.spec import run as spec
 from tests.tiny import tiny_folder
@@ -181,7 +181,7 @@ def test_the_paper_presets_random_form_keeps_its_shapes() -> None:
 def test_checking_and_listing_need_no_torch() -> None:
     code = (
         "import sys, backend.models.catalogue, backend.strategies, backend.attacks.triggers, backend.data;"
-        "from backend.preflight import check; from backend.spec.presets import preset;"
+        "from backend.engine.preflight import check; from backend.spec.presets import preset;"
         "check(preset('smoke')); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from backend import data, held_out, stages
+from backend import data
 from backend.base.events import (
     EVENT,
     Event,
@@ -27,6 +27,8 @@ from backend.base.events import (
 )
 from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
+from backend.engine import measurement as held_out
+from backend.engine import stages
 from backend.evaluation.evaluator import measure, predict
 from backend.evaluation.predictions import read_calls
 from backend.spec import run as spec

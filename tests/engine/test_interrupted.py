@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from backend import pipeline
 from backend.base.errors import message_of
 from backend.base.events import (
     Event,
@@ -18,6 +17,7 @@ from backend.base.events import (
     StageFinished,
     Warned,
 )
+from backend.engine import run as pipeline
 from backend.pruning import defender
 from backend.pruning.guardrail import prune as guardrail
 from backend.spec import run as spec

@@ -15,7 +15,7 @@ from backend.base.errors import UserError
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import Encoded, Tick, encode
-from backend.material import Material
+from backend.engine.clean_data import Material
 from backend.spec.run import RunSpec
 
 Split = Literal["train", "test"]

@@ -10,9 +10,9 @@ from backend.base.components import Component, Params
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
 from backend.data.tokens import Tick, encode
-from backend.material import Material
+from backend.engine.clean_data import Material
+from backend.engine.triggered_data import generate
 from backend.spec.run import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
-from backend.triggered import generate
 from tests.tiny import tiny_rows, tiny_tokenizer
 
 

@@ -29,17 +29,9 @@ from backend.base.events import (
 )
 from backend.base.reporter import Reporter
 from backend.data.tokens import Encoded
-from backend.evaluation import predictions as calls
-from backend.evaluation.evaluator import accuracy
-from backend.heads.grid import HeadGrid
-from backend.heads.statistics import layer_weights
-from backend.heads.surgery import zeroed
-from backend.held_out import HeldOut
-from backend.material import prepare
-from backend.models.classifiers import load_checkpoint, load_classifier, published_labels, stored_at
-from backend.models.weights import weight_files
-from backend.pruning.defender import Defender
-from backend.shared_stages import (
+from backend.engine.clean_data import prepare
+from backend.engine.measurement import HeldOut
+from backend.engine.stage_cache import (
     RECORD,
     fetch,
     folder_hashes,
@@ -50,10 +42,18 @@ from backend.shared_stages import (
     trigger_files,
     withdraw,
 )
+from backend.engine.triggered_data import encoded, generate, losses, told, write_csv
+from backend.evaluation import predictions as calls
+from backend.evaluation.evaluator import accuracy
+from backend.heads.grid import HeadGrid
+from backend.heads.statistics import layer_weights
+from backend.heads.surgery import zeroed
+from backend.models.classifiers import load_checkpoint, load_classifier, published_labels, stored_at
+from backend.models.weights import weight_files
+from backend.pruning.defender import Defender
 from backend.spec.run import DefenseSpec, ModelSpec, RunSpec
 from backend.strategies.order import HeadOrder
 from backend.training.fine_tune import NO_REGULARISER, Regulariser, train
-from backend.triggered import encoded, generate, losses, told, write_csv
 
 REWRITINGS = "rewritings.csv"
 WITH_WEIGHTS = ("poisoned", "fine_tuned", "pruned", "refined", "defended")

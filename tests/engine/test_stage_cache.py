@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from backend import stages
 from backend.base.events import Event, HeadScores, PruningStep, StageFinished, Warned
-from backend.shared_stages import sweep
+from backend.engine import stages
+from backend.engine.stage_cache import sweep
 from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.tiny import TRAINING, tiny_rows
 from tests.tiny_runs import collect, of
