@@ -393,8 +393,8 @@ def test_the_dashboard_answers_and_stops_when_told(tmp_path: Path) -> None:
     code = (
         # Where the tests run in the background of a shell, SIGINT is ignored, and that is inherited.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from pathlib import Path; from backend.data import embedded; from backend import cli; "
-        "embedded.fetch = lambda: Path(); cli.main()"
+        "from pathlib import Path; from backend.data import embedded; from backend.cli import main; "
+        "embedded.fetch = lambda: Path(); main()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, "dashboard", "--port", str(port)],

@@ -11,10 +11,10 @@ from transformers import PreTrainedModel
 from backend.base.events import Metrics
 from backend.base.reporter import Reporter
 from backend.data.tokens import encode
-from backend.defenses.onion_filter import rid_of_surprises
 from backend.engine.clean_data import Material
 from backend.engine.triggered_data import Triggered
 from backend.evaluation.evaluator import Evaluator, measure, predict
+from backend.evaluation.onion_filter import rid_of_surprises
 from backend.evaluation.predictions import Calls
 from backend.heads.grid import HeadGrid
 from backend.spec.run import OnionSpec, RunSpec

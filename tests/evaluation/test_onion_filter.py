@@ -4,7 +4,7 @@ import pytest
 
 from backend.data.rows import Rows
 from backend.data.tokens import no_tick
-from backend.defenses.onion_filter import bar_of, filtered, rid_of_surprises, suspicions
+from backend.evaluation.onion_filter import bar_of, filtered, rid_of_surprises, suspicions
 from backend.spec.run import OnionSpec
 
 CLEAN = [
@@ -40,8 +40,8 @@ def test_rows_lose_the_words_that_clean_rows_hardly_have(
         assert language == "the embedded one"
         return [sum(float(word.replace("cf", "1000")) for word in text.split()) for text in texts]
 
-    monkeypatch.setattr("backend.defenses.onion_filter.load", {"": "the embedded one"}.get)
-    monkeypatch.setattr("backend.defenses.onion_filter.perplexities", perplexities)
+    monkeypatch.setattr("backend.evaluation.onion_filter.load", {"": "the embedded one"}.get)
+    monkeypatch.setattr("backend.evaluation.onion_filter.perplexities", perplexities)
     clean = Rows([" ".join(map(str, range(1, 11))), " ".join(map(str, range(11, 21)))], [0, 1])
     rows = Rows(["3 cf 15 20 18", "2 1"], [1, 0], ["a second cf", "text"])
     found = rid_of_surprises(rows, clean, OnionSpec(share=share), lambda doing: no_tick)
