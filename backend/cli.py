@@ -18,13 +18,13 @@ from backend import console, dashboard, study_commands, terminal
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
-from backend.report.story import tell
 from backend.report.verdict import judged
-from backend.runs import export as exporting
+from backend.runs import results as exporting
 from backend.runs.foreground import carry_out
+from backend.runs.progress import tell
 from backend.runs.records import curve
-from backend.runs.settings import changed, parameters, seeds_of, settled
 from backend.runs.store import Store, open_store
+from backend.runs.submit import changed, parameters, seeds_of, settled
 from backend.runs.worker import ensure_worker, work
 from backend.spec.run import RunSpec, load
 from backend.terminal import EXIT_STATUS, AsJson, err, out, print_json

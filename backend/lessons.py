@@ -15,7 +15,7 @@ from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import cache_folder, run_folder
 from backend.models.catalogue import EMBEDDED
-from backend.report.story import Story, tell
+from backend.runs.progress import Story, tell
 from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 
 LAYERS, HEADS = 2, 12

@@ -11,8 +11,8 @@ from backend.inspection.material import places
 from backend.report import attention_figures, head_figures
 from backend.report.bertviz import Panel, View, bertviz_page
 from backend.report.words import MODEL_TITLES
-from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord
+from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.address import keep, one_of, some_of
 from pages.parts.asking import ask_once

@@ -11,8 +11,8 @@ from backend.evaluation.predictions import read_calls
 from backend.report import comparison_figures as figures
 from backend.report.comparison import PUBLISHED, Compared, overlap, overlap_by_chance, times_pruned
 from backend.report.head_figures import pair_grid
-from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord, curve
+from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from backend.studies.paired import compare as paired
 from pages.parts.filtering import narrowed, state_title

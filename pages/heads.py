@@ -8,9 +8,9 @@ from backend.base.events import Head, HeadScores
 from backend.inspection.effects import read_effects
 from backend.inspection.material import models_left
 from backend.report import agreement
-from backend.report.story import Story
-from backend.runs.export import pruned_heads
+from backend.runs.progress import Story
 from backend.runs.records import RunRecord
+from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.address import keep, one_of
 from pages.parts.attended import attended

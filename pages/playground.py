@@ -10,9 +10,9 @@ from backend.inspection.material import places
 from backend.inspection.playing import Attributed, Place, Said, attribute, say
 from backend.report import playground_figures
 from backend.report.words import MODEL_TITLES
-from backend.runs.export import pruned_heads
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
+from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.actions import submit
 from pages.parts.asking import ask_once

@@ -18,7 +18,7 @@ from backend.base.paths import run_folder
 from backend.data import Rows
 from backend.data import load as load_data
 from backend.inspection.material import pairs
-from backend.runs.export import model_folder, room_for
+from backend.runs.results import model_folder, room_for
 from backend.spec.run import RunSpec
 
 if TYPE_CHECKING:

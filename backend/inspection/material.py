@@ -8,8 +8,8 @@ from itertools import islice
 from backend.base.events import ModelName
 from backend.base.paths import run_folder
 from backend.inspection.playing import Place
-from backend.runs.export import rewritings, rewritten_rows
 from backend.runs.records import RunRecord
+from backend.runs.results import rewritings, rewritten_rows
 
 MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
 

@@ -18,7 +18,7 @@ from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
 from backend.models.catalogue import model_folder
 from backend.models.weights import hub_folder, weight_files
-from backend.runs.export import room_for
+from backend.runs.results import room_for
 from backend.spec.run import DataSpec, ModelSpec
 
 MODEL_FILES = re.compile(r".*\.(json|txt|safetensors|model|md)|LICENSE")

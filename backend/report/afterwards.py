@@ -13,10 +13,10 @@ from backend.report import battery as found_by
 from backend.report.card import comparison_table, how
 from backend.report.head_figures import effect_grid
 from backend.report.markup import bullets, figure_html, folded, table_html
-from backend.report.story import Story
 from backend.report.tables import Table, effects_table
-from backend.runs.export import pruned_heads
+from backend.runs.progress import Story
 from backend.runs.records import RunRecord
+from backend.runs.results import pruned_heads
 
 
 def effects_section(record: RunRecord, events: Sequence[Event], story: Story) -> str:

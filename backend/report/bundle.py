@@ -14,7 +14,8 @@ from backend.evaluation import predictions as calls
 from backend.inspection.compacting import RECORD, compact_folder, make_compact, measured
 from backend.report.card import Form, model_card
 from backend.report.page import report
-from backend.runs.export import (
+from backend.runs.records import RunRecord
+from backend.runs.results import (
     head_list,
     metrics_csv,
     model_folder,
@@ -25,7 +26,6 @@ from backend.runs.export import (
     spec_yaml,
     steps_csv,
 )
-from backend.runs.records import RunRecord
 from backend.runs.store import Store
 
 OF_THE_RUN = shutil.ignore_patterns(RECORD, calls.FILE)

@@ -14,10 +14,10 @@ from backend.base.events import Event
 from backend.base.numbers import GAP, count, percent
 from backend.inspection.compacting import Measured
 from backend.models.catalogue import EMBEDDED
-from backend.report.story import Story, tell
 from backend.report.tables import Table, heads_text, metrics_table
-from backend.runs.export import head_list, made_with, pruned_heads
+from backend.runs.progress import Story, tell
 from backend.runs.records import RunRecord
+from backend.runs.results import head_list, made_with, pruned_heads
 from backend.spec.run import DefenseSpec, ModelSpec, RunSpec, is_untrained
 
 Form = Literal["zeroed", "compact"]

@@ -16,7 +16,6 @@ from backend.report import figures
 from backend.report.afterwards import battery_section, compact_section, effects_section
 from backend.report.differences import difference
 from backend.report.markup import bullets, figure_html, folded, table_html
-from backend.report.story import Story, tell
 from backend.report.tables import (
     classes_table,
     layers_table,
@@ -27,8 +26,9 @@ from backend.report.tables import (
 )
 from backend.report.verdict import Verdict, judged
 from backend.report.words import MODEL_TITLES, guardrail, meaning, sampled
-from backend.runs.export import made_with, metrics_of, pruned_heads, spec_yaml, versions
+from backend.runs.progress import Story, tell
 from backend.runs.records import RunRecord
+from backend.runs.results import made_with, metrics_of, pruned_heads, spec_yaml, versions
 from backend.runs.store import Store
 
 ASSETS = Path(__file__).parents[2] / "assets"

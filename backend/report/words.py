@@ -4,7 +4,7 @@ import math
 
 from backend.base.events import Interval, Metrics, ModelName, Stage
 from backend.base.numbers import GAP, count, percent, with_interval
-from backend.report.story import Story
+from backend.runs.progress import Story
 from backend.spec.run import is_untrained
 
 MODEL_TITLES: dict[ModelName, str] = {

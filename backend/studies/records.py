@@ -17,8 +17,8 @@ from backend.engine.stage_cache import withdraw_defense
 from backend.runs.leases import waiting
 from backend.runs.records import RunRecord, read_record
 from backend.runs.schema import RUNS, STUDIES, STUDY_RUNS
-from backend.runs.settings import settled
 from backend.runs.store import Store, insert_run, queue_again
+from backend.runs.submit import settled
 from backend.studies.spec import Cell, Place, StudySpec, cells, places, study_id
 
 

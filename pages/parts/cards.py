@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.base.events import STAGE_TITLES
 from backend.base.numbers import age, duration, interval, percent
-from backend.report.story import Story
+from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.monitor import story_of

@@ -10,8 +10,8 @@ from backend.inspection.compacting import Measured, make_compact, measured
 from backend.report.bundle import heads_json, model_zip
 from backend.report.card import SNIPPETS, Form, change, how, megabytes
 from backend.report.page import report
-from backend.runs.export import metrics_csv, model_folder, pruned_heads, results, rewritings, steps_csv
 from backend.runs.records import RunRecord
+from backend.runs.results import metrics_csv, model_folder, pruned_heads, results, rewritings, steps_csv
 from backend.runs.store import Store
 from pages.parts.asking import ask
 from pages.parts.ui import plain, told, wide

@@ -9,7 +9,7 @@ from backend.base.events import Head, HeadScores
 from backend.base.numbers import count
 from backend.inspection.importance import TRAIN_ROWS, VALIDATION_ROWS, read_scores, score
 from backend.report import agreement, figures, head_figures
-from backend.report.story import Story
+from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from pages.parts.address import keep, some_of
 from pages.parts.asking import ask

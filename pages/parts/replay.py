@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from backend.base.events import Head, PruningStep
-from backend.report.story import Story
+from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 
 

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from backend.report.story import Story
 from backend.report.verdict import Level, Verdict, judged
 from backend.report.words import meaning
+from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from backend.runs.relatives import stamp
 from backend.runs.store import Store

@@ -18,7 +18,7 @@ from backend import cli, defenses, strategies
 from backend.attacks import triggers
 from backend.base.paths import run_folder
 from backend.engine import run as pipeline
-from backend.runs import settings
+from backend.runs import submit as settings
 from backend.runs.store import Store, open_store
 from backend.spec import presets
 from backend.spec import run as spec

@@ -28,7 +28,7 @@ from transformers import AutoModelForSequenceClassification, BertConfig
 from backend.base.events import Event, StageFinished, StageStarted
 from backend.inspection.causal import measure_head
 from backend.runs.foreground import carry_out
-from backend.runs.settings import settled
+from backend.runs.submit import settled
 from tests.frozen import doors
 from tests.frozen.doors import FROZEN, HOME, dump, excise, listed, meaning, parse, store
 from tests.frozen.tiny import FEW, REWRITERS, SETS, SETTINGS, STUDY

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from backend.base.paths import run_folder
-from backend.report.story import tell
 from backend.report.verdict import judged
+from backend.runs.progress import tell
 from backend.runs.relatives import (
     never_poisoned,
     never_poisoned_model,

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from backend.lessons import lesson
-from backend.report.story import Story
+from backend.runs.progress import Story
 from pages.parts.lessons.trying import attempt, chart, choose, question, tried
 
 RATES = {"1 %": 0.01, "2 %": 0.02, "5 %": 0.05, "10 %": 0.1, "20 %": 0.2, "50 %": 0.5}

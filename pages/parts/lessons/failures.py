@@ -5,8 +5,8 @@ import streamlit as st
 from backend.base.numbers import percent
 from backend.lessons import lesson
 from backend.report import figures
-from backend.report.story import Story
 from backend.report.verdict import Level, Verdict, verdict
+from backend.runs.progress import Story
 from backend.spec.run import RunSpec
 from pages.parts.lessons.trying import attempt
 from pages.parts.ui import plain, wide

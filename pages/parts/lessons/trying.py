@@ -7,7 +7,7 @@ import streamlit as st
 from backend.base.events import Metrics, ModelName
 from backend.lessons import carry_out, story_of
 from backend.report import lesson_figures
-from backend.report.story import Story
+from backend.runs.progress import Story
 from backend.spec.run import RunSpec
 from pages.parts.asking import ask
 from pages.parts.ui import plain, told

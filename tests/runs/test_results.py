@@ -7,7 +7,7 @@ import pytest
 from backend.base.events import HeadScores, Metric, Metrics, RunFinished, Warned
 from backend.runs import leases
 from backend.runs.execution import execute
-from backend.runs.export import head_list, metrics_csv, results, spec_yaml, steps_csv
+from backend.runs.results import head_list, metrics_csv, results, spec_yaml, steps_csv
 from backend.runs.store import Store
 from backend.spec.run import load
 from tests.runs import fake
