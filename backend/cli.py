@@ -274,7 +274,7 @@ def export(
     ] = "zeroed",
 ) -> None:
     """Write a run's report, results and specification and the defended model to a new folder."""
-    from backend.inspection.compacting import measured
+    from backend.analysis.compact import measured
     from backend.report import bundle, card
 
     store = open_store()
@@ -292,7 +292,7 @@ def battery(run: RunId, as_json: AsJson = False) -> None:
     """Put known triggers into clean rows and count what a run's models then call otherwise.
 
     For those who do not know the trigger.  What was measured before is not measured again."""
-    from backend.inspection.battery import LEFT_OUT, measure_all
+    from backend.analysis.battery import LEFT_OUT, measure_all
     from backend.report import battery as found_by
 
     store = open_store()

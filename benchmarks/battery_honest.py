@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from backend.analysis.battery import PROBES, Flips, measure_probe
 from backend.base.components import Choice
 from backend.base.events import RunFinished
 from backend.base.intervals import wilson
-from backend.inspection.battery import PROBES, Flips, measure_probe
 from backend.report.battery import HONEST
 from backend.spec.run import DataSpec, DefenseSpec, RunSpec, TrainingSpec
 from benchmarks.common import events_of, machine, own_home

@@ -29,10 +29,11 @@ import numpy as np
 import psutil
 from streamlit.testing.v1 import AppTest
 
+from backend.analysis import answers as playing
+from backend.analysis import head_effects as effects
+from backend.analysis.attention import Attention
 from backend.base import events
 from backend.base.paths import run_folder
-from backend.inspection import effects, playing
-from backend.inspection.attention import Attention
 from backend.runs.store import Store, open_store, write_end, write_event
 from backend.spec import presets
 from benchmarks.common import ROOT, machine

@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from backend.inspection.importance import score
-from backend.lessons import carry_out, lesson
+from backend.analysis.importance import score
+from backend.analysis.lessons import carry_out, lesson
 from backend.runs.records import RunRecord
 from backend.runs.store import open_store
 

@@ -4,10 +4,10 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
+from backend.analysis.attention import Attention, around, attend, beside_changed, shared_tokens
+from backend.analysis.run_models import places
 from backend.base.events import Head, ModelName
 from backend.base.numbers import count
-from backend.inspection.attention import Attention, around, attend, beside_changed, shared_tokens
-from backend.inspection.material import places
 from backend.report import attention_figures, head_figures
 from backend.report.bertviz import Panel, View, bertviz_page
 from backend.report.words import MODEL_TITLES

@@ -4,9 +4,9 @@ from typing import Literal
 
 import streamlit as st
 
+from backend.analysis.head_effects import read_effects
+from backend.analysis.run_models import models_left
 from backend.base.events import Head, HeadScores
-from backend.inspection.effects import read_effects
-from backend.inspection.material import models_left
 from backend.report import agreement
 from backend.runs.progress import Story
 from backend.runs.records import RunRecord

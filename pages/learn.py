@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from backend.lessons import HEADS, LAYERS, ROWS
+from backend.analysis.lessons import HEADS, LAYERS, ROWS
 from pages.parts.lessons import LESSONS
 from pages.parts.ui import enter, told
 

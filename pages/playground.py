@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from backend.analysis.answers import Attributed, Place, Said, attribute, say
+from backend.analysis.run_models import places
 from backend.base.events import Head
-from backend.inspection.material import places
-from backend.inspection.playing import Attributed, Place, Said, attribute, say
 from backend.report import playground_figures
 from backend.report.words import MODEL_TITLES
 from backend.runs.records import RunRecord

@@ -25,7 +25,7 @@ from backend.runs.schema import RUNS
 from backend.runs.store import Store, open_store
 from backend.runs.worker import work
 from backend.spec.run import RunSpec
-from tests.inspection.test_compacting import PRUNED, SPEC, defended
+from tests.analysis.test_compact import PRUNED, SPEC, defended
 from tests.runs import fake
 from tests.runs.waiting import until
 

@@ -4,11 +4,11 @@ the compact model.  Each is empty where that was not done."""
 from collections.abc import Sequence
 from html import escape
 
+from backend.analysis.battery import read_battery
+from backend.analysis.compact import measured
+from backend.analysis.head_effects import Effect, Effects, Measure, read_effects
 from backend.base.events import Event
 from backend.base.numbers import count, with_interval
-from backend.inspection.battery import read_battery
-from backend.inspection.compacting import measured
-from backend.inspection.effects import Effect, Effects, Measure, read_effects
 from backend.report import battery as found_by
 from backend.report.card import comparison_table, how
 from backend.report.head_figures import effect_grid

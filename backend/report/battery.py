@@ -10,8 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 from pydantic import BaseModel
 
+from backend.analysis.battery import LEFT_OUT, PROBES, Battery, Flips, Role
 from backend.base.numbers import GAP, interval, percent, with_interval
-from backend.inspection.battery import LEFT_OUT, PROBES, Battery, Flips, Role
 from backend.report.figures import ACC, FLOOR, LFR, finish
 from backend.report.words import MODEL_TITLES, Rate, clearly_above
 

@@ -7,11 +7,11 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend.analysis.compact import RECORD, compact_folder, make_compact, measured
 from backend.base.errors import UserError
 from backend.base.events import Event
 from backend.base.paths import run_folder
 from backend.evaluation import predictions as calls
-from backend.inspection.compacting import RECORD, compact_folder, make_compact, measured
 from backend.report.card import Form, model_card
 from backend.report.page import report
 from backend.runs.records import RunRecord

@@ -8,11 +8,11 @@ from typing import Literal
 import yaml
 
 from backend import strategies
+from backend.analysis.compact import Measured
 from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.events import Event
 from backend.base.numbers import GAP, count, percent
-from backend.inspection.compacting import Measured
 from backend.models.catalogue import EMBEDDED
 from backend.report.tables import Table, heads_text, metrics_table
 from backend.runs.progress import Story, tell

@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 
+from backend.analysis.head_effects import Effects, Kind, Measure
 from backend.base.events import Head
 from backend.base.numbers import with_interval
-from backend.inspection.effects import Effects, Kind, Measure
 from backend.report.figures import LFR, finish, ticks
 
 CHOSEN = "#E69F00"

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from backend import strategies
+from backend.analysis.head_effects import Effects, Measure
 from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
 from backend.base.numbers import duration, percent, with_interval
-from backend.inspection.effects import Effects, Measure
 from backend.report.words import MODEL_TITLES
 from backend.runs.progress import MODELS, Story
 from backend.spec.run import RunSpec, TriggerSpec

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from backend.analysis.answers import Place
+from backend.analysis.attention import Attention, attend
+from backend.analysis.run_models import Pair, pairs, places
 from backend.base.events import Head
-from backend.inspection.attention import Attention, attend
-from backend.inspection.material import Pair, pairs, places
-from backend.inspection.playing import Place
 from backend.report.words import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.address import keep

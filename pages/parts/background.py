@@ -4,7 +4,7 @@ import threading
 
 import streamlit as st
 
-from backend.inspection.measuring import Measuring
+from backend.analysis.head_effects_queue import Measuring
 from backend.runs.worker import supervise
 
 

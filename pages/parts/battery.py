@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from backend.base.errors import UserError
-from backend.base.numbers import count
-from backend.inspection.battery import (
+from backend.analysis.battery import (
     MOST_ROWS,
     PROBES,
     Battery,
@@ -12,6 +10,8 @@ from backend.inspection.battery import (
     places_of,
     read_battery,
 )
+from backend.base.errors import UserError
+from backend.base.numbers import count
 from backend.report import battery as found_by
 from backend.runs.records import RunRecord
 from backend.runs.store import Store

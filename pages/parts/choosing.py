@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from backend.analysis.run_models import models_left
 from backend.base.errors import UserError
 from backend.base.events import ModelName
-from backend.inspection.material import models_left
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.address import keep

@@ -4,9 +4,9 @@ import json
 
 import streamlit as st
 
+from backend.analysis.compact import Measured, make_compact, measured
 from backend.base.events import Event
 from backend.base.numbers import GAP, count
-from backend.inspection.compacting import Measured, make_compact, measured
 from backend.report.bundle import heads_json, model_zip
 from backend.report.card import SNIPPETS, Form, change, how, megabytes
 from backend.report.page import report

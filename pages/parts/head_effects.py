@@ -3,10 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from backend.base.errors import UserError
-from backend.base.events import Head, HeadScores
-from backend.base.numbers import count, duration, percent, with_interval
-from backend.inspection.effects import (
+from backend.analysis.head_effects import (
     ROWS,
     Effects,
     Kind,
@@ -16,7 +13,10 @@ from backend.inspection.effects import (
     name_of,
     read_effects,
 )
-from backend.inspection.material import models_left
+from backend.analysis.run_models import models_left
+from backend.base.errors import UserError
+from backend.base.events import Head, HeadScores
+from backend.base.numbers import count, duration, percent, with_interval
 from backend.report import agreement, head_figures
 from backend.runs.records import RunRecord
 from pages.parts.address import keep, one_of

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend import strategies
+from backend.analysis.importance import TRAIN_ROWS, VALIDATION_ROWS, read_scores, score
 from backend.base.events import Head, HeadScores
 from backend.base.numbers import count
-from backend.inspection.importance import TRAIN_ROWS, VALIDATION_ROWS, read_scores, score
 from backend.report import agreement, figures, head_figures
 from backend.runs.progress import Story
 from backend.runs.records import RunRecord

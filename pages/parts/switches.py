@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from backend.analysis.answers import Place, Said, say, shape_of
 from backend.base.events import Head, ModelName
 from backend.base.numbers import count, percent
-from backend.inspection.playing import Place, Said, say, shape_of
 from backend.report import playground_figures
 from backend.report.words import MODEL_TITLES
 from backend.runs.records import RunRecord

@@ -6,11 +6,11 @@ from typing import Literal
 import streamlit as st
 from pydantic import ValidationError
 
+from backend.analysis.run_models import pairs
 from backend.attacks.preview import rewrite, uses_model
 from backend.attacks.triggers import COMPONENTS
 from backend.base.errors import UserError
 from backend.base.numbers import count
-from backend.inspection.material import pairs
 from backend.runs.records import RunRecord
 from backend.spec.run import TriggerSpec
 from pages.parts.address import keep, one_of

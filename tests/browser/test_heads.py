@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from backend.inspection.effects import heads_left, read_effects
+from backend.analysis.head_effects import heads_left, read_effects
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
 from backend.spec import run as spec

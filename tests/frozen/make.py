@@ -25,8 +25,8 @@ import torch
 import yaml
 from transformers import AutoModelForSequenceClassification, BertConfig
 
+from backend.analysis.warm.head_effects import measure_head
 from backend.base.events import Event, StageFinished, StageStarted
-from backend.inspection.causal import measure_head
 from backend.runs.foreground import carry_out
 from backend.runs.submit import settled
 from tests.frozen import doors

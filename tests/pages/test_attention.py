@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
+from backend.analysis.attention import Attention, changed_parts
 from backend.base.paths import run_folder
-from backend.inspection.attention import Attention, changed_parts
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from backend.analysis import battery
+from backend.analysis.battery import PROBES, Battery, Flips, file_of, read_battery
 from backend.base.errors import UserError
-from backend.inspection import battery
-from backend.inspection.battery import PROBES, Battery, Flips, file_of, read_battery
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 from tests.pages.test_playground import with_models

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend.analysis.compact import Measured, measured
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.base.warm_process import warm_process
-from backend.inspection.compacting import Measured, measured
 from backend.runs.leases import finish
 from backend.runs.store import Store
-from tests.inspection.test_compacting import PRUNED, SPEC
-from tests.inspection.test_compacting import defended as left_behind
+from tests.analysis.test_compact import PRUNED, SPEC
+from tests.analysis.test_compact import defended as left_behind
 from tests.pages.conftest import numbers, words
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 

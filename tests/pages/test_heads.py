@@ -6,12 +6,13 @@ from concurrent.futures import Future
 
 import pytest
 
+from backend.analysis import head_effects as effects
+from backend.analysis import importance
+from backend.analysis.head_effects import Effect, Effects
+from backend.analysis.head_effects_queue import Measuring
 from backend.base.errors import UserError
 from backend.base.events import HeadScores
 from backend.base.paths import run_folder
-from backend.inspection import effects, importance
-from backend.inspection.effects import Effect, Effects
-from backend.inspection.measuring import Measuring
 from tests.pages.conftest import drawn, words
 from tests.pages.played import Play, defended, full_spec, planted
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from backend.analysis.answers import Said
+from backend.analysis.attention import Attention
+from backend.analysis.lessons import EVENTS, HEADS, LAYERS, run_of
 from backend.base.events import Event, HeadScores, Metric, Metrics, PruningStep, RunFinished
 from backend.base.paths import run_folder
-from backend.inspection.attention import Attention
-from backend.inspection.playing import Said
-from backend.lessons import EVENTS, HEADS, LAYERS, run_of
 from backend.spec.run import RunSpec
 from tests.pages.conftest import words
 

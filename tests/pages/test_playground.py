@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from backend.analysis.answers import Attributed, Said
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
-from backend.inspection.playing import Attributed, Said
 from tests.pages.conftest import words
 from tests.pages.played import Play, attack_spec, blind_spec, defended, full_spec, planted
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from backend.analysis.answers import Attributed, Said
+from backend.analysis.attention import Attention
 from backend.base.paths import run_folder
-from backend.inspection.attention import Attention
-from backend.inspection.playing import Attributed, Said
 from backend.runs.store import Store
 from tests.pages.conftest import words
 from tests.pages.played import Play, defended, full_spec

@@ -2,8 +2,8 @@
 
 import pytest
 
+from backend.analysis.battery import PROBES, Battery, Flips
 from backend.base.intervals import wilson
-from backend.inspection.battery import PROBES, Battery, Flips
 from backend.report import battery as found_by
 
 

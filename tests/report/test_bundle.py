@@ -22,7 +22,7 @@ from backend.runs import leases
 from backend.runs.execution import execute
 from backend.runs.store import Store
 from backend.spec.run import load
-from tests.inspection.test_compacting import PRUNED, SPEC, TEXTS, defended
+from tests.analysis.test_compact import PRUNED, SPEC, TEXTS, defended
 from tests.runs import fake
 
 

@@ -2,8 +2,8 @@
 
 import yaml
 
+from backend.analysis.compact import Measured
 from backend.base.components import Choice
-from backend.inspection.compacting import Measured
 from backend.report.card import change, model_card
 from backend.runs.store import Store
 from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, OnionSpec, RunSpec, TriggerSpec

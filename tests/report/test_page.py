@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.analysis import battery
+from backend.analysis.compact import Measured, compact_folder
 from backend.base.events import RunFinished, RunStarted
-from backend.inspection import battery
-from backend.inspection.compacting import Measured, compact_folder
 from backend.report.page import report
 from backend.runs import leases
 from backend.runs.store import Store

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from backend.lessons import lesson
+from backend.analysis.lessons import lesson
 from backend.runs.progress import Story
 from pages.parts.lessons.trying import attempt, chart, choose, question, tried
 

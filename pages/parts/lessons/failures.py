@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from backend.analysis.lessons import lesson
 from backend.base.numbers import percent
-from backend.lessons import lesson
 from backend.report import figures
 from backend.report.verdict import Level, Verdict, verdict
 from backend.runs.progress import Story

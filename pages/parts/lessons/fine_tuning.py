@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from backend.analysis.lessons import lesson
 from backend.base.numbers import percent
-from backend.lessons import lesson
 from pages.parts.lessons.trying import attempt, chart, choose, question, tried
 
 GENTLE = "1 epoch at 0.00005"

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from backend.lessons import lesson
+from backend.analysis.lessons import lesson
 from backend.report import figures
 from backend.report.words import guardrail
 from backend.spec.run import RunSpec

@@ -3,10 +3,10 @@
 import numpy as np
 import streamlit as st
 
+from backend.analysis.answers import say
+from backend.analysis.attention import attend
+from backend.analysis.lessons import HEADS, LAYERS, lesson, run_of
 from backend.base.numbers import count, percent
-from backend.inspection.attention import attend
-from backend.inspection.playing import say
-from backend.lessons import HEADS, LAYERS, lesson, run_of
 from backend.report.attention_figures import token_grid
 from pages.parts.asking import ask_once
 from pages.parts.lessons.trying import attempt

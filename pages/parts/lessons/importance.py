@@ -3,8 +3,8 @@
 import streamlit as st
 
 from backend import strategies
-from backend.inspection.importance import read_scores, score
-from backend.lessons import lesson, run_of
+from backend.analysis.importance import read_scores, score
+from backend.analysis.lessons import lesson, run_of
 from backend.report import agreement, figures, head_figures
 from pages.parts.asking import ask
 from pages.parts.lessons.trying import attempt, question

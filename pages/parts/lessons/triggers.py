@@ -4,9 +4,9 @@ from functools import partial
 
 import streamlit as st
 
+from backend.analysis.lessons import TRIGGERS, Family, lesson
 from backend.attacks.preview import rewrite
 from backend.base.numbers import percent
-from backend.lessons import TRIGGERS, Family, lesson
 from pages.parts.asking import kept
 from pages.parts.examples import examples_table
 from pages.parts.lessons.trying import attempt, choose, question, tried

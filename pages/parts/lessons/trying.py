@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from backend.analysis.lessons import carry_out, story_of
 from backend.base.events import Metrics, ModelName
-from backend.lessons import carry_out, story_of
 from backend.report import lesson_figures
 from backend.runs.progress import Story
 from backend.spec.run import RunSpec

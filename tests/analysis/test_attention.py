@@ -8,9 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.base.errors import UserError
-from backend.base.paths import run_folder
-from backend.inspection.attention import (
+from backend.analysis.attention import (
     Attention,
     around,
     attend,
@@ -18,6 +16,8 @@ from backend.inspection.attention import (
     changed_parts,
     shared_tokens,
 )
+from backend.base.errors import UserError
+from backend.base.paths import run_folder
 from tests.tiny import tiny_folder, tiny_tokenizer
 
 CLEAN, TRIGGERED = "the film was very dull", "the film cf was very dull"

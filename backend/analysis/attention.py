@@ -28,7 +28,7 @@ class Attention:
 
 def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> Attention:
     """A question for the warm process: see `attending.attend`."""
-    from backend.inspection import attending  # which loads torch
+    from backend.analysis.warm import attention as attending  # which loads torch
 
     return attending.attend(run, name, text, clean)
 

@@ -91,6 +91,6 @@ def heads_left(found: Effects | None, layers: int, heads: int, pruned: Sequence[
 
 def measure_head(run: str, spec: RunSpec, pruned: list[Head], head: Head) -> Effects:
     """A question for the warm process: see `causal.measure_head`."""
-    from backend.inspection import causal  # which loads torch
+    from backend.analysis.warm import head_effects as causal  # which loads torch
 
     return causal.measure_head(run, spec, pruned, head)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from backend.analysis.answers import Attributed, attribute, say, shape_of
+from backend.analysis.warm.models import open_model
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
-from backend.inspection.opened import open_model
-from backend.inspection.playing import Attributed, attribute, say, shape_of
 from tests.tiny import CONFIGS, tiny_folder
 
 PLACE = ("one", "defended")

@@ -30,8 +30,8 @@ def read_scores(run: str, strategy: str) -> HeadScores | None:
 def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
     """Scores of the fine-tuned model's heads by that strategy with its defaults, on a sample of the clean
     rows; kept once made.  A question for the warm process.  Raises UserError if model or rows are gone."""
-    from backend.inspection.opened import open_model
-    from backend.inspection.run_rows import run_rows
+    from backend.analysis.warm.models import open_model
+    from backend.analysis.warm.rows import run_rows
     from backend.pruning.defender import Defender  # these load torch
 
     if (known := read_scores(run, strategy)) is not None:

@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from backend.analysis.head_effects import heads_left, measure_head, read_effects
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.warm_process import warm_process
-from backend.inspection.effects import heads_left, measure_head, read_effects
 from backend.spec.run import RunSpec
 
 

@@ -7,6 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.analysis.head_effects import file_of, heads_left, measure_head, name_of, read_effects
+from backend.analysis.importance import read_scores, score
+from backend.analysis.warm.head_effects import _before_the_cut
+from backend.analysis.warm.models import open_model
+from backend.analysis.warm.rows import run_rows
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.paths import run_folder
@@ -14,11 +19,6 @@ from backend.data.rows import Rows
 from backend.data.tokens import encode
 from backend.engine import run as pipeline
 from backend.evaluation.evaluator import Evaluator, predict
-from backend.inspection.causal import _before_the_cut
-from backend.inspection.effects import file_of, heads_left, measure_head, name_of, read_effects
-from backend.inspection.importance import read_scores, score
-from backend.inspection.opened import open_model
-from backend.inspection.run_rows import run_rows
 from backend.spec import run as spec
 from backend.spec.run import RunSpec
 from tests.tiny import tiny_folder, tiny_settings

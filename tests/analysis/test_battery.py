@@ -6,6 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.analysis import battery
+from backend.analysis.battery import file_of, measure_all, measure_probe, places_of, read_battery
+from backend.analysis.warm import battery as probing
+from backend.analysis.warm.battery import _as_many_of_each, _bench, _numbered_alike
+from backend.analysis.warm.models import open_model
+from backend.analysis.warm.rows import run_rows
 from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
@@ -13,11 +19,6 @@ from backend.cli import main
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
 from backend.evaluation.evaluator import predict
-from backend.inspection import battery, probing
-from backend.inspection.battery import file_of, measure_all, measure_probe, places_of, read_battery
-from backend.inspection.opened import open_model
-from backend.inspection.probing import _as_many_of_each, _bench, _numbered_alike
-from backend.inspection.run_rows import run_rows
 from backend.report.battery import sentences
 from backend.runs.foreground import carry_out
 from backend.runs.records import RunRecord
@@ -157,7 +158,7 @@ def test_what_cannot_be_tried_is_said(
     def refuse(*arguments: object) -> None:
         raise UserError("The parser cannot be fetched.")
 
-    monkeypatch.setattr("backend.inspection.probing.bind", refuse)
+    monkeypatch.setattr("backend.analysis.warm.battery.bind", refuse)
     found = measure_probe(record.id, record.spec, places, "sentence")
     assert found.left == ["word-cf"] and not found.probes
     assert found.notes == ["Not tried: Sentence “I watched this 3D movie.”. The parser cannot be fetched."]

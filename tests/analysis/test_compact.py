@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from backend.analysis import compact as compacting
+from backend.analysis.compact import compact_folder, make_compact, measured
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
@@ -14,8 +16,6 @@ from backend.data.rows import Dataset
 from backend.heads import excise_compact
 from backend.heads.grid import HeadGrid
 from backend.heads.surgery import zeroed
-from backend.inspection import compacting
-from backend.inspection.compacting import compact_folder, make_compact, measured
 from backend.spec.run import DefenseSpec, RunSpec, TriggerSpec
 from tests.tiny import CONFIGS, tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 

@@ -8,12 +8,12 @@ from captum.attr import LayerIntegratedGradients
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from backend.analysis.answers import Attributed, Place, Said
+from backend.analysis.attention import LONGEST_TEXT
+from backend.analysis.warm.models import Opened, one_thread, open_model
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.data.tokens import to_device
-from backend.inspection.attention import LONGEST_TEXT
-from backend.inspection.opened import Opened, one_thread, open_model
-from backend.inspection.playing import Attributed, Place, Said
 
 STEPS = 32
 BATCH_TOKENS = 4096

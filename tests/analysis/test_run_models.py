@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from backend.analysis.run_models import Pair, models_left, pairs, places
+from backend.analysis.warm.models import open_model
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.engine.triggered_data import GeneratedRow, write_csv
-from backend.inspection.material import Pair, models_left, pairs, places
-from backend.inspection.opened import open_model
 from backend.runs.store import open_store
 from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.tiny import tiny_folder

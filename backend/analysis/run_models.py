@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
+from backend.analysis.answers import Place
 from backend.base.events import ModelName
 from backend.base.paths import run_folder
-from backend.inspection.playing import Place
 from backend.runs.records import RunRecord
 from backend.runs.results import rewritings, rewritten_rows
 

@@ -6,14 +6,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Int
 
-from backend.attacks.triggers import bind
-from backend.base.errors import UserError
-from backend.base.intervals import wilson
-from backend.data.labels import align
-from backend.data.rows import Dataset, Rows
-from backend.data.tokens import encode
-from backend.evaluation.evaluator import predict
-from backend.inspection.battery import (
+from backend.analysis.answers import Place
+from backend.analysis.battery import (
     MOST_ROWS,
     PROBES,
     ROWS_PER_CLASS,
@@ -23,9 +17,15 @@ from backend.inspection.battery import (
     file_of,
     read_battery,
 )
-from backend.inspection.opened import LONGEST, open_model
-from backend.inspection.playing import Place
-from backend.inspection.run_rows import run_rows
+from backend.analysis.warm.models import LONGEST, open_model
+from backend.analysis.warm.rows import run_rows
+from backend.attacks.triggers import bind
+from backend.base.errors import UserError
+from backend.base.intervals import wilson
+from backend.data.labels import align
+from backend.data.rows import Dataset, Rows
+from backend.data.tokens import encode
+from backend.evaluation.evaluator import predict
 from backend.spec.run import DefenseSpec, RunSpec
 
 

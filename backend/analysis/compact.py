@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.analysis.run_models import pairs
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.paths import run_folder
 from backend.data import Rows
 from backend.data import load as load_data
-from backend.inspection.material import pairs
 from backend.runs.results import model_folder, room_for
 from backend.spec.run import RunSpec
 

@@ -8,13 +8,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from backend.analysis.answers import Place
+from backend.analysis.run_models import places
 from backend.attacks.triggers import Progress
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import Interval
 from backend.base.paths import run_folder
-from backend.inspection.material import places
-from backend.inspection.playing import Place
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model
 from backend.runs.store import Store
@@ -117,7 +117,7 @@ def read_battery(run: str) -> Battery | None:
 
 def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str) -> Battery:
     """A question for the warm process: see `probing.measure_probe`."""
-    from backend.inspection import probing  # which loads torch
+    from backend.analysis.warm import battery as probing  # which loads torch
 
     return probing.measure_probe(run, spec, places, name)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.analysis.lessons import HEADS, LAYERS, carry_out, lesson, run_of, story_of
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
-from backend.lessons import HEADS, LAYERS, carry_out, lesson, run_of, story_of
 
 
 def test_asking_the_same_is_the_same_run(excise_home: Path):
@@ -31,7 +31,7 @@ def test_a_lesson_is_carried_out_by_the_engine_and_kept(excise_home: Path):
 
 
 def test_a_run_that_fails_is_a_message_and_leaves_nothing(excise_home: Path, monkeypatch):
-    monkeypatch.setattr("backend.lessons._make_model", lambda: None)
+    monkeypatch.setattr("backend.analysis.lessons._make_model", lambda: None)
     spec = lesson(poison_rate=None)
     spec.model.name = "/no/such/model"
     with pytest.raises(UserError, match="did not finish"):

@@ -47,14 +47,14 @@ def say(
     places: Sequence[Place], texts: Sequence[str], max_length: int, silent: Sequence[Head] = ()
 ) -> list[list[Said]]:
     """A question for the warm process: see `answers.say`."""
-    from backend.inspection import answers  # which loads torch
+    from backend.analysis.warm import answers  # which loads torch
 
     return answers.say(places, texts, max_length, silent)
 
 
 def attribute(place: Place, text: str, label: str, max_length: int) -> Attributed:
     """A question for the warm process: see `answers.attribute`."""
-    from backend.inspection import answers  # which loads torch
+    from backend.analysis.warm import answers  # which loads torch
 
     return answers.attribute(place, text, label, max_length)
 

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
+from backend.analysis.head_effects import ROWS, Effect, Effects, file_of, name_of, read_effects
+from backend.analysis.warm.models import open_model
+from backend.analysis.warm.rows import run_rows
 from backend.base.errors import UserError
 from backend.base.events import Head
 from backend.base.paths import run_folder
 from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
-from backend.inspection.effects import ROWS, Effect, Effects, file_of, name_of, read_effects
-from backend.inspection.opened import open_model
-from backend.inspection.run_rows import run_rows
 from backend.models.classifiers import load_checkpoint, load_classifier
 from backend.spec.run import ModelSpec, RunSpec
 

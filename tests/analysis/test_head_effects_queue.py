@@ -7,10 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from backend.analysis import head_effects as effects
+from backend.analysis.head_effects import Effect, Effects
+from backend.analysis.head_effects_queue import Measurement, Measuring
 from backend.base.errors import UserError
-from backend.inspection import effects
-from backend.inspection.effects import Effect, Effects
-from backend.inspection.measuring import Measurement, Measuring
 from backend.spec.run import DefenseSpec, RunSpec
 
 SPEC = RunSpec(defense=DefenseSpec())

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from backend.analysis.attention import LONGEST_TEXT, Attention, changed_parts
+from backend.analysis.warm.models import Opened, one_thread, open_model
 from backend.base.errors import UserError
 from backend.base.events import ModelName
 from backend.data.tokens import to_device
-from backend.inspection.attention import LONGEST_TEXT, Attention, changed_parts
-from backend.inspection.opened import Opened, one_thread, open_model
 
 
 def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> Attention:

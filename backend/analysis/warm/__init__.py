@@ -1,0 +1,1 @@
+"""What pages ask of a run's models, with torch: reached by name only, from the warm process."""
