@@ -12,8 +12,8 @@ from backend.runs.worker import ensure_worker
 from backend.terminal import EXIT_STATUS, AsJson, out, print_json
 
 if TYPE_CHECKING:
-    from backend.studies.records import Part, StudyRecord
     from backend.studies.spec import Cell
+    from backend.studies.store import Part, StudyRecord
 
 WIDE = 200  # columns of a terminal that a study's whole table takes
 
@@ -46,7 +46,7 @@ def study(
 ) -> None:
     """Carry out a grid of runs, or some of them; what is done already is not done again."""
     from backend.studies import exports, foreground, results
-    from backend.studies import records as studies
+    from backend.studies import store as studies
 
     if queue + cancel + look + delete > 1:
         raise UserError("Give one of --queue, --cancel, --show and --delete.")
@@ -100,8 +100,8 @@ def study(
 def _ready(store: Store, record: "StudyRecord", part: "Part") -> "list[Cell]":
     """The cells of the part that are to be carried out, checked, with warnings told."""
     from backend.attacks.preview import rewritten_here
-    from backend.studies.ready import check_cells
-    from backend.studies.records import wanted_cells
+    from backend.studies.preflight import check_cells
+    from backend.studies.store import wanted_cells
 
     wanted = wanted_cells(store, record, part)
     for warning in check_cells(wanted, rewritten_here):
@@ -117,7 +117,7 @@ def studies(
 ) -> None:
     """The built-in studies, or those that were started."""
     from backend.studies.built_in import listed
-    from backend.studies.records import listed_started
+    from backend.studies.store import listed_started
 
     found = listed_started(open_store()) if started else listed()
     if as_json:

@@ -22,7 +22,7 @@ from backend.runs.store import open_store
 from backend.studies import exports
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.foreground import carry_out_study
-from backend.studies.records import current, wanted_cells
+from backend.studies.store import current, wanted_cells
 from benchmarks.common import ROOT, machine
 
 FOLDER = ROOT / "docs" / "results" / "quick"

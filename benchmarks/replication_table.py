@@ -8,11 +8,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from backend.base.events import Metrics
-from backend.studies import measured
+from backend.studies import replication as measured
 from backend.studies.exports import markdown_table
-from backend.studies.measured import Measured, Table
-from backend.studies.paired import Comparison, Rows, difference
+from backend.studies.replication import Measured, Table
 from backend.studies.results import Row, mean_of, table
+from backend.studies.significance import Comparison, Rows, difference
 from backend.studies.spec import cells
 from benchmarks import replication_study as plan
 from benchmarks.replication_again import apart, twice

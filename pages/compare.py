@@ -14,7 +14,7 @@ from backend.report.head_figures import pair_grid
 from backend.runs.records import RunRecord, curve
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
-from backend.studies.paired import compare as paired
+from backend.studies.significance import compare as paired
 from pages.parts.filtering import narrowed, state_title
 from pages.parts.picker import strategy_title, trigger_title
 from pages.parts.ui import enter, plain, store, told, wide

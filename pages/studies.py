@@ -6,9 +6,10 @@ import streamlit as st
 
 from backend.base.numbers import age, count
 from backend.runs.store import Store
-from backend.studies import exports, figures, records, results
-from backend.studies.records import StudyRecord
+from backend.studies import exports, figures, results
+from backend.studies import store as records
 from backend.studies.spec import places
+from backend.studies.store import StudyRecord
 from pages.parts.replication import replication_panel
 from pages.parts.study_choice import choose
 from pages.parts.study_grid import beside, choose_one, heads_gone, queue, state_grid

@@ -19,7 +19,7 @@ from backend.data.tokens import encode
 from backend.evaluation.evaluator import logits
 from backend.models.classifiers import load_checkpoint
 from backend.runs.store import open_store
-from backend.studies import records
+from backend.studies import store as records
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES
 from tests.tiny import tiny_rows, tiny_tokenizer
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.base.errors import UserError
-from backend.studies.records import StudyRecord
 from backend.studies.results import floor_of, notes, result, rows, table
+from backend.studies.store import StudyRecord
 
 PLACE = ("victim", "defense", "seed")
 MEASURED = ("acc", "lfr", "clean_flip_rate", "test_rows", "triggered_rows")

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from backend.base.numbers import percent
 from backend.report.comparison_figures import mark
 from backend.report.figures import FLOOR, LFR, TAU, finish, finish_named
-from backend.studies.records import StudyRecord
 from backend.studies.results import HeadsOf, Mean, Row, result
 from backend.studies.spec import Place
+from backend.studies.store import StudyRecord
 
 MOST_NUMBERED = 150
 KEPT = "rgba(138,146,154,0.25)"

@@ -12,8 +12,8 @@ from backend.runs.leases import claim
 from backend.runs.store import Store
 from backend.runs.worker import worker_name
 from backend.studies.built_in import built_in
-from backend.studies.records import StudyRecord, begin, current, enter, find, read_study_record
 from backend.studies.spec import Cell, load_study
+from backend.studies.store import StudyRecord, begin, current, enter, find, read_study_record
 
 Stopped = Literal["cancelled", "terminated"]
 

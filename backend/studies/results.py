@@ -13,7 +13,7 @@ from backend.base.numbers import count, percent, rounded
 from backend.report.words import errs_more
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from backend.studies.records import StudyRecord
+from backend.studies.store import StudyRecord
 
 REFERENCE = "reference"
 ROUNDING = 1e-5

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from backend.studies import figures, measured
+from backend.studies import figures
+from backend.studies import replication as measured
 from backend.studies.results import table
 from pages.parts.ui import plain
 

@@ -12,7 +12,7 @@ from backend.base.errors import UserError
 from backend.spec.presets import DEMO
 from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, TrainingSpec, TriggerSpec
 from backend.strategies.nested import Part, options
-from backend.studies.composed import Victims, composed, defenses_of, title_of
+from backend.studies.compose import Victims, composed, defenses_of, title_of
 from pages.parts.actions import parse_seeds
 from pages.parts.forms import params_form
 from pages.parts.spec_form import (

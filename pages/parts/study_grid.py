@@ -7,12 +7,13 @@ import streamlit as st
 from backend.attacks.preview import rewritten
 from backend.base.numbers import count, percent
 from backend.runs.store import Store
-from backend.studies import figures, records, results
-from backend.studies.paired import Comparison, comparisons
-from backend.studies.ready import check_cells
-from backend.studies.records import StudyRecord
+from backend.studies import figures, results
+from backend.studies import store as records
+from backend.studies.preflight import check_cells
 from backend.studies.results import REFERENCE
+from backend.studies.significance import Comparison, comparisons
 from backend.studies.spec import Place
+from backend.studies.store import StudyRecord
 from pages.parts.actions import start_worker
 from pages.parts.ui import open_run, plain, small, told
 

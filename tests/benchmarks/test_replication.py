@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.studies import measured
+from backend.studies import replication as measured
 from backend.studies.built_in import PAPER_STRATEGIES
 from backend.studies.spec import cells
 from benchmarks import replication_study

@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, expect
 
 from backend.runs.store import open_store
-from backend.studies import records
+from backend.studies import store as records
 from backend.studies.spec import cells, parse_study
 from tests.pages.test_studies import finish
 from tests.studies.grid import GRID

@@ -7,7 +7,8 @@ import yaml
 
 from backend.base.paths import run_folder
 from backend.evaluation.predictions import Calls
-from backend.studies import measured, records
+from backend.studies import replication as measured
+from backend.studies import store as records
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import cells, parse_study
 from tests.pages.conftest import words

@@ -6,7 +6,7 @@ import pytest
 
 from backend.runs import execution
 from backend.runs.store import Store, open_store
-from backend.studies import ready
+from backend.studies import preflight as ready
 from tests.studies.grid import engine
 
 

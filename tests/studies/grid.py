@@ -8,7 +8,7 @@ from backend.base.events import HeadScores, Metrics, RunFinished, RunStarted
 from backend.runs import leases
 from backend.runs.leases import Lease
 from backend.runs.store import Store
-from backend.studies import records
+from backend.studies import store as records
 from backend.studies.spec import Cell, StudySpec
 
 GRID: dict[str, Any] = {

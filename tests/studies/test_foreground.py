@@ -13,7 +13,7 @@ from backend.cli import main
 from backend.runs import execution
 from backend.runs.store import Store
 from backend.runs.worker import work
-from backend.studies import records
+from backend.studies import store as records
 from tests.runs import fake
 from tests.studies.grid import GRID, engine
 

@@ -9,9 +9,10 @@ import pytest
 from backend.base.events import HeadScores, Metrics, RunFinished
 from backend.runs import leases
 from backend.runs.store import Store
-from backend.studies import exports, figures, records, results
+from backend.studies import exports, figures, results
+from backend.studies import store as records
 from backend.studies.foreground import carry_out_study
-from backend.studies.paired import Difference, difference_text
+from backend.studies.significance import Difference, difference_text
 from backend.studies.spec import cells, parse_study
 from tests.studies.grid import GRID, hold
 

@@ -11,7 +11,7 @@ from backend.base.numbers import rounded
 from backend.base.paths import run_folder
 from backend.evaluation.predictions import Calls, read_calls
 from backend.runs.records import RunRecord
-from backend.studies.records import StudyRecord
+from backend.studies.store import StudyRecord
 
 RESAMPLES = 1000
 

@@ -19,10 +19,12 @@ from backend.runs import execution, leases
 from backend.runs.schema import STUDIES, STUDY_RUNS
 from backend.runs.store import Store
 from backend.spec.run import DefenseSpec, ModelSpec, RunSpec, TriggerSpec
-from backend.studies import exports, ready, records
+from backend.studies import exports
+from backend.studies import preflight as ready
+from backend.studies import store as records
 from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study
-from backend.studies.ready import check_cells
+from backend.studies.preflight import check_cells
 from backend.studies.spec import cells, parse_study, study_id
 from tests.studies.grid import GRID, queue
 

@@ -13,8 +13,8 @@ from backend.base.paths import run_folder
 from backend.evaluation.predictions import Calls
 from backend.runs import leases
 from backend.runs.store import open_store
-from backend.studies import records
-from backend.studies.paired import comparisons, difference, difference_text, p_text
+from backend.studies import store as records
+from backend.studies.significance import comparisons, difference, difference_text, p_text
 from backend.studies.spec import cells, parse_study
 from tests.studies.grid import GRID, hold
 
