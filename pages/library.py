@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from backend.library.bring import add_path, add_upload, fetch
 from backend.library.entries import Entry, Kind, entries, remove, uses
+from backend.library.fetch import add_path, add_upload, fetch
 from backend.runs.store import Store
 from pages.parts.asking import ask
 from pages.parts.files import KINDS

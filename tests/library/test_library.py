@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 
 from backend.base.errors import UserError
 from backend.data.embedded import KINDS, place_of
-from backend.library.bring import add_path, add_upload, fetch
 from backend.library.entries import Entry, entries, model_folders, remove, uses
+from backend.library.fetch import add_path, add_upload, fetch
 from backend.spec.run import DataSpec, DefenseSpec, RunSpec
 
 pytestmark = pytest.mark.usefixtures("excise_home")
@@ -189,7 +189,7 @@ def test_a_path_to_nothing_is_a_message(place: str):
 
 
 def test_without_the_hub_fetching_says_so(monkeypatch):
-    monkeypatch.setattr("backend.library.bring.hub_reachable", lambda: False)
+    monkeypatch.setattr("backend.library.fetch.hub_reachable", lambda: False)
     with pytest.raises(UserError, match="cannot be reached"):
         fetch("model", "owner/name")
     with pytest.raises(UserError, match="no hub name"):

@@ -22,8 +22,8 @@ from backend.cli import main
 from backend.data.tokens import encode
 from backend.engine.run import run
 from backend.evaluation.evaluator import logits
-from backend.library.bring import add_path, add_upload
 from backend.library.entries import entries
+from backend.library.fetch import add_path, add_upload
 from backend.models import classifiers as models
 from backend.models import language_models
 from backend.spec.run import ModelSpec, RunSpec

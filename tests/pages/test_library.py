@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from backend.library.bring import add_path
 from backend.library.entries import uses
+from backend.library.fetch import add_path
 from backend.library.remembered import uploaded_rows
 from backend.spec.run import DataSpec, DefenseSpec, RunSpec
 from tests.pages.conftest import words
