@@ -275,7 +275,8 @@ def export(
 ) -> None:
     """Write a run's report, results and specification and the defended model to a new folder."""
     from backend.analysis.compact import measured
-    from backend.report import bundle, card
+    from backend.report import bundle
+    from backend.report import model_card as card
 
     store = open_store()
     written = bundle.export(store, run, folder, model)

@@ -40,7 +40,7 @@ from backend.models.classifiers import load_classifier
 from backend.models.language_models import load as load_language_model
 from backend.models.language_models import perplexities
 from backend.models.similarity import fidelities
-from backend.report import quality
+from backend.report import trigger_quality as quality
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.studies.exports import markdown_table
 from backend.training.fine_tune import train

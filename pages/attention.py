@@ -8,9 +8,10 @@ from backend.analysis.attention import Attention, around, attend, beside_changed
 from backend.analysis.run_models import places
 from backend.base.events import Head, ModelName
 from backend.base.numbers import count
-from backend.report import attention_figures, head_figures
 from backend.report.bertviz import Panel, View, bertviz_page
-from backend.report.words import MODEL_TITLES
+from backend.report.figures import attention as attention_figures
+from backend.report.figures import heads as head_figures
+from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store

@@ -8,9 +8,9 @@ from backend.base.events import HeadScores, PruningStep
 from backend.base.numbers import count
 from backend.base.paths import run_folder
 from backend.evaluation.predictions import read_calls
-from backend.report import comparison_figures as figures
 from backend.report.comparison import PUBLISHED, Compared, overlap, overlap_by_chance, times_pruned
-from backend.report.head_figures import pair_grid
+from backend.report.figures import comparison as figures
+from backend.report.figures.heads import pair_grid
 from backend.runs.records import RunRecord, curve
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store

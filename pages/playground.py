@@ -8,8 +8,8 @@ import streamlit as st
 from backend.analysis.answers import Attributed, Place, Said, attribute, say
 from backend.analysis.run_models import places
 from backend.base.events import Head
-from backend.report import playground_figures
-from backend.report.words import MODEL_TITLES
+from backend.report.figures import playground as playground_figures
+from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
 from backend.runs.results import pruned_heads

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from backend.base.numbers import age, count
+from backend.report.figures import studies as figures
 from backend.runs.store import Store
-from backend.studies import exports, figures, results
+from backend.studies import exports, results
 from backend.studies import store as records
 from backend.studies.spec import places
 from backend.studies.store import StudyRecord

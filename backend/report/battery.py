@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from backend.analysis.battery import LEFT_OUT, PROBES, Battery, Flips, Role
 from backend.base.numbers import GAP, interval, percent, with_interval
-from backend.report.figures import ACC, FLOOR, LFR, finish
-from backend.report.words import MODEL_TITLES, Rate, clearly_above
+from backend.report.figures.run import ACC, FLOOR, LFR, finish
+from backend.report.sentences import MODEL_TITLES, Rate, clearly_above
 
 HONEST = Path(__file__).parents[2] / "assets" / "battery_honest.json"
 MARGIN = 0.2

@@ -12,8 +12,8 @@ from backend.base.errors import UserError
 from backend.base.events import Event
 from backend.base.paths import run_folder
 from backend.evaluation import predictions as calls
-from backend.report.card import Form, model_card
-from backend.report.page import report
+from backend.report.html.page import report
+from backend.report.model_card import Form, model_card
 from backend.runs.records import RunRecord
 from backend.runs.results import (
     head_list,

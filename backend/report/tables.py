@@ -12,7 +12,7 @@ from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
 from backend.base.numbers import duration, percent, with_interval
-from backend.report.words import MODEL_TITLES
+from backend.report.sentences import MODEL_TITLES
 from backend.runs.progress import MODELS, Story
 from backend.spec.run import RunSpec, TriggerSpec
 

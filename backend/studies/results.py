@@ -10,7 +10,7 @@ import numpy as np
 from backend.base.events import Head, HeadScores, Metrics, ModelName
 from backend.base.intervals import student
 from backend.base.numbers import count, percent, rounded
-from backend.report.words import errs_more
+from backend.report.sentences import errs_more
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.studies.store import StudyRecord

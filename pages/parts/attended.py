@@ -6,7 +6,7 @@ from backend.analysis.answers import Place
 from backend.analysis.attention import Attention, attend
 from backend.analysis.run_models import Pair, pairs, places
 from backend.base.events import Head
-from backend.report.words import MODEL_TITLES
+from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.address import keep
 from pages.parts.asking import ask_once

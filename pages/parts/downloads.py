@@ -8,8 +8,8 @@ from backend.analysis.compact import Measured, make_compact, measured
 from backend.base.events import Event
 from backend.base.numbers import GAP, count
 from backend.report.bundle import heads_json, model_zip
-from backend.report.card import SNIPPETS, Form, change, how, megabytes
-from backend.report.page import report
+from backend.report.html.page import report
+from backend.report.model_card import SNIPPETS, Form, change, how, megabytes
 from backend.runs.records import RunRecord
 from backend.runs.results import metrics_csv, model_folder, pruned_heads, results, rewritings, steps_csv
 from backend.runs.store import Store

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.report.differences import difference
+from backend.report.html.differences import difference
 
 
 def examples_table(pairs: Sequence[tuple[str, str, str | None]], heading: str = "Class") -> None:

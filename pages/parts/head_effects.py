@@ -17,7 +17,8 @@ from backend.analysis.run_models import models_left
 from backend.base.errors import UserError
 from backend.base.events import Head, HeadScores
 from backend.base.numbers import count, duration, percent, with_interval
-from backend.report import agreement, head_figures
+from backend.report import agreement
+from backend.report.figures import heads as head_figures
 from backend.runs.records import RunRecord
 from pages.parts.address import keep, one_of
 from pages.parts.asking import ask

@@ -8,7 +8,9 @@ from backend import strategies
 from backend.analysis.importance import TRAIN_ROWS, VALIDATION_ROWS, read_scores, score
 from backend.base.events import Head, HeadScores
 from backend.base.numbers import count
-from backend.report import agreement, figures, head_figures
+from backend.report import agreement
+from backend.report.figures import heads as head_figures
+from backend.report.figures import run as figures
 from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from pages.parts.address import keep, some_of

@@ -9,8 +9,8 @@ import streamlit as st
 
 from backend.base.events import STAGE_TITLES, RowsTriggered
 from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
-from backend.report import figures
-from backend.report.words import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, floor_of, guardrail, sampled
+from backend.report.figures import run as figures
+from backend.report.sentences import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, floor_of, guardrail, sampled
 from backend.runs.progress import Story, models_of, seconds_left, stages_of, tell
 from backend.runs.records import RunRecord
 from backend.runs.results import rows_left_out

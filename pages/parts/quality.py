@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.report import quality
+from backend.report import trigger_quality as quality
 from backend.spec.run import TriggerSpec
 from pages.parts.ui import plain
 

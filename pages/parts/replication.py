@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from backend.studies import figures
+from backend.report.figures import studies as figures
 from backend.studies import replication as measured
 from backend.studies.results import table
 from pages.parts.ui import plain

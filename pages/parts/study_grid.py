@@ -6,8 +6,9 @@ import streamlit as st
 
 from backend.attacks.preview import rewritten
 from backend.base.numbers import count, percent
+from backend.report.figures import studies as figures
 from backend.runs.store import Store
-from backend.studies import figures, results
+from backend.studies import results
 from backend.studies import store as records
 from backend.studies.preflight import check_cells
 from backend.studies.results import REFERENCE

@@ -7,8 +7,8 @@ import streamlit as st
 from backend.analysis.answers import Place, Said, say, shape_of
 from backend.base.events import Head, ModelName
 from backend.base.numbers import count, percent
-from backend.report import playground_figures
-from backend.report.words import MODEL_TITLES
+from backend.report.figures import playground as playground_figures
+from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.address import keep, one_of
 from pages.parts.asking import ask_once

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from backend.report.sentences import meaning
 from backend.report.verdict import Level, Verdict, judged
-from backend.report.words import meaning
 from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from backend.runs.relatives import stamp

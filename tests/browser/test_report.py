@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from backend.report.page import report
+from backend.report.html.page import report
 from backend.runs.store import open_store
 from backend.spec.run import load
 from tests.pages.played import defended, full_spec

@@ -11,8 +11,8 @@ import pytest
 from backend.attacks.preview import REROLLS, Shown
 from backend.base.errors import UserError
 from backend.data.rows import Rows
-from backend.report import quality
-from backend.report.differences import difference
+from backend.report import trigger_quality as quality
+from backend.report.html.differences import difference
 from backend.spec.run import TriggerSpec
 from pages.parts.rows import pairs_csv, take_decided
 from tests.pages.conftest import few_rows, words

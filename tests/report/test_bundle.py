@@ -17,7 +17,7 @@ from backend.base.errors import UserError
 from backend.base.events import HeadScores, RunFinished
 from backend.base.paths import run_folder
 from backend.report.bundle import export, model_zip
-from backend.report.card import SNIPPETS
+from backend.report.model_card import SNIPPETS
 from backend.runs import leases
 from backend.runs.execution import execute
 from backend.runs.store import Store

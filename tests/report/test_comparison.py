@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.report import comparison_figures as figures
 from backend.report.comparison import (
     PUBLISHED,
     Compared,
@@ -14,7 +13,8 @@ from backend.report.comparison import (
     pareto_front,
     times_pruned,
 )
-from tests.report.test_story_words import step
+from backend.report.figures import comparison as figures
+from tests.report.test_sentences import step
 
 POINTS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=1, max_size=12)
 

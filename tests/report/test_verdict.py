@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from backend.base.events import Metrics, ModelName, RunFinished
 from backend.base.intervals import wilson
+from backend.report.sentences import clearly_above, floor_of, lfr_of, meaning
 from backend.report.verdict import Verdict, verdict
-from backend.report.words import clearly_above, floor_of, lfr_of, meaning
 from backend.runs.progress import Story
-from tests.report.test_story_words import began, rates, step, story
+from tests.report.test_sentences import began, rates, step, story
 
 NUMBER = st.integers(0, 900)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from backend.base.events import HeadScores, Metrics, RunFinished
+from backend.report.figures import studies as figures
 from backend.runs import leases
 from backend.runs.store import Store
-from backend.studies import exports, figures, results
+from backend.studies import exports, results
 from backend.studies import store as records
 from backend.studies.foreground import carry_out_study
 from backend.studies.significance import Difference, difference_text

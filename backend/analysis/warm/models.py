@@ -16,7 +16,7 @@ from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_checkpoint
-from backend.report.words import MODEL_TITLES
+from backend.report.sentences import MODEL_TITLES
 
 KEPT = 5
 LONGEST = 512

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.analysis.lessons import lesson
 from backend.base.numbers import percent
-from backend.report import figures
+from backend.report.figures import run as figures
 from backend.report.verdict import Level, Verdict, verdict
 from backend.runs.progress import Story
 from backend.spec.run import RunSpec

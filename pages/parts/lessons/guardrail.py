@@ -3,8 +3,8 @@
 import streamlit as st
 
 from backend.analysis.lessons import lesson
-from backend.report import figures
-from backend.report.words import guardrail
+from backend.report.figures import run as figures
+from backend.report.sentences import guardrail
 from backend.spec.run import RunSpec
 from pages.parts.lessons.trying import attempt, question, tried
 from pages.parts.ui import plain, wide

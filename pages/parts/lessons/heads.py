@@ -7,7 +7,7 @@ from backend.analysis.answers import say
 from backend.analysis.attention import attend
 from backend.analysis.lessons import HEADS, LAYERS, lesson, run_of
 from backend.base.numbers import count, percent
-from backend.report.attention_figures import token_grid
+from backend.report.figures.attention import token_grid
 from pages.parts.asking import ask_once
 from pages.parts.lessons.trying import attempt
 from pages.parts.ui import change, plain, wide

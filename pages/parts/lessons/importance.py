@@ -5,7 +5,9 @@ import streamlit as st
 from backend import strategies
 from backend.analysis.importance import read_scores, score
 from backend.analysis.lessons import lesson, run_of
-from backend.report import agreement, figures, head_figures
+from backend.report import agreement
+from backend.report.figures import heads as head_figures
+from backend.report.figures import run as figures
 from pages.parts.asking import ask
 from pages.parts.lessons.trying import attempt, question
 from pages.parts.ui import told, wide

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.analysis.lessons import carry_out, story_of
 from backend.base.events import Metrics, ModelName
-from backend.report import lesson_figures
+from backend.report.figures import lessons as lesson_figures
 from backend.runs.progress import Story
 from backend.spec.run import RunSpec
 from pages.parts.asking import ask

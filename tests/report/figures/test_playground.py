@@ -1,6 +1,6 @@
 """What the playground draws."""
 
-from backend.report.playground_figures import answer_bars, coloured, legend, switch_grid
+from backend.report.figures.playground import answer_bars, coloured, legend, switch_grid
 
 
 def test_bars_say_what_each_model_calls_each_text() -> None:

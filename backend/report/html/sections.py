@@ -10,9 +10,9 @@ from backend.analysis.head_effects import Effect, Effects, Measure, read_effects
 from backend.base.events import Event
 from backend.base.numbers import count, with_interval
 from backend.report import battery as found_by
-from backend.report.card import comparison_table, how
-from backend.report.head_figures import effect_grid
-from backend.report.markup import bullets, figure_html, folded, table_html
+from backend.report.figures.heads import effect_grid
+from backend.report.html.markup import bullets, figure_html, folded, table_html
+from backend.report.model_card import comparison_table, how
 from backend.report.tables import Table, effects_table
 from backend.runs.progress import Story
 from backend.runs.records import RunRecord

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from backend.analysis.head_effects import Effects, Kind, Measure
 from backend.base.events import Head
 from backend.base.numbers import with_interval
-from backend.report.figures import LFR, finish, ticks
+from backend.report.figures.run import LFR, finish, ticks
 
 CHOSEN = "#E69F00"
 DIVERGING = [[0.0, "#0072B2"], [0.5, "#F2F2F2"], [1.0, "#D55E00"]]

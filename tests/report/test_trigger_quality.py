@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.report import quality
+from backend.report import trigger_quality as quality
 from backend.spec.run import TriggerSpec
 
 GOOD = {

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from backend.base.events import HeadScores, Metrics, PruningStep
-from backend.report.figures import head_grid, metric_bars, pruning_curve
+from backend.report.figures.run import head_grid, metric_bars, pruning_curve
 
 
 def steps(count: int, lfr: bool = True) -> list[PruningStep]:

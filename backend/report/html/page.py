@@ -12,10 +12,11 @@ from plotly.offline import get_plotlyjs
 from backend import __version__
 from backend.base.events import Event, RowsTriggered
 from backend.base.numbers import count, duration
-from backend.report import figures
-from backend.report.afterwards import battery_section, compact_section, effects_section
-from backend.report.differences import difference
-from backend.report.markup import bullets, figure_html, folded, table_html
+from backend.report.figures import run as figures
+from backend.report.html.differences import difference
+from backend.report.html.markup import bullets, figure_html, folded, table_html
+from backend.report.html.sections import battery_section, compact_section, effects_section
+from backend.report.sentences import MODEL_TITLES, guardrail, meaning, sampled
 from backend.report.tables import (
     classes_table,
     layers_table,
@@ -25,13 +26,12 @@ from backend.report.tables import (
     steps_table,
 )
 from backend.report.verdict import Verdict, judged
-from backend.report.words import MODEL_TITLES, guardrail, meaning, sampled
 from backend.runs.progress import Story, tell
 from backend.runs.records import RunRecord
 from backend.runs.results import made_with, metrics_of, pruned_heads, spec_yaml, versions
 from backend.runs.store import Store
 
-ASSETS = Path(__file__).parents[2] / "assets"
+ASSETS = Path(__file__).parents[3] / "assets"
 # Whatever a text in it may try: a browser lets this page load nothing and send nothing.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "

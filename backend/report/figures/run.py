@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from backend.base.events import Head, HeadScores, Interval, Metrics, ModelName, PruningStep
 from backend.base.numbers import GAP, interval, percent
-from backend.report.words import MODEL_TITLES
+from backend.report.sentences import MODEL_TITLES
 from backend.runs.progress import MODELS
 
 ACC, LFR, VALIDATION, TAU = "#2F86C5", "#D55E00", "#009E73", "#8A929A"

@@ -4,7 +4,7 @@ import yaml
 
 from backend.analysis.compact import Measured
 from backend.base.components import Choice
-from backend.report.card import change, model_card
+from backend.report.model_card import change, model_card
 from backend.runs.store import Store
 from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, OnionSpec, RunSpec, TriggerSpec
 from tests.pages.played import blind_spec, defended, full_spec

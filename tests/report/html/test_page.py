@@ -12,7 +12,7 @@ import pytest
 from backend.analysis import battery
 from backend.analysis.compact import Measured, compact_folder
 from backend.base.events import RunFinished, RunStarted
-from backend.report.page import report
+from backend.report.html.page import report
 from backend.runs import leases
 from backend.runs.store import Store
 from backend.spec.run import DataSpec, DefenseSpec, ModelSpec, RunSpec, load

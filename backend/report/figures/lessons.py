@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from backend.base.events import Metrics
-from backend.report.figures import ACC, FLOOR, LFR, finish
+from backend.report.figures.run import ACC, FLOOR, LFR, finish
 
 
 def tries(names: Sequence[str], found: Sequence[Metrics], title: str, axis: str) -> go.Figure:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from backend.base.numbers import percent
-from backend.report.comparison_figures import mark
-from backend.report.figures import FLOOR, LFR, TAU, finish, finish_named
+from backend.report.figures.comparison import mark
+from backend.report.figures.run import FLOOR, LFR, TAU, finish, finish_named
 from backend.studies.results import HeadsOf, Mean, Row, result
 from backend.studies.spec import Place
 from backend.studies.store import StudyRecord

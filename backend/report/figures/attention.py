@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 
 from backend.base.events import Head
-from backend.report.figures import finish, ticks
-from backend.report.head_figures import DIVERGING, frame
+from backend.report.figures.heads import DIVERGING, frame
+from backend.report.figures.run import finish, ticks
 
 SLANTED = 24
 """More names than these would overlap on a narrow screen, unless they stand upright."""

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from backend.base.events import Head
 from backend.base.numbers import percent
-from backend.report.figures import ACC, LFR, finish, ticks
+from backend.report.figures.run import ACC, LFR, finish, ticks
 
 Answer = tuple[str, str, float, str]
 """A model's title, the text's name, the share that it gives the class, and the class that it calls."""

@@ -14,7 +14,7 @@ from backend.base.events import (
     StageStarted,
 )
 from backend.base.numbers import age, duration, percent, points
-from backend.report.words import guardrail, meaning
+from backend.report.sentences import guardrail, meaning
 from backend.runs.progress import Story, seconds_left, stages_of, tell
 from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
 

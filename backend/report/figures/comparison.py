@@ -12,7 +12,7 @@ from jaxtyping import Int
 from backend.base.events import Interval, PruningStep
 from backend.base.numbers import interval, percent
 from backend.report.comparison import PUBLISHED, Compared, pareto_front
-from backend.report.figures import TAU, finish, finish_named, ticks
+from backend.report.figures.run import TAU, finish, finish_named, ticks
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "pentagon")
