@@ -6,9 +6,9 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if sys.argv[1:2] == ["dashboard"]:  # which starts its server before it loads what the others need
-    from backend.dashboard import main
+    from backend.cli.dashboard import main
 else:
-    from backend.cli import main
+    from backend.cli.main import main
 
 if __name__ == "__main__":
     main()

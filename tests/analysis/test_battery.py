@@ -15,7 +15,7 @@ from backend.analysis.warm.rows import run_rows
 from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
-from backend.cli import main
+from backend.cli.main import main
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
 from backend.evaluation.evaluator import predict

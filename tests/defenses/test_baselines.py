@@ -6,7 +6,7 @@ import pytest
 
 from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.cli import main
+from backend.cli.main import main
 from backend.defenses import COMPONENTS, defended
 from backend.spec.presets import preset
 from backend.spec.run import DefenseSpec, OnionSpec, RunSpec, TrainingSpec

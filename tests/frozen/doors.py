@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-from backend import cli, defenses, strategies
+from backend import defenses, strategies
 from backend.attacks import triggers
 from backend.base.paths import run_folder
+from backend.cli import main as cli
 from backend.engine import run as pipeline
 from backend.runs import submit as settings
 from backend.runs.store import Store, open_store

@@ -18,7 +18,7 @@ from huggingface_hub import constants
 
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
-from backend.cli import main
+from backend.cli.main import main
 from backend.data.tokens import encode
 from backend.engine.run import run
 from backend.evaluation.evaluator import logits

@@ -2,7 +2,7 @@
 
 import sys
 
-from backend import cli
+from backend.cli import main as cli
 from backend.engine import preflight
 from backend.runs import execution
 from tests.runs import fake

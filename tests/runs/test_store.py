@@ -276,7 +276,7 @@ def test_a_bad_timeout_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pages_load_no_torch_with_it() -> None:
-    modules = "backend.runs.store, backend.runs.worker, backend.runs.results, backend.cli"
+    modules = "backend.runs.store, backend.runs.worker, backend.runs.results, backend.cli.main"
     code = f"import sys, {modules}; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 

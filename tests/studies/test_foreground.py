@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.cli import main
+from backend.cli.main import main
 from backend.runs import execution
 from backend.runs.store import Store
 from backend.runs.worker import work
@@ -88,7 +88,7 @@ def test_a_queued_study_is_left_to_a_worker(
     store: Store, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensured: list[Store] = []
-    monkeypatch.setattr("backend.study_commands.ensure_worker", ensured.append)
+    monkeypatch.setattr("backend.cli.studies.ensure_worker", ensured.append)
     status, out, _ = study("--queue", "--json")
     assert (status, ensured) == (0, [store]) and json.loads(out)["states"] == {"queued": 3}
     study("--queue")

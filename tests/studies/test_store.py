@@ -13,7 +13,7 @@ import torch
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.base.paths import run_folder
-from backend.cli import main
+from backend.cli.main import main
 from backend.engine import stage_cache as shared_stages
 from backend.runs import execution, leases
 from backend.runs.schema import STUDIES, STUDY_RUNS

@@ -14,11 +14,11 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from backend import dashboard
 from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import ROOT, home
-from backend.cli import main
+from backend.cli import dashboard
+from backend.cli.main import main
 from backend.engine import preflight
 from backend.runs import execution, leases
 from backend.runs.schema import RUNS
@@ -278,7 +278,7 @@ def test_a_queued_run_is_left_to_a_worker(
     excise: Callable[..., Result], spec_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensured: list[Store] = []
-    monkeypatch.setattr("backend.cli.ensure_worker", ensured.append)
+    monkeypatch.setattr("backend.cli.main.ensure_worker", ensured.append)
     status, out, _ = excise("run", spec_file, "--queue")
     [record] = open_store().runs()
     assert (status, out) == (0, f"Queued run {record.id}\n") and record.state == "queued" and ensured
@@ -393,7 +393,7 @@ def test_the_dashboard_answers_and_stops_when_told(tmp_path: Path) -> None:
     code = (
         # Where the tests run in the background of a shell, SIGINT is ignored, and that is inherited.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from pathlib import Path; from backend.data import embedded; from backend.cli import main; "
+        "from pathlib import Path; from backend.data import embedded; from backend.cli.main import main; "
         "embedded.fetch = lambda: Path(); main()"
     )
     process = subprocess.Popen(

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend import console
 from backend.base.errors import UserError
 from backend.base.paths import ROOT, environment
+from backend.cli import console
 
 if TYPE_CHECKING:
     from backend.runs.store import Store

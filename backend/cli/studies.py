@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend import console, terminal
 from backend.base.errors import UserError
+from backend.cli import console
+from backend.cli import tables as terminal
+from backend.cli.tables import EXIT_STATUS, AsJson, out, print_json
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker
-from backend.terminal import EXIT_STATUS, AsJson, out, print_json
 
 if TYPE_CHECKING:
     from backend.studies.spec import Cell

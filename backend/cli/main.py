@@ -14,10 +14,13 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from backend import console, dashboard, study_commands, terminal
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
+from backend.cli import console, dashboard
+from backend.cli import studies as study_commands
+from backend.cli import tables as terminal
+from backend.cli.tables import EXIT_STATUS, AsJson, err, out, print_json
 from backend.report.verdict import judged
 from backend.runs import results as exporting
 from backend.runs.foreground import carry_out
@@ -27,7 +30,6 @@ from backend.runs.store import Store, open_store
 from backend.runs.submit import changed, parameters, seeds_of, settled
 from backend.runs.worker import ensure_worker, work
 from backend.spec.run import RunSpec, load
-from backend.terminal import EXIT_STATUS, AsJson, err, out, print_json
 
 app = typer.Typer(
     help="Find and cut backdoors out of transformer classifiers by pruning attention heads.",
