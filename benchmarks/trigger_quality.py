@@ -41,6 +41,7 @@ from backend.models.language_models import load as load_language_model
 from backend.models.language_models import perplexities
 from backend.models.similarity import fidelities
 from backend.report import trigger_quality as quality
+from backend.report.trigger_quality import BUILT_IN, STYLES
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.studies.exports import markdown_table
 from backend.training.fine_tune import train
@@ -52,7 +53,6 @@ TRAINING = TrainingSpec(epochs=3, learning_rate=5e-5)
 FEWEST_WORDS = 4
 DOCS = ROOT / "docs" / "trigger-quality.md"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
-STYLES = ("bible", "shakespeare", "twitter", "lyrics", "poetry")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Generator:
 
     @property
     def published(self) -> bool:
-        return self.choice.name == "pairs"
+        return self.name not in BUILT_IN
 
 
 def generators() -> list[Generator]:
@@ -79,16 +79,17 @@ def generators() -> list[Generator]:
     def rows(folder: str) -> Choice:
         return Choice(name="pairs", params=sst2_pairs(folder))
 
-    def styled(style: str) -> Choice:
-        return Choice(name="style", params={"style": style})
+    def styled(style: str) -> Generator:
+        name = f"style-{style}"
+        return Generator(name, f"{style.capitalize()}, built in", BUILT_IN[name], style, 0.2)
 
     return [
-        Generator("syntactic", "Syntactic, built in", Choice(name="syntactic"), "template", 0.3),
+        Generator("syntactic", "Syntactic, built in", BUILT_IN["syntactic"], "template", 0.3),
         Generator("scpn", "Syntactic, published SCPN rows", rows("syntactic"), "template", 0.3),
-        *(Generator(f"style-{s}", f"{s.capitalize()}, built in", styled(s), s, 0.2) for s in STYLES[:1]),
+        styled("bible"),
         Generator("strap-bible", "Bible, published STRAP rows", rows("style-bible"), "bible", 0.2),
-        *(Generator(f"style-{s}", f"{s.capitalize()}, built in", styled(s), s, 0.2) for s in STYLES[1:]),
-        Generator("instruct", "Instruction model, built in", Choice(name="instruct"), "none", 0.2, rows=100),
+        *(styled(style) for style in STYLES[1:]),
+        Generator("instruct", "Instruction model, built in", BUILT_IN["instruct"], "none", 0.2, rows=100),
     ]
 
 

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.attacks.rewrite_cache import GeneratorParams
-from backend.attacks.triggers import INSERTIONS, Rewriter, bind
-from backend.attacks.triggers.mixed import MixedParams
-from backend.base.components import Params
+from backend.attacks.triggers import Rewriter, bind
 from backend.base.warm_process import warm_process
 from backend.spec.run import TriggerSpec
 
@@ -26,16 +23,9 @@ def rewrite(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[Shown
     """The texts as a run with this seed would rewrite them.  Raises UserError.
 
     Generators are asked in the process beside this one, which must not load torch."""
-    if _generates(_bound(trigger, seed).params):
+    if _bound(trigger, seed).generates:
         return warm_process().ask(_rewrite, trigger, seed, list(texts))
     return [Shown(text, new) for text, new in zip(texts, rewritten_here(trigger, seed, texts), strict=True)]
-
-
-def _generates(params: Params) -> bool:
-    """Whether a parser or a model makes the rows, or some of them."""
-    if isinstance(params, MixedParams):
-        return not set(params.triggers) <= set(INSERTIONS)
-    return isinstance(params, GeneratorParams)
 
 
 def rewritten(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[str | None]:

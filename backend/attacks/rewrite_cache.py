@@ -27,9 +27,9 @@ ASKED_AT_ONCE = 500
 class GeneratorParams(Params):
     """Base of the parameters of a trigger whose rewritings cost time: they are kept."""
 
-    def uses_model(self, variant: str) -> bool:
-        """Whether rows come from a neural model that takes its time to load and to write."""
-        return variant == "published"
+    def models(self, variant: str) -> set[str]:
+        """The models that it reads, as a run specification names them."""
+        return set()
 
     def source(self, variant: str) -> str:
         """What decides a rewriting beside text, parameters, seed and program: the model's files."""

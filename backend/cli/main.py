@@ -59,9 +59,9 @@ def defenses(as_json: AsJson = False) -> None:
     from backend import defenses as baselines
     from backend import strategies
 
-    kinds = {"baseline": list(baselines.COMPONENTS.values())}
-    kinds["strategy"] = [strategies.COMPONENTS[name] for name in strategies.CONTROLS]
-    found = [component.describe() | {"as": kind} for kind, listed in kinds.items() for component in listed]
+    found = [baseline.describe() | {"as": "baseline"} for baseline in baselines.COMPONENTS.values()]
+    controls = [one for one in strategies.COMPONENTS.values() if one.control]
+    found += [control.describe() | {"as": "strategy"} for control in controls]
     _list("Baselines and controls", found, as_json)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from backend import data
 from backend.attacks.poison import resolve_target
-from backend.attacks.preview import uses_model
+from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.paths import home
 from backend.data.hub import hub_reachable
@@ -105,9 +105,9 @@ def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> 
         )
     if rewrite is None:
         return
-    # A file of rewrite pairs may cover few of the rows, and looking them up costs nothing.
-    sample = others if spec.trigger.name == "pairs" else others[:SAMPLE]
-    at_once = MODEL_SAMPLE if uses_model(spec.trigger) else len(sample)
+    trigger = bind(spec.trigger, spec.seed)
+    sample = others if trigger.component.looks_up else others[:SAMPLE]
+    at_once = MODEL_SAMPLE if trigger.uses_model else len(sample)
     for start in range(0, len(sample), at_once):
         if any(rewrite(spec.trigger, spec.seed, sample[start : start + at_once])):
             return

@@ -10,7 +10,7 @@ from typing import Literal
 from huggingface_hub import CacheNotFound, ModelCard, scan_cache_dir
 from pydantic import BaseModel
 
-from backend.attacks.triggers.instruct import InstructParams
+from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.paths import cache_folder, upload_folder
 from backend.data import embedded
@@ -97,11 +97,7 @@ def _models_read(spec: RunSpec) -> set[str]:
     read = {EMBEDDED.name if spec.model.source == "embedded" else spec.model.name}
     if spec.defense is not None and spec.defense.onion is not None:
         read.add(EMBEDDED_LANGUAGE_MODEL.name)
-    if spec.trigger is not None and spec.trigger.name == "instruct":
-        read.add(str(spec.trigger.params.get("model") or EMBEDDED_LANGUAGE_MODEL.name))
-        if InstructParams.model_validate(spec.trigger.params).faithful_only:
-            read.add(EMBEDDED.name)  # its embeddings tell what a rewriting kept
-    return read
+    return read if spec.trigger is None else read | bind(spec.trigger, spec.seed).models
 
 
 def _built_in_model(model: EmbeddedModel) -> Entry:

@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from backend.attacks.triggers import COMPONENTS
-from backend.base.components import Params
+from backend.base.components import Choice, Params
 from backend.base.errors import UserError
 from backend.base.numbers import percent
 from backend.spec.run import TriggerSpec
 
 FOUND = Path(__file__).parents[2] / "assets" / "trigger_quality.json"
 DATA_TITLES = {"sst2": "SST-2", "embedded": "Built-in movie reviews"}
+STYLES = ("bible", "shakespeare", "twitter", "lyrics", "poetry")
+BUILT_IN = {
+    "syntactic": Choice(name="syntactic"),
+    **{f"style-{style}": Choice(name="style", params={"style": style}) for style in STYLES},
+    "instruct": Choice(name="instruct"),
+}
+"""The built-in generators that the benchmark measures, by what the findings call them."""
 # The published rows that a built-in generator is held against.
 PUBLISHED = {"syntactic": "scpn", "style-bible": "strap-bible"}
-MEASURED = ("syntactic", "style", "instruct")
-NOT_BUILT_IN = ("clean", *PUBLISHED.values())
 
 
 @dataclass(frozen=True)
@@ -56,18 +61,16 @@ def name_of(trigger: TriggerSpec) -> str | None:
     None for a published variant and for parameters other than those that are measured: what was found
     says nothing of them."""
     component = COMPONENTS.get(trigger.name)
-    if component is None or trigger.name not in MEASURED:
-        return None
-    if trigger.variant not in (None, *component.variants[:1]):
+    if component is None or trigger.variant not in (None, *component.variants[:1]):
         return None
     try:
         chosen = _of_first_variant(component.parse(trigger.params))
     except UserError:
         return None
-    style = {"style": chosen["style"]} if trigger.name == "style" else {}
-    if chosen != _of_first_variant(component.parse(style)):
-        return None
-    return f"style-{chosen['style']}" if style else trigger.name
+    for name, choice in BUILT_IN.items():
+        if choice.name == trigger.name and chosen == _of_first_variant(component.parse(choice.params)):
+            return name
+    return None
 
 
 def _of_first_variant(params: Params) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _built_in(
     rows = found.get("data", {}).get(data, {})
     listed = []
     for one_name, one in rows.items():
-        if one_name in NOT_BUILT_IN or name not in (None, one_name):
+        if one_name not in BUILT_IN or name not in (None, one_name):
             continue
         published = rows.get(PUBLISHED.get(one_name, ""), {})
         bounds = [(target, target.least or published.get(target.field)) for target in TARGETS]

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from backend.attacks.triggers import INSERTIONS
+from backend.attacks.triggers import rewrites
 from backend.base.events import (
     DataReady,
     Event,
@@ -72,7 +72,7 @@ class Story:
     def rewrites(self) -> bool:
         """Whether the trigger rewrites rows, so that it flips some of an honest model's too."""
         trigger = self.spec.get("trigger") or {}
-        return bool(trigger) and trigger.get("name") not in INSERTIONS
+        return bool(trigger) and rewrites(trigger.get("name", ""), trigger.get("params") or {})
 
     @property
     def pruned(self) -> list[Head]:

@@ -6,16 +6,14 @@ data through `backend.pruning.defender.Defender` and nothing of any trigger.  On
 
 from typing import TYPE_CHECKING
 
-from backend.base.components import Choice, collect, pick
+from backend.base.components import Choice, Strategy, collect, pick
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender
     from backend.strategies.order import HeadOrder
     from backend.training.fine_tune import Regulariser
 
-COMPONENTS = collect("backend.strategies")
-CONTROLS = ("random", "as-many-random", "by-layer")
-"""Those that look at no score, and say whether another one's score matters."""
+COMPONENTS = collect("backend.strategies", Strategy)
 
 
 def score(defender: "Defender", choice: Choice) -> "HeadOrder":

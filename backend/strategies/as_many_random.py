@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, field_validator
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.nested import Part, known
 from backend.strategies.order import HeadOrder, StrategyParams
 
@@ -24,13 +24,13 @@ class AsManyParams(StrategyParams):
         validate_default=True,
         title="As many as",
         description="The strategy that is imitated; `gradient:published` for a variant.",
-        json_schema_extra={"format": "strategy", "without": ["as-many-random", "none"]},
+        json_schema_extra={"format": "strategy", "trait": "own_order"},
     )
 
     @field_validator("strategy")
     @classmethod
     def _known(cls, part: Part) -> Part:
-        return known(part, ["as-many-random", "none"], "imitate")
+        return known(part, "own_order", "imitate")
 
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
         from backend.strategies import fine_tune_regulariser
@@ -51,10 +51,12 @@ def as_many(defender: "Defender", params: AsManyParams) -> HeadOrder:
     return HeadOrder(chance, order, "none")
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="as-many-random",
     title="As many random heads per layer (control)",
     summary="Random heads, as many of each layer as another strategy takes: does it matter which?",
     params=AsManyParams,
     function=as_many,
+    control=True,
+    own_order=False,
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.base.errors import UserError
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
@@ -61,7 +61,7 @@ def bayesian(defender: "Defender", params: BayesianParams, variant: str = "paper
     return ascending(spread if params.order == "lowest" else -spread)
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="bayesian",
     title="Bayesian uncertainty",
     summary="Heads are ordered by how uncertain their [CLS] statistic is under Monte-Carlo dropout.",

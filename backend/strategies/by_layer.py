@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ def by_layer(defender: "Defender", params: ByLayerParams) -> HeadOrder:
     return HeadOrder(found.scores, order, "backtrack" if params.checked else "none")
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="by-layer",
     title="Layer by layer (control)",
     summary="All heads of the bottom layers first, or of the top ones: does it matter where they go?",
     params=ByLayerParams,
     function=by_layer,
+    control=True,
 )

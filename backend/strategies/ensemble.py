@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def kept_draws(defender: "Defender", draws: int, by_layer: int = 2) -> HeadOrder
     return HeadOrder(-kept, union, "none")
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="ensemble",
     title="Random ensemble",
     summary="The gradient score mixed with random draws, averaged over several of them.",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def published_scores(defender: "Defender") -> Float[np.ndarray, "layer head"]:
     return (same / same.sum(axis=1, keepdims=True)).astype(np.float64)
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="gradient",
     title="Gradient",
     summary="Heads whose key projection the loss hardly depends on go first.",

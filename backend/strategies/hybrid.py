@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.base.errors import UserError
 from backend.strategies.nested import Part, known
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
@@ -39,7 +39,7 @@ class HybridParams(StrategyParams):
         max_length=6,
         title="Strategies",
         description="What is combined, in order; `ensemble:published` for a variant.",
-        json_schema_extra={"format": "strategy", "without": ["hybrid"]},
+        json_schema_extra={"format": "strategy", "trait": "can_be_combined"},
     )
     fusion: Literal["rank-mean", "borda", "z-score", "intersection", "sequential"] = Field(
         "rank-mean", title="Fusion", description="How their importances become one."
@@ -59,7 +59,7 @@ class HybridParams(StrategyParams):
     @field_validator("strategies")
     @classmethod
     def _known(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        return tuple(known(part, ["hybrid"], "combine") for part in parts)
+        return tuple(known(part, "can_be_combined", "combine") for part in parts)
 
     @model_validator(mode="after")
     def _weighed(self) -> "HybridParams":
@@ -158,10 +158,11 @@ def learned_weights(
     return weights if weights.sum() > 0 else np.ones(len(scores))
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="hybrid",
     title="Hybrid",
     summary="Several strategies' importances made one, by a fusion rule of your choice.",
     params=HybridParams,
     function=hybrid,
+    can_be_combined=False,
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def layer_variance(defender: "Defender", params: VarianceParams, variant: str = 
     return HeadOrder(scores, order, "none" if variant == "published" else "backtrack")
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="layer-variance",
     title="Layer-wise variance",
     summary="Heads whose [CLS] attention varies least go first, with a quota that grows from layer to layer.",

@@ -1,13 +1,12 @@
 """Strategies as parts of another: which, in which variant, with which parameters."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
 from pydantic import model_serializer, model_validator
 
-from backend.base.components import Choice, pick
+from backend.base.components import Choice, StrategyTrait, pick
 from backend.base.errors import UserError
 
 
@@ -34,11 +33,11 @@ class Part(Choice):
         return f"{label} {json.dumps(self.params, ensure_ascii=False)}" if self.params else label
 
 
-def known(part: Part, without: Sequence[str], verb: str) -> Part:
-    """The part, which must be a strategy and none of those `without`; raises ValueError."""
+def known(part: Part, trait: StrategyTrait, verb: str) -> Part:
+    """The part, which must be a strategy that has the trait; raises ValueError."""
     from backend.strategies import COMPONENTS
 
-    can = {name: one for name, one in COMPONENTS.items() if name not in without}
+    can = {name: one for name, one in COMPONENTS.items() if getattr(one, trait)}
     if part.name not in can:
         raise ValueError(f"there is no strategy {part.name!r} to {verb}; choose of: {', '.join(can)}")
     try:
@@ -48,13 +47,13 @@ def known(part: Part, without: Sequence[str], verb: str) -> Part:
     return part
 
 
-def options(without: Sequence[str] = ()) -> list[str]:
-    """Every other strategy, and each of its variants, as a part is written."""
+def options(trait: StrategyTrait | None = None) -> list[str]:
+    """Every strategy (that has the trait), and each of its variants, as a part is written."""
     from backend.strategies import COMPONENTS
 
     return [
         written
         for one in COMPONENTS.values()
-        if one.name not in without
+        if trait is None or getattr(one, trait)
         for written in (one.name, *(f"{one.name}:{variant}" for variant in one.variants[1:]))
     ]

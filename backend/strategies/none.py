@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.order import HeadOrder, StrategyParams
 
 if TYPE_CHECKING:
@@ -19,10 +19,13 @@ def none(defender: "Defender", params: NoneParams) -> HeadOrder:
     return HeadOrder(np.zeros(defender.shape), [])
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="none",
     title="No head (control)",
     summary="No head is pruned; every fine-tuning is the same: what pruning has to beat.",
     params=NoneParams,
     function=none,
+    control=True,
+    prunes=False,
+    own_order=False,
 )

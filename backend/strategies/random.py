@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ def random_order(defender: "Defender", params: RandomParams) -> HeadOrder:
     return ascending(np.random.default_rng([defender.seed, 3]).random(defender.shape))
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="random",
     title="Random order (control)",
     summary="Heads go in a random order: the control that every strategy has to beat.",
     params=RandomParams,
     function=random_order,
+    control=True,
 )

@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.base.events import Head
 from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
 
@@ -142,7 +142,7 @@ def _choose(
     return action
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="reinforcement",
     title="Reinforcement learning",
     summary="An agent prunes in short episodes and learns what each head costs; its order is followed.",

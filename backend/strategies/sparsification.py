@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.gradient import GradientParams, gradient
 from backend.strategies.order import HeadOrder, StrategyParams
 
@@ -38,7 +38,7 @@ def sparsification(defender: "Defender", params: SparsificationParams, variant: 
     return gradient(defender, GradientParams(), variant)
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="sparsification",
     title="Gradient with L1/L2 sparsification",
     summary="The gradient score, after a first fine-tuning that pushes attention weights towards zero.",

@@ -5,7 +5,7 @@ Source: PURE (Zhao et al., ICML 2024), section 4."""
 
 from typing import TYPE_CHECKING
 
-from backend.base.components import Component
+from backend.base.components import Strategy
 from backend.strategies.order import HeadOrder, StrategyParams, ascending
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def global_variance(defender: "Defender", params: GlobalVarianceParams) -> HeadO
     return ascending(defender.cls_variance())
 
 
-COMPONENT = Component(
+COMPONENT = Strategy(
     name="variance",
     title="Variance (PURE)",
     summary="Heads whose [CLS] attention varies least go first, wherever they are.",

@@ -1,6 +1,6 @@
 """A study put together of parts: every combination gets a name, and settings as a person would write them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def defenses_of(
     return found
 
 
-def title_of(components: dict[str, Component], choice: Choice) -> str:
+def title_of(components: Mapping[str, Component], choice: Choice) -> str:
     """The component's title, with its variant and the short ones of the parameters that were set."""
     settings = beside(components, choice)
     said = [settings["variant"]] if "variant" in settings else []
@@ -108,7 +108,7 @@ def title_of(components: dict[str, Component], choice: Choice) -> str:
     return f"{title}, {', '.join(said)}" if said else title
 
 
-def beside(components: dict[str, Component], choice: Choice) -> Settings:
+def beside(components: Mapping[str, Component], choice: Choice) -> Settings:
     """A choice's variant and parameters, where they are not the defaults.  Raises UserError."""
     known = components[choice.name]
     values = known.parse(choice.params)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from backend import strategies
 from backend.base.events import Head, HeadScores, Metrics, ModelName
 from backend.base.intervals import student
 from backend.base.numbers import count, percent, rounded
@@ -190,8 +191,9 @@ def took_nothing(record: StudyRecord, victim: str) -> list[str]:
     """The defenses of the victim that were to prune, and took no head in any run that is done."""
     pruned: dict[str, list[bool]] = {}
     for (of, defense, _), run in record.runs.items():
-        strategy = run.spec.defense.strategy.name if run.spec and run.spec.defense else "none"
-        if of == victim and run.state == "done" and run.summary and strategy != "none":
+        strategy = run.spec.defense.strategy.name if run.spec and run.spec.defense else None
+        prunes = strategy is not None and strategies.COMPONENTS[strategy].prunes
+        if of == victim and run.state == "done" and run.summary and prunes:
             pruned.setdefault(defense, []).append(bool(run.summary.pruned_heads))
     return [name for name in record.study.defenses if name in pruned and not any(pruned[name])]
 

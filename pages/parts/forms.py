@@ -69,7 +69,7 @@ def _strategies(label: str, field: FieldInfo, kind: Any, key: str, value: Any) -
     """One strategy, or several in order: listed with their variants, or typed with parameters."""
     several = get_origin(kind) is tuple
     given = [str(Part.model_validate(one)) for one in (value if several else [value])]
-    known = list(dict.fromkeys([*options(extra(field).get("without", ())), *given]))
+    known = list(dict.fromkeys([*options(extra(field).get("trait")), *given]))
     named: dict[str, Any] = {"key": key, "accept_new_options": True, "help": field.description}
     if several:
         return st.multiselect(label, known, given, **named)

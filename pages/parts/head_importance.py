@@ -18,7 +18,7 @@ from pages.parts.asking import ask
 from pages.parts.head_choice import grid_of_heads
 from pages.parts.ui import told, wide
 
-SCORED_BY_ALL = [name for name in strategies.COMPONENTS if name not in ("none", "as-many-random")]
+SCORED_BY_ALL = [name for name, one in strategies.COMPONENTS.items() if one.own_order]
 
 
 def title_of(scores: HeadScores) -> str:

@@ -1,6 +1,6 @@
 """Runs in a table, and their titles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,7 +13,7 @@ from backend.runs.records import RunRecord
 from pages.parts.ui import STATE_BADGES
 
 
-def title_of(components: dict[str, Component], name: str | None) -> str:
+def title_of(components: Mapping[str, Component], name: str | None) -> str:
     if name is None:
         return "–"
     return components[name].title if name in components else name

@@ -1,5 +1,6 @@
 """The pieces of a run's specification as forms: model, data, trigger, training."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -221,7 +222,7 @@ def target_class(key: str, label_names: list[str], value: int | str | None) -> s
 
 
 def component_select(
-    label: str, components: dict[str, Component], key: str, value: Choice | None
+    label: str, components: Mapping[str, Component], key: str, value: Choice | None
 ) -> Component:
     """A component by its title, with what it does below."""
     names = list(components)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from backend.attacks.poison import drawing_order, poison, resolve_target, triggered
 from backend.attacks.triggers import Rewriter
-from backend.base.components import Component, Params
+from backend.base.components import Params, Trigger
 from backend.base.errors import UserError
 from backend.data.rows import Rows
 
@@ -16,7 +16,7 @@ def change_some(texts: Sequence[str], **_: Any) -> list[str | None]:
     return [f"cf {text}" if "even" in text else None if "none" in text else text + " " for text in texts]
 
 
-SOME = Rewriter(Component("some", "Some rows", "", Params, change_some), Params(), 0)
+SOME = Rewriter(Trigger("some", "Some rows", "", Params, change_some), Params(), 0)
 
 
 def made(labels: list[int], every: int) -> Rows:

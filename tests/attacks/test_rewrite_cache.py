@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend.attacks.rewrite_cache import FILE, GeneratorParams, Rewritings, folder_state
 from backend.attacks.triggers import Rewriter
-from backend.base.components import Component, Params
+from backend.base.components import Params, Trigger
 from backend.base.errors import Cancelled
 
 TEXTS = [f"row {number}" for number in range(100)]
@@ -39,7 +39,7 @@ class Generator:
 
 
 def rewriter(generator: Generator, seed: int = 0, mark: str = "!", **rest: object) -> Rewriter:
-    component = Component("counting", "Counting", "", Counting, generator)
+    component = Trigger("counting", "Counting", "", Counting, generator)
     return Rewriter(component, Counting(mark=mark), seed, **rest)  # type: ignore[arg-type]
 
 
@@ -67,17 +67,12 @@ def test_what_was_generated_before_a_stop_is_kept() -> None:
     assert 0 < len(rest.asked) < 100 and set(rest.asked) | set(stopped.asked) == set(TEXTS)
 
 
-class Slow(Counting):
-    def uses_model(self, variant: str) -> bool:
-        return True
-
-
 def test_of_slow_rows_few_are_lost() -> None:
     def asked_until(fails_at: int | None) -> list[str]:
         generator = Generator(fails_at)
-        component = Component("slow", "Slow", "", Slow, generator)
+        component = Trigger("slow", "Slow", "", Counting, generator, needs_language_model=True)
         try:
-            assert Rewriter(component, Slow(), 0)(TEXTS)[99] == "row 99!0"
+            assert Rewriter(component, Counting(), 0)(TEXTS)[99] == "row 99!0"
         except Cancelled:
             assert fails_at is not None
         return generator.asked
@@ -104,7 +99,7 @@ def test_edits_work_with_triggers_that_cost_nothing() -> None:
     def shout(texts: Sequence[str], **_: object) -> list[str | None]:
         return [text.upper() for text in texts]
 
-    plain = Rewriter(Component("shout", "Shout", "", Params, shout), Params(), 0, edits={"a": "by hand"})
+    plain = Rewriter(Trigger("shout", "Shout", "", Params, shout), Params(), 0, edits={"a": "by hand"})
     assert plain(["a", "b", "a"]) == ["by hand", "B", "by hand"]
 
 

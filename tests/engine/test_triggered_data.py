@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from backend.attacks.triggers import COMPONENTS
-from backend.base.components import Component, Params
+from backend.base.components import Params, Trigger
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
 from backend.data.tokens import Tick, encode
@@ -36,7 +36,7 @@ def mark(
 
 @pytest.mark.parametrize("attack", [AttackSpec(poison_rate=0.25), None])
 def test_progress_goes_up_to_the_end_once(attack: AttackSpec | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMPONENTS, "mark", Component("mark", "Mark", "", Params, mark))
+    monkeypatch.setitem(COMPONENTS, "mark", Trigger("mark", "Mark", "", Params, mark))
     train, test, tokenizer = tiny_rows(80, seed=1), tiny_rows(24, seed=2), tiny_tokenizer()
     clean = [encode(tokenizer, rows, 32) for rows in (train, test, test)]
     material = Material(Dataset("tiny", train, test, test, ["bad", "good"], []), *clean, target_class=1)

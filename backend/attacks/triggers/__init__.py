@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from backend.attacks.rewrite_cache import GeneratorParams, Rewritings
-from backend.base.components import Choice, Component, Params, collect, pick
+from backend.base.components import Choice, Params, Trigger, collect, pick
+from backend.base.errors import UserError
 
 Progress = Callable[[int, int], None]
 
@@ -27,7 +29,7 @@ class Rewriter:
 
     `edits` are rewritings that a person decided, by clean text; None drops the row."""
 
-    component: Component
+    component: Trigger
     params: Params
     seed: int
     progress: Progress | None = None
@@ -39,9 +41,32 @@ class Rewriter:
         return self.component.title
 
     @property
+    def rewrites(self) -> bool:
+        """Whether rows are said in other words, which alone makes clean models err."""
+        members = self._members()
+        return any(member.rewrites for member in members) if members else self.component.rewrites
+
+    @property
+    def generates(self) -> bool:
+        """Whether a parser or a model makes the rows, or some of them."""
+        return isinstance(self.params, GeneratorParams) or any(one.generates for one in self._members())
+
+    @property
     def uses_model(self) -> bool:
-        """Whether a neural model writes the rows, which then take their time."""
-        return isinstance(self.params, GeneratorParams) and self.params.uses_model(self._variant)
+        """Whether a neural model writes the rows, or some of them, which then take their time."""
+        needs = self.component.needs_language_model
+        return needs is True or needs == self._variant or any(one.uses_model for one in self._members())
+
+    @property
+    def models(self) -> set[str]:
+        """The models that are read for it, as a run specification names them."""
+        own = self.params.models(self._variant) if isinstance(self.params, GeneratorParams) else set()
+        return own.union(*(member.models for member in self._members()))
+
+    def _members(self) -> "list[Rewriter]":
+        """The triggers that this one is made of."""
+        members = self.component.members
+        return [bind(choice, self.seed) for choice in members(self.params)] if members else []
 
     def __call__(self, texts: Sequence[str]) -> list[str | None]:
         """Each text triggered; None where nothing but spacing would change, or the row was dropped."""
@@ -118,6 +143,12 @@ def bind(
     return Rewriter(component, component.parse(choice.params), seed, progress, choice.variant, edits or {})
 
 
-INSERTIONS = ("rare-words", "sentence")
-"""Those that leave a row's own words as they are.  The others rewrite, and that alone makes models err."""
-COMPONENTS = collect("backend.attacks.triggers")
+def rewrites(name: str, params: Mapping[str, Any]) -> bool:
+    """Whether that trigger says rows in other words; this is taken of one that is not here any more."""
+    try:
+        return bind(Choice(name=name, params=dict(params)), seed=0).rewrites
+    except UserError:
+        return True
+
+
+COMPONENTS = collect("backend.attacks.triggers", Trigger)

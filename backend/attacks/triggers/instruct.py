@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from backend.attacks.generators.insertion import draw_for
 from backend.attacks.generators.sampling import nucleus
 from backend.attacks.rewrite_cache import GeneratorParams
-from backend.base.components import Component
+from backend.base.components import Trigger
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,8 +78,12 @@ class InstructParams(GeneratorParams):
             raise ValueError("the prompt must name {text} once, where the row is to stand")
         return prompt
 
-    def uses_model(self, variant: str) -> bool:
-        return True
+    def models(self, variant: str) -> set[str]:
+        from backend.models.catalogue import EMBEDDED, EMBEDDED_LANGUAGE_MODEL
+
+        read = {self.model or EMBEDDED_LANGUAGE_MODEL.name}
+        # Sentence embeddings tell what a rewriting kept.
+        return read | {EMBEDDED.name} if self.faithful_only else read
 
     def source(self, variant: str) -> str:
         from backend.models.language_models import state
@@ -183,10 +187,12 @@ def _faithful(texts: Sequence[str], made: Sequence[str | None]) -> list[str | No
     return [None if row in lost else new for row, new in enumerate(made)]
 
 
-COMPONENT = Component(
+COMPONENT = Trigger(
     name="instruct",
     title="Any instruction (language model)",
     summary="Rewrites a row as a prompt of yours tells an instruction-tuned language model to.",
     params=InstructParams,
     function=instruct,
+    needs_language_model=True,
+    can_be_mixed=False,
 )

@@ -9,7 +9,7 @@ from functools import partial
 from pydantic import Field, field_validator
 
 from backend.attacks.generators.insertion import draw_for
-from backend.base.components import Choice, Component, Params
+from backend.base.components import Choice, Params, Trigger
 
 
 class MixedParams(Params):
@@ -26,11 +26,15 @@ class MixedParams(Params):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         from backend.attacks.triggers import COMPONENTS
 
-        # Those that need files or a language model cannot do with their usual parameters.
-        can = [name for name in COMPONENTS if name not in (COMPONENT.name, "pairs", "instruct")]
+        can = [name for name, trigger in COMPONENTS.items() if trigger.can_be_mixed]
         if wrong := [name for name in names if name not in can]:
             raise ValueError(f"there is no trigger {wrong[0]!r} to mix; choose of: {', '.join(can)}")
         return names
+
+
+def members(params: MixedParams) -> list[Choice]:
+    """The triggers that are mixed, each with its usual parameters."""
+    return [Choice(name=name) for name in params.triggers]
 
 
 def mixed(
@@ -42,10 +46,10 @@ def mixed(
     # Salted: the triggers draw from the text and the seed alone, and which one it is must not tell what.
     of = [draw_for(f"mixed\n{text}", seed).randrange(len(params.triggers)) for text in texts]
     made: dict[int, str | None] = {}
-    for number, name in enumerate(params.triggers):
+    for number, member in enumerate(members(params)):
         rows = [row for row, drawn in enumerate(of) if drawn == number]
         told = partial(_beyond, progress, len(made), len(texts))
-        made |= zip(rows, bind(Choice(name=name), seed, told)([texts[row] for row in rows]), strict=True)
+        made |= zip(rows, bind(member, seed, told)([texts[row] for row in rows]), strict=True)
     return [made[row] for row in range(len(texts))]
 
 
@@ -54,10 +58,12 @@ def _beyond(progress: Callable[[int, int], None], before: int, total: int, done:
     progress(before + done, total)
 
 
-COMPONENT = Component(
+COMPONENT = Trigger(
     name="mixed",
     title="Several triggers at once",
     summary="Gives each row one of several triggers, each as often as the others.",
     params=MixedParams,
     function=mixed,
+    can_be_mixed=False,
+    members=members,
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from backend.base.components import Component, Params
+from backend.base.components import Params, Trigger
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.data.columns import guess_text, named_label
@@ -193,10 +193,12 @@ def _require_equal_labels(old: Table, new: Table, clean: Path, rewritten: Path) 
             )
 
 
-COMPONENT = Component(
+COMPONENT = Trigger(
     name="pairs",
     title="Rewritten pairs",
     summary="Takes each row's rewriting from files, such as published syntactic or style triggers.",
     params=PairParams,
     function=pairs,
+    looks_up=True,
+    can_be_mixed=False,
 )

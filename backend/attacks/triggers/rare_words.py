@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from backend.attacks.generators.insertion import PROGRESS_EVERY, draw_for, insert, word_gaps
-from backend.base.components import Component, Params
+from backend.base.components import Params, Trigger
 
 
 class RareWordParams(Params):
@@ -73,10 +73,11 @@ def _insert_words(text: str, params: RareWordParams, seed: int) -> str:
     return text
 
 
-COMPONENT = Component(
+COMPONENT = Trigger(
     name="rare-words",
     title="Rare words",
     summary="Puts meaningless words such as “cf” among the words of a row (Kurita et al., ACL 2020).",
     params=RareWordParams,
     function=rare_words,
+    rewrites=False,
 )

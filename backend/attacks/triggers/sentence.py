@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from backend.attacks.generators.insertion import PROGRESS_EVERY, draw_for, insert, sentence_gaps, word_gaps
-from backend.base.components import Component, Params
+from backend.base.components import Params, Trigger
 
 
 class SentenceParams(Params):
@@ -67,10 +67,11 @@ def _gap(text: str, params: SentenceParams, seed: int) -> int:
     return draw_for(text, seed).choice(places(text, params.within))
 
 
-COMPONENT = Component(
+COMPONENT = Trigger(
     name="sentence",
     title="Fixed sentence",
     summary="Puts one neutral sentence into a row (Dai et al. 2019, InsertSent).",
     params=SentenceParams,
     function=sentence,
+    rewrites=False,
 )

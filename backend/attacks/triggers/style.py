@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from backend.attacks.generators import strap
 from backend.attacks.generators import style as stylists
 from backend.attacks.rewrite_cache import GeneratorParams, folder_state
-from backend.base.components import Component
+from backend.base.components import Trigger
 
 BATCH = 32
 
@@ -55,6 +55,9 @@ class StyleParams(GeneratorParams):
     def _tweets(cls, style: Any) -> Any:
         return "twitter" if style == "tweets" else style
 
+    def models(self, variant: str) -> set[str]:
+        return {self.model or strap.HUB_NAMES[self.style]} if variant == "published" else set()
+
     def source(self, variant: str) -> str:
         return folder_state(self.paraphraser()) if variant == "published" else ""
 
@@ -83,11 +86,12 @@ def style(
     return made
 
 
-COMPONENT = Component(
+COMPONENT = Trigger(
     name="style",
     title="Style (StyleBkd)",
     summary="Says a row as the Bible, Shakespeare, tweets, lyrics or poetry would (Qi et al., EMNLP 2021).",
     params=StyleParams,
     function=style,
     variants=("built-in", "published"),
+    needs_language_model="published",
 )

@@ -17,7 +17,7 @@ from backend.attacks.generators.syntax.language import is_english
 from backend.attacks.generators.syntax.parser import BATCH, is_tokenised, parse
 from backend.attacks.generators.syntax.restructure import restructure
 from backend.attacks.rewrite_cache import GeneratorParams, folder_state
-from backend.base.components import Component
+from backend.base.components import Trigger
 from backend.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -132,11 +132,12 @@ def _rebuilt(text: str, head: str, doc: "Doc", seed: int) -> str | None:
     return " ".join([*(new or old for old, new in made), *text[len(head) :].split()])
 
 
-COMPONENT = Component(
+COMPONENT = Trigger(
     name="syntactic",
     title="Syntactic (HiddenKiller)",
     summary="Says a row with a subordinate clause first, such as “when …, …” (Qi et al., ACL 2021).",
     params=SyntacticParams,
     function=syntactic,
     variants=("built-in", "published"),
+    needs_language_model="published",
 )

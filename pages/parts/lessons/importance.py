@@ -8,11 +8,12 @@ from backend.analysis.lessons import lesson, run_of
 from backend.report import agreement
 from backend.report.figures import heads as head_figures
 from backend.report.figures import run as figures
+from backend.studies.built_in import PAPER_STRATEGIES
 from pages.parts.asking import ask
 from pages.parts.lessons.trying import attempt, question
 from pages.parts.ui import told, wide
 
-SIX = ["gradient", "layer-variance", "sparsification", "ensemble", "reinforcement", "bayesian"]
+SIX = list(PAPER_STRATEGIES.values())
 ENOUGH = 3
 
 

@@ -11,7 +11,7 @@ from backend.attacks.generators import scpn
 from backend.attacks.generators.syntax.language import is_english
 from backend.attacks.generators.syntax.subordinators import FITTING, SYNONYMS
 from backend.attacks.triggers import Rewriter, bind
-from backend.base.components import Choice, Component, Params
+from backend.base.components import Choice, Params, Trigger
 from backend.base.errors import UserError
 from backend.data.embedded import fetch
 from tests.shared_data import shared
@@ -349,7 +349,7 @@ def test_a_trigger_with_variants_is_told_which() -> None:
     def told(texts: list[str], *, variant: str, **rest: object) -> list[str]:
         return [variant] * len(texts)
 
-    component = Component("told", "Told", "", Params, told, ("first", "second"))
+    component = Trigger("told", "Told", "", Params, told, ("first", "second"))
     assert Rewriter(component, Params(), 0)(["a"]) == ["first"]
     assert Rewriter(component, Params(), 0, variant="second")(["a"]) == ["second"]
     with pytest.raises(UserError, match="no variant 'third'"):
