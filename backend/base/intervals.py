@@ -7,6 +7,9 @@ import numpy as np
 
 from backend.base.events import Interval
 
+Share = tuple[float, Interval]
+"""A share with its interval."""
+
 
 def wilson(successes: int, rows: int) -> Interval:
     """Wilson's 95 % interval of a share."""
@@ -14,6 +17,19 @@ def wilson(successes: int, rows: int) -> Interval:
 
     found = binomtest(successes, rows).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)
+
+
+def newcombe(upper: Share, lower: Share) -> Interval:
+    """Newcombe's 95 % interval of the difference of two shares, `upper` less `lower`.
+
+    It is put together from Wilson's interval of each: Newcombe, *Interval Estimation for the Difference
+    Between Independent Proportions*, Statistics in Medicine 17:873–890, 1998, method 10."""
+    (high, (high_least, high_most)), (low, (low_least, low_most)) = upper, lower
+    difference = high - low
+    return (
+        difference - math.hypot(high - high_least, low_most - low),
+        difference + math.hypot(high_most - high, low - low_least),
+    )
 
 
 def student(values: Sequence[float] | np.ndarray) -> float:

@@ -3,6 +3,7 @@
 import math
 
 from backend.base.events import Interval, Metrics, ModelName, Stage
+from backend.base.intervals import newcombe
 from backend.base.numbers import GAP, count, percent, with_interval
 from backend.runs.progress import Story
 from backend.spec.run import is_untrained
@@ -217,10 +218,11 @@ def errs_more(one: Metrics, other: Metrics) -> bool:
 
 
 def clearly_above(upper: Rate, lower: Rate) -> bool:
-    """Whether `upper` is clearly higher: the 95 % interval of the difference lies above zero.
+    """Whether `upper` is clearly higher: Newcombe's 95 % interval of the difference lies above zero.
 
-    The interval is Newcombe's, from two Wilson intervals (Statistics in Medicine 17, 1998, method 10)."""
+    Of a share that is not known, or not how well, nothing is clear."""
     (high, high_bounds), (low, low_bounds) = upper, lower
     if high is None or low is None or high_bounds is None or low_bounds is None:
         return False
-    return high - low > math.hypot(high - high_bounds[0], low_bounds[1] - low)
+    least, _ = newcombe((high, high_bounds), (low, low_bounds))
+    return least > 0
