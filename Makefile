@@ -21,7 +21,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 
 screenshots: $(INSTALLED) browser
-	$(BIN)/python docs/screenshots.py
+	$(BIN)/python tools/screenshots.py
 
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -3,7 +3,7 @@
 Iyyer et al., *Adversarial Example Generation with Syntactically Controlled Paraphrase Networks*,
 NAACL 2018, as OpenAttack (THUNLP) ships it.  Excise brings neither program nor weights.  What
 OpenAttack downloads as `AttackAssist.SCPN` are pickles, and Excise unpickles nothing: the script
-`docs/convert_scpn.py` converts them once, in a process of its own (`docs/triggers.md`), to a folder
+`tools/convert_scpn.py` converts them once, in a process of its own (`docs/triggers.md`), to a folder
 `scpn` in the cache folder, and OpenAttack's networks run on these.  Sentences are parsed by
 OpenAttack's own Stanford parser, which needs Java and fetches its data itself.  The real weights could
 not be had where this was written: only the wiring was tried, on random weights.

@@ -16,7 +16,7 @@ from backend.attacks.generators import scpn
 from backend.attacks.triggers import Rewriter, bind
 from backend.base.components import Choice
 from backend.base.errors import UserError
-from docs.convert_scpn import convert
+from tools.convert_scpn import convert
 
 MODULES = (
     *("attackers", "attackers.scpn", "attackers.scpn.models", "attackers.scpn.subword"),

@@ -1,6 +1,6 @@
 """Convert the SCPN that OpenAttack downloads to files that Excise reads.  Needs torch and safetensors alone.
 
-    python docs/convert_scpn.py FOLDER ~/.excise/cache/scpn
+    python tools/convert_scpn.py FOLDER ~/.excise/cache/scpn
 
 FOLDER holds `scpn.pt`, `parse_generator.pt`, `parse_vocab.pkl`, `ptb_tagset.pkl`, `bpe.codes` and
 `vocab.txt`.  The pickles are read by unpicklers that build numbers, strings, tables and tensors and

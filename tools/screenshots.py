@@ -1,6 +1,6 @@
 """Take the pictures of README and docs from real runs.
 
-    python docs/screenshots.py [--home FOLDER] [--width 1440] [--pages overview,heads]
+    python tools/screenshots.py [--home FOLDER] [--width 1440] [--pages overview,heads]
 
 Carries out the demo run and two more on the same poisoned model (some ten minutes) in a state folder of its
 own, or shows the newest finished runs of the one given, serves the dashboard and photographs every page with
