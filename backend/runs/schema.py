@@ -1,9 +1,9 @@
-"""The tables of the run store, and how a database is opened and its failures are told."""
+"""The tables of the run store, how an older store is brought up to date, and how failures are told."""
 
 import errno
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,54 @@ WORKERS = sa.Table(
     sa.Column("seen", sa.Double, nullable=False),
 )
 
+# One row; a store that was made before there was this table has version 0.
+STORE_VERSION = sa.Table("store_version", METADATA, sa.Column("version", sa.Integer, nullable=False))
+
+Migration = Callable[[Connection], None]
+
+
+def _name_the_version(connection: Connection) -> None:
+    """Version 0 lacks the table of its version, and may lack those of studies."""
+    METADATA.create_all(connection)
+
+
+# The one at place n takes a store from version n to n + 1; none is changed once it has been published.
+MIGRATIONS: tuple[Migration, ...] = (_name_the_version,)
+
+
+def bring_up_to_date(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Make the tables of an empty database, or migrate those that are there, in the caller's transaction.
+
+    Raises UserError for a store that a newer Excise made."""
+    newest = len(migrations)
+    version = _version(connection)
+    if version == newest:
+        return
+    if version is None:
+        METADATA.create_all(connection)
+    elif version > newest:
+        raise UserError(
+            f"The run store {_shown(connection.engine.url)} has version {version}, but this Excise knows "
+            f"versions up to {newest}: update Excise, or choose another store with EXCISE_HOME or "
+            "EXCISE_STORE."
+        )
+    else:
+        for migrate in migrations[version:]:
+            migrate(connection)
+    connection.execute(sa.delete(STORE_VERSION))
+    connection.execute(sa.insert(STORE_VERSION).values(version=newest))
+
+
+def _version(connection: Connection) -> int | None:
+    """The version of the store, None for a database without one."""
+    tables = sa.inspect(connection).get_table_names()
+    if STORE_VERSION.name in tables:
+        return connection.execute(sa.select(STORE_VERSION.c.version)).scalar() or 0
+    return 0 if RUNS.name in tables else None
+
 
 def open_engine(url: URL, busy_seconds: float) -> Engine:
-    """An engine whose tables exist.
+    """An engine whose tables are those of this version.
 
     On SQLite every transaction takes the write lock at its start unless the connection carries the
     option `excise_read`, so that read-then-write is never refused half way.  Raises UserError."""
@@ -98,9 +143,9 @@ def open_engine(url: URL, busy_seconds: float) -> Engine:
             ) from error
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
-                # Two processes that create the same table at once would both see it missing.
+                # Two processes that change the tables at once would both see them as they were.
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(200832003)"))
-            METADATA.create_all(connection)
+            bring_up_to_date(connection)
         return engine
 
 

@@ -1,6 +1,7 @@
 """Every page in every state that a run can be in: it opens, and says what there is or what to do."""
 
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -87,3 +88,14 @@ def test_every_page_in_every_state(visit, store, name, state):
     )
     if run is not None and name in ("attack", "defend", "heads", "attention", "playground", "runs"):
         assert page.get("plotly_chart"), "a run that pruned has something to draw"
+
+
+@pytest.mark.parametrize("name", sorted(SAYS.keys() - {"learn"}))  # whose first page asks for no run
+def test_a_store_of_a_newer_excise_is_refused_in_a_sentence(visit, tmp_path, monkeypatch, name):
+    with sqlite3.connect(tmp_path / "newer.sqlite") as connection:
+        connection.execute("CREATE TABLE store_version (version INTEGER NOT NULL)")
+        connection.execute("INSERT INTO store_version VALUES (99)")
+    connection.close()
+    monkeypatch.setenv("EXCISE_STORE", f"sqlite:///{tmp_path / 'newer.sqlite'}")
+    [error] = visit(name).error
+    assert "has version 99, but this Excise knows versions up to" in error.value.replace("\\", "")

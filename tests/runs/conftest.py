@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.runs.schema import METADATA
+from backend.runs.schema import METADATA, bring_up_to_date
 from backend.runs.store import Store, open_store
 
 OTHER_STORE = os.environ.get("EXCISE_TEST_STORE")
@@ -17,7 +17,7 @@ def other_store(excise_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("EXCISE_STORE", OTHER_STORE)
         with open_store().writing() as connection:
             METADATA.drop_all(connection)
-            METADATA.create_all(connection)
+            bring_up_to_date(connection)
 
 
 @pytest.fixture
