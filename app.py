@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts.background import supervisor
-from pages.parts.ui import THROUGH_APP
+from pages.parts.common.supervisor import supervisor
+from pages.parts.common.ui import THROUGH_APP
 
 ASSETS = Path(__file__).parent / "assets"
 

@@ -139,7 +139,7 @@ def first_ms(page: str, **query: str) -> float:
 
 def refresh(store: Store, run: str, count: int) -> float:
     """Of the live view alone, each time after one more pruning step."""
-    from pages.parts import monitor
+    from pages.parts.runs import monitor
 
     taken: list[float] = []
     view = monitor._view
@@ -196,10 +196,11 @@ def answered(doing: str, function: Callable[..., Any], *asked: Any) -> Any:
 
 def pages_ms(run: str, others: list[str]) -> dict[str, float]:
     """Every page as it is first opened with the run."""
-    from pages.parts import asking, switches
+    from pages.parts.common import ask
+    from pages.parts.texts import head_switches
 
-    asking.ask = answered  # type: ignore[assignment]
-    switches.ask_once = asking.ask_once
+    ask.ask = answered  # type: ignore[assignment]
+    head_switches.ask_once = ask.ask_once
     asked: dict[str, dict[str, str]] = {
         "attack": {},
         "defend": {"run": run},
@@ -286,9 +287,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as fresh:
         os.environ["EXCISE_HOME"] = folder
         os.environ.setdefault("EXCISE_CACHE", str(Path("~/.excise/cache").expanduser()))
-        from pages.parts import background
+        from pages.parts.common import supervisor
 
-        background.supervise = lambda stop: None  # no worker: nothing is to be carried out here
+        supervisor.supervise = lambda stop: None  # no worker: nothing is to be carried out here
         store = open_store()
         done, live = fill(store, asked.runs, asked.steps)
         looked_into(done)

@@ -9,12 +9,13 @@ from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.run import AttackSpec, RunSpec, TriggerSpec, parse
-from pages.parts.following import follow
-from pages.parts.forms import params_form
-from pages.parts.launch import start, warnings_before
-from pages.parts.quality import quality_panel
-from pages.parts.rows import edits_of, rows_panel
-from pages.parts.spec_form import (
+from pages.parts.attack.trigger_quality import quality_panel
+from pages.parts.attack.triggered_rows import edits_of, rows_panel
+from pages.parts.common.forms import params_form
+from pages.parts.common.ui import enter, plain, store, told, wide
+from pages.parts.runs.run_page import follow
+from pages.parts.runs.submit import start, warnings_before
+from pages.parts.spec.spec_form import (
     data_form,
     from_library,
     loaded,
@@ -24,7 +25,6 @@ from pages.parts.spec_form import (
     training_form,
     trigger_form,
 )
-from pages.parts.ui import enter, plain, store, told, wide
 
 DEFAULT = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
 

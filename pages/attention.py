@@ -15,13 +15,13 @@ from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
-from pages.parts.address import keep, one_of, some_of
-from pages.parts.asking import ask_once
-from pages.parts.choosing import choose_run
-from pages.parts.head_choice import choose_head, chosen_head, grid_of_heads, head_boxes
-from pages.parts.monitor import story_of
-from pages.parts.texts import Texts, choose_texts
-from pages.parts.ui import enter, page_of, store, told, wide
+from pages.parts.common.address import keep, one_of, some_of
+from pages.parts.common.ask import ask_once
+from pages.parts.common.ui import enter, page_of, store, told, wide
+from pages.parts.heads.select import choose_head, chosen_head, grid_of_heads, head_boxes
+from pages.parts.runs.monitor import story_of
+from pages.parts.runs.run_select import choose_run
+from pages.parts.texts.text_select import Texts, choose_texts
 
 VIEWS = {
     "row": "[CLS] row",

@@ -15,9 +15,9 @@ from backend.runs.records import RunRecord, curve
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from backend.studies.significance import compare as paired
-from pages.parts.filtering import narrowed, state_title
-from pages.parts.picker import strategy_title, trigger_title
-from pages.parts.ui import enter, plain, store, told, wide
+from pages.parts.common.ui import enter, plain, store, told, wide
+from pages.parts.runs.run_filters import narrowed, state_title
+from pages.parts.runs.run_table import strategy_title, trigger_title
 
 CANDIDATES = 300
 MOST = 24

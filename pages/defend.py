@@ -19,12 +19,13 @@ from backend.spec.run import (
     TriggerSpec,
     parse,
 )
-from pages.parts.actions import parse_seeds
-from pages.parts.following import follow
-from pages.parts.forms import params_form
-from pages.parts.launch import start, warnings_before
-from pages.parts.picker import trigger_title
-from pages.parts.spec_form import (
+from pages.parts.common.forms import params_form
+from pages.parts.common.ui import enter, plain, store, told, wide
+from pages.parts.runs.actions import parse_seeds
+from pages.parts.runs.run_page import follow
+from pages.parts.runs.run_table import trigger_title
+from pages.parts.runs.submit import start, warnings_before
+from pages.parts.spec.spec_form import (
     component_select,
     data_form,
     from_library,
@@ -36,7 +37,6 @@ from pages.parts.spec_form import (
     trigger_form,
     variant_select,
 )
-from pages.parts.ui import enter, plain, store, told, wide
 
 DEFAULT = RunSpec(defense=DefenseSpec())
 TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "None"}

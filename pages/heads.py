@@ -12,11 +12,9 @@ from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
-from pages.parts.address import keep, one_of
-from pages.parts.attended import attended
-from pages.parts.choosing import choose_run
-from pages.parts.head_choice import chosen_head, head_boxes
-from pages.parts.head_effects import (
+from pages.parts.common.address import keep, one_of
+from pages.parts.common.ui import enter, page_of, state_badge, store, told, wide
+from pages.parts.heads.effects import (
     Measure,
     against_place,
     choose_effect,
@@ -25,7 +23,8 @@ from pages.parts.head_effects import (
     in_words,
     measuring_panel,
 )
-from pages.parts.head_importance import (
+from pages.parts.heads.head_attention import attended
+from pages.parts.heads.importance import (
     agreements,
     choose_strategies,
     importance_grid,
@@ -33,8 +32,9 @@ from pages.parts.head_importance import (
     title_of,
     would_prune,
 )
-from pages.parts.monitor import story_of
-from pages.parts.ui import enter, page_of, state_badge, store, told, wide
+from pages.parts.heads.select import chosen_head, head_boxes
+from pages.parts.runs.monitor import story_of
+from pages.parts.runs.run_select import choose_run
 
 View = Literal["place", "agreement", "layers"]
 VIEWS: dict[View, str] = {

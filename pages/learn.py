@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from backend.analysis.lessons import HEADS, LAYERS, ROWS
+from pages.parts.common.ui import enter, told
 from pages.parts.lessons import LESSONS
-from pages.parts.ui import enter, told
 
 TEXTS = Path(__file__).parents[1] / "assets" / "lessons"
 

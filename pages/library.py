@@ -7,9 +7,9 @@ import streamlit as st
 from backend.library.entries import Entry, Kind, entries, remove, uses
 from backend.library.fetch import add_path, add_upload, fetch
 from backend.runs.store import Store
-from pages.parts.asking import ask
-from pages.parts.files import KINDS
-from pages.parts.ui import enter, plain, store, told
+from pages.parts.common.ask import ask
+from pages.parts.common.file_field import KINDS
+from pages.parts.common.ui import enter, plain, store, told
 
 WAYS = ["From the hub", "A path on this machine", "An upload"]
 TITLES: dict[Kind, str] = {"model": "Models", "data": "Data sets"}

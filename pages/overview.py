@@ -6,10 +6,10 @@ import streamlit as st
 
 from backend.base.hardware import facts
 from backend.runs.store import Store
-from pages.parts.cards import cards
-from pages.parts.launch import ready_made
-from pages.parts.monitor import monitor
-from pages.parts.ui import enter, page_of, plain, store, told
+from pages.parts.common.ui import enter, page_of, plain, store, told
+from pages.parts.runs.cards import cards
+from pages.parts.runs.monitor import monitor
+from pages.parts.runs.submit import ready_made
 
 PICTURE = Path(__file__).parents[1] / "assets" / "how-it-works.svg"
 PICTURED = (

@@ -14,13 +14,13 @@ from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
-from pages.parts.actions import submit
-from pages.parts.asking import ask_once
-from pages.parts.choosing import choose_run
-from pages.parts.monitor import story_of
-from pages.parts.switches import switches
-from pages.parts.texts import Texts, choose_texts
-from pages.parts.ui import enter, open_run, page_of, plain, store, told, wide
+from pages.parts.common.ask import ask_once
+from pages.parts.common.ui import enter, open_run, page_of, plain, store, told, wide
+from pages.parts.runs.actions import submit
+from pages.parts.runs.monitor import story_of
+from pages.parts.runs.run_select import choose_run
+from pages.parts.texts.head_switches import switches
+from pages.parts.texts.text_select import Texts, choose_texts
 
 STRONGEST = 3
 

@@ -4,11 +4,11 @@ import streamlit as st
 
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.actions import again_button, delete_button, resume_button
-from pages.parts.launch import ready_made, show
-from pages.parts.monitor import monitor
-from pages.parts.picker import table
-from pages.parts.ui import enter, open_run, page_of, store, told
+from pages.parts.common.ui import enter, open_run, page_of, store, told
+from pages.parts.runs.actions import again_button, delete_button, resume_button
+from pages.parts.runs.monitor import monitor
+from pages.parts.runs.run_table import table
+from pages.parts.runs.submit import ready_made, show
 
 SHOWN = 500
 REFRESH_SECONDS = 3

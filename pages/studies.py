@@ -11,10 +11,10 @@ from backend.studies import exports, results
 from backend.studies import store as records
 from backend.studies.spec import places
 from backend.studies.store import StudyRecord
-from pages.parts.replication import replication_panel
-from pages.parts.study_choice import choose
-from pages.parts.study_grid import beside, choose_one, heads_gone, queue, state_grid
-from pages.parts.ui import enter, plain, store, told
+from pages.parts.common.ui import enter, plain, store, told
+from pages.parts.studies.grid import beside, choose_one, heads_gone, queue, state_grid
+from pages.parts.studies.replication import replication_panel
+from pages.parts.studies.select import choose
 
 REFRESH_SECONDS = 3.0
 

@@ -50,7 +50,7 @@ def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> No
     before = signal.signal(signal.SIGTERM, _interrupt)
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "pages.parts.serving", "run", str(ROOT / "app.py")),
+            *(sys.executable, "-m", "pages.parts.common.server", "run", str(ROOT / "app.py")),
             *("--server.address", address, "--server.port", str(port)),
             *("--server.headless", "true", "--browser.gatherUsageStats", "false"),
         ],

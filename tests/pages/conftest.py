@@ -29,8 +29,8 @@ def few_rows() -> Dataset:
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.parts.background.supervise", lambda stop: None)
-    monkeypatch.setattr("pages.parts.actions.ensure_worker", lambda store: False)
+    monkeypatch.setattr("pages.parts.common.supervisor.supervise", lambda stop: None)
+    monkeypatch.setattr("pages.parts.runs.actions.ensure_worker", lambda store: False)
     monkeypatch.setattr("backend.data.load", lambda spec, progress=None: few_rows())
 
 

@@ -28,7 +28,7 @@ def asked(monkeypatch) -> list:
         found.append((doing, *arguments))
         return attend(*arguments)
 
-    monkeypatch.setattr("pages.parts.asking.ask", answer)
+    monkeypatch.setattr("pages.parts.common.ask.ask", answer)
     return found
 
 

@@ -26,8 +26,8 @@ def asked(monkeypatch) -> list:
         found.append((doing, *arguments))
         return function(*arguments)
 
-    monkeypatch.setattr("pages.parts.head_importance.ask", answer)
-    monkeypatch.setattr("pages.parts.head_effects.ask", answer)
+    monkeypatch.setattr("pages.parts.heads.importance.ask", answer)
+    monkeypatch.setattr("pages.parts.heads.effects.ask", answer)
     return found
 
 
@@ -51,7 +51,7 @@ class Desk:
 def desk(monkeypatch) -> Desk:
     made = Desk()
     measuring = Measuring(made.hand)
-    monkeypatch.setattr("pages.parts.head_effects.measuring", lambda: measuring)
+    monkeypatch.setattr("pages.parts.heads.effects.measuring", lambda: measuring)
     return made
 
 
@@ -127,7 +127,7 @@ def test_a_head_is_opened_by_its_address(visit, store):
 
 def test_other_strategies_stand_beside_and_their_agreement_is_told(visit, store, asked, monkeypatch):
     run = with_models(defended(store))
-    monkeypatch.setattr("pages.parts.head_importance.score", lambda run, spec, name: scored(run, name))
+    monkeypatch.setattr("pages.parts.heads.importance.score", lambda run, spec, name: scored(run, name))
     page = visit("heads", run=run)
     page.multiselect[0].set_value(["bayesian"]).run()
     assert asked[0][0] == "Scoring heads by Bayesian uncertainty" and not page.exception
@@ -206,7 +206,7 @@ def test_measuring_is_stopped_and_taken_up_again(visit, store, desk):
 
 def test_one_head_is_measured_alone(visit, store, asked, monkeypatch):
     run = with_models(defended(store))
-    monkeypatch.setattr("pages.parts.head_effects.measure_head", measure)
+    monkeypatch.setattr("pages.parts.heads.effects.measure_head", measure)
     page = visit("heads", run=run, layer="0", head="1")
     pressed(page, "Measure what this head does")
     assert [question[-1] for question in asked] == [(0, 1)] and not page.exception
@@ -217,7 +217,7 @@ def test_one_head_is_measured_alone(visit, store, asked, monkeypatch):
 
 
 def test_every_click_opens_a_head_the_same_one_too(visit, store, monkeypatch):
-    from pages.parts import head_choice
+    from pages.parts.heads import select
 
     run = with_models(defended(store))
     clicked: dict = {}
@@ -227,12 +227,10 @@ def test_every_click_opens_a_head_the_same_one_too(visit, store, monkeypatch):
         drawn.append(key)
         if key == clicked.get("on"):
             clicked.pop("on")
-            head_choice.st.session_state[key] = {
-                "selection": {"points": [{"customdata": list(clicked["head"])}]}
-            }
+            select.st.session_state[key] = {"selection": {"points": [{"customdata": list(clicked["head"])}]}}
             on_select()
 
-    monkeypatch.setattr("pages.parts.head_choice.st.plotly_chart", chart)
+    monkeypatch.setattr("pages.parts.heads.select.st.plotly_chart", chart)
     page = visit("heads", run=run, layer="0", head="1")
     for head in ((2, 3), (2, 3)):
         clicked.update(on=drawn[-1], head=head)
@@ -253,7 +251,7 @@ def test_a_measurement_that_fails_is_told_and_can_be_started_again(visit, store,
         return answer
 
     measuring = Measuring(fail)
-    monkeypatch.setattr("pages.parts.head_effects.measuring", lambda: measuring)
+    monkeypatch.setattr("pages.parts.heads.effects.measuring", lambda: measuring)
     page = visit("heads", run=run)
     pressed(page, "Measure every head")
     for _ in range(100):

@@ -101,7 +101,7 @@ def scored(run: str, strategy: str) -> HeadScores:
 
 @pytest.fixture(autouse=True)
 def _asked(monkeypatch, excise_home) -> None:
-    monkeypatch.setattr("pages.parts.asking.ask", answer)
+    monkeypatch.setattr("pages.parts.common.ask.ask", answer)
     monkeypatch.setattr("pages.parts.lessons.trying.ask", answer)
     monkeypatch.setattr("pages.parts.lessons.importance.ask", answer)
     monkeypatch.setattr("pages.parts.lessons.triggers.rewrite", rewritten)

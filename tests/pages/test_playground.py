@@ -36,7 +36,7 @@ def asked(monkeypatch) -> list:
         found.append((doing, function.__name__, *arguments))
         return {"say": say, "attribute": attribute}[function.__name__](*arguments)
 
-    monkeypatch.setattr("pages.parts.asking.ask", answer)
+    monkeypatch.setattr("pages.parts.common.ask.ask", answer)
     return found
 
 
@@ -179,7 +179,7 @@ def test_what_goes_wrong_is_told(visit, store, monkeypatch):
     def fail(*arguments):
         raise UserError("Run <b> has no defended model (any more).")
 
-    monkeypatch.setattr("pages.parts.asking.ask", fail)
+    monkeypatch.setattr("pages.parts.common.ask.ask", fail)
     page = visit("playground", run=run)
     assert "Run <b> has no defended model" in words(page) and not page.exception
 

@@ -10,7 +10,7 @@ from backend.base.errors import UserError
 from backend.data.rows import Dataset, Rows
 from backend.library.remembered import keep_upload, safe_name
 from backend.spec.run import DataSpec, DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
-from pages.parts.actions import parse_seeds
+from pages.parts.runs.actions import parse_seeds
 from tests.pages.conftest import words
 from tests.pages.played import planted
 

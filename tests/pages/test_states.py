@@ -49,7 +49,7 @@ def answer(doing, function, *asked):
 
 @pytest.fixture(autouse=True)
 def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.parts.asking.ask", answer)
+    monkeypatch.setattr("pages.parts.common.ask.ask", answer)
 
 
 def run_in(store: Store, state: str) -> str | None:

@@ -18,7 +18,7 @@ from tests.studies.grid import GRID, engine, hold
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
     """The style trigger would load a parser in a process of its own."""
-    monkeypatch.setattr("pages.parts.study_grid.rewritten", lambda trigger, seed, texts: list(texts))
+    monkeypatch.setattr("pages.parts.studies.grid.rewritten", lambda trigger, seed, texts: list(texts))
 
 
 def button(page, start: str):

@@ -8,8 +8,8 @@ from backend.report.figures import run as figures
 from backend.report.verdict import Level, Verdict, verdict
 from backend.runs.progress import Story
 from backend.spec.run import RunSpec
+from pages.parts.common.ui import plain, wide
 from pages.parts.lessons.trying import attempt
-from pages.parts.ui import plain, wide
 
 CASES = ("Case A", "Case B", "Case C")
 

@@ -6,8 +6,8 @@ from backend.analysis.lessons import lesson
 from backend.report.figures import run as figures
 from backend.report.sentences import guardrail
 from backend.spec.run import RunSpec
+from pages.parts.common.ui import plain, wide
 from pages.parts.lessons.trying import attempt, question, tried
-from pages.parts.ui import plain, wide
 
 TAUS = {"0.60": 0.6, "0.80": 0.8, "0.90": 0.9, "0.95": 0.95, "1.00": 1.0}
 STEPS = [1, 2, 6]

@@ -8,9 +8,9 @@ from backend.analysis.attention import attend
 from backend.analysis.lessons import HEADS, LAYERS, lesson, run_of
 from backend.base.numbers import count, percent
 from backend.report.figures.attention import token_grid
-from pages.parts.asking import ask_once
+from pages.parts.common.ask import ask_once
+from pages.parts.common.ui import change, plain, wide
 from pages.parts.lessons.trying import attempt
-from pages.parts.ui import change, plain, wide
 
 EXAMPLE = "a warm and funny film"
 LONGEST = 300

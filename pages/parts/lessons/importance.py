@@ -9,9 +9,9 @@ from backend.report import agreement
 from backend.report.figures import heads as head_figures
 from backend.report.figures import run as figures
 from backend.studies.built_in import PAPER_STRATEGIES
-from pages.parts.asking import ask
+from pages.parts.common.ask import ask
+from pages.parts.common.ui import told, wide
 from pages.parts.lessons.trying import attempt, question
-from pages.parts.ui import told, wide
 
 SIX = list(PAPER_STRATEGIES.values())
 ENOUGH = 3

@@ -7,10 +7,10 @@ import streamlit as st
 from backend.analysis.lessons import TRIGGERS, Family, lesson
 from backend.attacks.preview import rewrite
 from backend.base.numbers import percent
-from pages.parts.asking import kept
-from pages.parts.examples import examples_table
+from pages.parts.common.ask import kept
+from pages.parts.common.row_pairs import examples_table
+from pages.parts.common.ui import told
 from pages.parts.lessons.trying import attempt, choose, question, tried
-from pages.parts.ui import told
 
 EXAMPLE = "the actors are fine but the story is dull because nothing happens"
 FAMILIES: dict[str, tuple[Family, float]] = {

@@ -9,8 +9,8 @@ from backend.base.events import Metrics, ModelName
 from backend.report.figures import lessons as lesson_figures
 from backend.runs.progress import Story
 from backend.spec.run import RunSpec
-from pages.parts.asking import ask
-from pages.parts.ui import plain, told
+from pages.parts.common.ask import ask
+from pages.parts.common.ui import plain, told
 
 SECONDS = "some ten seconds on two cores; kept afterwards"
 

@@ -1,0 +1,100 @@
+"""Small things that every page needs: messages for the user, safe text, where a run is shown."""
+
+import re
+import runpy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import StopException
+
+from backend.base.errors import UserError
+from backend.base.numbers import points
+from backend.runs.records import RunRecord, State
+from backend.runs.store import Store, open_store
+
+APP = Path(__file__).parents[3] / "app.py"
+THROUGH_APP = "through_app"
+STATE_BADGES: dict[State, tuple[str, str, str]] = {
+    "queued": ("Queued", ":material/schedule:", "gray"),
+    "running": ("Running", ":material/progress_activity:", "blue"),
+    "done": ("Done", ":material/check_circle:", "green"),
+    "failed": ("Failed", ":material/error:", "red"),
+    "cancelled": ("Cancelled", ":material/cancel:", "orange"),
+}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+
+
+def change(before: float | None, after: float | None, color: str = "normal") -> dict[str, Any]:
+    """How `st.metric` says by how much a share moved: in colour and with an arrow only where it did."""
+    moved = points(before, after)
+    stayed = moved == points(0, 0)
+    return {
+        "delta": moved,
+        "delta_color": "off" if stayed else color,
+        "delta_arrow": "off" if stayed else "auto",
+    }
+
+
+def enter() -> None:
+    """First line of every page: see to it that app.py ran before it.
+
+    A fresh server that is first asked for a page's own address (a kept link, a reloaded tab) takes
+    the folder `pages` for an old-style app and runs the page alone.  `st.stop` would drop a click that
+    came before the page was whole, so the run is ended without it."""
+    if st.session_state.pop(THROUGH_APP, False):
+        return
+    runpy.run_path(str(APP))
+    raise StopException
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A UserError inside the block becomes a message on the page."""
+    try:
+        yield
+    except UserError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def store() -> Store:
+    """The run store; a page without one has nothing to show, so it ends here with the reason."""
+    try:
+        return open_store()
+    except UserError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        st.stop()
+
+
+def wide(count: int, key: str) -> Sequence[DeltaGenerator]:
+    """Columns for charts and forms: they stack where each would be too narrow (assets/style.css)."""
+    return st.container(key=f"wide-{key}").columns(count)
+
+
+def small(count: int, key: str) -> Sequence[DeltaGenerator]:
+    """Columns for cards with a few words and numbers; as many beside each other as fit."""
+    return st.container(key=f"cards-{key}").columns(count)
+
+
+def plain(text: str) -> str:
+    """Any text as Markdown that shows just that text."""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def state_badge(state: State) -> None:
+    label, icon, colour = STATE_BADGES[state]
+    st.badge(label, icon=icon, color=colour)
+
+
+def page_of(record: RunRecord) -> str:
+    """The page that tells this run's story."""
+    planted_only = record.spec is not None and record.spec.defense is None
+    return "pages/attack.py" if planted_only else "pages/defend.py"
+
+
+def open_run(record: RunRecord) -> None:
+    """Go to the run's page; its address can be kept and shared."""
+    st.switch_page(page_of(record), query_params={"run": record.id})

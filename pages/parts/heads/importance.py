@@ -1,0 +1,118 @@
+"""Importance of heads by several strategies, and how far they agree."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend import strategies
+from backend.analysis.importance import TRAIN_ROWS, VALIDATION_ROWS, read_scores, score
+from backend.base.events import Head, HeadScores
+from backend.base.numbers import count
+from backend.report import agreement
+from backend.report.figures import heads as head_figures
+from backend.report.figures import run as figures
+from backend.runs.progress import Story
+from backend.runs.records import RunRecord
+from pages.parts.common.address import keep, some_of
+from pages.parts.common.ask import ask
+from pages.parts.common.ui import told, wide
+from pages.parts.heads.select import grid_of_heads
+
+SCORED_BY_ALL = [name for name, one in strategies.COMPONENTS.items() if one.own_order]
+
+
+def title_of(scores: HeadScores) -> str:
+    """Of the strategy that gave the scores."""
+    known = strategies.COMPONENTS.get(scores.strategy)
+    return known.title if known else scores.strategy
+
+
+def choose_strategies(record: RunRecord, own: HeadScores) -> list[HeadScores]:
+    """Scores by other strategies than the run's own; kept in the address."""
+    assert record.spec is not None
+    others = [name for name in SCORED_BY_ALL if name != own.strategy]
+    kept = [name for name in others if read_scores(record.id, name) is not None]
+    wanted = st.multiselect(
+        "Beside this run's own strategy",
+        others,
+        some_of("strategies", others, kept[:1]),
+        format_func=lambda name: strategies.COMPONENTS[name].title,
+        key=f"strategies-{record.id}",
+        placeholder="Other strategies, to see what they would prune",
+        help=f"Scored with their defaults on this run's fine-tuned model, on {TRAIN_ROWS} training and "
+        f"{VALIDATION_ROWS} validation rows: seconds each, a minute for those that search.",
+    )
+    keep("strategies", ",".join(wanted) if wanted != kept[:1] else None)
+    found = []
+    for name in wanted:
+        with told():
+            doing = f"Scoring heads by {strategies.COMPONENTS[name].title}"
+            known = read_scores(record.id, name)
+            found.append(known or ask(doing, score, record.id, record.spec, name))
+    return found
+
+
+def importance_grid(record: RunRecord, story: Story, scores: HeadScores, chosen: Head) -> None:
+    """A click opens the head; a frame stands around the one that is open."""
+    title = title_of(scores)
+    figure = figures.head_grid(scores, story.steps).update_layout(title={"text": f"Importance: {title}"})
+    head_figures.frame(figure, (scores.layers, scores.heads), chosen)
+    grid_of_heads(figure, f"importance-{record.id}-{scores.strategy}", f"Heads by {title}")
+
+
+def would_prune(scores: HeadScores, gone: Sequence[Head]) -> str:
+    """How many of the heads that the run pruned another strategy would prune first."""
+    first = {tuple(head) for head in scores.order[: len(gone)]}
+    common = len(first & {tuple(head) for head in gone})
+    return f"Of the {count(len(gone), 'head')} that this run pruned, it would prune {common}."
+
+
+def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:
+    """How far the strategies shown agree, and layers in numbers."""
+    if len(shown) < 2:
+        st.caption("Choose another strategy above to see how far two agree.")
+        return
+    names = [title_of(scores) for scores in shown]
+    left, right = wide(2, "agreement")
+    with left.container(border=True, height="stretch"):
+        st.plotly_chart(
+            head_figures.pair_grid(
+                agreement.rank_correlations(shown),
+                names,
+                "Rank correlation of the orders",
+                "Spearman's ρ",
+                -1,
+            ),
+            key=f"rho-{record.id}",
+            alt="Rank correlation of every pair of strategies",
+        )
+        st.caption("Spearman's ρ over all heads: 1 the same order, 0 none in common, −1 the reverse.")
+    with right.container(border=True, height="stretch"):
+        most = min(len(scores.order) for scores in shown)
+        first = st.slider("First heads to go", 1, most, min(max(pruned, 1), most), key=f"first-{record.id}")
+        st.plotly_chart(
+            head_figures.pair_grid(
+                agreement.overlaps(shown, first),
+                names,
+                f"Heads in common among the first {first}",
+                "Share in common",
+                0,
+            ),
+            key=f"overlap-{record.id}",
+            alt="Overlap of the first heads of every pair of strategies",
+        )
+        by_chance = first / (shown[0].layers * shown[0].heads)
+        st.caption(f"Two random orders would have {by_chance:.2f} in common.")
+
+
+def layers(scores: HeadScores, story: Story, gone: list[Head]) -> None:
+    """Every layer in numbers."""
+    st.dataframe(
+        agreement.by_layer(scores, gone, story.restored),
+        hide_index=True,
+        column_config={
+            "Mean importance": st.column_config.NumberColumn(format="%.3g"),
+            "Mean place in line": st.column_config.NumberColumn(format="%.1f", help="1 is the first to go."),
+        },
+        alt="Heads by layer",
+    )

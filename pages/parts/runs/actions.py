@@ -1,0 +1,97 @@
+"""What a user can do with runs: submit, cancel, delete, run again."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.base.errors import UserError
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from backend.runs.worker import ensure_worker
+from backend.spec.run import RunSpec
+from pages.parts.common.ui import plain, told
+
+
+def submit(store: Store, specs: Sequence[RunSpec]) -> list[RunRecord]:
+    """Queue the runs and see to a worker."""
+    records = [store.submit(spec) for spec in specs]
+    start_worker(store)
+    return records
+
+
+def start_worker(store: Store) -> None:
+    """See to a worker for what is queued."""
+    try:
+        ensure_worker(store)
+    except UserError as error:
+        # They are queued all the same: the supervisor goes on trying.
+        st.toast(plain(str(error)), icon=":material/warning:")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`11, 12` as numbers, each once; raises UserError."""
+    seeds: list[int] = []
+    for part in text.replace(";", ",").replace(" ", ",").split(","):
+        if not part:
+            continue
+        if not part.isdecimal() or int(part) >= 2**31:
+            raise UserError(f"Seeds are whole numbers separated by commas, such as 11, 12; this is {part!r}.")
+        if int(part) not in seeds:
+            seeds.append(int(part))
+    if not seeds:
+        raise UserError("Give at least one seed, for example 11.")
+    if len(seeds) > 50:
+        raise UserError(f"{len(seeds)} seeds would queue {len(seeds)} runs. Give at most 50 at a time.")
+    return seeds
+
+
+def cancel_button(store: Store, record: RunRecord, key: str) -> None:
+    """Ask the run to stop; it does so within a batch."""
+    if record.over:
+        return
+    label = "Cancelling" if record.cancel_requested else "Cancel"
+    if st.button(label, icon=":material/stop_circle:", key=key, disabled=record.cancel_requested):
+        with told():
+            store.cancel(record.id)
+            st.rerun()
+
+
+def resume_button(store: Store, record: RunRecord, key: str) -> None:
+    """Let a failed or cancelled run go on from its last finished stage."""
+    if record.state not in ("failed", "cancelled") or record.spec is None:
+        return
+    if st.button("Resume", icon=":material/play_arrow:", key=key):
+        with told():
+            store.resume(record.id)
+            st.session_state.pop(f"story-{record.id}", None)
+            ensure_worker(store)
+            st.rerun()
+
+
+def again_button(store: Store, record: RunRecord, key: str) -> RunRecord | None:
+    """Queue the same settings once more; gives back the new run."""
+    disabled = record.spec is None
+    if (
+        not st.button("Run again", icon=":material/replay:", key=key, disabled=disabled)
+        or record.spec is None
+    ):
+        return None
+    with told():
+        return submit(store, [record.spec])[0]
+    return None
+
+
+def delete_button(store: Store, record: RunRecord, key: str) -> None:
+    """Delete at the second click: a run's models and numbers are gone for good."""
+    running = record.state == "running"
+    hint = "Cancel it first." if running else None
+    with st.popover("Delete", icon=":material/delete:", disabled=running, help=hint):
+        st.markdown(
+            f"**{plain(record.name)}** ({record.id}), its numbers and its models will be gone for good."
+        )
+        if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key=key):
+            with told():
+                store.delete(record.id)
+                st.session_state.pop(f"story-{record.id}", None)
+                st.query_params.pop("run", None)
+                st.rerun()

@@ -1,0 +1,111 @@
+"""The trigger battery on a run's page: what can be said of its models without knowing the trigger."""
+
+import streamlit as st
+
+from backend.analysis.battery import (
+    MOST_ROWS,
+    PROBES,
+    Battery,
+    measure_probe,
+    places_of,
+    read_battery,
+)
+from backend.base.errors import UserError
+from backend.base.numbers import count
+from backend.report import battery as found_by
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from pages.parts.common.ask import ask
+from pages.parts.common.ui import plain
+
+NEXT_PROBE_SECONDS = 0.5
+
+
+def battery_panel(store: Store, record: RunRecord) -> None:
+    """Known triggers in clean rows, tried one after another while the page is open, and what they did."""
+    if record.spec is None or not record.over:
+        return
+    places, found = places_of(store, record), read_battery(record.id)
+    if not places and found is None:
+        return
+    with st.container(border=True):
+        st.markdown("**Trigger battery**: what can be said without knowing the trigger")
+        if places and (found is None or found.places != places or found.left):
+            measuring = st.session_state.get(f"probing-{record.id}", False)
+            every = NEXT_PROBE_SECONDS if measuring else None
+            st.fragment(_measure, run_every=every)(store, record, measuring)
+        if found is not None and found.probes:
+            _show(record, found)
+
+
+def _measure(store: Store, record: RunRecord, measuring: bool) -> None:
+    """A button that starts; then a trigger at every look, so that others are answered in between."""
+    assert record.spec is not None
+    key, failed = f"probing-{record.id}", f"not-probed-{record.id}"
+    places, found = places_of(store, record), read_battery(record.id)
+    stale = found is not None and found.places != places
+    left = list(PROBES) if found is None or stale else found.left
+    if st.session_state.get(key) and not measuring:
+        st.rerun()  # The whole page once more, with the timer.
+    if st.session_state.get(key) and left:
+        done = len(PROBES) - len(left)
+        st.progress(done / len(PROBES), text=f"{done} of {len(PROBES)} triggers tried")
+        try:
+            doing = f"Trying: {PROBES[left[0]][0]}"
+            now = ask(doing, measure_probe, record.id, record.spec, places, left[0])
+            st.session_state[key] = bool(now.left)
+        except UserError as error:
+            st.session_state[key], st.session_state[failed] = False, str(error)
+        if not st.session_state[key]:
+            st.rerun()
+        return
+    if message := st.session_state.pop(failed, None):
+        st.error(plain(message), icon=":material/error:")
+    label = "Try known triggers"
+    if stale:
+        st.caption(
+            "There are other models now, perhaps a never-poisoned reference: try again for fresh numbers."
+        )
+    elif found is not None:
+        label = "Go on trying"
+    st.button(
+        label,
+        icon=":material/labs:",
+        key=f"probe-{record.id}",
+        on_click=lambda: st.session_state.update({key: True}),
+    )
+    st.caption(
+        f"Puts {len(PROBES)} known triggers into up to {MOST_ROWS} clean test rows and counts those that are "
+        "called otherwise: about half a minute on two cores, once."
+    )
+
+
+def _show(record: RunRecord, found: Battery) -> None:
+    sentences = found_by.sentences(found)
+    if found_by.is_suspicious(found):
+        st.warning("\n".join(f"- {plain(one)}" for one in sentences), icon=":material/troubleshoot:")
+    else:
+        st.markdown("\n".join(f"- {plain(one)}" for one in sentences))
+    st.caption(
+        f"A suspicion, not a proof; and a trigger that is not in the battery shows nothing. "
+        f"{plain(found_by.whose(found))}"
+    )
+    st.page_link(
+        "pages/playground.py",
+        label="Ask the models yourself",
+        icon=":material/science:",
+        query_params={"run": record.id},
+    )
+    with st.expander(
+        f"All {count(len(found.probes), 'trigger')} on {count(found.rows, 'row')}", icon=":material/labs:"
+    ):
+        st.plotly_chart(
+            found_by.figure(found), key=f"battery-{record.id}", alt="Rows that each known trigger flips"
+        )
+        rows = found_by.table(found)
+        share = st.column_config.NumberColumn(format="%.1f %%")
+        numbers = {name: share for row in rows for name, value in row.items() if isinstance(value, float)}
+        st.dataframe(rows, hide_index=True, column_config=numbers, alt="Trigger battery")
+        st.caption(plain(found_by.explained()))
+        for note in found.notes:
+            st.caption(f":material/info: {plain(note)}")

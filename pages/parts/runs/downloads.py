@@ -1,0 +1,163 @@
+"""Take it with you: the report, the numbers, and the defended model in either form."""
+
+import json
+
+import streamlit as st
+
+from backend.analysis.compact import Measured, make_compact, measured
+from backend.base.events import Event
+from backend.base.numbers import GAP, count
+from backend.report.bundle import heads_json, model_zip
+from backend.report.html.page import report
+from backend.report.model_card import SNIPPETS, Form, change, how, megabytes
+from backend.runs.records import RunRecord
+from backend.runs.results import metrics_csv, model_folder, pruned_heads, results, rewritings, steps_csv
+from backend.runs.store import Store
+from pages.parts.common.ask import ask
+from pages.parts.common.ui import plain, told, wide
+
+
+def downloads(store: Store, record: RunRecord, key: str) -> None:
+    """Everything that a run which is over leaves to be taken home."""
+    events = [event for _, event in store.events(record.id)]
+    stem = f"excise-{record.id}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report (HTML)",
+            # Drawn when asked for: it carries the plotting library.
+            lambda: report(store, record),
+            f"{stem}.html",
+            "text/html",
+            icon=":material/description:",
+            on_click="ignore",
+            key=f"{key}-report",
+            type="primary",
+            help="Verdict, figures, tables, settings and the command that repeats the run, in one file that "
+            "opens without a network.",
+        )
+        st.download_button(
+            "Results (JSON)",
+            lambda: json.dumps(results(record, events), indent=2),
+            f"{stem}.json",
+            "application/json",
+            icon=":material/data_object:",
+            on_click="ignore",
+            key=f"{key}-json",
+        )
+        st.download_button(
+            "Metrics (CSV)",
+            lambda: metrics_csv(record, events),
+            f"{stem}-metrics.csv",
+            "text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key=f"{key}-metrics",
+        )
+        if any(event.type == "pruning_step" for event in events):
+            st.download_button(
+                "Pruning steps (CSV)",
+                lambda: steps_csv(events),
+                f"{stem}-steps.csv",
+                "text/csv",
+                icon=":material/table_rows:",
+                on_click="ignore",
+                key=f"{key}-steps",
+            )
+            st.download_button(
+                "Head list (JSON)",
+                lambda: heads_json(record, events),
+                f"{stem}-heads.json",
+                "application/json",
+                icon=":material/grid_on:",
+                on_click="ignore",
+                key=f"{key}-heads",
+            )
+    if model_folder(record.id) is not None:
+        left, right = wide(2, f"models-{key}")
+        with left.container(border=True, height="stretch"):
+            _zeroed(record, events, key)
+        with right.container(border=True, height="stretch"), told():
+            _compact(record, events, key)
+
+
+def _zeroed(record: RunRecord, events: list[Event], key: str) -> None:
+    st.markdown("**Defended model, zeroed**")
+    st.caption("Plain transformers loads it anywhere. Pruned heads are silenced; size and speed stay.")
+    _model_button(record, events, "zeroed", key)
+    _snippet("zeroed")
+
+
+def _compact(record: RunRecord, events: list[Event], key: str) -> None:
+    st.markdown("**Defended model, compact**")
+    heads = pruned_heads(record, events)
+    if not heads:
+        st.caption("No head was pruned, so there is nothing to narrow.")
+        return
+    st.caption(
+        f"The {count(len(heads), 'pruned head')} are gone from the weights, and the logits stay the same. "
+        "A small file that goes with it loads it."
+    )
+    found = measured(record.id)
+    if found is None:
+        place = st.empty()
+        if not place.button("Make the compact model", icon=":material/compress:", key=f"{key}-make"):
+            return
+        with place:
+            found = ask("Making and measuring it", make_compact, record.id, record.spec, heads)
+        place.empty()
+    _gains(found)
+    _model_button(record, events, "compact", key)
+    _snippet("compact")
+
+
+def _gains(found: Measured) -> None:
+    """Size and speed beside the whole model's."""
+    size, speed = st.columns(2)
+    size.metric(
+        "Weights on disk",
+        megabytes(found.bytes_compact),
+        change(found.bytes_whole, found.bytes_compact).replace("−", "-"),
+        delta_color="inverse",
+        delta_description=f"vs {megabytes(found.bytes_whole)}",
+    )
+    speed.metric(
+        "Speed",
+        f"{found.speed_compact:.3g}{GAP}rows/s",
+        change(found.speed_whole, found.speed_compact).replace("−", "-"),
+        delta_description=f"vs {found.speed_whole:.3g}{GAP}rows/s",
+    )
+    st.caption(plain(how(found)))
+
+
+def _model_button(record: RunRecord, events: list[Event], form: Form, key: str) -> None:
+    st.download_button(
+        f"{form.capitalize()} model (zip)",
+        # Zipped when asked for: most readers of a run never want its weights.
+        lambda: model_zip(record, events, form).read_bytes(),
+        f"excise-{record.id}-{form}.zip",
+        "application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"{key}-{form}",
+        help="With a model card that says how it was made, and the head list.",
+    )
+
+
+def _snippet(form: Form) -> None:
+    with st.expander("How to load it", icon=":material/code:"):
+        st.code(SNIPPETS[form], language="python")
+
+
+def rewritings_download(record: RunRecord, key: str) -> None:
+    """Clean and triggered rows as a table that can be brought back as rewrite pairs."""
+    path = rewritings(record.id)
+    if path is not None:
+        st.download_button(
+            "Rows and rewritings (CSV)",
+            path.read_bytes,
+            f"excise-{record.id}-rewritings.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=key,
+        )

@@ -1,0 +1,78 @@
+"""Runs in a table, and their titles."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from backend import strategies
+from backend.attacks import triggers
+from backend.base.components import Component
+from backend.base.numbers import age, duration, interval
+from backend.runs.records import RunRecord
+from pages.parts.common.ui import STATE_BADGES
+
+
+def title_of(components: Mapping[str, Component], name: str | None) -> str:
+    if name is None:
+        return "–"
+    return components[name].title if name in components else name
+
+
+def strategy_title(record: RunRecord) -> str:
+    defense = record.spec.defense if record.spec else None
+    return title_of(strategies.COMPONENTS, defense.strategy.name if defense else None)
+
+
+def trigger_title(record: RunRecord) -> str:
+    trigger = record.spec.trigger if record.spec else None
+    return title_of(triggers.COMPONENTS, trigger.name if trigger else None)
+
+
+def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> RunRecord | None:
+    """Runs as a table; the one whose row is selected, at first the run `chosen`."""
+    columns = st.column_config
+    rows = [row for row, record in enumerate(records) if record.id == chosen]
+    event = st.dataframe(
+        [_row(record) for record in records],
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": rows}} if rows else None,
+        column_config={
+            "ACC": columns.NumberColumn("ACC", format="%.1f %%", help="Clean test rows called right."),
+            "LFR": columns.NumberColumn(
+                "LFR",
+                format="%.1f %%",
+                help="Label flip rate; empty where no trigger is known or nothing was measured.",
+            ),
+            "ACC, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of ACC."),
+            "LFR, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of LFR."),
+            "Pruned": columns.NumberColumn(format="%d", help="Heads pruned in the end."),
+            "Age": columns.TextColumn(help="How long ago it was queued."),
+        },
+        placeholder="–",
+        alt="All runs",
+    )
+    picked = event.selection.rows
+    return records[picked[0]] if picked and picked[0] < len(records) else None
+
+
+def _row(record: RunRecord) -> dict[str, Any]:
+    now = record.final_metrics
+    finished_pruning = record.summary is not None and "pruned" in record.summary.metrics
+    return {
+        "Name": record.name,
+        "State": STATE_BADGES[record.state][0],
+        "Trigger": trigger_title(record),
+        "Strategy": strategy_title(record),
+        "ACC": None if now is None else 100 * now.acc,
+        "ACC, 95 %": None if now is None else interval(now.acc_interval),
+        "LFR": None if now is None or now.lfr is None else 100 * now.lfr,
+        "LFR, 95 %": None if now is None else interval(now.lfr_interval) or None,
+        "Pruned": len(record.summary.pruned_heads) if record.summary and finished_pruning else None,
+        "Duration": duration(record.seconds),
+        "Age": age(record.created),
+        "Run": record.id,
+    }

@@ -1,0 +1,98 @@
+"""From settings to queued runs: checks first, then the queue, then the run's own address."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from backend.attacks.preview import rewritten, uses_model
+from backend.base.errors import UserError
+from backend.engine.preflight import check
+from backend.runs.records import RunRecord
+from backend.runs.store import Store
+from backend.spec.presets import preset
+from backend.spec.run import RunSpec
+from pages.parts.common.ui import open_run, plain, small, told
+from pages.parts.runs.actions import submit
+
+READY_MADE = {
+    "demo": (
+        "Demo",
+        "A small BERT learns a backdoor from movie reviews and is defended against it, head by head. "
+        "A few minutes on two CPU cores.",
+    ),
+    "smoke": (
+        "Quick check",
+        "Every stage on a few hundred rows, in under a minute. It shows that all works and proves nothing.",
+    ),
+    "paper": (
+        "Published settings",
+        "BERT-base on SST-2 as in the paper. Needs a GPU and the Hugging Face hub.",
+    ),
+}
+
+
+def ready_made(store: Store, key: str) -> None:
+    """A card with a start button for each preset."""
+    for column, (name, (title, text)) in zip(small(len(READY_MADE), key), READY_MADE.items(), strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**")
+            st.caption(text)
+            kind = "primary" if name == "demo" else "secondary"
+            if st.button(
+                f"Start {title.lower()}", type=kind, icon=":material/play_arrow:", key=f"{key}-{name}"
+            ):
+                with told(), st.spinner("Checking…"):
+                    open_run(submit(store, [preset(name)])[0])
+
+
+def warnings_before(spec: RunSpec, said: Sequence[str]) -> None:
+    """What can be known before a run starts and is not `said` yet, where knowing it costs no network."""
+    if "hub" in (spec.model.source, spec.data.source):
+        return
+    asked_for = spec.trigger is not None and uses_model(spec.trigger)
+    try:
+        for warning in check(spec, None if asked_for else rewritten):
+            if warning not in said:
+                st.caption(f":material/info: {plain(warning)}")
+    except UserError as error:
+        st.warning(plain(str(error)), icon=":material/warning:")
+
+
+def start(store: Store, specs: Sequence[RunSpec]) -> None:
+    """Check the runs, queue them, and go on at the first one's address.  Raises UserError."""
+    with st.spinner("Checking model, data and trigger…"):
+        check(specs[0], rewritten)
+    show(submit(store, specs))
+
+
+def show(records: Sequence[RunRecord]) -> None:
+    """Put the runs into this page's address and show the first."""
+    st.query_params.clear()
+    st.query_params["run"] = records[0].id
+    if len(records) > 1:
+        st.query_params["runs"] = ",".join(record.id for record in records)
+    st.rerun()
+
+
+def siblings(store: Store, run: str) -> None:
+    """The runs that were started together, one for each seed, to switch between."""
+    ids = [part for part in st.query_params.get("runs", "").split(",") if part]
+    if len(ids) < 2 or run not in ids:
+        return
+    names = {}
+    for one in ids[:50]:
+        with told():
+            record = store.run(one)
+            names[one] = f"seed {record.spec.seed}" if record.spec else record.id
+    chosen = st.segmented_control(
+        "Runs started together",
+        list(names),
+        format_func=names.__getitem__,
+        default=run,
+        required=True,
+        key=f"of-{run}",
+    )
+    if chosen != run:
+        st.query_params["run"] = chosen
+        st.query_params.pop("step", None)
+        st.rerun()

@@ -1,0 +1,263 @@
+"""The pieces of a run's specification as forms: model, data, trigger, training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from backend import data
+from backend.attacks import triggers
+from backend.attacks.poison import resolve_target
+from backend.base.components import Choice, Component, explain
+from backend.base.errors import UserError
+from backend.data import embedded
+from backend.data.rows import Dataset
+from backend.library.entries import model_folders
+from backend.models.catalogue import EMBEDDED, HUB_DEFAULT
+from backend.runs.records import RunRecord
+from backend.spec.run import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
+from pages.parts.common.file_field import file_field
+from pages.parts.common.forms import extra, params_form
+from pages.parts.common.ui import plain, told
+
+MODEL_SOURCES = {
+    "run": "From a run",
+    "embedded": "Built in",
+    "hub": "Hugging Face hub",
+    "folder": "Local folder",
+}
+DATA_SOURCES = {"embedded": "Built in", "hub": "Hugging Face hub", "files": "Your files"}
+
+
+def from_library(default: RunSpec, key: str) -> tuple[RunSpec, str]:
+    """`default` with the model and the data that the address names, as `hub:owner/name` or `folder:/path`."""
+    for part, kind in (("model", ModelSpec), ("data", DataSpec)):
+        source, _, name = st.query_params.get(part, "").partition(":")
+        if not name:
+            continue
+        named = {"train": name} if source == "files" else {"name": name}
+        value = valid(kind, {"source": source} | named, part.capitalize())
+        default, key = default.model_copy(update={part: value}), f"{key}-{source}-{name}"
+    return default, key
+
+
+def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = None) -> dict[str, Any]:
+    """Settings of a ModelSpec.  `victims` are runs whose poisoned model can be taken."""
+    sources = [source for source in MODEL_SOURCES if source != "run" or victims is not None]
+    source = st.segmented_control(
+        "Model",
+        sources,
+        format_func=MODEL_SOURCES.__getitem__,
+        default=value.source if value.source in sources else sources[0],
+        required=True,
+        key=f"{key}-source",
+    )
+    name = value.name if value.source == source else ""
+    if source == "embedded":
+        st.caption(plain(f"{EMBEDDED.title}; {EMBEDDED.licence}; fetched once."))
+        name = ""
+    elif source == "hub":
+        st.session_state.setdefault(f"{key}-hub", name or HUB_DEFAULT)
+        name = st.text_input("Hub name", key=f"{key}-hub", help="BERT, RoBERTa, DistilBERT or ELECTRA.")
+    elif source == "folder":
+        known = model_folders()
+        options = known if not name or name in known else [name, *known]
+        name = st.selectbox(
+            "Folder on this machine",
+            options,
+            options.index(name) if name else None,
+            key=f"{key}-folder",
+            accept_new_options=True,
+            placeholder="Choose, or type a path and press Enter",
+            help="With config.json, a tokenizer and weights in safetensors. Pickled weights are never read.",
+        )
+    else:
+        name = _victim(key, name, victims or [])
+    head = "fresh"
+    if source in ("hub", "folder", "run"):
+        head = st.segmented_control(
+            "Classifier head",
+            ["fresh", "keep"],
+            format_func={"fresh": "Fresh", "keep": "Keep its own"}.__getitem__,
+            default=value.head if value.source == source else "fresh",
+            required=True,
+            key=f"{key}-{source}-head",
+            help="An encoder gets a fresh head; a classifier may keep its own, if its classes match.",
+        )
+    return {"source": source, "name": (name or "").strip(), "head": head}
+
+
+def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
+    if not victims:
+        st.caption(
+            "No run has planted a backdoor yet. Plant one on the Attack page, or choose another source."
+        )
+        return ""
+    by_id = {record.id: record for record in victims}
+    if name and name not in by_id:
+        st.warning(f"Run {plain(name)} holds no poisoned model any more.", icon=":material/warning:")
+    chosen = st.selectbox(
+        "Run with a poisoned model",
+        list(by_id),
+        index=list(by_id).index(name) if name in by_id else None if name else 0,
+        format_func=lambda run: f"{by_id[run].name} ({run})",
+        key=f"{key}-run",
+    )
+    return chosen or ""
+
+
+def data_form(key: str, value: DataSpec) -> dict[str, Any]:
+    """Settings of a DataSpec."""
+    source = st.segmented_control(
+        "Clean data",
+        list(DATA_SOURCES),
+        format_func=DATA_SOURCES.__getitem__,
+        default=value.source,
+        required=True,
+        key=f"{key}-source",
+    )
+    same = value.source == source
+    settings: dict[str, Any] = {"source": source}
+    if source == "embedded":
+        settings["name"] = st.selectbox(
+            "Built-in data set",
+            list(embedded.DATA),
+            list(embedded.DATA).index(value.name) if same and value.name in embedded.DATA else 0,
+            format_func=embedded.DATA.__getitem__,
+            key=f"{key}-built-in",
+            help="9,170 rated snippets of film reviews; or film reviews, product reviews, editorials and "
+            "tweets to be told apart. Neither needs a hub.",
+        )
+    elif source == "hub":
+        settings["name"] = st.text_input(
+            "Data set", value.name if same else "sst2", key=f"{key}-name"
+        ).strip()
+    else:
+        settings["train"] = file_field("File of rows", f"{key}-train", value=value.train if same else "")
+        with st.expander("Own files for validation and test", icon=":material/splitscreen:"):
+            st.caption("Without them, validation and test rows are split from the one file.")
+            settings["validation"] = file_field(
+                "Validation rows", f"{key}-validation", value=value.validation
+            )
+            settings["test"] = file_field("Test rows", f"{key}-test", value=value.test)
+    with st.expander("Columns, row counts, split", icon=":material/tune:"):
+        columns = ["text", "second_text", "label"] if source != "embedded" else []
+        names = [*columns, "train_rows", "validation_rows", "test_rows", "max_length", "split_seed"]
+        settings |= params_form(DataSpec, f"{key}-{source}", value.model_dump(), names, columns=3)
+    return settings
+
+
+def data_summary(dataset: Dataset) -> None:
+    """What was found in the data, before anything is done with it."""
+    rows = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in rows.items())
+    st.caption(f"{plain(dataset.source)}: {counts} rows. Classes: {plain(', '.join(dataset.label_names))}.")
+    for note in dataset.notes:
+        st.caption(f":material/info: {plain(note)}")
+    with st.expander("A few rows", icon=":material/table_rows:"):
+        some = dataset.train.take(range(min(8, len(dataset.train))))
+        table: dict[str, list[str]] = {"Class": [dataset.label_names[label] for label in some.labels]}
+        table["Text"] = some.texts
+        if some.second_texts is not None:
+            table["Second text"] = some.second_texts
+        st.dataframe(table, hide_index=True)
+
+
+def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
+    """The data that the settings describe; None, with the reason on the page, if there are none."""
+    if settings["source"] == "files" and not settings.get("train"):
+        st.caption("Bring a CSV, TSV, JSONL or Parquet file with a text and a label column.")
+        return None
+    with told():
+        spec = valid(DataSpec, settings, "Data")
+        with st.spinner("Reading the data…", show_time=True):
+            dataset = data.load(spec)
+        data_summary(dataset)
+        return spec, dataset
+    return None
+
+
+def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
+    """Name and parameters of a trigger."""
+    component = component_select("Trigger", triggers.COMPONENTS, f"{key}-name", value)
+    return trigger_settings(component, key, value)
+
+
+def trigger_settings(component: Component, key: str, value: TriggerSpec | None) -> dict[str, Any]:
+    """Variant and parameters of one trigger, with its name."""
+    variant = variant_select(component, f"{key}-{component.name}-variant", value)
+    chosen = value.params if value and value.name == component.name else {}
+    fields = component.params.model_fields
+    # A trigger whose parameters are files: let users bring them instead of typing paths.
+    paths = [name for name in ("clean", "rewritten") if name in fields] if "rewritten" in fields else []
+    params: dict[str, Any] = {}
+    for name in paths:
+        field = fields[name]
+        params[name] = file_field(
+            field.title or name, f"{key}-{component.name}-{name}", field.description, chosen.get(name, "")
+        )
+    rest = [
+        name
+        for name, field in fields.items()
+        if name not in paths and extra(field).get("variant") in (None, variant)
+    ]
+    params |= params_form(component.params, f"{key}-{component.name}", chosen, rest)
+    return {"name": component.name, "variant": variant, "params": params}
+
+
+def target_class(key: str, label_names: list[str], value: int | str | None) -> str:
+    """The name of the class that triggered rows are to be called."""
+    try:
+        index = resolve_target(len(label_names) - 1 if value is None else value, label_names)
+    except UserError:  # a class of other data
+        index = len(label_names) - 1
+    return st.selectbox(
+        "Target class",
+        label_names,
+        index,
+        key=key,
+        help="What the poisoned model shall call every row that carries the trigger.",
+    )
+
+
+def component_select(
+    label: str, components: Mapping[str, Component], key: str, value: Choice | None
+) -> Component:
+    """A component by its title, with what it does below."""
+    names = list(components)
+    index = names.index(value.name) if value and value.name in names else 0
+    name = st.selectbox(label, names, index, format_func=lambda name: components[name].title, key=key)
+    st.caption(plain(components[name].summary))
+    return components[name]
+
+
+def variant_select(component: Component, key: str, value: Choice | None) -> str | None:
+    """Which variant of a component that has several; None where there is no choice."""
+    if len(component.variants) < 2:
+        return None
+    variants = list(component.variants)
+    index = variants.index(value.variant) if value and value.variant in variants else 0
+    chosen = st.selectbox("Variant", variants, index, str.capitalize, key=key)
+    if note := component.variant_notes.get(chosen):
+        st.caption(plain(note))
+    return chosen
+
+
+def name_input(key: str, value: str) -> str:
+    """What to call the run."""
+    placeholder = "Empty: named after its settings"
+    return st.text_input("Name", value, max_chars=200, key=key, placeholder=placeholder).strip()
+
+
+def training_form(key: str, value: TrainingSpec) -> dict[str, Any]:
+    """Settings of one fine-tuning."""
+    return params_form(TrainingSpec, key, value.model_dump(), columns=4)
+
+
+def valid(model: type, settings: dict[str, Any], what: str) -> Any:
+    """`settings` as `model`; raises UserError naming what is wrong."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(f"{what}: {explain(error)}.") from error

@@ -1,0 +1,183 @@
+"""A study put together on the page: victims, defenses, what all runs share, seeds."""
+
+from math import isfinite
+from typing import Any
+
+import streamlit as st
+
+from backend import defenses, strategies
+from backend.attacks import triggers
+from backend.base.components import Choice
+from backend.base.errors import UserError
+from backend.spec.presets import DEMO
+from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, TrainingSpec, TriggerSpec
+from backend.strategies.nested import Part, options
+from backend.studies.compose import Victims, composed, defenses_of, title_of
+from pages.parts.common.forms import params_form
+from pages.parts.common.ui import wide
+from pages.parts.runs.actions import parse_seeds
+from pages.parts.spec.spec_form import (
+    data_form,
+    loaded,
+    model_form,
+    target_class,
+    training_form,
+    trigger_settings,
+    valid,
+)
+
+MOST_SETS = 6
+BASELINES = ["reference", "second-fine-tuning"]
+FALLBACK = DEMO.defense or DefenseSpec()
+ATTACK = DEMO.attack or AttackSpec()
+
+
+def study_form() -> dict[str, Any] | None:
+    """The settings of a study; None, with the reason on the page, until it is complete.  Raises UserError."""
+    with st.container(border=True):
+        st.markdown("**1 · Victims**: every trigger at every poison rate")
+        victims = _victims()
+    left, right = wide(2, "study-form")
+    with left.container(border=True, height="stretch"):
+        st.markdown(
+            "**2 · Defenses**: every strategy at every τ and step size, and baselines (PURE at the first)"
+        )
+        grid, rule = _defenses()
+    with right.container(border=True, height="stretch"):
+        st.markdown("**3 · Seeds, and what all runs share**")
+        name = st.text_input("Name", "My study", max_chars=100, key="study-form-name").strip()
+        seeds = parse_seeds(st.text_input("Seeds", "11", key="study-form-seeds", help="Such as 11, 12, 13."))
+        attack, training = _training()
+    if victims is None:
+        return None
+    if not grid:
+        st.caption("Choose at least one defense to go on.")
+        return None
+    defense = valid(DefenseSpec, FALLBACK.model_dump() | rule | training, "Defense")
+    return composed(name or "My study", victims, grid, attack, defense, seeds)
+
+
+def _victims() -> list[Victims] | None:
+    count = st.number_input(
+        "Models and data sets",
+        1,
+        MOST_SETS,
+        key="study-form-sets",
+        help="Each has its own triggers and rates: take another for a second model, a second data set, or "
+        "a trigger with other parameters.",
+        width=220,
+    )
+    if count == 1:
+        one = _set("study-form-0")
+        return None if one is None else [one]
+    found = []
+    for number, tab in enumerate(st.tabs([f"Model and data {number + 1}" for number in range(count)])):
+        with tab:
+            found.append(_set(f"study-form-{number}"))
+    return None if None in found else [one for one in found if one is not None]
+
+
+def _set(key: str) -> Victims | None:
+    """A model, a data set, triggers and rates; None while something is missing."""
+    left, right = wide(2, key)
+    with left:
+        settings = model_form(f"{key}-model", DEMO.model)
+        found = loaded(data_form(f"{key}-data", DEMO.data))
+    with right:
+        names = st.multiselect(
+            "Triggers",
+            list(triggers.COMPONENTS),
+            ["rare-words"],
+            format_func=lambda name: triggers.COMPONENTS[name].title,
+            key=f"{key}-triggers",
+        )
+        target = target_class(f"{key}-target", found[1].label_names, None) if found else 1
+        chosen = [_trigger(key, name, target) for name in names]
+        rates = numbers("Poison rates", "0.3", f"{key}-rates", "Shares of the non-target rows: 0.1, 0.3.")
+    if found is None or not chosen or (settings["source"] != "embedded" and not settings["name"]):
+        st.caption("Choose a model, clean data and at least one trigger to go on.")
+        return None
+    for rate in rates:
+        valid(AttackSpec, {"poison_rate": rate}, "Poison rates")
+    return Victims(valid(ModelSpec, settings, "Model"), found[0], chosen, rates)
+
+
+def _trigger(key: str, name: str, target: int) -> TriggerSpec:
+    component = triggers.COMPONENTS[name]
+    with st.expander(f"{component.title}: parameters", icon=":material/tune:"):
+        settings = trigger_settings(component, f"{key}-trigger", None)
+    return TriggerSpec(**settings, target_class=target)
+
+
+def _defenses() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The defenses by name, and of τ and step size what all runs share."""
+    written = st.multiselect(
+        "Strategies",
+        options(),
+        ["gradient"],
+        format_func=lambda one: title_of(strategies.COMPONENTS, Part.model_validate(one)),
+        key="study-form-strategies",
+    )
+    chosen = [_strategy(Part.model_validate(one)) for one in written]
+    baselines = st.multiselect(
+        "Baselines and controls",
+        list(defenses.COMPONENTS),
+        BASELINES,
+        format_func=lambda name: defenses.COMPONENTS[name].title,
+        key="study-form-baselines",
+    )
+    rule = params_form(DefenseSpec, "study-form-rule", FALLBACK.model_dump(), ["threshold_kind"])
+    left, right = st.columns(2)
+    with left:
+        thresholds = numbers("Accuracy thresholds τ", "0.95", "study-form-tau", "One or more: 0.9, 0.95.")
+    with right:
+        steps = numbers("Heads per step s", "4", "study-form-step", "One or more: 1, 4.")
+    if any(step != int(step) for step in steps):
+        raise UserError("Heads per step s: whole numbers such as 1, 4.")
+    for value in thresholds:
+        valid(DefenseSpec, {"accuracy_threshold": value}, "Accuracy thresholds τ")
+    rule |= {"accuracy_threshold": thresholds[0], "prune_step": int(steps[0])}
+    return defenses_of(baselines, chosen, thresholds, [int(step) for step in steps]), rule
+
+
+def _strategy(part: Choice) -> Choice:
+    """The strategy with the parameters that are chosen for it."""
+    component = strategies.COMPONENTS[part.name]
+    if not component.params.model_fields:
+        return part
+    title = title_of(strategies.COMPONENTS, part)
+    with st.expander(f"{title}: parameters", icon=":material/tune:"):
+        params = params_form(component.params, f"study-form-{part}")
+    return Choice(name=part.name, variant=part.variant, params=params)
+
+
+def _training() -> tuple[AttackSpec, dict[str, Any]]:
+    """How everything is trained: the attack, and settings of the defense."""
+    with st.expander("Training, and rows of the defender", icon=":material/tune:"):
+        st.markdown("**Planting**")
+        attack = params_form(AttackSpec, "study-form-attack", ATTACK.model_dump(), ["planting"])
+        attack["training"] = training_form("study-form-planting", ATTACK.training)
+        st.markdown("**First fine-tuning**")
+        settings: dict[str, Any] = {"fine_tune": training_form("study-form-fine-tune", FALLBACK.fine_tune)}
+        st.markdown("**Second fine-tuning**")
+        refine = FALLBACK.refine or TrainingSpec()
+        settings["refine"] = training_form("study-form-refine", refine)
+        names = ["refine_from", "regulariser", "regulariser_weight", "train_rows", "curve_rows"]
+        settings |= params_form(DefenseSpec, "study-form-after", FALLBACK.model_dump(), names, columns=3)
+    return valid(AttackSpec, attack, "Planting"), settings
+
+
+def numbers(label: str, value: str, key: str, help_text: str) -> list[float]:
+    """Numbers separated by commas, each once; raises UserError."""
+    text = st.text_input(label, value, key=key, help=help_text)
+    try:
+        found = [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
+        if not all(map(isfinite, found)):
+            raise ValueError("a number that is none, or endless")
+    except ValueError as error:
+        raise UserError(
+            f"{label}: numbers separated by commas, such as {value}; this is {text!r}."
+        ) from error
+    if not found:
+        raise UserError(f"{label}: give at least one number, such as {value}.")
+    return list(dict.fromkeys(found))

@@ -1,0 +1,84 @@
+"""Which study to start: a built-in one, one put together on the page, or one as YAML."""
+
+import hashlib
+from typing import Any
+
+import streamlit as st
+import yaml
+
+from backend.base.errors import UserError
+from backend.studies.built_in import STUDIES, built_in
+from backend.studies.spec import StudySpec, read_study
+from pages.parts.common.ui import plain
+from pages.parts.studies.form import study_form
+
+SOURCES = {"built-in": "Built in", "form": "Put together", "yaml": "From YAML"}
+
+
+def choose() -> StudySpec | None:
+    """The study that is asked for; None until there is one.  Raises UserError for one that is not valid."""
+    source = st.segmented_control(
+        "Study",
+        list(SOURCES),
+        format_func=SOURCES.__getitem__,
+        default="built-in",
+        required=True,
+        key="study-source",
+        label_visibility="collapsed",
+    )
+    if source == "yaml":
+        return _brought()
+    if source == "form":
+        settings = study_form()
+        return None if settings is None else _editable(settings)
+    return _built_in()
+
+
+def _built_in() -> StudySpec:
+    name = st.selectbox(
+        "Study", list(STUDIES), format_func=lambda one: one[:1].upper() + one[1:], key="study-name"
+    )
+    st.caption(plain(STUDIES[name].question))
+    quick = st.toggle(
+        "Quick form",
+        True,
+        key="study-quick",
+        help="A smaller grid on fewer rows, one seed: under 15 minutes on two cores. It shows the way and "
+        "settles nothing.",
+    )
+    return _editable(built_in(name, quick).model_dump(mode="json"))
+
+
+def _editable(settings: dict[str, Any]) -> StudySpec:
+    """The study as YAML, to be seen, changed and taken home.  Raises UserError once it is not valid."""
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
+    key = f"study-yaml-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    with st.expander("As YAML: see it, change it, download it", icon=":material/code:"):
+        edited = st.text_area("The study as YAML", text, height=320, key=key, label_visibility="collapsed")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.download_button(
+                "Download YAML", edited, "study.yaml", icon=":material/download:", on_click="ignore"
+            )
+            if edited != text:
+                st.caption("Changed here. What is chosen above counts again as soon as it is changed.")
+    return read_study(edited, "The study")
+
+
+def _brought() -> StudySpec | None:
+    st.caption(
+        "A mapping with `name`, `base` (settings that all runs share), `victims`, `defenses` and `seeds`. "
+        "The other two ways show their YAML, to start from."
+    )
+    brought = st.file_uploader("YAML file", ["yaml", "yml", "json"], key="study-file")
+    try:
+        start = brought.getvalue().decode("utf-8") if brought else ""
+    except UnicodeDecodeError as error:
+        raise UserError(f"{brought.name} is not text in UTF-8 ({error.reason}). Save it so.") from error
+    text = st.text_area(
+        "Study",
+        start,
+        height=260,
+        key=f"study-text-{brought.file_id if brought else ''}",
+        placeholder="name: …",
+    )
+    return read_study(text, "The study") if text.strip() else None
