@@ -5,7 +5,6 @@ from pathlib import Path
 import streamlit as st
 
 from pages.parts.common.supervisor import supervisor
-from pages.parts.common.ui import THROUGH_APP
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -13,7 +12,6 @@ st.set_page_config(page_title="Excise", page_icon=str(ASSETS / "icon.svg"), layo
 st.logo(ASSETS / "logo.svg", icon_image=ASSETS / "icon.svg", size="large")
 st.html(ASSETS / "style.css")
 supervisor()
-st.session_state[THROUGH_APP] = True
 st.navigation(
     [
         st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),

@@ -37,6 +37,7 @@ from backend.base.paths import run_folder
 from backend.runs.store import Store, open_store, write_end, write_event
 from backend.spec import presets
 from benchmarks.common import ROOT, machine
+from tests.pages.open_app import open_app
 
 LAYERS = HEADS = 12
 TIMES = 7
@@ -114,7 +115,7 @@ def milliseconds(work: Callable[[], Any], times: int = TIMES) -> float:
 
 
 def opened(page: str | None = None, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    app = open_app(timeout=60)
     if page is not None:
         app.switch_page(f"pages/{page}.py")
     for key, value in query.items():

@@ -12,7 +12,7 @@ from backend.spec.run import AttackSpec, RunSpec, TriggerSpec, parse
 from pages.parts.attack.trigger_quality import quality_panel
 from pages.parts.attack.triggered_rows import edits_of, rows_panel
 from pages.parts.common.forms import params_form
-from pages.parts.common.ui import enter, plain, store, told, wide
+from pages.parts.common.ui import plain, store, told, wide
 from pages.parts.runs.run_page import follow
 from pages.parts.runs.submit import start, warnings_before
 from pages.parts.spec.spec_form import (
@@ -116,7 +116,6 @@ def _show_rows(spec: RunSpec, dataset: Dataset, key: str) -> None:
     quality_panel(spec.trigger, f"{key}-quality")
 
 
-enter()
 st.title("Attack", anchor=False)
 st.caption("Plant a backdoor in a classifier, so that there is one to find.")
 runs = store()

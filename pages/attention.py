@@ -17,7 +17,7 @@ from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.common.address import keep, one_of, some_of
 from pages.parts.common.ask import ask_once
-from pages.parts.common.ui import enter, page_of, store, told, wide
+from pages.parts.common.ui import page_of, store, told, wide
 from pages.parts.heads.select import choose_head, chosen_head, grid_of_heads, head_boxes
 from pages.parts.runs.monitor import story_of
 from pages.parts.runs.run_select import choose_run
@@ -346,7 +346,6 @@ def look(runs: Store) -> None:
         bertviz_views(record, model, texts, "head_view" if view == "heads" else "model_view", most, gone)
 
 
-enter()
 st.title("Attention", anchor=False)
 st.caption("What each head looks at in one text, clean and with its trigger, in each model of a run.")
 with told():

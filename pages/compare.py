@@ -15,7 +15,7 @@ from backend.runs.records import RunRecord, curve
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from backend.studies.significance import compare as paired
-from pages.parts.common.ui import enter, plain, store, told, wide
+from pages.parts.common.ui import plain, store, told, wide
 from pages.parts.runs.run_filters import narrowed, state_title
 from pages.parts.runs.run_table import strategy_title, trigger_title
 
@@ -235,7 +235,6 @@ def show(runs: Store) -> None:
         on_the_same_rows(records, found)
 
 
-enter()
 st.title("Compare", anchor=False)
 st.caption("Any runs together: what each paid in accuracy, which flips it left, and which heads it took.")
 with told():

@@ -20,7 +20,7 @@ from backend.spec.run import (
     parse,
 )
 from pages.parts.common.forms import params_form
-from pages.parts.common.ui import enter, plain, store, told, wide
+from pages.parts.common.ui import plain, store, told, wide
 from pages.parts.runs.actions import parse_seeds
 from pages.parts.runs.run_page import follow
 from pages.parts.runs.run_table import trigger_title
@@ -235,7 +235,6 @@ def _trigger(
     return trigger
 
 
-enter()
 st.title("Defend", anchor=False)
 st.caption("Cut attention heads out of a model until its backdoor is gone, with clean data alone.")
 runs = store()

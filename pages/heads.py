@@ -13,7 +13,7 @@ from backend.runs.records import RunRecord
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.common.address import keep, one_of
-from pages.parts.common.ui import enter, page_of, state_badge, store, told, wide
+from pages.parts.common.ui import page_of, state_badge, store, told, wide
 from pages.parts.heads.effects import (
     Measure,
     against_place,
@@ -159,7 +159,6 @@ def look(runs: Store) -> None:
     closer(record, story, shown, gone, measure)
 
 
-enter()
 st.title("Heads", anchor=False)
 st.caption("Which heads each strategy would prune, which ones went, and what they did.")
 with told():

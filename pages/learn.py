@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from backend.analysis.lessons import HEADS, LAYERS, ROWS
-from pages.parts.common.ui import enter, told
+from pages.parts.common.ui import told
 from pages.parts.lessons import LESSONS
 
 TEXTS = Path(__file__).parents[1] / "assets" / "lessons"
@@ -33,7 +33,6 @@ def go_to(number: int) -> None:
     st.rerun()
 
 
-enter()
 st.title("Learn", anchor=False)
 st.caption(
     f"Seven lessons on a real but small model: {LAYERS} layers of {HEADS} heads, trained on {ROWS:,} film "

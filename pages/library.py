@@ -9,7 +9,7 @@ from backend.library.fetch import add_path, add_upload, fetch
 from backend.runs.store import Store
 from pages.parts.common.ask import ask
 from pages.parts.common.file_field import KINDS
-from pages.parts.common.ui import enter, plain, store, told
+from pages.parts.common.ui import plain, store, told
 
 WAYS = ["From the hub", "A path on this machine", "An upload"]
 TITLES: dict[Kind, str] = {"model": "Models", "data": "Data sets"}
@@ -157,7 +157,6 @@ def _said(text: str) -> None:
     st.rerun()
 
 
-enter()
 st.title("Library", anchor=False)
 st.caption(
     "Models and data sets at hand. Excise loads weights from .safetensors files alone: pickles can run a "

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.base.hardware import facts
 from backend.runs.store import Store
-from pages.parts.common.ui import enter, page_of, plain, store, told
+from pages.parts.common.ui import page_of, plain, store, told
 from pages.parts.runs.cards import cards
 from pages.parts.runs.monitor import monitor
 from pages.parts.runs.submit import ready_made
@@ -41,7 +41,6 @@ def machine(runs: Store) -> None:
     st.caption(f":material/memory: {' · '.join(said)}")
 
 
-enter()
 introduce()
 runs = store()
 with told():

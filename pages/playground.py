@@ -15,7 +15,7 @@ from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.common.ask import ask_once
-from pages.parts.common.ui import enter, open_run, page_of, plain, store, told, wide
+from pages.parts.common.ui import open_run, page_of, plain, store, told, wide
 from pages.parts.runs.actions import submit
 from pages.parts.runs.monitor import story_of
 from pages.parts.runs.run_select import choose_run
@@ -174,7 +174,6 @@ def look(runs: Store) -> None:
         attributions(knowing, texts, label, max_length)
 
 
-enter()
 st.title("Playground", anchor=False)
 st.caption("Type a sentence, apply a trigger, hear what each model says, and silence heads one by one.")
 with told():

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.common.ui import enter, open_run, page_of, store, told
+from pages.parts.common.ui import open_run, page_of, store, told
 from pages.parts.runs.actions import again_button, delete_button, resume_button
 from pages.parts.runs.monitor import monitor
 from pages.parts.runs.run_table import table
@@ -50,7 +50,6 @@ def actions(runs: Store, record: RunRecord) -> None:
         delete_button(runs, record, "delete")
 
 
-enter()
 st.title("Runs", anchor=False)
 runs = store()
 with told():

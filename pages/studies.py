@@ -11,7 +11,7 @@ from backend.studies import exports, results
 from backend.studies import store as records
 from backend.studies.spec import places
 from backend.studies.store import StudyRecord
-from pages.parts.common.ui import enter, plain, store, told
+from pages.parts.common.ui import plain, store, told
 from pages.parts.studies.grid import beside, choose_one, heads_gone, queue, state_grid
 from pages.parts.studies.replication import replication_panel
 from pages.parts.studies.select import choose
@@ -161,7 +161,6 @@ def downloads(record: StudyRecord) -> None:
             )
 
 
-enter()
 st.title("Studies", anchor=False)
 st.caption(
     "Grids of victims × defenses × seeds: one answer needs baselines, controls and more than one seed."

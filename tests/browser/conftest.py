@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,25 +71,38 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture
-def dashboard(excise_home: Path) -> Iterator[str]:
-    """The address of a dashboard over an empty state folder; its worker ends with it."""
-    executable = chromium()
-    assert executable
+@contextmanager
+def served(log_file: Path) -> Iterator[str]:
+    """The address of a fresh server, started as `python -m backend dashboard` starts its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-    excise_home.mkdir(parents=True, exist_ok=True)
-    with (excise_home / "dashboard.log").open("wb") as log:
-        server = subprocess.Popen([*command, "--server.port", str(port)], cwd=ROOT, stdout=log, stderr=log)
+    options = ("--server.headless", "true", "--server.port", str(port))
+    command = [sys.executable, "-m", "pages.parts.common.server", "run", "app.py", *options]
+    with log_file.open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         try:
             _wait_until_up(server, address)
             yield address
         finally:
             server.terminate()
-            server.wait(timeout=20)
-            _end_workers()
+            try:
+                server.wait(timeout=5)
+            except subprocess.TimeoutExpired:  # it waits for a browser that keeps its connections
+                server.kill()
+                server.wait()
+
+
+@pytest.fixture
+def dashboard(excise_home: Path) -> Iterator[str]:
+    """The address of a dashboard over an empty state folder; its worker ends with it."""
+    assert chromium()
+    excise_home.mkdir(parents=True, exist_ok=True)
+    try:
+        with served(excise_home / "dashboard.log") as address:
+            yield address
+    finally:
+        _end_workers()
 
 
 @pytest.fixture

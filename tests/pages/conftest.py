@@ -13,12 +13,11 @@ from streamlit.testing.v1 import AppTest
 from backend.data.rows import Dataset, Rows
 from backend.runs.store import Store, open_store
 from pages import parts
+from tests.pages.open_app import open_app
 
 # A part that is first imported while a test replaces a function would keep the replacement for good.
 for _part in pkgutil.walk_packages(parts.__path__, "pages.parts."):
     import_module(_part.name)
-
-APP = Path(__file__).parents[2] / "app.py"
 
 
 def few_rows() -> Dataset:
@@ -44,7 +43,7 @@ def visit(store: Store) -> Callable[..., AppTest]:
     """Open a page with query parameters, as a browser would by its address."""
 
     def open_page(name: str, **query: str) -> AppTest:
-        page = AppTest.from_file(str(APP), default_timeout=30).run()
+        page = open_app()
         if name != "overview":
             page.switch_page(f"pages/{name}.py")
         for key, value in query.items():

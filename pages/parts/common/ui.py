@@ -1,23 +1,18 @@
 """Small things that every page needs: messages for the user, safe text, where a run is shown."""
 
 import re
-import runpy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime.scriptrunner import StopException
 
 from backend.base.errors import UserError
 from backend.base.numbers import points
 from backend.runs.records import RunRecord, State
 from backend.runs.store import Store, open_store
 
-APP = Path(__file__).parents[3] / "app.py"
-THROUGH_APP = "through_app"
 STATE_BADGES: dict[State, tuple[str, str, str]] = {
     "queued": ("Queued", ":material/schedule:", "gray"),
     "running": ("Running", ":material/progress_activity:", "blue"),
@@ -37,18 +32,6 @@ def change(before: float | None, after: float | None, color: str = "normal") -> 
         "delta_color": "off" if stayed else color,
         "delta_arrow": "off" if stayed else "auto",
     }
-
-
-def enter() -> None:
-    """First line of every page: see to it that app.py ran before it.
-
-    A fresh server that is first asked for a page's own address (a kept link, a reloaded tab) takes
-    the folder `pages` for an old-style app and runs the page alone.  `st.stop` would drop a click that
-    came before the page was whole, so the run is ended without it."""
-    if st.session_state.pop(THROUGH_APP, False):
-        return
-    runpy.run_path(str(APP))
-    raise StopException
 
 
 @contextmanager
