@@ -83,7 +83,7 @@ def _use(entry: Entry) -> None:
         source = sources[entry.origin]
     if not source:
         return
-    query = {entry.kind: f"{source}:{entry.name}"}
+    query: dict[str, str] = {entry.kind: f"{source}:{entry.name}"}
     st.page_link("pages/attack.py", label="Attack with it", icon=":material/bug_report:", query_params=query)
     st.page_link("pages/defend.py", label="Defend with it", icon=":material/shield:", query_params=query)
 

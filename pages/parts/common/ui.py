@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,7 +13,8 @@ from backend.base.numbers import points
 from backend.runs.records import RunRecord, State
 from backend.runs.store import Store, open_store
 
-STATE_BADGES: dict[State, tuple[str, str, str]] = {
+Colour = Literal["red", "orange", "blue", "green", "gray"]
+STATE_BADGES: dict[State, tuple[str, str, Colour]] = {
     "queued": ("Queued", ":material/schedule:", "gray"),
     "running": ("Running", ":material/progress_activity:", "blue"),
     "done": ("Done", ":material/check_circle:", "green"),

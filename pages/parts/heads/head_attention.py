@@ -53,10 +53,10 @@ def attended(record: RunRecord, head: Head) -> None:
         st.caption("Attention from [CLS], which the classifier reads. A pruned head's findings are dropped.")
 
 
-def _lines(place: Place, pair: Pair, head: Head) -> list[dict[str, object]]:
+def _lines(place: Place, pair: Pair, head: Head) -> list[dict[str, str | float | None]]:
     title = MODEL_TITLES[place[1]]
     doing = f"Asking the {title.lower()} model"
-    found = []
+    found: list[dict[str, str | float | None]] = []
     for what, text, clean in (("clean", pair.clean, None), ("triggered", pair.triggered, pair.clean)):
         seen: Attention = ask_once(doing, attend, *place, text, clean)
         row = seen.weights[head[0], head[1], 0]

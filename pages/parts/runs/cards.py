@@ -36,7 +36,8 @@ def _card(store: Store, record: RunRecord, key: str) -> None:
     if record.final_metrics is not None:
         _numbers(story, record)
     elif record.stage is not None and not record.over:
-        st.markdown(f"{STAGE_TITLES.get(record.stage, record.stage)}…")
+        titles: dict[str, str] = dict(STAGE_TITLES.items())
+        st.markdown(f"{titles.get(record.stage, record.stage)}…")
     if st.button("Open", icon=":material/open_in_new:", key=f"{key}-{record.id}"):
         open_run(record)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 import streamlit as st
 
-from backend.base.events import STAGE_TITLES, RowsTriggered
+from backend.base.events import STAGE_TITLES, Metrics, ModelName, RowsTriggered, Stage
 from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
 from backend.report.figures import run as figures
 from backend.report.sentences import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, floor_of, guardrail, sampled
@@ -102,7 +102,7 @@ def _now(record: RunRecord, story: Story) -> None:
             _progress(story)
 
 
-def _stage_badge(story: Story, stage: str) -> None:
+def _stage_badge(story: Story, stage: Stage) -> None:
     view = story.stages.get(stage)
     title = STAGE_TITLES[stage]
     if view is None:
@@ -137,7 +137,8 @@ def _numbers(record: RunRecord, story: Story) -> None:
     names = models_of(record.spec, story)
     if not names or (record.over and not story.metrics):
         return
-    before, last = None, None
+    before: Metrics | None = None
+    last: ModelName | None = None
     for column, name in zip(small(max(2, len(names)), f"numbers-{record.id}"), names, strict=False):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{MODEL_TITLES[name]}**")

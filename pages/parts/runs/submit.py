@@ -37,9 +37,11 @@ def ready_made(store: Store, key: str) -> None:
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{title}**")
             st.caption(text)
-            kind = "primary" if name == "demo" else "secondary"
             if st.button(
-                f"Start {title.lower()}", type=kind, icon=":material/play_arrow:", key=f"{key}-{name}"
+                f"Start {title.lower()}",
+                type="primary" if name == "demo" else "secondary",
+                icon=":material/play_arrow:",
+                key=f"{key}-{name}",
             ):
                 with told(), st.spinner("Checking…"):
                     open_run(submit(store, [preset(name)])[0])

@@ -8,9 +8,9 @@ from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from backend.runs.relatives import stamp
 from backend.runs.store import Store
-from pages.parts.common.ui import plain
+from pages.parts.common.ui import Colour, plain
 
-LEVELS: dict[Level, tuple[str, str, str]] = {
+LEVELS: dict[Level, tuple[str, str, Colour]] = {
     "removed": ("Not seen any more", ":material/verified:", "green"),
     "weaker": ("Weaker", ":material/trending_down:", "orange"),
     "left": ("Still there", ":material/report:", "red"),

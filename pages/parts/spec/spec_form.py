@@ -1,10 +1,10 @@
 """The pieces of a run's specification as forms: model, data, trigger, training."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from backend import data
 from backend.attacks import triggers
@@ -21,6 +21,7 @@ from pages.parts.common.file_field import file_field
 from pages.parts.common.forms import extra, params_form
 from pages.parts.common.ui import plain, told
 
+M = TypeVar("M", bound=BaseModel)
 MODEL_SOURCES = {
     "run": "From a run",
     "embedded": "Built in",
@@ -63,7 +64,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
     elif source == "folder":
         known = model_folders()
         options = known if not name or name in known else [name, *known]
-        name = st.selectbox(
+        folder = st.selectbox(
             "Folder on this machine",
             options,
             options.index(name) if name else None,
@@ -72,6 +73,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
             placeholder="Choose, or type a path and press Enter",
             help="With config.json, a tokenizer and weights in safetensors. Pickled weights are never read.",
         )
+        name = folder or ""
     else:
         name = _victim(key, name, victims or [])
     head = "fresh"
@@ -85,7 +87,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
             key=f"{key}-{source}-head",
             help="An encoder gets a fresh head; a classifier may keep its own, if its classes match.",
         )
-    return {"source": source, "name": (name or "").strip(), "head": head}
+    return {"source": source, "name": name.strip(), "head": head}
 
 
 def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
@@ -255,7 +257,7 @@ def training_form(key: str, value: TrainingSpec) -> dict[str, Any]:
     return params_form(TrainingSpec, key, value.model_dump(), columns=4)
 
 
-def valid(model: type, settings: dict[str, Any], what: str) -> Any:
+def valid(model: type[M], settings: dict[str, Any], what: str) -> M:
     """`settings` as `model`; raises UserError naming what is wrong."""
     try:
         return model.model_validate(settings)

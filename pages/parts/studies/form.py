@@ -102,7 +102,7 @@ def _set(key: str) -> Victims | None:
     return Victims(valid(ModelSpec, settings, "Model"), found[0], chosen, rates)
 
 
-def _trigger(key: str, name: str, target: int) -> TriggerSpec:
+def _trigger(key: str, name: str, target: str | int) -> TriggerSpec:
     component = triggers.COMPONENTS[name]
     with st.expander(f"{component.title}: parameters", icon=":material/tune:"):
         settings = trigger_settings(component, f"{key}-trigger", None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 import yaml
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from backend.base.errors import UserError
 from backend.studies.built_in import STUDIES, built_in
@@ -70,10 +71,7 @@ def _brought() -> StudySpec | None:
         "The other two ways show their YAML, to start from."
     )
     brought = st.file_uploader("YAML file", ["yaml", "yml", "json"], key="study-file")
-    try:
-        start = brought.getvalue().decode("utf-8") if brought else ""
-    except UnicodeDecodeError as error:
-        raise UserError(f"{brought.name} is not text in UTF-8 ({error.reason}). Save it so.") from error
+    start = _text_of(brought) if brought else ""
     text = st.text_area(
         "Study",
         start,
@@ -82,3 +80,10 @@ def _brought() -> StudySpec | None:
         placeholder="name: …",
     )
     return read_study(text, "The study") if text.strip() else None
+
+
+def _text_of(brought: UploadedFile) -> str:
+    try:
+        return brought.getvalue().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{brought.name} is not text in UTF-8 ({error.reason}). Save it so.") from error
