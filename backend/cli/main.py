@@ -23,12 +23,13 @@ from backend.cli import tables as terminal
 from backend.cli.tables import EXIT_STATUS, AsJson, err, out, print_json
 from backend.report.verdict import judged
 from backend.runs import results as exporting
+from backend.runs.execution import end_by_force, engine_hangs
 from backend.runs.foreground import carry_out
 from backend.runs.progress import tell
 from backend.runs.records import curve
 from backend.runs.store import Store, open_store
 from backend.runs.submit import changed, parameters, seeds_of, settled
-from backend.runs.worker import ensure_worker, work
+from backend.runs.worker import ensure_worker, serve
 from backend.spec.run import RunSpec, load
 
 app = typer.Typer(
@@ -42,7 +43,12 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or how 
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command line; what is the user's to mend goes to stderr without a traceback."""
-    console.run(app, args)
+    try:
+        console.run(app, args)
+    except SystemExit as ended:
+        if engine_hangs():
+            end_by_force(ended.code if isinstance(ended.code, int) else 0)
+        raise
 
 
 @app.command()
@@ -321,7 +327,8 @@ def cancel(run: RunId) -> None:
     elif record.over:
         print(f"Run {record.id} is cancelled.")
     else:
-        print(f"Run {record.id} was asked to stop; it ends after the batch it is in.")
+        when = "after the batch it is in, at the latest in ten seconds"
+        print(f"Run {record.id} was asked to stop; it ends {when}.")
 
 
 @app.command()
@@ -347,8 +354,8 @@ def worker(
     idle_exit: Annotated[float | None, typer.Option(min=0, help="End after so many idle seconds.")] = None,
 ) -> None:
     """Carry out queued runs, one after another."""
-    os.nice(5)  # the dashboard beside it stays quick
-    work(open_store(), idle_exit, say=lambda message: print(message, flush=True))
+    os.nice(max(0, 5 - os.nice(0)))  # the dashboard beside it stays quick; it may be so from before
+    serve(open_store(), idle_exit, say=lambda message: print(message, flush=True))
 
 
 app.command()(dashboard.dashboard)

@@ -6,10 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, cast
 
 from backend import __version__
 from backend.base.errors import Cancelled, UserError, message_of
@@ -23,9 +24,16 @@ Arguments = ParamSpec("Arguments")
 Outcome = TypeVar("Outcome")
 
 POLL_SECONDS = 0.5  # how often a cancel request is looked for
+# How long a run that is to stop is waited for: with the polls around it, ten seconds at most.
+GRACE_SECONDS = 8.0
+HARD_END = (
+    "It did not stop by itself within ten seconds, so it was ended by force. What it had finished is kept."
+)
 RENEW_SECONDS = 3.0
 PROGRESS_SECONDS = 0.45  # stored progress is at least this far apart
 PATIENCE_SECONDS = 60.0  # how long a locked or full store is tried again before the run is left
+
+_hanging: list[Future[None]] = []
 
 
 class Control:
@@ -33,17 +41,26 @@ class Control:
     need not be cancelled any more).
 
     "cancel": end as cancelled; "leave": this process must go, the run goes back to the queue;
-    "lost": the run is another's."""
+    "lost": the run is another's.  An engine that has not stopped `grace_seconds` later is left behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        self.grace_seconds = grace_seconds
+        self._halted: float | None = None
         self.stop = threading.Event()
         self.why: Literal["cancel", "leave", "lost"] | None = None
 
-    def halt(self, why: Literal["cancel", "leave", "lost"]) -> None:
-        """Stop the engine within one batch."""
+    def halt(self, why: Literal["cancel", "leave", "lost"] | None) -> None:
+        """Stop the engine within one batch; None only says that nobody listens to it any more."""
+        if self._halted is None:
+            self._halted = time.monotonic()
         if self.why is None or (self.why, why) == ("cancel", "lost"):
             self.why = why
         self.stop.set()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the engine was to stop and has had its time for it."""
+        return self._halted is not None and time.monotonic() - self._halted >= self.grace_seconds
 
 
 def execute(
@@ -54,8 +71,10 @@ def execute(
     Ends quietly, without a RunFinished, when the run was lost to another worker or given back to
     the queue because of `control.halt("leave")`.  Closing the generator gives the run back too.
     An error that the engine did not foresee ends the run as failed, its traceback in `error.log`
-    of the run's folder.  Raises UserError when the store cannot be written for a minute: the lease
-    then expires, and the run goes on from its last finished stage."""
+    of the run's folder.  An engine that does not stop in time is left behind in its thread, and the
+    run ends as if it had stopped: this process should end then too, see `engine_hangs`.
+    Raises UserError when the store cannot be written for a minute: the lease then expires, and the
+    run goes on from its last finished stage."""
     control = control or Control()
     folder = run_folder(lease.run)
     with _heartbeat(store, lease, control):
@@ -76,7 +95,7 @@ def _carry_out(
     store: Store, lease: Lease, engine: Engine | None, control: Control, folder: Path
 ) -> Generator[Event]:
     stored, began = 0.0, time.time()
-    with closing(_speak(lease, engine, control, folder)) as events:
+    with closing(_apart(_speak(lease, engine, control, folder), control)) as events:
         try:
             for event in events:
                 if isinstance(event, RunFinished):
@@ -92,11 +111,62 @@ def _carry_out(
             error = "The engine ended without a result."
         except _EngineFailed as failure:
             error = str(failure)
+        except _EngineHangs:
+            if control.why == "cancel":
+                yield _patiently(fail, store, lease, HARD_END, state="cancelled")
+            else:
+                yield from _end(store, lease, control, RunFinished(run=lease.run, state="cancelled"))
+            return
         yield _patiently(fail, store, lease, error)
 
 
 class _EngineFailed(Exception):
     """One sentence for the user about an error that the engine raised, unlike one of the store."""
+
+
+class _EngineHangs(Exception):
+    """The engine was to stop and did not."""
+
+
+def _apart(events: Generator[Event], control: Control) -> Generator[Event]:
+    """The same events, each fetched by another thread once it is asked for, so that an engine that hangs can
+    be left behind; raises _EngineHangs."""
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+    try:
+        while (event := _fetched(thread.submit(next, events, None), control)) is not None:
+            if control.overdue and not isinstance(event, RunFinished):
+                raise _EngineHangs
+            yield event
+    finally:
+        control.halt(None)
+        closed = thread.submit(events.close)
+        try:
+            with suppress(_EngineHangs):
+                _fetched(closed, control)
+        finally:
+            if not closed.done():
+                _hanging.append(closed)
+            thread.shutdown(wait=closed.done())
+
+
+def _fetched(future: Future[Outcome], control: Control) -> Outcome:
+    while not future.done():
+        if control.overdue:
+            raise _EngineHangs
+        wait([future], timeout=POLL_SECONDS)
+    return future.result()
+
+
+def engine_hangs() -> bool:
+    """Whether an engine that did not stop is still at work in a thread of this process."""
+    return any(not closed.done() for closed in _hanging)
+
+
+def end_by_force(status: int) -> NoReturn:
+    """End this process, as an engine that hangs would keep it for ever."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _speak(lease: Lease, engine: Engine | None, control: Control, folder: Path) -> Generator[Event]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from backend.base.events import Event, RunFinished
-from backend.runs.execution import POLL_SECONDS, Control, Engine, execute
+from backend.runs.execution import GRACE_SECONDS, POLL_SECONDS, Control, Engine, execute
 from backend.runs.leases import Lease, begin
 from backend.runs.store import Store
 from backend.runs.worker import worker_name
@@ -14,17 +14,22 @@ from backend.spec.run import RunSpec
 
 
 def carry_out(
-    store: Store, asked: RunSpec | Lease, say: Callable[[str], None], engine: Engine | None = None
+    store: Store,
+    asked: RunSpec | Lease,
+    say: Callable[[str], None],
+    engine: Engine | None = None,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> Iterator[Event]:
     """Submit a run, or take the one that is held, and carry it out here, yielding its events; the last is
     a RunFinished.
 
     Others see the run in the store, and take it over if this process is killed.  On SIGTERM it
     goes back to the queue, and no RunFinished comes.  If another worker took it over because this
-    process slept too long, the other's events are passed on.  `say` gets words for the user.
+    process slept too long, the other's events are passed on.  An engine that does not stop within
+    `grace_seconds` is left behind, see `execute`.  `say` gets words for the user.
     To be iterated in the main thread."""
     lease = asked if isinstance(asked, Lease) else begin(store, asked, worker_name())
-    control = Control()
+    control = Control(grace_seconds)
     last: Event | None = None
     with _listening(control, say):
         for event in execute(store, lease, engine, control):
@@ -71,7 +76,7 @@ def _listening(control: Control, say: Callable[[str], None]) -> Iterator[None]:
         if control.stop.is_set():
             raise KeyboardInterrupt
         control.halt("cancel")
-        say("Cancelling: the run ends after the batch it is in.")
+        say("Cancelling: the run ends after the batch it is in, at the latest in ten seconds.")
 
     def leave(*_: object) -> None:
         control.halt("leave")

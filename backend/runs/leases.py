@@ -143,11 +143,13 @@ def finish(store: Store, lease: Lease, event: RunFinished) -> None:
         write_end(connection, event)
 
 
-def fail(store: Store, lease: Lease, error: str) -> RunFinished:
-    """End the run as failed, keeping the numbers that it finished; raises LeaseLost."""
+def fail(
+    store: Store, lease: Lease, error: str, state: Literal["failed", "cancelled"] = "failed"
+) -> RunFinished:
+    """End a run whose engine cannot say so, keeping the numbers that it finished; raises LeaseLost."""
     with store.writing() as connection:
         _hold(connection, lease)
-        event = gather_end(connection, locked_row(connection, lease.run), "failed", error)
+        event = gather_end(connection, locked_row(connection, lease.run), state, error)
         write_end(connection, event)
     return event
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from backend.base.errors import UserError, accelerator_is_lost
 from backend.base.events import RunFinished
 from backend.base.paths import ROOT, environment, home
-from backend.runs.execution import Control, Engine, execute
+from backend.runs.execution import GRACE_SECONDS, Control, Engine, end_by_force, engine_hangs, execute
 from backend.runs.leases import Lease, claim, waiting
 from backend.runs.schema import WORKERS
 from backend.runs.store import Store, open_store
@@ -39,19 +39,38 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
+def serve(
+    store: Store,
+    idle_exit: float | None = None,
+    engine: Engine | None = None,
+    say: Callable[[str], None] = print,
+    grace_seconds: float = GRACE_SECONDS,
+) -> None:
+    """`work` as all that this process does: where a run left it unfit for others, the program is begun anew
+    in its place, with nothing left of what hung in it."""
+    if work(store, idle_exit, engine, say, grace_seconds):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    if engine_hangs():
+        end_by_force(0)
+
+
 def work(
     store: Store,
     idle_exit: float | None = None,
     engine: Engine | None = None,
     say: Callable[[str], None] = print,
-) -> None:
+    grace_seconds: float = GRACE_SECONDS,
+) -> bool:
     """Carry out queued runs, and those that a dead worker left, until idle for `idle_exit` seconds.
 
     On SIGTERM or SIGINT the current run goes back to the queue, at its last finished stage, and
-    the worker ends; it ends too when a failed run left it without its GPU.  To be called in the
-    main thread."""
+    the worker ends.  It ends too, and gives back True, when a run left this process unfit for
+    others: without its GPU, or with an engine that did not stop within `grace_seconds`.  It is
+    then still taken for alive, for who begins it anew.  To be called in the main thread."""
     leaving = threading.Event()
-    control = Control()
+    control, fit = Control(), True
 
     def leave(*_: object) -> None:
         leaving.set()
@@ -70,15 +89,21 @@ def work(
                 lease = _try_claim(store, say)
                 if lease is None:
                     if idle:
-                        return
+                        return False
                     leaving.wait(POLL_SECONDS)
                     continue
-                control = Control()
+                control = Control(grace_seconds)
                 if leaving.is_set():
                     control.halt("leave")
-                _work_on(store, lease, engine, control, leaving, say)
+                fit = _work_on(store, lease, engine, control, leaving, say)
+                if not fit:
+                    break
                 idle_since = time.monotonic()
+        return not fit and not leaving.is_set()
     finally:
+        if fit or leaving.is_set():
+            with suppress(UserError):
+                _forget(store)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -90,7 +115,8 @@ def _work_on(
     control: Control,
     leaving: threading.Event,
     say: Callable[[str], None],
-) -> None:
+) -> bool:
+    """Carry the run out; whether this process is fit for another one then."""
     say(f"Run {lease.run}: started")
     state = None
     try:
@@ -100,13 +126,17 @@ def _work_on(
     except UserError as error:
         say(f"Run {lease.run}: {error}")
         leaving.wait(STORE_PAUSE_SECONDS)
-        return
+        return not engine_hangs()
     say(
         f"Run {lease.run}: {state or ('back to the queue' if control.why == 'leave' else 'taken by another')}"
     )
     if state == "failed" and accelerator_is_lost():
-        say("The GPU cannot be used by this process any more: the worker ends, for another to go on.")
-        leaving.set()
+        say("The GPU cannot be used by this process any more: the worker begins anew.")
+        return False
+    if engine_hangs():
+        say(f"Run {lease.run}: its engine did not stop, so this process ends.")
+        return False
+    return True
 
 
 def _try_claim(store: Store, say: Callable[[str], None]) -> Lease | None:
@@ -119,7 +149,7 @@ def _try_claim(store: Store, say: Callable[[str], None]) -> Lease | None:
 
 @contextmanager
 def _presence(store: Store) -> Iterator[None]:
-    """In the table of workers while the block lasts, seen anew every few seconds."""
+    """In the table of workers, seen anew every few seconds while the block lasts."""
     over = threading.Event()
 
     def beat() -> None:
@@ -136,8 +166,6 @@ def _presence(store: Store) -> Iterator[None]:
     finally:
         over.set()
         thread.join(timeout=10)
-        with suppress(UserError):
-            _forget(store)
 
 
 def _register(store: Store, name: str, pid: int) -> None:

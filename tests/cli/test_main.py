@@ -300,6 +300,20 @@ def test_ctrl_c_cancels_and_says_so(start: Callable[..., "subprocess.Popen[str]"
     assert open_store().runs()[0].state == "cancelled"
 
 
+def test_ctrl_c_ends_a_run_that_does_not_hear_it(
+    start: Callable[..., "subprocess.Popen[str]"], spec_file: Path
+) -> None:
+    process = start("run", spec_file, "--json-events", "--set", "name=Hangs")
+    store = open_store()
+    until(lambda: any(store.events(run.id, types=["stage_finished"]) for run in store.runs()))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=12)
+    assert process.returncode == 130 and "was cancelled; what it finished is kept" in err
+    last = events_of(out)[-1]
+    assert last.type == "run_finished" and last.state == "cancelled" and "by force" in str(last.error)
+    assert store.runs()[0].state == "cancelled"
+
+
 def test_sigterm_gives_the_run_back(start: Callable[..., "subprocess.Popen[str]"], spec_file: Path) -> None:
     process = start("run", spec_file)
     until(lambda: any(run.stage for run in open_store().runs()))

@@ -65,6 +65,14 @@ def slow_engine(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event)
     return engine(spec, folder, run=run, stop=stop, batch_seconds=0.05)
 
 
+def hanging_engine(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event) -> Iterator[Event]:
+    """As `engine`, but a run that is called "Hangs" finishes a stage and then hears nothing any more."""
+    for event in engine(spec, folder, run=run, stop=stop):
+        yield event
+        while spec.name == "Hangs" and event.type == "stage_finished":
+            time.sleep(1)
+
+
 def pruning_step(run: str, step: int) -> PruningStep:
     """Step `step`, which pruned head (0, step) unless it is step 0."""
     return PruningStep(

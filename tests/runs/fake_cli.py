@@ -8,6 +8,7 @@ from backend.runs import execution
 from tests.runs import fake
 
 if __name__ == "__main__":
-    execution._pipeline = lambda: fake.slow_engine
+    hangs = "name=Hangs" in sys.argv
+    execution._pipeline = lambda: fake.hanging_engine if hangs else fake.slow_engine
     preflight.check = lambda *_: ["Mind the gap."]
     cli.main(sys.argv[1:])

@@ -1,3 +1,5 @@
+import os
+import signal
 import sqlite3
 import threading
 import time
@@ -11,7 +13,8 @@ from backend.base.errors import Cancelled, UserError
 from backend.base.events import Event, Progress, RunFinished, RunStarted
 from backend.base.paths import home, run_folder
 from backend.runs import execution, leases
-from backend.runs.execution import Control, execute
+from backend.runs.execution import Control, engine_hangs, execute
+from backend.runs.foreground import carry_out
 from backend.runs.store import Store, open_store
 from backend.spec.run import RunSpec
 from tests.runs import fake
@@ -70,6 +73,73 @@ def test_halting_by_hand_cancels_and_asks_the_store_too(store: Store) -> None:
     deaf.set()
     assert [event.type for event in events] == ["run_finished"]
     assert store.run(lease.run).state == "cancelled"
+
+
+@pytest.fixture
+def hang() -> Iterator[threading.Event]:
+    """What engines that hear nothing wait for; set in the end, for their threads not to be left over."""
+    over = threading.Event()
+    yield over
+    over.set()
+    until(lambda: not engine_hangs())
+
+
+def deaf_engine(
+    spec: RunSpec, folder: Path, *, run: str, stop: threading.Event, hang: threading.Event
+) -> Iterator[Event]:
+    yield fake.pruning_step(run, 1)
+    hang.wait()
+    yield RunFinished(run=run, state="done")
+
+
+def test_an_engine_that_does_not_hear_a_cancel_is_left_behind(store: Store, hang: threading.Event) -> None:
+    lease = leases.begin(store, fake.spec(), "me")
+    events = execute(store, lease, partial(deaf_engine, hang=hang), Control(grace_seconds=0.3))
+    next(events)
+    assert not engine_hangs()
+    store.cancel(lease.run)
+    [last] = events
+    assert isinstance(last, RunFinished) and last.state == "cancelled" and last.pruned_heads == [(0, 1)]
+    assert "ended by force" in (last.error or "")
+    assert store.run(lease.run).summary == last and engine_hangs()
+
+
+def test_an_engine_that_speaks_on_after_a_cancel_is_left_behind_too(store: Store) -> None:
+    def chatty(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event) -> Iterator[Event]:
+        while True:
+            time.sleep(0.02)
+            yield Progress(run=run, stage="poison", done=1, total=2)
+
+    lease = leases.begin(store, fake.spec(), "me")
+    events = execute(store, lease, chatty, Control(grace_seconds=0.3))
+    next(events)
+    store.cancel(lease.run)
+    last = list(events)[-1]
+    assert isinstance(last, RunFinished) and last.state == "cancelled" and not engine_hangs()
+
+
+def test_who_must_go_gives_the_run_of_a_deaf_engine_back(store: Store, hang: threading.Event) -> None:
+    lease = leases.begin(store, fake.spec(), "me")
+    control = Control(grace_seconds=0.3)
+    events = execute(store, lease, partial(deaf_engine, hang=hang), control)
+    next(events)
+    control.halt("leave")
+    assert list(events) == [] and engine_hangs()
+    assert store.run(lease.run).state == "queued"
+
+
+def test_who_interrupts_a_deaf_engine_is_kept_no_longer_than_that(
+    store: Store, hang: threading.Event
+) -> None:
+    """Ctrl-C twice: the second comes while the engine is waited for."""
+    lease = leases.begin(store, fake.spec(), "me")
+    events = carry_out(store, lease, lambda _: None, partial(deaf_engine, hang=hang), grace_seconds=0.6)
+    next(events)
+    for after in (0.1, 0.2):
+        threading.Timer(after, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(events)
+    assert store.run(lease.run).state == "cancelled" and engine_hangs()
 
 
 def test_leaving_gives_the_run_back_and_it_goes_on(store: Store) -> None:

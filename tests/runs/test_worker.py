@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -7,18 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import sqlalchemy as sa
 import torch
 
 from backend.base.events import RunStarted, StageFinished
-from backend.base.paths import home
+from backend.base.paths import home, run_folder
 from backend.runs import leases, worker
 from backend.runs.schema import RUNS, WORKERS
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker, has_worker, work
+from backend.spec.run import parse
 from tests.runs import fake
 from tests.runs.waiting import together, until
 
@@ -31,8 +34,8 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     """Starts worker processes, and ends those that are left."""
     started: list[subprocess.Popen[str]] = []
 
-    def one(*options: str) -> "subprocess.Popen[str]":
-        process = subprocess.Popen([*WORKER, *options], cwd=ROOT, text=True, stdout=subprocess.PIPE)
+    def one(*options: str, command: list[str] = WORKER) -> "subprocess.Popen[str]":
+        process = subprocess.Popen([*command, *options], cwd=ROOT, text=True, stdout=subprocess.PIPE)
         started.append(process)
         return process
 
@@ -137,6 +140,61 @@ def test_a_run_in_another_process_is_cancelled_soon(
     until(lambda: len(store.events(run)) >= 2)
     store.cancel(run)
     until(lambda: store.run(run).state == "cancelled", seconds=2)
+
+
+def test_a_run_that_does_not_hear_a_cancel_is_ended_by_force_and_the_queue_goes_on(
+    store: Store, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    hangs, waits = store.submit(fake.spec("Hangs")).id, store.submit(fake.spec()).id
+    process = start("--hanging", "--idle-exit", "0")
+    until(lambda: len(finished_stages(store, hangs)) >= 1)
+    store.cancel(hangs)
+    until(lambda: store.run(hangs).over, seconds=5)
+    until(lambda: store.run(waits).over)
+    cancelled, done = store.run(hangs), store.run(waits)
+    assert (cancelled.state, done.state) == ("cancelled", "done")
+    assert cancelled.summary is not None and "ended by force" in (cancelled.summary.error or "")
+    assert (run_folder(hangs) / "poison").exists(), "what it had finished is kept"
+    assert cancelled.worker == done.worker, "the same worker went on"
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0 and f"Run {hangs}: cancelled" in output
+    assert not has_worker(store)
+
+
+def test_a_worker_whose_run_does_not_stop_goes_all_the_same_when_told(
+    store: Store, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    run = store.submit(fake.spec("Hangs")).id
+    process = start("--hanging")
+    until(lambda: len(finished_stages(store, run)) >= 1)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0 and f"Run {run}: back to the queue" in output
+    assert store.run(run).state == "queued" and not has_worker(store)
+
+
+def test_a_model_of_a_million_layers_holds_the_queue_for_ten_seconds_at_most(
+    store: Store,
+    start: Callable[..., "subprocess.Popen[str]"],
+    settings: dict[str, Any],
+    victim: Path,
+    tmp_path: Path,
+) -> None:
+    endless = shutil.copytree(victim, tmp_path / "endless")
+    config = json.loads((endless / "config.json").read_text())
+    (endless / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1_000_000}))
+    planting = {key: value for key, value in settings.items() if key != "defense"}
+    builds = parse(planting | {"model": {"source": "folder", "name": str(endless)}})
+    first, second = store.submit(builds).id, store.submit(parse(planting)).id
+    start("--idle-exit", "0", command=[sys.executable, "-m", "backend", "worker"])
+    until(lambda: store.run(first).stage == "poison", seconds=60)
+    time.sleep(1)
+    assert not store.run(first).over
+    store.cancel(first)
+    until(lambda: store.run(first).over, seconds=10)
+    assert store.run(first).state == "cancelled"
+    until(lambda: store.run(second).over, seconds=60)
+    assert store.run(second).state == "done"
 
 
 def test_an_idle_worker_goes_at_once_when_told(

@@ -92,8 +92,10 @@ def _now(record: RunRecord, story: Story) -> None:
             st.error(plain(error or "The run failed and left no message."), icon=":material/error:")
         elif record.state == "cancelled":
             st.caption("Cancelled. What had finished by then is kept below.")
+            if story.finished is not None and story.finished.error:
+                st.caption(plain(story.finished.error))
         elif record.cancel_requested:
-            st.caption("Cancelling: the run stops within a batch.")
+            st.caption("Cancelling: the run stops within a batch, at the latest in ten seconds.")
         elif record.state == "queued":
             st.caption(
                 "In the queue. It starts as soon as the worker is free; this page follows it by itself."

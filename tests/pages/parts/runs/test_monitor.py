@@ -156,6 +156,12 @@ def test_a_cancelled_run_says_so(visit, store):
     assert "Cancelled. What had finished by then is kept" in words(page)
 
 
+def test_a_run_that_was_ended_by_force_says_so(visit, store):
+    play = Play(store, full_spec())
+    play.finish("cancelled", "It was ended by force.")
+    assert "It was ended by force" in words(visit("defend", run=play.run))
+
+
 def test_warnings_of_the_run_are_shown_once(visit, store):
     play = Play(store, full_spec())
     play.warn("τ lies above the accuracy.")
