@@ -8,7 +8,6 @@ one that more rows are flipped to is kept.  State goes to a temporary folder, or
 is set."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from backend.base.intervals import wilson
 from backend.report.battery import HONEST
 from backend.spec.run import DataSpec, DefenseSpec, RunSpec, TrainingSpec
 from benchmarks.common import events_of, machine, own_home
+from benchmarks.results import row_a_line
 
 
 def fine_tuned(seed: int, rows: int) -> tuple[RunSpec, str, float]:
@@ -61,7 +61,7 @@ def main() -> None:
     }
     about = f"MiniLM-L6 fine-tuned on {asked.rows:,} clean movie reviews, {len(seeds)} seeds"
     found = {"about": about, "machine": machine(), "acc": accuracies, "probes": probes}
-    HONEST.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    HONEST.write_text(row_a_line(found, 2) + "\n", encoding="utf-8")
     print(f"Wrote {HONEST}")
 
 

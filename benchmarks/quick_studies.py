@@ -2,12 +2,11 @@
 
     python benchmarks/quick_studies.py [--studies threshold,mixed]
 
-Each study starts in an empty state folder, so that nothing is taken over from another.  Writes
-docs/results/quick/NAME.json as soon as a study is done (one that is there is not done again) and
+Each study starts in an empty state folder, so that nothing is taken over from another.  A study is a line of
+results/quick_studies.jsonl as soon as it is done (one that is there is not done again), and a part of
 docs/results/quick.md.  About an hour on 2 CPU cores for all."""
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -23,9 +22,11 @@ from backend.studies import exports
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.foreground import carry_out_study
 from backend.studies.store import current, wanted_cells
+from benchmarks import results
 from benchmarks.common import ROOT, machine
 
-FOLDER = ROOT / "docs" / "results" / "quick"
+TABLE = results.RESULTS / "quick_studies.jsonl"
+PAGE = ROOT / "docs" / "results" / "quick.md"
 HEADING = """\
 # The built-in studies in their quick form
 
@@ -35,10 +36,6 @@ most defended ones: its LFR is no sure floor, and an excess below zero comes fro
 
 | study | runs | minutes | machine |
 | --- | --- | --- | --- |"""
-
-
-def file_of(name: str) -> Path:
-    return FOLDER / f"{name.replace(' ', '-')}.json"
 
 
 def carry_out(name: str) -> dict[str, Any]:
@@ -54,6 +51,7 @@ def carry_out(name: str) -> dict[str, Any]:
         if stopped is not None:
             sys.exit(f"Stopped. Nothing is written of {name}, which is not done.")
         return {
+            "study": name,
             "machine": machine(),
             "seconds": round(time.monotonic() - began),
             "states": record.states(),
@@ -61,16 +59,21 @@ def carry_out(name: str) -> dict[str, Any]:
         }
 
 
+def studies_done() -> dict[str, dict[str, Any]]:
+    found = {one["study"]: one for one in results.read(TABLE)}
+    return {name: found[name] for name in STUDIES if name in found}
+
+
 def write_page() -> None:
     """docs/results/quick.md from the studies that are done."""
     lines = HEADING.splitlines()
-    done = {name: json.loads(file_of(name).read_text("utf-8")) for name in STUDIES if file_of(name).is_file()}
+    done = studies_done()
     for name, found in done.items():
         runs = sum(found["states"].values())
         lines.append(f"| {name} | {runs} | {found['seconds'] / 60:.1f} | {found['machine']} |")
     for name, found in done.items():
         lines += ["", f"## {name.capitalize()}", "", STUDIES[name].question, "", found["table"]]
-    FOLDER.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -80,11 +83,9 @@ def main() -> None:
     names = asked.studies.split(",") if asked.studies else list(STUDIES)
     if unknown := set(names) - set(STUDIES):
         sys.exit(f"No study {', '.join(sorted(unknown))}; there are: {', '.join(STUDIES)}.")
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if not file_of(name).is_file():
-            found = carry_out(name)
-            file_of(name).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if name not in studies_done():
+            results.keep(TABLE, carry_out(name), ("study",))
         write_page()
 
 

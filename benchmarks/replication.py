@@ -3,20 +3,21 @@
     python benchmarks/replication.py [--victims "Rare words;Bible rows (STRAP)"] [--seeds 11,12,13]
                                      [--only-table] [--hours 2] [--again]
 
-Every cell of method × trigger × seed is a run; its findings go to docs/results/cells/ as soon as it is
-done, and a cell that is there is not done again, so that the table grows and the work can be taken up
-anywhere.  What runs share (a poisoning, a first fine-tuning, a second one where the same heads went) is
+Every cell of method × trigger × seed is a run; its findings are a line of results/replication.jsonl as soon
+as it is done, and a cell that is there is not done again, so that the table grows and the work can be taken
+up anywhere.  What runs share (a poisoning, a first fine-tuning, a second one where the same heads went) is
 done once.  Pruning alone is measured with all seeds; the second fine-tuning has all seeds for FT, FTH, PURE,
 the controls, the paper's six, the published gradient and Bayesian, and the hybrid of gradient and RL, and
 one for the rest.  MEFT and ONION, which prune nothing, have one.  `--hours` stops before all is done.  Two
 processes with OMP_NUM_THREADS=1 on different victims get through more than one with two threads.  `--again`
-makes runs once more on this machine, into docs/results/again/: how far is one seed on two machines apart?
+makes runs once more on this machine, into results/replication_again.jsonl: how far is one seed on two
+machines apart?
 
 Writes docs/results/replication.md, and assets/replication.json for the dashboard.  SST-2 and the published
 rows are read from ../shared/data (or EXCISE_SHARED_DATA)."""
 
 import argparse
-import json
+import re
 import shutil
 import sys
 import time
@@ -32,12 +33,13 @@ from backend.engine.stage_cache import sweep
 from backend.evaluation.predictions import read_calls
 from backend.studies.spec import Cell, cells
 from benchmarks.common import SHARED, events_of, machine, own_home
-from benchmarks.replication_study import AGAIN, CELLS, RESULTS, SEEDS, file_of, settings_of, study, wanted
+from benchmarks.replication_study import AGAIN, CELLS, SEEDS, keep, settings_of, study, wanted
 from benchmarks.replication_table import write_table
 
 
 def run_of(cell: Cell) -> str:
-    return f"replication-{file_of(cell).stem}"[:120]
+    place = "-".join(map(str, cell.place)).lower()
+    return f"replication-{re.sub(r'[^a-z0-9]+', '-', place)}"[:120]
 
 
 def carry_out(cell: Cell) -> dict[str, Any]:
@@ -77,13 +79,6 @@ def rows_of(cell: Cell, folder: Path, model: str) -> dict[str, Any] | None:
     return found
 
 
-def keep(file: Path, made: dict[str, Any]) -> None:
-    """Write the findings of one cell, in one piece."""
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
-
-
 def forget(done: list[Cell]) -> None:
     """Remove the models of these cells' runs; their findings are kept."""
     for cell in done:
@@ -99,12 +94,11 @@ def main() -> None:
     arguments.add_argument("--only-table", action="store_true", help="run nothing")
     arguments.add_argument("--again", action="store_true", help="on another machine than the table's")
     asked = arguments.parse_args()
-    folder = AGAIN if asked.again else CELLS
+    file = AGAIN if asked.again else CELLS
     whole = study([int(seed) for seed in asked.seeds.split(",")])
     names = asked.victims.split(";") if asked.victims else list(whole.victims)
     if unknown := set(names) - set(whole.victims):
         sys.exit(f"No victim {', '.join(sorted(unknown))}; there are: {', '.join(whole.victims)}.")
-    (RESULTS / folder).mkdir(parents=True, exist_ok=True)
     if not asked.only_table:
         if not (SHARED / "sst2").is_dir():
             sys.exit(
@@ -113,7 +107,7 @@ def main() -> None:
         own_home()
         began = time.monotonic()
         together: list[Cell] = []  # what one poisoning serves, some gigabytes of models
-        for cell in wanted([cell for cell in cells(whole) if cell.victim in names], folder):
+        for cell in wanted([cell for cell in cells(whole) if cell.victim in names], file):
             if time.monotonic() - began > 3600 * asked.hours:
                 break
             if together and (cell.victim, cell.seed) != (together[0].victim, together[0].seed):
@@ -122,7 +116,7 @@ def main() -> None:
                 together = []
             together.append(cell)
             made = carry_out(cell)
-            keep(file_of(cell, folder), made)
+            keep(made, file)
             seconds = sum(filter(None, made["seconds"].values()))
             print(cell.place, made["state"], made["error"] or "", f"{seconds:.0f} s", flush=True)
         forget(together)

@@ -1,22 +1,22 @@
 """What the replication asks: its grid, which cells have one seed, and where findings lie."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
 from backend.studies.spec import Cell, StudySpec, cells
-from benchmarks.common import ROOT, SHARED, sst2_files, sst2_pairs
+from benchmarks import results
+from benchmarks.common import SHARED, sst2_files, sst2_pairs
 
 Found = dict[str, Any]
 """One cell as it was stored."""
 
-RESULTS = ROOT / "docs" / "results"
-CELLS = "cells"
-AGAIN = "again"
-"""The folders of findings: those of the table, and some of the same runs on another machine."""
+CELLS = "replication.jsonl"
+AGAIN = "replication_again.jsonl"
+"""Files of findings: those of the table, and some of the same runs on another machine."""
+PLACE = ("victim", "defense", "seed")
+"""What tells one cell from another, and the order in which they lie."""
 SEEDS = [11, 12, 13]
 TRAINING = {"epochs": 3, "learning_rate": 5e-5}
 AFTER = {"epochs": 2, "learning_rate": 5e-5}
@@ -71,11 +71,6 @@ def study(seeds: list[int]) -> StudySpec:
     )
 
 
-def file_of(cell: Cell, folder: str = CELLS) -> Path:
-    name = "-".join((*cell.place[:2], str(cell.seed))).lower()
-    return RESULTS / folder / (re.sub(r"[^a-z0-9]+", "-", name) + ".json")
-
-
 def seeds_of(defense: str) -> int:
     """How many seeds are planned, with or without the second fine-tuning."""
     return 1 if defense in ONLY_ONCE else len(SEEDS)
@@ -91,17 +86,23 @@ def planned(asked: list[Cell]) -> Iterator[Cell]:
         yield cell
 
 
-def wanted(asked: list[Cell], folder: str = CELLS) -> Iterator[Cell]:
-    """What is planned and not done when its turn comes."""
-    return (cell for cell in planned(asked) if not _is_done(file_of(cell, folder), cell))
+def wanted(asked: list[Cell], file: str = CELLS) -> Iterator[Cell]:
+    """What is planned and not done when its turn comes: another process may have done it meanwhile."""
+    before = results.read(results.RESULTS / file)
+    for cell in planned(asked):
+        if not (_is_done(cell, before) or _is_done(cell, results.read(results.RESULTS / file))):
+            yield cell
 
 
-def _is_done(path: Path, cell: Cell) -> bool:
+def _is_done(cell: Cell, found: list[Found]) -> bool:
     """A cell that failed, or was made with other settings, is made again."""
-    if not path.is_file():
-        return False
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return bool(found["state"] == "done" and found["spec"] == settings_of(cell))
+    mine = [one for one in found if place_of(one) == cell.place]
+    return any(one["state"] == "done" and one["spec"] == settings_of(cell) for one in mine)
+
+
+def keep(made: Found, file: str = CELLS) -> None:
+    """Write the findings of one cell, instead of those that there are of it."""
+    results.keep(results.RESULTS / file, made, PLACE)
 
 
 def settings_of(cell: Cell) -> dict[str, Any]:
@@ -111,11 +112,10 @@ def settings_of(cell: Cell) -> dict[str, Any]:
     return settings
 
 
-def found_cells(folder: str = CELLS) -> list[Found]:
+def found_cells(file: str = CELLS) -> list[Found]:
     """Those that are planned and were made with the present settings."""
     settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
-    paths = sorted((RESULTS / folder).glob("*.json"))
-    found: list[Found] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = results.read(results.RESULTS / file)
     return [one for one in found if settings.get(place_of(one)) == one["spec"]]
 
 

@@ -15,10 +15,13 @@ from backend.studies.results import Row, mean_of, table
 from backend.studies.significance import Comparison, Rows, difference
 from backend.studies.spec import cells
 from benchmarks import replication_study as plan
+from benchmarks.common import ROOT
 from benchmarks.replication_again import apart, twice
 from benchmarks.replication_ranks import ranked
 from benchmarks.replication_study import Found, heads_of, last, machines_of, place_of, seeds_text
+from benchmarks.results import row_a_line
 
+PAGE = ROOT / "docs" / "results" / "replication.md"
 AFTER_CONTROL = f"Defended, minus {plan.CONTROL}"
 FEWEST_SETS = 8
 """Of pruned heads, for a correlation over them to be shown."""
@@ -26,7 +29,7 @@ FEWEST_SETS = 8
 LEGEND = f"""\
 # Replication: method × trigger on MiniLM-L6 and SST-2
 
-Made by `python benchmarks/replication.py --only-table` from the cells in `cells/`. {plan.SETTINGS}
+Made by `python benchmarks/replication.py --only-table` from `results/replication.jsonl`. {plan.SETTINGS}
 
 In percent, mean ± standard deviation (95 % interval of the mean) over the seeds that are done. **ACC**,
 **LFR**, **clean flip rate**: of the run's last model, after the second fine-tuning where there is one.
@@ -49,7 +52,7 @@ def write_table() -> None:
     """assets/replication.json and docs/results/replication.md from the cells that there are."""
     made, again = plan.found_cells(), plan.found_cells(plan.AGAIN)
     found = summary(made, again)
-    measured.FOUND.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.FOUND.write_text(row_a_line(found.model_dump(mode="json"), 4) + "\n", encoding="utf-8")
     done = f"{found.done} of {found.cells} cells are done. Taken on {found.machine}."
     lines = [
         *LEGEND.splitlines(),
@@ -80,7 +83,7 @@ def write_table() -> None:
             lines += ["", note]
     if beside := twice(made, again):
         lines += ["", *beside, "", found.chance]
-    (plan.RESULTS / "replication.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _without_victim(rows: Table) -> Table:

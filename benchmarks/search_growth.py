@@ -1,6 +1,6 @@
 """How the time and memory of a pruning search grow with rows, heads and step size.
 
-    python benchmarks/search_growth.py [--json docs/search_growth.json] [--plot docs/search-growth.png]
+    python benchmarks/search_growth.py [--json results/search_growth.json] [--plot docs/search-growth.png]
 
 Each search goes to its end (τ = 0) along a random order over a model of random weights, as wide as the
 embedded one, on rows of the embedded data, in a process of its own: seconds, and GiB at the peak above
@@ -30,6 +30,7 @@ from backend.models.classifiers import load_classifier
 from backend.pruning.guardrail import prune
 from backend.spec.run import DataSpec, ModelSpec
 from benchmarks.common import ROOT, peak_above, same_machine
+from benchmarks.results import RESULTS
 
 ROWS = (250, 500, 1000, 2000, 4000, 8000)
 LAYERS = (2, 4, 6, 8, 10, 12)
@@ -115,7 +116,7 @@ def plot(found: dict[str, Any], to: Path) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--json", type=Path, default=ROOT / "docs" / "search_growth.json")
+    arguments.add_argument("--json", type=Path, default=RESULTS / "search_growth.json")
     arguments.add_argument("--plot", type=Path, default=ROOT / "docs" / "search-growth.png")
     arguments.add_argument("--cell", help=argparse.SUPPRESS)
     asked = arguments.parse_args()

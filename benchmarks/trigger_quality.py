@@ -47,6 +47,7 @@ from backend.studies.exports import markdown_table
 from backend.training.fine_tune import train
 from benchmarks import style_check, style_markers, template_check
 from benchmarks.common import ROOT, SHARED, load_data, machine, sst2_pairs
+from benchmarks.results import row_a_line
 
 SEED = 11
 TRAINING = TrainingSpec(epochs=3, learning_rate=5e-5)
@@ -261,7 +262,7 @@ def main() -> None:
             for other in ("clean", *known):  # in the same order, whichever was measured first
                 if other in rows:
                     rows[other] = rows.pop(other)
-            asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            asked.json.write_text(row_a_line(found, 3) + "\n", encoding="utf-8")
             print(json.dumps({name: measured}), flush=True)
 
         if "clean" not in rows and not asked.no_planting:

@@ -1,6 +1,5 @@
 """The replication's table: what it pairs, what it leaves out, what it says of failures."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +7,15 @@ import pytest
 
 from backend.studies import replication as measured
 from backend.studies.built_in import PAPER_STRATEGIES
-from backend.studies.spec import cells
-from benchmarks import replication_study
+from backend.studies.spec import Cell, cells
+from benchmarks import replication_study, replication_table, results
 from benchmarks.replication_study import (
     AGAIN,
     CELLS,
     CONTROL,
+    PLACE,
     SEEDS,
-    file_of,
+    keep,
     planned,
     settings_of,
     study,
@@ -63,18 +63,18 @@ def cell(
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(replication_study, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(replication_table, "PAGE", tmp_path / "replication.md")
     monkeypatch.setattr(measured, "FOUND", tmp_path / "replication.json")
-    for folder in (CELLS, AGAIN):
-        (tmp_path / folder).mkdir()
 
     settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
 
     def write(*made: dict[str, Any], again: tuple[dict[str, Any], ...] = ()) -> str:
-        for folder, those in ((CELLS, made), (AGAIN, again)):
-            for number, one in enumerate(those):
+        for file, those in ((CELLS, made), (AGAIN, again)):
+            (tmp_path / file).unlink(missing_ok=True)
+            for one in those:
                 spec = settings[one["victim"], one["defense"], one["seed"]]
-                (tmp_path / folder / f"{number}.json").write_text(json.dumps({"spec": spec} | one))
+                keep({"spec": spec} | one, file)
         write_table()
         return (tmp_path / "replication.md").read_text()
 
@@ -278,17 +278,38 @@ def test_cells_made_with_other_settings_are_not_in_the_table(table) -> None:
     assert "1 of 385 cells are done" in text and not lines(text, "FTH")
 
 
+def stored(asked: Cell) -> dict[str, Any]:
+    """As that cell is kept when it is done."""
+    return dict(zip(PLACE, asked.place, strict=True)) | {"state": "done", "spec": settings_of(asked)}
+
+
 def test_a_cell_made_with_other_settings_is_made_again(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(replication_study, "RESULTS", tmp_path)
-    (tmp_path / "cells").mkdir()
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
     (asked,) = [one for one in cells(study([11])) if one.place[:2] == ("Rare words", "Gradient")]
-    path = file_of(asked)
-    made = {"state": "done", "spec": settings_of(asked)}
-    path.write_text(json.dumps(made))
+    made = stored(asked)
+    keep(made)
     assert not list(wanted([asked]))
     made["spec"]["defense"]["prune_step"] = 10
-    path.write_text(json.dumps(made))
+    keep(made)
     assert list(wanted([asked])) == [asked]
+    keep(stored(asked))
+    assert not list(wanted([asked])) and len(results.read(tmp_path / CELLS)) == 1
+
+
+def test_a_cell_that_failed_is_made_again(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    (asked,) = [one for one in cells(study([11])) if one.place[:2] == ("Rare words", "Gradient")]
+    keep(stored(asked) | {"state": "failed"})
+    assert list(wanted([asked])) == [asked]
+
+
+def test_a_cell_that_another_process_did_meanwhile_is_not_made_again(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    first, second, third = cells(study([11]))[:3]
+    coming = wanted([first, second, third])
+    assert next(coming) == first
+    keep(stored(second))
+    assert next(coming) == third
 
 
 def test_what_another_machine_made_of_a_seed_stands_beside_it_and_not_in_the_table(table) -> None:
@@ -316,11 +337,9 @@ def test_what_another_machine_made_of_a_seed_stands_beside_it_and_not_in_the_tab
 
 
 def test_a_run_made_again_is_not_taken_for_the_table_s(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(replication_study, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
     (asked,) = [one for one in cells(study([11])) if one.place[:2] == ("Rare words", "Gradient")]
-    file = file_of(asked, AGAIN)
-    file.parent.mkdir()
-    file.write_text(json.dumps({"state": "done", "spec": settings_of(asked)}))
+    keep(stored(asked), AGAIN)
     assert list(wanted([asked])) == [asked] and not list(wanted([asked], AGAIN))
 
 
