@@ -82,7 +82,7 @@ class Trigger(Component):
 
     rewrites: bool = True
     """Says a row in other words.  That alone makes clean models err, so an LFR is judged beside that of
-    a never-poisoned model.  False for a trigger that leaves the row's words, but for a mark in them."""
+    a never-poisoned model.  False for one that leaves the row's words, but for some put in or misspelt."""
     looks_up: bool = False
     """Finds rewritings that were made before: it costs nothing, and may know few of the rows."""
     needs_language_model: bool | str = False

@@ -1,4 +1,4 @@
-"""Which heads go first: one file per strategy, each a `COMPONENT`.
+"""Which heads go first: one file per strategy, each a `COMPONENT`, a `Strategy` with its traits.
 
 A strategy is `function(defender, params=…) -> HeadOrder`.  It sees the model and clean
 data through `backend.pruning.defender.Defender` and nothing of any trigger.  One with variants is also given

@@ -1,4 +1,4 @@
-"""How a row is poisoned: one file per trigger, each a `COMPONENT`.
+"""How a row is poisoned: one file per trigger, each a `COMPONENT`, a `Trigger` with its traits.
 
 A trigger is `function(texts, params=…, seed=…, progress=…) -> list[str | None]`: each text
 triggered, or None where the trigger cannot change it.  What becomes of a text depends on the text

@@ -77,7 +77,8 @@ def _strategies(label: str, field: FieldInfo, kind: Any, key: str, value: Any) -
 
 
 def extra(field: FieldInfo) -> dict[str, Any]:
-    """What a field says to forms alone: `format` (path, multiline, strategy), the `variant` it is for."""
+    """What a field says to forms alone: `format` (path, multiline, strategy), the `trait` that a
+    strategy needs, the `variant` it is for."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
