@@ -137,7 +137,7 @@ def test_the_frozen_study_opens(home: Path, tmp_path: Path) -> None:
 
 def test_what_was_not_over_ends_as_the_run_that_was(home: Path) -> None:
     """The interrupted, the cancelled and the queued run ask what `done` asked.  Stages that are there are
-    taken up, or a message says why one is done again.  What failed by its settings fails again there."""
+    taken up, or a message says why one is done again.  What failed by its settings fails again, no earlier."""
     tuned = home / "runs" / RUNS["interrupted"] / "fine_tuned" / "model.safetensors"
     before = tuned.stat().st_ino
     doors.store().resume(RUNS["cancelled"])
@@ -270,7 +270,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_same_seed_finds_the_same(
     row: dict[str, Any], bench: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Numbers, scores, steps and heads of the tiny victim, for each defense and each strategy's variants."""
+    """Numbers, scores, steps and heads of the tiny victim, for each defense and variant of a strategy."""
     if "onion" in row["name"] and not os.environ.get("EXCISE_FROZEN_SLOW"):
         pytest.skip("a language model reads every text: a minute; EXCISE_FROZEN_SLOW=1 runs it")
     monkeypatch.setenv("EXCISE_HOME", str(bench))
