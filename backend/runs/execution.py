@@ -24,8 +24,9 @@ Arguments = ParamSpec("Arguments")
 Outcome = TypeVar("Outcome")
 
 POLL_SECONDS = 0.5  # how often a cancel request is looked for
-# How long a run that is to stop is waited for: with the polls around it, ten seconds at most.
-GRACE_SECONDS = 8.0
+# How long a run that is to stop is waited for.  Polls and writes beside a busy engine take up to three more:
+# ten seconds are promised.
+GRACE_SECONDS = 6.0
 HARD_END = (
     "It did not stop by itself within ten seconds, so it was ended by force. What it had finished is kept."
 )
