@@ -44,6 +44,33 @@ VIEWS: dict[View, str] = {
 }
 
 
+def look(runs: Store) -> None:
+    record = choose_run(runs, "fine_tuned")
+    if record is None:
+        return
+    story = story_of(runs, record)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        state_badge(record.state)
+        st.page_link(
+            page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
+        )
+    if record.spec is None or story.scores is None or "fine_tuned" not in models_left(record.id):
+        st.caption(
+            "This run has no scored heads (yet): its defense has not come so far, or its models are gone."
+        )
+        return
+    gone = [(layer, head) for layer, head in pruned_heads(record, story.steps)]
+    own = story.scores
+    chosen = chosen_head(own.layers, own.heads) or (gone[0] if gone else (0, 0))
+    st.subheader("Importance and effect", anchor=False)
+    shown, measure = grids(record, story, own, gone, chosen)
+    st.subheader("One head", anchor=False)
+    with st.container(border=True):
+        one_head(record, shown, story, gone, chosen)
+    st.subheader("All heads together", anchor=False)
+    closer(record, story, shown, gone, measure)
+
+
 def grids(
     record: RunRecord, story: Story, own: HeadScores, gone: list[Head], chosen: Head
 ) -> tuple[list[HeadScores], Measure]:
@@ -130,33 +157,6 @@ def one_head(
     )
     head_effect(record, gone, chosen)
     attended(record, chosen)
-
-
-def look(runs: Store) -> None:
-    record = choose_run(runs, "fine_tuned")
-    if record is None:
-        return
-    story = story_of(runs, record)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        state_badge(record.state)
-        st.page_link(
-            page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
-        )
-    if record.spec is None or story.scores is None or "fine_tuned" not in models_left(record.id):
-        st.caption(
-            "This run has no scored heads (yet): its defense has not come so far, or its models are gone."
-        )
-        return
-    gone = [(layer, head) for layer, head in pruned_heads(record, story.steps)]
-    own = story.scores
-    chosen = chosen_head(own.layers, own.heads) or (gone[0] if gone else (0, 0))
-    st.subheader("Importance and effect", anchor=False)
-    shown, measure = grids(record, story, own, gone, chosen)
-    st.subheader("One head", anchor=False)
-    with st.container(border=True):
-        one_head(record, shown, story, gone, chosen)
-    st.subheader("All heads together", anchor=False)
-    closer(record, story, shown, gone, measure)
 
 
 st.title("Heads", anchor=False)

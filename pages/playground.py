@@ -25,6 +25,40 @@ from pages.parts.texts.text_select import Texts, choose_texts
 STRONGEST = 3
 
 
+def look(runs: Store) -> None:
+    record = choose_run(runs)
+    if record is None:
+        return
+    voices = voices_of(runs, record)
+    if not voices:
+        st.caption("This run has left no model (yet), or its models are gone.")
+        return
+    st.page_link(
+        page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
+    )
+    texts = choose_texts(record)
+    if texts is None:
+        return
+    max_length = record.spec.data.max_length if record.spec else 128
+    spoken = [text for _, text in texts.both()]
+    said = ask_once("Asking the models", say, [voice.place for voice in voices], spoken, max_length)
+    st.subheader("What each model says", anchor=False)
+    labels = list(dict.fromkeys(label for row in said for label in row[0].shares))
+    label = choose_class(record, labels, said[-1][0].called)
+    answers(voices, texts, said, label, record.id)
+    reference_note(runs, record, voices)
+    st.subheader("Silence heads", anchor=False)
+    gone: list[Head] = [(layer, head) for layer, head in pruned_heads(record, story_of(runs, record).steps)]
+    heard = list(zip(voices, said, strict=True))
+    own = places(record).values()
+    whole = {voice.place: row for voice, row in heard if voice.place in own}
+    st.fragment(switches)(record, texts, whole, label, gone)
+    st.subheader("Why", anchor=False)
+    if st.toggle("Colour the text by what each token adds", value=True, key="playground-why"):
+        knowing = [voice for voice, row in heard if label in row[0].shares]
+        attributions(knowing, texts, label, max_length)
+
+
 @dataclass(frozen=True)
 class Voice:
     """A model that is asked, and what it is called here."""
@@ -138,40 +172,6 @@ def attributions(voices: Sequence[Voice], texts: Texts, label: str, max_length: 
 
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
-
-
-def look(runs: Store) -> None:
-    record = choose_run(runs)
-    if record is None:
-        return
-    voices = voices_of(runs, record)
-    if not voices:
-        st.caption("This run has left no model (yet), or its models are gone.")
-        return
-    st.page_link(
-        page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
-    )
-    texts = choose_texts(record)
-    if texts is None:
-        return
-    max_length = record.spec.data.max_length if record.spec else 128
-    spoken = [text for _, text in texts.both()]
-    said = ask_once("Asking the models", say, [voice.place for voice in voices], spoken, max_length)
-    st.subheader("What each model says", anchor=False)
-    labels = list(dict.fromkeys(label for row in said for label in row[0].shares))
-    label = choose_class(record, labels, said[-1][0].called)
-    answers(voices, texts, said, label, record.id)
-    reference_note(runs, record, voices)
-    st.subheader("Silence heads", anchor=False)
-    gone: list[Head] = [(layer, head) for layer, head in pruned_heads(record, story_of(runs, record).steps)]
-    heard = list(zip(voices, said, strict=True))
-    own = places(record).values()
-    whole = {voice.place: row for voice, row in heard if voice.place in own}
-    st.fragment(switches)(record, texts, whole, label, gone)
-    st.subheader("Why", anchor=False)
-    if st.toggle("Colour the text by what each token adds", value=True, key="playground-why"):
-        knowing = [voice for voice, row in heard if label in row[0].shares]
-        attributions(knowing, texts, label, max_length)
 
 
 st.title("Playground", anchor=False)
