@@ -62,7 +62,8 @@ def assert_alike(old: Any, new: Any, name: str = "") -> None:
             for number, (one, other) in enumerate(zip(old, new, strict=True)):
                 assert_alike(one, other, f"{name}[{number}]")
     elif isinstance(old, float):
-        assert new == (pytest.approx(old, rel=1e-6, abs=1e-9) if here else pytest.approx(old, abs=0.25)), name
+        near = {"rel": 1e-9, "abs": 1e-12} if here else {"abs": 0.25}
+        assert new == pytest.approx(old, **near), name
     else:
         assert old == new, name
 
@@ -137,7 +138,7 @@ def test_the_frozen_study_opens(home: Path, tmp_path: Path) -> None:
 
 def test_what_was_not_over_ends_as_the_run_that_was(home: Path) -> None:
     """The interrupted, the cancelled and the queued run ask what `done` asked.  Stages that are there are
-    taken up, or a message says why one is done again.  What failed by its settings fails again, no earlier."""
+    taken up, or a message says why one is done again.  What failed by its settings fails again."""
     tuned = home / "runs" / RUNS["interrupted"] / "fine_tuned" / "model.safetensors"
     before = tuned.stat().st_ino
     doors.store().resume(RUNS["cancelled"])

@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from safetensors.numpy import load_file
 
 from backend import defenses, strategies
 from backend.attacks import triggers
@@ -159,11 +161,19 @@ def found(parsed: RunSpec, run: str) -> dict[str, Any]:
         "state": end["state"],
         "failed": end["error"] is not None,
         "metrics": end["metrics"],
+        # Rates of so few rows stay as they are when training goes another way: the weights do not.
+        "weights": [[name, _weight(run_folder(run) / name)] for name in end["metrics"]],
         "pruned_heads": end["pruned_heads"],
         "scores": [event["scores"] for event in scored],
         "order": [event["order"] for event in scored],
         "steps": [{name: event[name] for name in names} for event in said if event["type"] == "pruning_step"],
     }
+
+
+def _weight(folder: Path) -> float:
+    """The sum of the weights of a model, each by its size."""
+    weights = [one for file in folder.glob("*.safetensors") for one in load_file(file).values()]
+    return float(sum(np.abs(one.astype(np.float64)).sum() for one in weights))
 
 
 def described() -> dict[str, dict[str, list[str]]]:

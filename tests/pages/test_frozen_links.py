@@ -1,7 +1,7 @@
 """Links that an earlier version gave, to runs that it left, open what they opened (see tests/test_frozen.py).
 
-`selects` says for each part of the address which value one of the page's fields then has, and none has without
-that part; `says` the same of the page's words.  Runs stand in the links by what they are."""
+`selects` says for each part of the address which value one of the page's fields then has, and none without
+it; `says` the same of the page's words.  Runs stand in the links by what they are."""
 
 import json
 from collections.abc import Callable
