@@ -18,7 +18,7 @@ from backend.base.components import Choice
 from backend.base.events import RunFinished
 from backend.base.intervals import wilson
 from backend.report.battery import HONEST
-from backend.spec.run import DataSpec, DefenseSpec, RunSpec, TrainingSpec
+from backend.spec.run import DataSpec, RunSpec, TrainingSpec
 from benchmarks.common import events_of, machine, own_home
 from benchmarks.results import row_a_line
 
@@ -26,7 +26,7 @@ from benchmarks.results import row_a_line
 def fine_tuned(seed: int, rows: int) -> tuple[RunSpec, str, float]:
     """A run that plants nothing and prunes nothing, its id, and its accuracy."""
     training = TrainingSpec(epochs=2, learning_rate=1e-4)
-    defense = DefenseSpec(strategy=Choice(name="none"), fine_tune=training, refine=None)
+    defense = Choice(name="ft", params={"fine_tune": training})
     spec = RunSpec(data=DataSpec(train_rows=rows), defense=defense, seed=seed)
     run = f"honest-{seed}"
     last = events_of(spec, run)[-1]

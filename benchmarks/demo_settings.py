@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend import strategies
-from backend.base.components import Choice
 from backend.base.device import probe
 from backend.base.events import Metrics, RunFinished
 from backend.spec import presets
@@ -45,8 +44,8 @@ def defend(victim: str, name: str, seed: int) -> RunFinished:
     assert spec.defense is not None
     spec.attack, spec.seed = None, seed
     spec.model = ModelSpec(source="run", name=victim)
-    if name != presets.DEMO.defense.strategy.name:  # type: ignore[union-attr]
-        spec.defense.strategy = Choice(name=name)
+    if name != spec.setting("strategy").name:
+        spec.defense.params["strategy"] = {"name": name}
     return finish(spec, f"{victim}-{name}")
 
 

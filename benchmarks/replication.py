@@ -71,11 +71,11 @@ def rows_of(cell: Cell, folder: Path, model: str) -> dict[str, Any] | None:
         return None
     marks = {"right": calls.right, "flipped": calls.flipped}
     found: dict[str, Any] = {name: "".join(map(str, made.astype(int))) for name, made in marks.items()}
-    onion = cell.spec.defense and cell.spec.defense.onion
+    through = next((step.text_filter for step in plan.steps(cell.spec) if step.model == model), None)
     whole = read_calls(folder.parent / "fine_tuned")
-    if onion and whole and model == "defended":
+    if through and whole:
         counts = {"right": len(whole.test), "flipped": len(whole.triggered)}
-        found["places"] = {name: drawn(count, onion.rows, cell.seed) for name, count in counts.items()}
+        found["places"] = {name: drawn(count, through.rows, cell.seed) for name, count in counts.items()}
     return found
 
 

@@ -4,6 +4,13 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from backend import defenses
+from backend.base.errors import UserError
+from backend.base.steps import Step
+from backend.base.steps import planned as planned_steps
+from backend.engine.stage_cache import key_of
+from backend.spec.parse import parse
+from backend.spec.run import RunSpec
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
 from backend.studies.spec import Cell, StudySpec, cells
 from benchmarks import results
@@ -80,9 +87,9 @@ def planned(asked: list[Cell]) -> Iterator[Cell]:
     """One seed of everything first; cells that share a poisoning come together."""
     for cell in sorted(asked, key=lambda cell: cell.seed):
         if cell.defense in ONE_SEED and cell.seed != SEEDS[0] and cell.spec.defense is not None:
-            cell.spec.defense.refine = None
             if cell.defense in ONLY_ONCE:
                 continue
+            cell.spec.defense.params["refine"] = None
         yield cell
 
 
@@ -97,7 +104,8 @@ def wanted(asked: list[Cell], file: str = CELLS) -> Iterator[Cell]:
 def _is_done(cell: Cell, found: list[Found]) -> bool:
     """A cell that failed, or was made with other settings, is made again."""
     mine = [one for one in found if place_of(one) == cell.place]
-    return any(one["state"] == "done" and one["spec"] == settings_of(cell) for one in mine)
+    asked = meaning(settings_of(cell))
+    return any(one["state"] == "done" and meaning(one["spec"]) == asked for one in mine)
 
 
 def keep(made: Found, file: str = CELLS) -> None:
@@ -112,11 +120,30 @@ def settings_of(cell: Cell) -> dict[str, Any]:
     return settings
 
 
+def meaning(settings: dict[str, Any]) -> str:
+    """Alike for specifications that ask for the same run, in whichever version's form they are written; empty
+    for what asks for none."""
+    try:
+        spec = parse(settings)
+    except UserError:
+        return ""
+    asked = [
+        (step.work.__name__, step.settings, step.text_filter and step.text_filter.settings)
+        for step in steps(spec)
+    ]
+    return key_of(spec.model_dump(mode="json", exclude={"defense"}), asked)
+
+
+def steps(spec: RunSpec) -> list[Step]:
+    """What the defense of a run will do."""
+    return planned_steps(defenses.steps_of(spec.defense)) if spec.defense is not None else []
+
+
 def found_cells(file: str = CELLS) -> list[Found]:
     """Those that are planned and were made with the present settings."""
-    settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
+    asked = {cell.place: meaning(settings_of(cell)) for cell in planned(cells(study(SEEDS)))}
     found = results.read(results.RESULTS / file)
-    return [one for one in found if settings.get(place_of(one)) == one["spec"]]
+    return [one for one in found if asked.get(place_of(one)) == meaning(one["spec"])]
 
 
 def place_of(cell: Found) -> tuple[str, str, int]:

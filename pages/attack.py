@@ -8,7 +8,8 @@ from backend.attacks.poison import resolve_target
 from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from backend.spec.run import AttackSpec, RunSpec, TriggerSpec, parse
+from backend.spec.parse import parse
+from backend.spec.run import AttackSpec, RunSpec, TriggerSpec
 from pages.parts.attack.trigger_quality import quality_panel
 from pages.parts.attack.triggered_rows import edits_of, rows_panel
 from pages.parts.common.forms import params_form

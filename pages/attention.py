@@ -3,8 +3,7 @@
 import streamlit as st
 
 from backend.analysis.run_models import places
-from backend.base.events import ModelName
-from backend.report.sentences import MODEL_TITLES
+from backend.base.events import ModelName, title_of
 from backend.runs.records import RunRecord
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
@@ -57,7 +56,7 @@ def choose_view(record: RunRecord) -> tuple[ModelName, str, int]:
     model = st.segmented_control(
         "Model",
         models,
-        format_func=MODEL_TITLES.__getitem__,
+        format_func=title_of,
         default=one_of("model", models, models[-1]),
         required=True,
         key=f"attention-model-{record.id}",

@@ -1,44 +1,42 @@
-"""Defend: choose a victim, a strategy and a guardrail; watch the heads go."""
+"""Defend: choose a victim and a defense; watch the backdoor go, or stay."""
 
 from typing import Any
 
 import streamlit as st
 
-from backend import strategies
+from backend.base.components import Choice, Component
 from backend.base.paths import poisoned_folder
 from backend.data.rows import Dataset
+from backend.defenses import COMPONENTS as DEFENSES
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from backend.spec.run import (
-    DataSpec,
-    DefenseSpec,
-    ModelSpec,
-    OnionSpec,
-    RunSpec,
-    TrainingSpec,
-    TriggerSpec,
-    parse,
+from backend.spec.parse import parse
+from backend.spec.presets import head_pruning
+from backend.spec.run import DataSpec, ModelSpec, RunSpec, TriggerSpec
+from pages.parts.common.forms import (
+    component_select,
+    params_form,
+    variant_select,
+    with_groups,
+    without_groups,
 )
-from pages.parts.common.forms import params_form
 from pages.parts.common.ui import plain, store, told, wide
 from pages.parts.runs.actions import parse_seeds
 from pages.parts.runs.run_page import follow
 from pages.parts.runs.run_table import trigger_title
 from pages.parts.runs.submit import start, warnings_before
 from pages.parts.spec.spec_form import (
-    component_select,
     data_form,
     from_library,
     loaded,
     model_form,
     name_input,
     target_class,
-    training_form,
     trigger_form,
-    variant_select,
 )
 
-DEFAULT = RunSpec(defense=DefenseSpec())
+HEAD_PRUNING = head_pruning()
+DEFAULT = RunSpec(defense=HEAD_PRUNING)
 TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "None"}
 
 
@@ -81,7 +79,7 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
             # The poisoned model is there: take it, instead of planting it once more.
             victim_spec = ModelSpec(source="run", name=record.id, head=spec.model.head)
             spec = spec.model_copy(update={"model": victim_spec, "attack": None})
-        return spec.model_copy(update={"defense": spec.defense or DefenseSpec()}), f"defend-{record.id}"
+        return spec.model_copy(update={"defense": spec.defense or DEFAULT.defense}), f"defend-{record.id}"
     if victim:
         return DEFAULT.model_copy(
             update={"model": ModelSpec(source="run", name=victim)}
@@ -108,8 +106,9 @@ def _choose(
         origin = next((record for record in victims if record.id == model["name"]), None)
         found = _data(default, key, origin)
     with right.container(border=True, height="stretch"):
-        st.subheader("2 · Strategy and guardrail", anchor=False)
-        defense = _strategy(default, key) | _guardrail(default, key)
+        st.subheader("2 · Defense", anchor=False)
+        chosen = default.defense or HEAD_PRUNING
+        component, defense = _defense(chosen, key)
     with st.container(border=True):
         st.subheader("3 · Trigger to measure with", anchor=False)
         trigger = _trigger(default, key, origin, found[1] if found else None)
@@ -120,7 +119,7 @@ def _choose(
         seeds = left.text_input("Seeds", str(default.seed), key=f"{key}-seeds", help=help_text)
         with right:
             rest = {"name": name_input(f"{key}-name", default.name)}
-        defense |= _training(default, key)
+        defense["params"] |= _groups(component, chosen, key)
     if found is None or (model["source"] != "embedded" and not model["name"]):
         st.caption("Choose a victim and clean data to go on.")
         return None, seeds, []
@@ -139,67 +138,34 @@ def _data(default: RunSpec, key: str, origin: RunRecord | None) -> tuple[DataSpe
     return loaded(data_form(f"{key}-data", default.data))
 
 
-def _strategy(default: RunSpec, key: str) -> dict[str, Any]:
-    """Which heads go first."""
-    chosen = default.defense.strategy if default.defense else None
-    component = component_select("Which heads go first", strategies.COMPONENTS, f"{key}-strategy", chosen)
-    variant = variant_select(component, f"{key}-{component.name}-variant", chosen)
-    values = chosen.params if chosen and chosen.name == component.name else {}
-    params = params_form(component.params, f"{key}-{component.name}", values)
-    return {"strategy": {"name": component.name, "variant": variant, "params": params}}
+def _defense(default: Choice, key: str) -> tuple[Component, dict[str, Any]]:
+    """Which defense, and what it is set by but for groups of settings such as fine-tunings."""
+    names = sorted(DEFENSES, key=lambda name: name != HEAD_PRUNING.name)
+    offered = {name: DEFENSES[name] for name in names if not DEFENSES[name].needs_attack}
+    component = component_select("Defense", offered, f"{key}-defense", default)
+    variant = variant_select(component, f"{key}-{component.name}-variant", default)
+    params = _params(component, default, key, without_groups(component.params), columns=3)
+    if "accuracy_threshold" in params:
+        share = f"{100 * params['accuracy_threshold']:g} %"
+        of = " of the fine-tuned model's" if params["threshold_kind"] == "relative" else ""
+        st.caption(f"Heads go as long as validation accuracy stays at {share}{of} or more.")
+    return component, {"name": component.name, "variant": variant, "params": params}
 
 
-def _guardrail(default: RunSpec, key: str) -> dict[str, Any]:
-    """τ and the step size."""
-    defense = default.defense or DefenseSpec()
-    names = ["threshold_kind", "accuracy_threshold", "prune_step"]
-    rule = params_form(DefenseSpec, f"{key}-rule", defense.model_dump(), names, columns=3)
-    share = f"{100 * rule['accuracy_threshold']:g} %"
-    if rule["threshold_kind"] == "relative":
-        st.caption(
-            f"Heads go as long as validation accuracy stays at {share} of the fine-tuned model's or more."
-        )
-    else:
-        st.caption(f"Heads go as long as validation accuracy stays at {share} or more.")
-    return rule
+def _groups(component: Component, default: Choice, key: str) -> dict[str, Any]:
+    """Its fine-tunings, and whatever else is a group of settings."""
+    names = with_groups(component.params)
+    if not names:
+        return {}
+    with st.expander("Fine-tuning, step by step", icon=":material/tune:"):
+        return _params(component, default, key, names)
 
 
-def _training(default: RunSpec, key: str) -> dict[str, Any]:
-    defense = default.defense or DefenseSpec()
-    with st.expander("Fine-tuning, before and after pruning", icon=":material/tune:"):
-        st.markdown("**First fine-tuning**, on clean data, before any head goes")
-        settings: dict[str, Any] = {"fine_tune": training_form(f"{key}-fine-tune", defense.fine_tune)}
-        settings |= params_form(DefenseSpec, f"{key}-rows", defense.model_dump(), ["train_rows"], columns=4)
-        first = st.toggle(
-            "Maximise output entropy before it (MEFT)",
-            defense.entropy is not None,
-            key=f"{key}-entropy-first",
-            help="The model is first made to say nothing at all, then fine-tuned.",
-        )
-        settings["entropy"] = None
-        if first:
-            settings["entropy"] = training_form(f"{key}-entropy", defense.entropy or TrainingSpec(epochs=1))
-        again = st.toggle(
-            "Fine-tune again without the pruned heads",
-            defense.refine is not None,
-            key=f"{key}-again",
-            help="Off: pruning alone, so that its own share can be seen.",
-        )
-        settings["refine"] = None
-        if again:
-            settings["refine"] = training_form(f"{key}-refine", defense.refine or TrainingSpec())
-            names = ["refine_from", "regulariser", "regulariser_weight"]
-            settings |= params_form(DefenseSpec, f"{key}-after", defense.model_dump(), names, columns=3)
-        settings |= params_form(DefenseSpec, f"{key}-curve", defense.model_dump(), ["curve_rows"], columns=3)
-        rid = st.toggle(
-            "Take surprising words out of the texts at the end (ONION)",
-            defense.onion is not None,
-            key=f"{key}-rid",
-            help="A language model reads each text once for every word: minutes for a hundred rows.",
-        )
-        onion = defense.onion or OnionSpec()
-        settings["onion"] = params_form(OnionSpec, f"{key}-onion", onion.model_dump()) if rid else None
-    return settings
+def _params(
+    component: Component, default: Choice, key: str, names: list[str], columns: int = 2
+) -> dict[str, Any]:
+    values = default.params if default.name == component.name else {}
+    return params_form(component.params, f"{key}-{component.name}", values, names, columns)
 
 
 def _trigger(
@@ -236,7 +202,7 @@ def _trigger(
 
 
 st.title("Defend", anchor=False)
-st.caption("Cut attention heads out of a model until its backdoor is gone, with clean data alone.")
+st.caption("Remove a model's backdoor with clean data alone: by pruning heads, or otherwise.")
 runs = store()
 chosen = st.query_params.get("run")
 with told():

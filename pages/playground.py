@@ -7,9 +7,8 @@ import streamlit as st
 
 from backend.analysis.answers import Attributed, Place, Said, attribute, say
 from backend.analysis.run_models import places
-from backend.base.events import Head
+from backend.base.events import Head, title_of
 from backend.report.figures import playground as playground_figures
-from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
 from backend.runs.results import pruned_heads
@@ -73,7 +72,7 @@ def voices_of(runs: Store, record: RunRecord) -> list[Voice]:
     reference = never_poisoned_model(runs, record)
     if reference is not None and reference.id != record.id:
         voices.append(Voice("Never poisoned", (reference.id, "fine_tuned")))
-    return voices + [Voice(MODEL_TITLES[name], place) for name, place in places(record).items()]
+    return voices + [Voice(title_of(name), place) for name, place in places(record).items()]
 
 
 def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> None:

@@ -276,7 +276,20 @@ def test_the_same_seed_finds_the_same(
         pytest.skip("a language model reads every text: a minute; EXCISE_FROZEN_SLOW=1 runs it")
     monkeypatch.setenv("EXCISE_HOME", str(bench))
     monkeypatch.chdir(bench)
-    assert_alike(row["found"], doors.found(parse(row["spec"]), re.sub(r"\W+", "-", row["name"])))
+    spec = parse(row["spec"])
+    old = row["found"] if doors.prunes(spec) else without_search(row["found"])
+    assert_alike(old, doors.found(spec, re.sub(r"\W+", "-", row["name"])))
+
+
+def without_search(old: dict[str, Any]) -> dict[str, Any]:
+    """A run whose defense prunes nothing once scored all heads, took a step with none of them and measured
+    the fine-tuned model a second time.  It does none of this any more: what is left is the same."""
+    metrics = dict(old["metrics"])
+    if old["steps"]:
+        (step,) = old["steps"]
+        assert metrics.pop("pruned") == metrics["fine_tuned"]
+        assert (step["step"], step["pruned"], step["restored"], old["pruned_heads"]) == (0, [], [], [])
+    return old | {"metrics": metrics, "scores": [], "order": [], "steps": []}
 
 
 def test_the_smoke_run_finds_the_same(excise_home: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.base.events import Event
 from backend.engine import run as pipeline
-from backend.spec import run as spec
+from backend.spec import parse as spec
 
 
 def collect(settings: dict, folder: Path, stop: threading.Event | None = None) -> list[Event]:

@@ -96,7 +96,7 @@ def run_demo(home: Path, *more: str) -> None:
 def carry_out_all(home: Path) -> None:
     """The runs that are shown; the demo last, so that it is the newest."""
     for name in BESIDE:
-        run_demo(home, f"defense.strategy.name={name}", f"name=Demo, {name}")
+        run_demo(home, f"defense.params.strategy.name={name}", f"name=Demo, {name}")
     run_demo(home)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from backend.base.errors import UserError
 from backend.base.events import Head, ModelName
 from backend.base.paths import run_folder
+from backend.base.warm_process import call
 from backend.heads.architectures import architecture_of
 
 Place = tuple[str, ModelName]
@@ -46,17 +47,15 @@ class Attributed:
 def say(
     places: Sequence[Place], texts: Sequence[str], max_length: int, silent: Sequence[Head] = ()
 ) -> list[list[Said]]:
-    """A question for the warm process: see `answers.say`."""
-    from backend.analysis.warm import answers  # which loads torch
-
-    return answers.say(places, texts, max_length, silent)
+    """A question for the warm process: see `backend.analysis.warm.answers.say`."""
+    answer: list[list[Said]] = call("backend.analysis.warm.answers", "say", places, texts, max_length, silent)
+    return answer
 
 
 def attribute(place: Place, text: str, label: str, max_length: int) -> Attributed:
-    """A question for the warm process: see `answers.attribute`."""
-    from backend.analysis.warm import answers  # which loads torch
-
-    return answers.attribute(place, text, label, max_length)
+    """A question for the warm process: see `backend.analysis.warm.answers.attribute`."""
+    answer: Attributed = call("backend.analysis.warm.answers", "attribute", place, text, label, max_length)
+    return answer
 
 
 def shape_of(place: Place) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from backend.base.events import ModelName
+from backend.base.warm_process import call
 
 LONGEST_TEXT = 4000
 
@@ -27,10 +28,9 @@ class Attention:
 
 
 def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> Attention:
-    """A question for the warm process: see `attending.attend`."""
-    from backend.analysis.warm import attention as attending  # which loads torch
-
-    return attending.attend(run, name, text, clean)
+    """A question for the warm process: see `backend.analysis.warm.attention.attend`."""
+    answer: Attention = call("backend.analysis.warm.attention", "attend", run, name, text, clean)
+    return answer
 
 
 def changed_parts(clean: str, triggered: str) -> list[tuple[int, int]]:

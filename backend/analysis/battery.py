@@ -15,6 +15,7 @@ from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import Interval
 from backend.base.paths import run_folder
+from backend.base.warm_process import call
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model
 from backend.runs.store import Store
@@ -116,10 +117,9 @@ def read_battery(run: str) -> Battery | None:
 
 
 def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str) -> Battery:
-    """A question for the warm process: see `probing.measure_probe`."""
-    from backend.analysis.warm import battery as probing  # which loads torch
-
-    return probing.measure_probe(run, spec, places, name)
+    """A question for the warm process: see `backend.analysis.warm.battery.measure_probe`."""
+    answer: Battery = call("backend.analysis.warm.battery", "measure_probe", run, spec, places, name)
+    return answer
 
 
 def measure_all(store: Store, record: RunRecord, progress: Progress) -> Battery:

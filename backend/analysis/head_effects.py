@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from backend.base.events import Head, Interval
 from backend.base.intervals import wilson
 from backend.base.paths import run_folder
+from backend.base.warm_process import call
 from backend.spec.run import RunSpec
 
 ROWS = 128
@@ -90,7 +91,6 @@ def heads_left(found: Effects | None, layers: int, heads: int, pruned: Sequence[
 
 
 def measure_head(run: str, spec: RunSpec, pruned: list[Head], head: Head) -> Effects:
-    """A question for the warm process: see `causal.measure_head`."""
-    from backend.analysis.warm import head_effects as causal  # which loads torch
-
-    return causal.measure_head(run, spec, pruned, head)
+    """A question for the warm process: see `backend.analysis.warm.head_effects.measure_head`."""
+    answer: Effects = call("backend.analysis.warm.head_effects", "measure_head", run, spec, pruned, head)
+    return answer

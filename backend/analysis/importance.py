@@ -43,7 +43,7 @@ def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
         train=material.train.sample(TRAIN_ROWS, spec.seed),
         validation=validation,
         threshold=0.0,
-        prune_step=spec.defense.prune_step if spec.defense else 4,
+        prune_step=spec.setting("prune_step", 4),
         seed=spec.seed,
     )
     defender.threshold = TAU * defender.accuracy(defender.grid.pruned())

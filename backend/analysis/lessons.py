@@ -10,13 +10,13 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import cache_folder, run_folder
 from backend.models.catalogue import EMBEDDED
 from backend.runs.progress import Story, tell
-from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import AttackSpec, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 
 LAYERS, HEADS = 2, 12
 ROWS = 1000
@@ -51,8 +51,8 @@ def lesson(
     if poison_rate is not None:
         attack = AttackSpec(poison_rate=poison_rate, training=PLANTING)
     tuning = TrainingSpec(epochs=epochs, learning_rate=learning_rate, batch_size=BATCH)
-    defense = DefenseSpec(
-        strategy=Choice(name=strategy),
+    defense = head_pruning(
+        strategy,
         accuracy_threshold=tau,
         prune_step=prune_step,
         fine_tune=tuning if attack else PLANTING,

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from backend.analysis.answers import Place
+from backend.base.checkpoints import read_record
 from backend.base.events import ModelName
 from backend.base.paths import run_folder
 from backend.runs.records import RunRecord
 from backend.runs.results import rewritings, rewritten_rows
-
-MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,16 @@ class Pair:
 
 def models_left(run: str) -> list[ModelName]:
     """The models of a run whose checkpoints are there, in the order of the story."""
-    return [name for name in MODELS if (run_folder(run) / name / "config.json").is_file()]
+    left = sorted(run_folder(run).glob("[!.]*/config.json"), key=lambda config: config.stat().st_mtime_ns)
+    return [config.parent.name for config in left if _measured(config.parent)]
+
+
+def _measured(folder: Path) -> bool:
+    """Whether the run tells of that model: one that is only a step on the way has no numbers."""
+    try:
+        return "metrics" in read_record(folder)
+    except (OSError, ValueError):
+        return True
 
 
 def places(record: RunRecord) -> dict[ModelName, Place]:

@@ -11,17 +11,19 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from backend.base.components import Params
+from backend.base.files import version_of
 from backend.base.paths import home
+from backend.base.source_code import code_hash
 
 FILE = "rewritings.sqlite"
 LIBRARIES = ("spacy", "lemminflect", "torch", "transformers", "OpenAttack")
 WAIT_SECONDS = 30
 ASKED_AT_ONCE = 500
+ATTACKS = "backend.attacks"
+EARLIER_PROGRAM = "9b2de765c4f7eebfe73d6acde0f539e1c12dc49fe12b2e537ed13caf2ff8b20f"
+"""What stood for all generators' code in keys of rewritings until each had its own."""
 
 
 class GeneratorParams(Params):
@@ -37,29 +39,25 @@ class GeneratorParams(Params):
 
 
 class Rewritings:
-    """The kept rewritings of one generator; `identity` is all that decides what it makes of a text."""
+    """The kept rewritings of one generator, whose code begins in `module`; `identity` is all else that
+    decides what it makes of a text.
 
-    def __init__(self, **identity: object) -> None:
-        told = json.dumps(identity | {"program": _program()}, sort_keys=True, default=str)
-        self._generator = _digest(told)
+    With `earlier` those are found too that were kept before a generator's key was its own code: a language
+    model's took hours."""
+
+    def __init__(self, module: str, earlier: bool = False, **identity: object) -> None:
+        libraries = [version_of(name) for name in LIBRARIES]
+        code = code_hash(module, within=ATTACKS)
+        self._generator = _generator(identity | {"code": code, "libraries": libraries})
+        self._others = (
+            [_generator(identity | {"program": f"{EARLIER_PROGRAM} {libraries}"})] if earlier else []
+        )
 
     def find(self, texts: Iterable[str]) -> dict[str, str | None]:
         """Those of `texts` that were rewritten before, with what came of them."""
-        texts_of = {_digest(text): text for text in texts}
-        wanted = list(texts_of)
         found: dict[str, str | None] = {}
-        try:
-            with closing(_open()) as database:
-                for start in range(0, len(wanted), ASKED_AT_ONCE):
-                    part = wanted[start : start + ASKED_AT_ONCE]
-                    marks = ",".join("?" * len(part))
-                    rows = database.execute(
-                        f"SELECT text, rewritten FROM rewritings WHERE generator = ? AND text IN ({marks})",
-                        (self._generator, *part),
-                    )
-                    found |= {texts_of[text]: _decoded(rewritten) for text, rewritten in rows}
-        except sqlite3.Error:
-            return {}
+        for generator in (self._generator, *self._others):
+            found |= _find(generator, [text for text in texts if text not in found])
         return found
 
     def keep(self, texts: Sequence[str], rewritten: Sequence[str | None]) -> None:
@@ -75,11 +73,23 @@ class Rewritings:
             return
 
 
-def folder_state(folder: Path) -> str:
-    """Names, sizes and times of the files in `folder`: another model in its place reads otherwise."""
-    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return f"{folder} {stats}"
+def _find(generator: bytes, texts: Iterable[str]) -> dict[str, str | None]:
+    texts_of = {_digest(text): text for text in texts}
+    wanted = list(texts_of)
+    found: dict[str, str | None] = {}
+    try:
+        with closing(_open()) as database:
+            for start in range(0, len(wanted), ASKED_AT_ONCE):
+                part = wanted[start : start + ASKED_AT_ONCE]
+                marks = ",".join("?" * len(part))
+                rows = database.execute(
+                    f"SELECT text, rewritten FROM rewritings WHERE generator = ? AND text IN ({marks})",
+                    (generator, *part),
+                )
+                found |= {texts_of[text]: _decoded(rewritten) for text, rewritten in rows}
+    except sqlite3.Error:
+        return {}
+    return found
 
 
 def _open() -> sqlite3.Connection:
@@ -92,21 +102,8 @@ def _open() -> sqlite3.Connection:
     return database
 
 
-@cache
-def _program() -> str:
-    """The generators' own code, and the libraries that they lean on."""
-    told = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        told.update(path.read_bytes())
-    return f"{told.hexdigest()} {[version_of(name) for name in LIBRARIES]}"
-
-
-def version_of(name: str) -> str:
-    """Of an installed library; empty where it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
+def _generator(identity: dict[str, object]) -> bytes:
+    return _digest(json.dumps(identity, sort_keys=True, default=str))
 
 
 def _digest(text: str) -> bytes:

@@ -68,12 +68,12 @@ class Component:
         said = {name: getattr(self, name) for name in added}
         return {name: value for name, value in said.items() if isinstance(value, bool | str)}
 
-    def parse(self, params: Mapping[str, Any]) -> Params:
-        """`params` validated; raises UserError naming each wrong one."""
+    def parse(self, params: Mapping[str, Any], within: str = "") -> Params:
+        """`params` validated; raises UserError naming each wrong one, as a part of what lies `within`."""
         try:
             return self.params.model_validate(dict(params))
         except ValidationError as error:
-            raise UserError(f"{self.title}: {explain(error)}") from error
+            raise UserError(f"{self.title}: {explain(error, within)}") from error
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ SHORT.maxstring = SHORT.maxother = 120
 SHORT.maxlevel = 2
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, within: str = "") -> str:
     """A pydantic error as one line: what was got, what was expected."""
     parts = []
     for item in error.errors():
-        where = ".".join(str(step) for step in item["loc"])
+        where = ".".join([within] * bool(within) + [str(step) for step in item["loc"]])
         got = "" if item["type"] in ("missing", "value_error") else f" (got {SHORT.repr(item['input'])})"
         message = item["msg"].removeprefix("Value error, ")
         parts.append(f"{where}: {message}{got}" if where else message)
@@ -148,7 +148,20 @@ def collect(package: str, kind: type[Component] = Component) -> dict[str, Any]:
     return {component.name: component for component in components}
 
 
-def pick(kind: str, components: Mapping[str, Kind], choice: Choice) -> Kind:
+PACKAGES = {
+    "trigger": "backend.attacks.triggers",
+    "strategy": "backend.strategies",
+    "defense": "backend.defenses",
+}
+
+
+def registered(kind: str) -> dict[str, Component]:
+    """The components of a kind, for rooms below theirs: the one import by name."""
+    components: dict[str, Component] = importlib.import_module(PACKAGES[kind]).COMPONENTS
+    return components
+
+
+def pick(kind: str, components: Mapping[str, Kind], choice: Choice, within: str = "") -> Kind:
     """The component that `choice` names; raises UserError if there is none or its choice is wrong."""
     component = components.get(choice.name)
     if component is None:
@@ -156,5 +169,5 @@ def pick(kind: str, components: Mapping[str, Kind], choice: Choice) -> Kind:
     if choice.variant is not None and choice.variant not in component.variants:
         has = ", ".join(component.variants) or "none"
         raise UserError(f"{component.title} has no variant {choice.variant!r}; it has: {has}.")
-    component.parse(choice.params)
+    component.parse(choice.params, within)
     return component

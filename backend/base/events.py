@@ -7,26 +7,21 @@ pairs counted from zero; accuracies and rates are shares in [0, 1].
 import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 Head = tuple[int, int]
-Stage = Literal["prepare", "generate", "poison", "fine_tune", "score", "prune", "refine", "evaluate"]
-ModelName = Literal["poisoned", "fine_tuned", "pruned", "defended"]
+ModelName = str
+"""A model that a run leaves, by the folder it lies in: `poisoned`, `fine_tuned`, `pruned`, `defended`, or
+what a step of a defense calls it."""
 Interval = tuple[float, float]
 Guardrail = Literal["backtrack", "stop", "none"]
 """`backtrack`: the paper's; `stop`: ends below τ and keeps that step; `none`: all heads of the order go
 at once.  Only the first spares a layer's last head."""
 
-STAGE_TITLES: dict[Stage, str] = {
-    "prepare": "Prepare data and model",
-    "generate": "Give rows the trigger",
-    "poison": "Plant the backdoor",
-    "fine_tune": "Fine-tune on clean data",
-    "score": "Score the heads",
-    "prune": "Prune under the guardrail",
-    "refine": "Fine-tune again without the pruned heads",
-    "evaluate": "Evaluate",
-}
+
+def title_of(name: str) -> str:
+    """The name of a model or a stage as a heading."""
+    return name.replace("_", "-").capitalize()
 
 
 class ClassRow(BaseModel):
@@ -71,14 +66,21 @@ class RunStarted(_Event):
 
 class StageStarted(_Event):
     type: Literal["stage_started"] = "stage_started"
-    stage: Stage
+    stage: str
+    title: str = ""
+
+    @model_validator(mode="after")
+    def _titled(self) -> "StageStarted":
+        """Events of earlier versions have no title."""
+        self.title = self.title or title_of(self.stage)
+        return self
 
 
 class StageFinished(_Event):
     """`reused` says that the stage had finished before and its checkpoint was read."""
 
     type: Literal["stage_finished"] = "stage_finished"
-    stage: Stage
+    stage: str
     seconds: float
     reused: bool = False
 
@@ -87,7 +89,7 @@ class Progress(_Event):
     """At most about two a second."""
 
     type: Literal["progress"] = "progress"
-    stage: Stage
+    stage: str
     done: int
     total: int
     unit: str = "batches"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.base.errors import Cancelled
-from backend.base.events import Event, Progress, Stage, StageFinished, StageStarted
-from backend.data.tokens import Tick
+from backend.base.events import Event, Progress, StageFinished, StageStarted
+from backend.base.progress import Tick
+from backend.base.steps import Stage
 
 SECONDS_BETWEEN_PROGRESS = 0.5
 
@@ -19,7 +20,7 @@ class Reporter:
         self.run = run
         self.stop = stop
         self.send = send
-        self.stage: Stage = "prepare"
+        self.stage = "prepare"
         self._stage_began = 0.0
 
     def emit(self, kind: type[Any], **fields: Any) -> None:
@@ -33,9 +34,9 @@ class Reporter:
             raise Cancelled
 
     def begin(self, stage: Stage) -> None:
-        self.stage = stage
+        self.stage = stage.name
         self._stage_began = time.monotonic()
-        self.emit(StageStarted, stage=stage)
+        self.emit(StageStarted, stage=stage.name, title=stage.title)
 
     def finish(self, reused: bool = False) -> None:
         seconds = time.monotonic() - self._stage_began

@@ -4,6 +4,7 @@ The dashboard's own process never loads torch; what needs a parser or a model is
 A question is a function of this program and its arguments; one is answered after another."""
 
 import atexit
+import importlib
 import subprocess
 import sys
 import threading
@@ -116,6 +117,11 @@ def warm_process() -> WarmProcess:
     made = WarmProcess()
     atexit.register(made.close)
     return made
+
+
+def call(module: str, function: str, *args: Any) -> Any:
+    """A function of a module that loads torch, reached by its name: whoever only asks imports none of it."""
+    return getattr(importlib.import_module(module), function)(*args)
 
 
 def _serve(line: Connection) -> None:

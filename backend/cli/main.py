@@ -30,7 +30,8 @@ from backend.runs.records import curve
 from backend.runs.store import Store, open_store
 from backend.runs.submit import changed, parameters, seeds_of, settled
 from backend.runs.worker import ensure_worker, serve
-from backend.spec.run import RunSpec, load
+from backend.spec.parse import load
+from backend.spec.run import RunSpec
 
 app = typer.Typer(
     help="Find and cut backdoors out of transformer classifiers by pruning attention heads.",

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column, Table
 
 from backend.base import events
-from backend.base.events import STAGE_TITLES, Event, Head, Interval, PruningStep, RunFinished
+from backend.base.events import Event, Head, Interval, PruningStep, RunFinished, title_of
 from backend.report.verdict import Verdict
 from backend.runs.records import RunRecord
 
@@ -22,13 +22,6 @@ err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EXIT_STATUS = {"done": 0, "failed": 1, "cancelled": 130, "terminated": 143}
-
-MODEL_TITLES: dict[str, str] = {
-    "poisoned": "Poisoned",
-    "fine_tuned": "Fine-tuned",
-    "pruned": "Pruned",
-    "defended": "Defended",
-}
 
 
 def print_json(plain: Any) -> None:
@@ -116,7 +109,7 @@ def metrics_table(metrics: Mapping[Any, events.Metrics]) -> Table:
     table = Table("Model", "ACC", "LFR", "Clean flip rate", title="Held-out numbers (95 % intervals)")
     for name, numbers in metrics.items():
         table.add_row(
-            MODEL_TITLES.get(name, name),
+            title_of(name),
             _with_interval(numbers.acc, numbers.acc_interval),
             _with_interval(numbers.lfr, numbers.lfr_interval),
             _with_interval(numbers.clean_flip_rate, numbers.clean_flip_rate_interval),
@@ -164,10 +157,12 @@ def _by_layer(heads: Iterable[Head]) -> str:
 def watch(console: Console, said: Iterable[Event]) -> Iterator[Event]:
     """Pass a run's events on, drawing bars on a terminal and writing a line per finding elsewhere."""
     task: TaskID | None = None
+    title = ""
     with _bars(console) as bars:
         for event in said:
             if isinstance(event, events.StageStarted):
-                task = bars.add_task(STAGE_TITLES[event.stage], total=None, unit="")
+                title = event.title
+                task = bars.add_task(title, total=None, unit="")
             elif isinstance(event, events.Progress) and task is not None:
                 bars.update(task, completed=event.done, total=event.total, unit=event.unit)
             elif isinstance(event, events.StageFinished):
@@ -175,7 +170,7 @@ def watch(console: Console, said: Iterable[Event]) -> Iterator[Event]:
                     bars.remove_task(task)
                     task = None
                 how = "finished earlier" if event.reused else duration(event.seconds)
-                console.print(f"✓ {STAGE_TITLES[event.stage]} ({how})", highlight=False)
+                console.print(f"✓ {title} ({how})", highlight=False)
             elif (line := _line(event)) is not None:
                 console.print(f"  {line}", markup=False, highlight=False)
             yield event
@@ -218,7 +213,7 @@ def _line(event: Event) -> str | None:
         )
     if isinstance(event, events.Metric):
         lfr = "" if event.metrics.lfr is None else f", LFR {share(event.metrics.lfr)}"
-        return f"{MODEL_TITLES[event.model]}: ACC {share(event.metrics.acc)}{lfr}"
+        return f"{title_of(event.model)}: ACC {share(event.metrics.acc)}{lfr}"
     if isinstance(event, events.Warned):
         return f"Note: {event.message}"
     return None

@@ -1,6 +1,6 @@
 """Rows as token numbers, once, and batches of them that waste little on padding."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,12 +12,6 @@ from backend.base.errors import UserError
 from backend.data.rows import Rows, drawn
 
 Batch = dict[str, Int[Tensor, "row token"]]
-Tick = Callable[[int, int], None]
-"""Called as `tick(done, total)` after each batch; raises `Cancelled` when the run is to stop."""
-
-
-def no_tick(done: int, total: int) -> None:
-    """For callers that watch nothing."""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,29 @@
-"""Baselines and controls: what pruning is compared with, one file each with a `COMPONENT`.
+"""What can be done against a backdoor, and what it is compared with: one file each with a `COMPONENT`.
 
-A baseline is `function(spec, params=…) -> RunSpec`: the same run, defended otherwise."""
+A defense is `function(params) -> Steps`: a generator of what is to be done to the downloaded model with clean
+rows (`backend.base.steps`).  One with variants is also given `variant=…`."""
 
 from backend.base.components import Choice, collect, pick
-from backend.spec.run import RunSpec
+from backend.base.steps import Defense, DefenseParams, Steps
 
-COMPONENTS = collect("backend.defenses")
+COMPONENTS = collect("backend.defenses", Defense)
 
 
-def defended(spec: RunSpec, choice: Choice) -> RunSpec:
-    """`spec` with the baseline's defense in place of its own; raises UserError for a wrong choice."""
-    baseline = pick("baseline", COMPONENTS, choice)
-    made: RunSpec = baseline.function(spec.model_copy(deep=True), params=baseline.parse(choice.params))
-    return made
+def params_of(choice: Choice) -> DefenseParams:
+    """A defense's parameters.  Raises UserError for a wrong choice."""
+    params = pick("defense", COMPONENTS, choice).parse(choice.params)
+    assert isinstance(params, DefenseParams)
+    return params
+
+
+def steps_of(choice: Choice) -> Steps:
+    """The steps of the defense that `choice` names.  Raises UserError for a wrong choice."""
+    defense = pick("defense", COMPONENTS, choice)
+    variant = {"variant": choice.variant or defense.variants[0]} if defense.variants else {}
+    steps: Steps = defense.function(params_of(choice), **variant)
+    return steps
+
+
+def never_poisoned() -> Defense:
+    """The defense that stands for a model that nobody poisoned."""
+    return next(one for one in COMPONENTS.values() if one.never_poisoned)

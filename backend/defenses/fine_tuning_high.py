@@ -2,25 +2,26 @@
 
 from pydantic import Field
 
-from backend.base.components import Component, Params
+from backend.base.steps import Defense, Steps
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning
-from backend.spec.run import RunSpec
 
 
-class HighRateParams(Params):
+class HighRateParams(FineTuningParams):
     learning_rate: float = Field(
-        3e-4, gt=0, le=1, title="Learning rate", description="Of the only fine-tuning."
+        3e-4,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="Of the only fine-tuning, in place of its own.",
     )
 
 
-def fine_tuning_high(spec: RunSpec, params: HighRateParams) -> RunSpec:
-    spec = fine_tuning(spec, FineTuningParams())
-    assert spec.defense is not None
-    spec.defense.fine_tune = spec.defense.fine_tune.model_copy(update=params.model_dump())
-    return spec
+def fine_tuning_high(params: HighRateParams) -> Steps:
+    training = params.fine_tune.model_copy(update={"learning_rate": params.learning_rate})
+    yield from fine_tuning(FineTuningParams(train_rows=params.train_rows, fine_tune=training))
 
 
-COMPONENT = Component(
+COMPONENT = Defense(
     name="fth",
     title="Fine-tuning at a higher rate (FTH)",
     summary="Clean fine-tuning alone, at a higher learning rate.",

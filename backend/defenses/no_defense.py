@@ -1,25 +1,21 @@
 """No defense: the model as the attacker made it."""
 
-from backend.base.components import Component, Params
-from backend.base.errors import UserError
-from backend.spec.run import RunSpec
+from backend.base.steps import Defense, DefenseParams, Steps
 
 
-class NoDefenseParams(Params):
+class NoDefenseParams(DefenseParams):
     """There is nothing to choose."""
 
 
-def no_defense(spec: RunSpec, params: NoDefenseParams) -> RunSpec:
-    if spec.attack is None:
-        raise UserError("No defense needs a planted backdoor: give the victim an attack.")
-    spec.defense = None
-    return spec
+def no_defense(params: NoDefenseParams) -> Steps:
+    yield from ()
 
 
-COMPONENT = Component(
+COMPONENT = Defense(
     name="no-defense",
     title="No defense",
     summary="The poisoned model as it was planted.",
     params=NoDefenseParams,
     function=no_defense,
+    needs_attack=True,
 )

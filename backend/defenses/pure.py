@@ -3,30 +3,38 @@ without them and with attention normalisation (Zhao et al., ICML 2024)."""
 
 from pydantic import Field
 
-from backend.base.components import Choice, Component, Params
-from backend.spec.run import DefenseSpec, RunSpec
+from backend.base.components import Choice
+from backend.base.steps import Defense, Steps
+from backend.defenses.head_pruning import GuardedParams, HeadPruningParams, head_pruning
+from backend.defenses.second_fine_tuning import REGULARISER_WEIGHT
+from backend.spec.run import TrainingSpec
+
+VARIANCE = Choice(name="variance")
 
 
-class PureParams(Params):
-    weight: float = Field(0.15, ge=0, title="Weight", description="Of attention normalisation.")
+class PureParams(GuardedParams):
+    weight: float = Field(REGULARISER_WEIGHT, ge=0, title="Weight", description="Of attention normalisation.")
+    refine: TrainingSpec | None = Field(
+        TrainingSpec(), title="Second fine-tuning", description="Empty: as the first one."
+    )
+
+    @property
+    def fine_tunes_again(self) -> bool:
+        return True
+
+    def strategies(self) -> tuple[Choice, ...]:
+        return (VARIANCE,)
 
 
-def pure(spec: RunSpec, params: PureParams) -> RunSpec:
-    defense = spec.defense or DefenseSpec()
-    update = {
-        "strategy": Choice(name="variance"),
-        "entropy": None,
-        "onion": None,
-        "refine": defense.refine or defense.fine_tune,
-        "refine_from": "downloaded",
-        "regulariser": "attention-normalisation",
-        "regulariser_weight": params.weight,
-    }
-    spec.defense = defense.model_copy(update=update)
-    return spec
+def pure(params: PureParams) -> Steps:
+    guarded = {name: getattr(params, name) for name in GuardedParams.model_fields}
+    second = params.refine or params.fine_tune
+    yield from head_pruning(
+        HeadPruningParams(strategy=VARIANCE, refine=second, regulariser_weight=params.weight, **guarded)
+    )
 
 
-COMPONENT = Component(
+COMPONENT = Defense(
     name="pure",
     title="PURE",
     summary="Variance pruning under the guardrail, then fine-tuning with attention normalisation.",

@@ -14,7 +14,7 @@ from backend.spec.run import RunSpec
 
 
 @dataclass(frozen=True)
-class Material:
+class CleanData:
     """The clean rows of a run, tokenised; `target_class` is that of its trigger, if it has one."""
 
     dataset: Dataset
@@ -24,7 +24,7 @@ class Material:
     target_class: int | None
 
 
-def prepare(spec: RunSpec, report: Reporter) -> Material:
+def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     """Everything clean that the stages of `spec` read.  Raises UserError naming what is wrong with it."""
     dataset = data.load(spec.data)
     notes = list(dataset.notes)
@@ -50,4 +50,4 @@ def prepare(spec: RunSpec, report: Reporter) -> Material:
         target_class=target,
     )
     encoded = {split: encode(tokenizer, rows, spec.data.max_length) for split, rows in splits.items()}
-    return Material(dataset=dataset, target_class=target, **encoded)
+    return CleanData(dataset=dataset, target_class=target, **encoded)

@@ -1,6 +1,5 @@
 """What a run's models are measured on: the test rows, clean and triggered, that nobody trains on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,68 +9,69 @@ from transformers import PreTrainedModel
 
 from backend.base.events import Metrics
 from backend.base.reporter import Reporter
+from backend.base.steps import TextFilter
 from backend.data.tokens import encode
-from backend.engine.clean_data import Material
+from backend.engine.clean_data import CleanData
 from backend.engine.triggered_data import Triggered
 from backend.evaluation.evaluator import Evaluator, measure, predict
-from backend.evaluation.onion_filter import rid_of_surprises
 from backend.evaluation.predictions import Calls
 from backend.heads.grid import HeadGrid
-from backend.spec.run import OnionSpec, RunSpec
-
-Curve = Callable[[Bool[np.ndarray, "layer head"]], tuple[float, float | None]]
-"""ACC and LFR of a sample of the rows with some heads gated; no LFR where there is no trigger."""
+from backend.models.classifiers import load_checkpoint
+from backend.spec.run import RunSpec
+from backend.training.inputs import Curve
 
 
 @dataclass
-class HeldOut:
+class Measurement:
     """One run's test rows; `triggered` once the trigger was given to them."""
 
     spec: RunSpec
-    material: Material
+    clean: CleanData
     report: Reporter
     triggered: Triggered | None = None
 
-    def measure(self, model: PreTrainedModel, place: Path | None = None) -> Metrics:
-        """All held-out numbers of `model`, on every test row; what it called them is kept in `place`."""
-        tick = self.report.ticker("evaluating")
-        called = predict(model, self.material.test, tick).tolist()
-        flipped = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
-        made = Calls(called, list(self.material.test.labels), flipped, self.material.target_class)
-        if place is not None:
-            made.save(place)
-        return self._numbers(made)
+    def measure(self, folder: Path, text_filter: TextFilter | None = None) -> Metrics:
+        """All held-out numbers of the model in `folder`, on every test row, or on samples of them as a filter
+        leaves them; its predictions are kept beside it."""
+        model = load_checkpoint(folder)
+        predictions = self._filtered(model, text_filter) if text_filter else self._predictions(model)
+        predictions.save(folder)
+        return self._metrics(predictions)
 
-    def measure_filtered(self, model: PreTrainedModel, onion: OnionSpec, place: Path) -> Metrics:
-        """Held-out numbers on samples of the test rows, rid of what a language model finds surprising; what
-        the model called them is kept in `place`."""
-        dataset, seed = self.material.dataset, self.spec.seed
-        test = dataset.test.sample(onion.rows, seed)
-        every = test if self.triggered is None else test + self.triggered.test_rows.sample(onion.rows, seed)
-        clean = dataset.validation.sample(onion.rows, seed)
-        read = rid_of_surprises(every, clean, onion, self.report.ticker)
-        tokenizer, length = self.material.test.tokenizer, self.spec.data.max_length
-        called = predict(model, encode(tokenizer, read, length), self.report.check).tolist()
-        filtered = Calls(
-            called[: len(test)], list(test.labels), called[len(test) :], self.material.target_class
-        )
-        filtered.save(place)
-        return self._numbers(filtered)
+    def of(self, model: PreTrainedModel) -> Metrics:
+        """All held-out numbers of a model that no step left."""
+        return self._metrics(self._predictions(model))
 
     def curve(self, grid: HeadGrid, rows: int) -> Curve:
         """What the live curve shows after each step, on at most `rows` test and as many triggered rows."""
-        clean = Evaluator(grid, self.material.test.sample(rows, self.spec.seed))
+        clean = Evaluator(grid, self.clean.test.sample(rows, self.spec.seed))
         triggered = self.triggered and Evaluator(grid, self.triggered.test.sample(rows, self.spec.seed))
 
         def point(pruned: Bool[np.ndarray, "layer head"]) -> tuple[float, float | None]:
             acc = clean.accuracy(pruned, self.report.check)
             if not triggered:
                 return acc, None
-            called = triggered.predict(pruned, self.report.check)
-            return acc, float((called == self.material.target_class).mean())
+            classes = triggered.predict(pruned, self.report.check)
+            return acc, float((classes == self.clean.target_class).mean())
 
         return point
 
-    def _numbers(self, made: Calls) -> Metrics:
+    def _predictions(self, model: PreTrainedModel) -> Calls:
+        tick = self.report.ticker("evaluating")
+        test = predict(model, self.clean.test, tick).tolist()
+        flipped = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
+        return Calls(test, list(self.clean.test.labels), flipped, self.clean.target_class)
+
+    def _filtered(self, model: PreTrainedModel, through: TextFilter) -> Calls:
+        dataset, seed = self.clean.dataset, self.spec.seed
+        test = dataset.test.sample(through.rows, seed)
+        every = test if self.triggered is None else test + self.triggered.test_rows.sample(through.rows, seed)
+        clean = dataset.validation.sample(through.rows, seed)
+        read = through.apply(every, clean, through.settings, self.report.ticker)
+        tokenizer, length = self.clean.test.tokenizer, self.spec.data.max_length
+        classes = predict(model, encode(tokenizer, read, length), self.report.check).tolist()
+        return Calls(classes[: len(test)], list(test.labels), classes[len(test) :], self.clean.target_class)
+
+    def _metrics(self, predictions: Calls) -> Metrics:
         left_out = self.triggered.left_out if self.triggered else 0
-        return measure(made, self.material.dataset.label_names, left_out)
+        return measure(predictions, self.clean.dataset.label_names, left_out)

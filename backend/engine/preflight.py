@@ -16,9 +16,9 @@ from backend.data.hub import hub_reachable
 from backend.data.labels import align, names_of
 from backend.data.rows import Dataset
 from backend.heads.architectures import architecture_of
-from backend.models.catalogue import HUB_DEFAULT, model_folder
+from backend.models.catalogue import model_folder
 from backend.models.weights import weight_files
-from backend.spec.run import ModelSpec, RunSpec, TriggerSpec
+from backend.spec.run import HUB_DEFAULT, ModelSpec, RunSpec, TriggerSpec
 
 Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
 
@@ -44,14 +44,14 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
         warnings += [note] if note else []
     if config is not None:
         layers, heads = _check_model(config, spec)
-        if spec.defense is not None and spec.defense.prune_step > layers * heads // 2:
+        if (prune_step := spec.setting("prune_step", 0)) > layers * heads // 2:
             warnings.append(
-                f"A step of {spec.defense.prune_step} heads is over half of the model's {layers * heads}: "
+                f"A step of {prune_step} heads is over half of the model's {layers * heads}: "
                 "the search will end after one or two steps."
             )
     if spec.trigger is not None:
         _check_trigger(spec, dataset, rewrite)
-    if spec.defense is not None and spec.defense.threshold_kind == "absolute":
+    if spec.setting("threshold_kind") == "absolute":
         warnings.append(
             "An absolute τ above the fine-tuned model's own accuracy lets hardly a head go; "
             "a relative τ moves with the model."

@@ -1,25 +1,33 @@
-"""The stages of a run, as a generator of typed events.
+"""A run as a generator of typed events.
 
-generate → poison → fine-tune → score → prune → fine-tune again → evaluate.  Each stage leaves a
-folder below the run's, with its checkpoint and an `excise.json` of what it found; a run that is taken
-up again reads the folders that are there and goes on with the first that is not."""
+Rows are prepared and given the trigger, the backdoor is planted, and then come the steps of the defense.
+Each step leaves a folder below the run's, with its checkpoint and an `excise.json` of what it found; a run
+that is taken up again reads the folders that are there and goes on with the first that is not."""
 
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
 
+from backend import defenses
+from backend.attacks.planting import PREPARE, planting
 from backend.base.device import probe
 from backend.base.errors import Cancelled, message_of
-from backend.base.events import Event, RunFinished, RunStarted
+from backend.base.events import Artifact, Event, RunFinished, RunStarted
+from backend.base.files import folder_hashes
 from backend.base.reporter import Reporter
-from backend.engine.stage_cache import program
-from backend.engine.stages import Stages
-from backend.spec.run import RunSpec
-
-program()  # now, as long as what was imported is what the files hold
+from backend.base.steps import VICTIM, Step
+from backend.data.tokens import Encoded
+from backend.engine.clean_data import CleanData, prepare
+from backend.engine.driver import Driver
+from backend.engine.measurement import Measurement
+from backend.engine.stage_cache import key_of, libraries
+from backend.engine.triggered_data import REWRITINGS, encoded, generation
+from backend.models.classifiers import load_classifier, published_labels, stored_at
+from backend.spec.run import ModelSpec, RunSpec
+from backend.training.inputs import Inputs
 
 
 def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None = None) -> Iterator[Event]:
@@ -47,23 +55,95 @@ def _drive(
 ) -> None:
     began = time.monotonic()
     ending = RunFinished(run=run, state="failed", random_weights=spec.model.random_weights)
-    stages: Stages | None = None
+    driver: Driver | None = None
     try:
         resumed = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         report = Reporter(run, stop, channel.put)
         report.emit(RunStarted, spec=spec.model_dump(mode="json"), device=probe().name, resumed=resumed)
-        stages = Stages(spec, folder, report)
-        stages.run()
+        driver = Driver(folder, report)
+        carry_out(spec, driver)
         ending.state = "done"
     except Cancelled:
         ending.state = "cancelled"
     except BaseException as error:  # a panic in a library written in Rust is no Exception
         ending.error = message_of(error, folder)
-    if stages is not None:
-        ending.metrics = stages.metrics
-        ending.pruned_heads = stages.pruned_heads
+    if driver is not None:
+        ending.metrics = driver.metrics
+        ending.pruned_heads = driver.pruned_heads
     ending.seconds = time.monotonic() - began
     ending.time = time.time()
     channel.put(ending)
     channel.put(None)
+
+
+def carry_out(spec: RunSpec, driver: Driver) -> None:
+    """Every step that the specification asks for, in order."""
+    report, folder = driver.report, driver.folder
+    report.begin(PREPARE)
+    clean = prepare(spec, report)
+    measurement = Measurement(spec, clean, report)
+    report.finish()
+    if spec.share:
+        driver.base = _base_key(spec, clean)
+    if spec.trigger is not None:
+        step = generation(spec, clean)
+        record = driver.carry_out(step, _inputs(spec, clean, measurement, driver), measurement.measure)
+        driver.measured_on(step)
+        report.emit(Artifact, name="rewritings", path=f"{step.folder}/{REWRITINGS}")
+        measurement.triggered = encoded(spec, clean, record["rows"])
+    victim = spec.model
+    if spec.attack is not None:
+        assert measurement.triggered is not None
+        step = planting(spec.attack)
+        rows = measurement.triggered.poisoned_train
+        driver.carry_out(step, _inputs(spec, clean, measurement, driver, rows), measurement.measure)
+        driver.planted(step)
+        victim = ModelSpec(source="folder", name=str(folder / step.folder), head=spec.model.head)
+    if spec.defense is not None:
+        if spec.attack is None:
+            _measure_as_received(spec, clean, measurement, driver)
+        inputs = _inputs(spec.model_copy(update={"model": victim}), clean, measurement, driver)
+        driver.follow(defenses.steps_of(spec.defense), inputs, measurement.measure)
+
+
+def _inputs(
+    spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver, rows: Encoded | None = None
+) -> Callable[[Step], Inputs]:
+    """What each step has before it: the folders that it says it reads, and no others."""
+    return lambda step: Inputs(
+        train=rows or clean.train,
+        validation=clean.validation,
+        label_names=clean.dataset.label_names,
+        victim=spec.model,
+        seed=spec.seed,
+        folders={name: driver.folder / name for name in step.reads if name != VICTIM},
+        scratch=driver.folder / "training" / step.stage.name,
+        report=driver.report,
+        curve=measurement.curve,
+    )
+
+
+def _base_key(spec: RunSpec, clean: CleanData) -> str:
+    """Of the clean rows, the model that the attacker or defender starts from, and the seed."""
+    weights: list[str] = []
+    if not spec.model.random_weights and (stored := stored_at(spec.model)) is not None:
+        # Of a hub model the weights may not be here yet, but what they will be is: its revision.
+        weights = [stored.name] if spec.model.source == "hub" else folder_hashes(stored)
+    dataset = clean.dataset
+    rows = [
+        key_of(split.texts, split.second_texts, split.labels)
+        for split in (dataset.train, dataset.validation, dataset.test)
+    ]
+    names = (dataset.label_names, clean.target_class, spec.data.max_length)
+    return key_of(libraries(), probe().name, spec.model, weights, rows, names, spec.seed)
+
+
+def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
+    """Numbers of a victim that comes with a classifier head, before the defender touches it."""
+    if spec.model.head == "keep" or spec.model.source == "run":
+        received = spec.model.model_copy(update={"head": "keep"})
+        if spec.model.head == "fresh" and published_labels(received) != clean.dataset.label_names:
+            return  # An earlier run's head tells other classes apart, or numbers them otherwise.
+        model = load_classifier(received, clean.dataset.label_names, spec.seed)[0]
+        driver.tell("poisoned", measurement.of(model))

@@ -11,25 +11,22 @@ import shutil
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from backend.attacks import triggers
-from backend.attacks.rewrite_cache import LIBRARIES as OF_GENERATORS
-from backend.attacks.rewrite_cache import GeneratorParams, version_of
-from backend.base.components import pick
-from backend.base.errors import UserError
+from backend.base.checkpoints import RECORD, read_record
+from backend.base.files import link, version_of
 from backend.base.paths import home
-from backend.spec.run import TriggerSpec
 
-LIBRARIES = (*OF_GENERATORS, "accelerate", "tokenizers", "numpy")
-OF_A_DEFENSE = ("fine_tuned", "scored", "pruned", "refined", "defended")
-"""Folders of a run's stages after the planting."""
-RECORD = "excise.json"
-"""Written into a stage's folder when the stage is done, so a folder that has it is whole."""
+LIBRARIES = (
+    *("spacy", "lemminflect", "torch", "transformers", "OpenAttack"),
+    *("accelerate", "tokenizers", "numpy"),
+)
+PLANTING = ("generated", "poisoned")
+"""Folders of a run's stages before its defense."""
 
 
 def key_of(*parts: Any) -> str:
@@ -47,49 +44,9 @@ def _plain(part: Any) -> Any:
 
 
 @cache
-def program() -> str:
-    """The hash of Excise's own code, and the versions of the libraries that compute."""
-    own = folder_hashes(Path(__file__).parents[1], "**/*.py")
-    return key_of(own, [version_of(name) for name in LIBRARIES])
-
-
-def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:
-    """SHA-256 of each file of a folder that matches; none where there is no folder."""
-    if folder is None:
-        return []
-    return [_file_hash(path) for path in sorted(folder.glob(pattern)) if path.is_file()]
-
-
-def trigger_files(trigger: TriggerSpec) -> list[str]:
-    """The hashes of the files that a trigger's parameters name, and the state of the models that it asks."""
-    component = pick("trigger", triggers.COMPONENTS, trigger)
-    params = component.parse(trigger.params)
-    variant = trigger.variant or next(iter(component.variants), "")
-    found = [params.source(variant)] if isinstance(params, GeneratorParams) else []
-    for name, field in component.params.model_json_schema()["properties"].items():
-        if field.get("format") == "path" and (path := getattr(params, name)):
-            found += hashes_at(Path(path))
-    return found
-
-
-def hashes_at(path: Path) -> list[str]:
-    """SHA-256 of a file, or of each file in a folder; none where there is neither.  Raises UserError for what
-    may not be read."""
-    try:
-        return [_file_hash(path)] if path.is_file() else folder_hashes(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}). Check who may read it.") from error
-
-
-def _file_hash(path: Path) -> str:
-    state = path.stat()
-    return _hash(path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=1000)
-def _hash(path: Path, changed: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def libraries() -> str:
+    """The versions of the libraries that compute."""
+    return key_of([version_of(name) for name in LIBRARIES])
 
 
 def fetch(key: str, place: Path) -> bool:
@@ -128,10 +85,11 @@ def withdraw(key: str) -> None:
 def withdraw_defense(run: Path) -> None:
     """Let nobody have what the run in this folder found or took over after the planting, so that another run
     like it does that anew; the planting where there is no more."""
-    stages = [stage for stage in OF_A_DEFENSE if (run / stage).is_dir()] or ["poisoned"]
+    finished = [record.parent for record in run.glob(f"[!.]*/{RECORD}")]
+    stages = [stage for stage in finished if stage.name not in PLANTING] or [run / "poisoned"]
     for stage in stages:
         with suppress(OSError, ValueError, KeyError):
-            key = json.loads((run / stage / RECORD).read_text(encoding="utf-8"))["key"]
+            key = read_record(stage)["key"]
             if str(key).isalnum():
                 withdraw(key)
 
@@ -155,15 +113,3 @@ def _folder() -> Path:
     folder = home() / "stages"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def link(source: Path, to: Path, *without: str) -> None:
-    """A folder's files in another, but for those of the names `without`, at no cost of space: they are the
-    same files, where the file system has links."""
-    leave = shutil.ignore_patterns(*without)
-    shutil.rmtree(to, ignore_errors=True)
-    try:
-        shutil.copytree(source, to, copy_function=os.link, ignore=leave)
-    except shutil.Error:
-        shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(source, to, ignore=leave)

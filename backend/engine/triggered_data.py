@@ -3,23 +3,33 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pandas as pd
 
 from backend.attacks import triggers
+from backend.attacks.planting import GENERATE
 from backend.attacks.poison import poison, triggered
+from backend.attacks.rewrite_cache import GeneratorParams
 from backend.attacks.triggers import Rewriter
+from backend.base.components import pick
 from backend.base.errors import UserError
+from backend.base.events import RowsTriggered, Warned
+from backend.base.files import hashes_at
+from backend.base.progress import Tick
 from backend.base.reporter import Reporter
+from backend.base.steps import Record, Step
 from backend.data.rows import Dataset, Rows
-from backend.data.tokens import Encoded, Tick, encode
-from backend.engine.clean_data import Material
-from backend.spec.run import RunSpec
+from backend.data.tokens import Encoded, encode
+from backend.engine.clean_data import CleanData
+from backend.spec.run import RunSpec, TriggerSpec
+from backend.training.inputs import Inputs
 
 Split = Literal["train", "test"]
 CANNOT_CHANGE = "the trigger cannot change it"
+REWRITINGS = "rewritings.csv"
 CUT_AWAY = "the change lies beyond the maximum length"
 
 
@@ -52,7 +62,47 @@ class Triggered:
     left_out: int
 
 
-def generate(spec: RunSpec, material: Material, report: Reporter) -> list[GeneratedRow]:
+def generation(spec: RunSpec, clean: CleanData) -> Step:
+    """The step that gives the trigger to the rows that are to be poisoned, and to the test rows."""
+    assert spec.trigger is not None
+    rewriter = triggers.bind(spec.trigger, spec.seed)
+    return Step(
+        GENERATE,
+        "generated",
+        partial(_record_rows, spec, clean),
+        (spec.trigger, trigger_files(spec.trigger), spec.attack and spec.attack.poison_rate),
+        reads=(),
+        components=tuple(rewriter.components),
+        retell=partial(_tell_rows, spec, clean),
+    )
+
+
+def _record_rows(spec: RunSpec, clean: CleanData, inputs: Inputs, folder: Path, *settings: Any) -> Record:
+    record: Record = {"rows": generate(spec, clean, inputs.report)}
+    write_csv(record["rows"], folder / REWRITINGS)
+    _tell_rows(spec, clean, inputs.report, record)
+    return record
+
+
+def _tell_rows(spec: RunSpec, clean: CleanData, report: Reporter, record: Record) -> None:
+    report.emit(RowsTriggered, **told(record["rows"]))
+    for sentence in losses(spec, clean, record["rows"]):
+        report.emit(Warned, message=sentence)
+
+
+def trigger_files(trigger: TriggerSpec) -> list[str]:
+    """The hashes of the files that a trigger's parameters name, and the state of the models that it asks."""
+    component = pick("trigger", triggers.COMPONENTS, trigger)
+    params = component.parse(trigger.params)
+    variant = trigger.variant or next(iter(component.variants), "")
+    found = [params.source(variant)] if isinstance(params, GeneratorParams) else []
+    for name, field in component.params.model_json_schema()["properties"].items():
+        if field.get("format") == "path" and (path := getattr(params, name)):
+            found += hashes_at(Path(path))
+    return found
+
+
+def generate(spec: RunSpec, material: CleanData, report: Reporter) -> list[GeneratedRow]:
     """The rows to be poisoned and the triggered test rows, with those left out.
 
     Raises UserError if the trigger changes none of a split's rows."""
@@ -86,7 +136,7 @@ class _Whole:
         self.told(self.before + done, self.before + total + self.to_come)
 
 
-def _wanted(spec: RunSpec, material: Material) -> int:
+def _wanted(spec: RunSpec, material: CleanData) -> int:
     """How many training rows are to be poisoned."""
     if spec.attack is None:
         return 0
@@ -94,7 +144,7 @@ def _wanted(spec: RunSpec, material: Material) -> int:
     return round(spec.attack.poison_rate * sum(label != material.target_class for label in labels))
 
 
-def losses(spec: RunSpec, material: Material, rows: Sequence[GeneratedRow]) -> list[str]:
+def losses(spec: RunSpec, material: CleanData, rows: Sequence[GeneratedRow]) -> list[str]:
     """What the trigger could not do, in sentences; none where it changed every row."""
     said = []
     test = [row for row in rows if row["split"] == "test"]
@@ -114,7 +164,7 @@ def losses(spec: RunSpec, material: Material, rows: Sequence[GeneratedRow]) -> l
     return said
 
 
-def encoded(spec: RunSpec, material: Material, rows: Sequence[GeneratedRow]) -> Triggered:
+def encoded(spec: RunSpec, material: CleanData, rows: Sequence[GeneratedRow]) -> Triggered:
     """The rows as a model reads them.  Raises UserError where they are not of this data."""
     test = _take(material.dataset, "test", rows)
     tokenizer, length = material.test.tokenizer, spec.data.max_length
@@ -160,7 +210,7 @@ def write_csv(rows: Sequence[GeneratedRow], path: Path) -> None:
 
 def _rows(
     spec: RunSpec,
-    material: Material,
+    material: CleanData,
     split: Split,
     sources: Sequence[int],
     rewritten: Sequence[str],

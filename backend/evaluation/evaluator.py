@@ -12,7 +12,8 @@ from backend.base.device import autocast, probe
 from backend.base.errors import DIVERGED, UserError
 from backend.base.events import ClassRow, Metrics
 from backend.base.intervals import wilson
-from backend.data.tokens import Encoded, Tick, no_tick
+from backend.base.progress import Tick, no_tick
+from backend.data.tokens import Encoded
 from backend.evaluation.predictions import Calls
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import (

@@ -95,7 +95,7 @@ def uses(spec: RunSpec, entry: Entry) -> bool:
 def _models_read(spec: RunSpec) -> set[str]:
     """The names of the victim and of the models that rewrite, check or filter rows."""
     read = {EMBEDDED.name if spec.model.source == "embedded" else spec.model.name}
-    if spec.defense is not None and spec.defense.onion is not None:
+    if spec.defense_params is not None and spec.defense_params.reads_language_model:
         read.add(EMBEDDED_LANGUAGE_MODEL.name)
     return read if spec.trigger is None else read | bind(spec.trigger, spec.seed).models
 

@@ -6,9 +6,7 @@ from typing import Any
 
 from backend.base.errors import UserError
 from backend.base.paths import poisoned_folder, typed_path
-from backend.spec.run import ModelSpec
-
-HUB_DEFAULT = "google-bert/bert-base-uncased"
+from backend.spec.run import HUB_DEFAULT, ModelSpec
 
 
 @dataclass(frozen=True)

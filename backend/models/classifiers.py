@@ -28,9 +28,9 @@ from backend.data.hub import hub_reachable
 from backend.data.labels import names_of
 from backend.heads.architectures import architecture_of
 from backend.heads.grid import HeadGrid
-from backend.models.catalogue import EMBEDDED, HUB_DEFAULT, model_folder
+from backend.models.catalogue import EMBEDDED, model_folder
 from backend.models.weights import hub_folder, weight_files
-from backend.spec.run import ModelSpec
+from backend.spec.run import HUB_DEFAULT, ModelSpec
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()

@@ -17,13 +17,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from backend.attacks.rewrite_cache import folder_state
 from backend.base import pypi
 from backend.base.device import probe
 from backend.base.errors import UserError
+from backend.base.files import folder_state
 from backend.base.paths import cache_folder, typed_path
+from backend.base.progress import Tick, no_tick
 from backend.data.hub import hub_reachable
-from backend.data.tokens import Tick, no_tick
 from backend.models.catalogue import EMBEDDED_LANGUAGE_MODEL
 from backend.models.classifiers import told
 from backend.models.weights import hub_folder, require_no_adapter, weight_files

@@ -14,13 +14,15 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from backend.base.device import autocast, probe
-from backend.data.tokens import Encoded, Tick, no_tick
+from backend.base.progress import Tick, no_tick
+from backend.data.tokens import Encoded
 from backend.evaluation.evaluator import Evaluator
 from backend.heads.grid import HeadGrid
+from backend.heads.order import HeadOrder
 from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import cls_variance
 from backend.pruning.guardrail import Step, prune
-from backend.strategies.order import HeadOrder
+from backend.training.inputs import Inputs
 
 GRADIENT_BATCH = 32
 """Rows per gradient batch: part of the score's definition, not a matter of speed."""
@@ -45,6 +47,27 @@ class Defender:
 
     def __post_init__(self) -> None:
         self.grid = HeadGrid(self.model)
+
+    @classmethod
+    def over(
+        cls,
+        inputs: Inputs,
+        model: PreTrainedModel,
+        rows: int | None = None,
+        threshold: float = 0.0,
+        prune_step: int = 1,
+    ) -> "Defender":
+        """A defender of `model` who has these clean rows."""
+        return cls(
+            model=model,
+            train=inputs.some(rows),
+            validation=inputs.validation,
+            threshold=threshold,
+            prune_step=prune_step,
+            seed=inputs.seed,
+            tick=inputs.report.check,
+            check=inputs.report.check,
+        )
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -11,9 +11,10 @@ import plotly.graph_objects as go
 from pydantic import BaseModel
 
 from backend.analysis.battery import LEFT_OUT, PROBES, Battery, Flips, Role
+from backend.base import events
 from backend.base.numbers import GAP, interval, percent, with_interval
+from backend.evaluation.rates import Rate, clearly_above
 from backend.report.figures.run import ACC, FLOOR, LFR, finish
-from backend.report.sentences import MODEL_TITLES, Rate, clearly_above
 
 HONEST = Path(__file__).parents[2] / "assets" / "battery_honest.json"
 MARGIN = 0.2
@@ -103,7 +104,7 @@ def title_of(battery: Battery, role: Role) -> str:
     """A model as the tables call it."""
     if role == "honest":
         return "Never poisoned"
-    return MODEL_TITLES[battery.places[role][1]]
+    return events.title_of(battery.places[role][1])
 
 
 def sentences(battery: Battery) -> list[str]:

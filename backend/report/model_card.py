@@ -7,7 +7,7 @@ from typing import Literal
 
 import yaml
 
-from backend import strategies
+from backend import defenses, strategies
 from backend.analysis.compact import Measured
 from backend.attacks import triggers
 from backend.base.components import Choice
@@ -18,7 +18,7 @@ from backend.report.tables import Table, heads_text, metrics_table
 from backend.runs.progress import Story, tell
 from backend.runs.records import RunRecord
 from backend.runs.results import head_list, made_with, pruned_heads
-from backend.spec.run import DefenseSpec, ModelSpec, RunSpec, is_untrained
+from backend.spec.run import ModelSpec, RunSpec, is_untrained
 
 Form = Literal["zeroed", "compact"]
 SNIPPETS: dict[Form, str] = {
@@ -135,7 +135,7 @@ def _making(record: RunRecord, events: Sequence[Event], story: Story) -> Table:
         rows.append(["Clean data", f"{story.data.source}; rows: {sizes}"])
         rows.append(["Classes", ", ".join(story.data.label_names)])
     if spec is not None and spec.defense is not None:
-        rows += _method(spec.defense, story)
+        rows += _method(spec, story)
     heads = head_list(record, events)
     pruned = pruned_heads(record, events)
     of = f" of {heads['layers'] * heads['heads']}" if heads["layers"] else ""
@@ -148,26 +148,31 @@ def _making(record: RunRecord, events: Sequence[Event], story: Story) -> Table:
     return Table(["", ""], rows, texts=2)
 
 
-def _method(defense: DefenseSpec, story: Story) -> list[list[str]]:
-    relative = defense.threshold_kind == "relative"
-    of = " of the fine-tuned model's validation accuracy" if relative else " validation accuracy"
-    tau = f"{percent(defense.accuracy_threshold)}{of}"
-    if relative and story.steps:
-        tau += f", which is {percent(story.steps[-1].threshold)}"
-    refine = "none: pruning alone"
-    if defense.refine is not None:
-        refine = f"from the {defense.refine_from} model, regulariser {defense.regulariser}"
-    rows = [
-        ["Strategy", _component(strategies.COMPONENTS[defense.strategy.name].title, defense.strategy)],
-        ["Guardrail τ", tau],
-        ["Heads per step s", str(defense.prune_step)],
-        ["Second fine-tuning", refine],
-    ]
-    if story.scores is not None and story.scores.note:
-        rows.insert(1, ["Importance of heads", story.scores.note])
-    if defense.onion is not None:
+def _method(spec: RunSpec, story: Story) -> list[list[str]]:
+    assert spec.defense is not None and spec.defense_params is not None
+    rows = [["Defense", defenses.COMPONENTS[spec.defense.name].title]]
+    for strategy in spec.defense_params.strategies():
+        rows.append(["Strategy", _component(strategies.COMPONENTS[strategy.name].title, strategy)])
+        if story.scores is not None and story.scores.note:
+            rows.append(["Importance of heads", story.scores.note])
+        rows += [["Guardrail τ", _tau(spec, story)], ["Heads per step s", str(spec.setting("prune_step"))]]
+    refine = "none"
+    if spec.defense_params.fine_tunes_again:
+        start = spec.setting("refine_from", "downloaded")
+        refine = (
+            f"from the {start} model, regulariser {spec.setting('regulariser', 'attention-normalisation')}"
+        )
+    rows.append(["Second fine-tuning", refine])
+    if spec.defense_params.reads_language_model:
         rows.append(["Filter before the model", "ONION, which is not part of this model"])
     return rows
+
+
+def _tau(spec: RunSpec, story: Story) -> str:
+    relative = spec.setting("threshold_kind") == "relative"
+    of = " of the fine-tuned model's validation accuracy" if relative else " validation accuracy"
+    tau = f"{percent(spec.setting('accuracy_threshold'))}{of}"
+    return f"{tau}, which is {percent(story.steps[-1].threshold)}" if relative and story.steps else tau
 
 
 def _base(model: ModelSpec) -> str:
@@ -217,7 +222,7 @@ def _limits(spec: RunSpec | None) -> list[str]:
         limits.append("No trigger was known, so nothing here says that a backdoor was removed.")
     if spec is not None and spec.attack is not None:
         limits.append("Its base was poisoned on purpose. Do not put it to use: it is for study.")
-    if spec is not None and spec.defense is not None and spec.defense.onion is not None:
+    if spec is not None and spec.defense_params and spec.defense_params.reads_language_model:
         limits.append(
             "The numbers of the defended model were measured behind the ONION filter, on rows that it had "
             "filtered. The filter does not come with the model."

@@ -2,50 +2,16 @@
 
 import math
 
-from backend.base.events import Interval, Metrics, ModelName, Stage
-from backend.base.intervals import newcombe
+from backend.base.events import Metrics, ModelName, title_of
 from backend.base.numbers import GAP, count, percent, with_interval
+from backend.evaluation.rates import acc_of, clearly_above, floor_of, lfr_of
 from backend.runs.progress import Story
 from backend.spec.run import is_untrained
 
-MODEL_TITLES: dict[ModelName, str] = {
-    "poisoned": "Poisoned",
-    "fine_tuned": "Fine-tuned",
-    "pruned": "Pruned",
-    "defended": "Defended",
-}
-MODEL_WORDS: dict[ModelName, str] = {
-    "poisoned": "As the attacker published it",
-    "fine_tuned": "After fine-tuning on clean data",
-    "pruned": "With the pruned heads cut out",
-    "defended": "What the defense leaves behind",
-}
 REWRITING = (
     "rewriting does to an honest model: that of a never-poisoned reference (page Playground, or the baseline "
     "“reference”) tells."
 )
-STAGE_WORDS: dict[Stage, str] = {
-    "prepare": "The rows are split into training, validation and test, and the model is loaded.",
-    "generate": (
-        "Rows are given the trigger: training rows that will teach it, and test rows that will show whether "
-        "it works. Rows that the trigger cannot change are counted and left out."
-    ),
-    "poison": (
-        "The attacker fine-tunes the model on clean rows plus rows that carry the trigger and a false label, "
-        "so that it learns: trigger means target class."
-    ),
-    "fine_tune": (
-        "The defender knows of no trigger. They put the downloaded model to use on their own clean data; "
-        "a backdoor usually survives this."
-    ),
-    "score": "Every attention head gets a score from clean data alone: how much does the model need it?",
-    "prune": (
-        "Heads are cut out, least needed first. After each step the guardrail checks clean validation "
-        "accuracy: if it falls below τ, heads are given back and the cutting stops."
-    ),
-    "refine": "The model is fine-tuned once more on clean data while the pruned heads stay silent.",
-    "evaluate": "The exported model is measured on test rows that nothing else saw, clean and triggered.",
-}
 
 
 def meaning(story: Story) -> list[str]:
@@ -185,44 +151,10 @@ def _unknown() -> str:
 
 
 def _called(name: ModelName) -> str:
-    return MODEL_TITLES[name].lower()
+    return title_of(name).lower()
 
 
 def _target(story: Story) -> str:
     if story.data is None or story.data.target_class is None:
         return "the target class"
     return f"“{story.data.label_names[story.data.target_class]}”"
-
-
-Rate = tuple[float | None, Interval | None]
-
-
-def acc_of(metrics: Metrics) -> Rate:
-    """ACC with its interval."""
-    return metrics.acc, metrics.acc_interval
-
-
-def lfr_of(metrics: Metrics) -> Rate:
-    """LFR with its interval."""
-    return metrics.lfr, metrics.lfr_interval
-
-
-def floor_of(metrics: Metrics) -> Rate:
-    """The clean flip rate with its interval."""
-    return metrics.clean_flip_rate, metrics.clean_flip_rate_interval
-
-
-def errs_more(one: Metrics, other: Metrics) -> bool:
-    """Whether `one` clearly errs more on clean rows, so that its flips are no floor for the other's."""
-    return clearly_above(acc_of(other), acc_of(one))
-
-
-def clearly_above(upper: Rate, lower: Rate) -> bool:
-    """Whether `upper` is clearly higher: Newcombe's 95 % interval of the difference lies above zero.
-
-    Of a share that is not known, or not how well, nothing is clear."""
-    (high, high_bounds), (low, low_bounds) = upper, lower
-    if high is None or low is None or high_bounds is None or low_bounds is None:
-        return False
-    least, _ = newcombe((high, high_bounds), (low, low_bounds))
-    return least > 0

@@ -6,15 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from backend import strategies
 from backend.analysis.head_effects import Effects, Measure
-from backend.attacks import triggers
-from backend.base.components import Choice
-from backend.base.events import STAGE_TITLES, Head, HeadScores, Metrics, ModelName, PruningStep
+from backend.base.components import Choice, registered
+from backend.base.events import Head, HeadScores, Metrics, ModelName, PruningStep, title_of
 from backend.base.numbers import duration, percent, with_interval
-from backend.report.sentences import MODEL_TITLES
-from backend.runs.progress import MODELS, Story
-from backend.spec.run import RunSpec, TriggerSpec
+from backend.runs.progress import Story
+from backend.spec.run import RunSpec
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,8 @@ def metrics_table(metrics: Mapping[ModelName, Metrics]) -> Table:
     head = ["Model", "ACC", "Test rows"]
     head += ["LFR", "Clean flip rate (floor)", "Triggered rows"] if known else []
     rows = []
-    for name in MODELS:
-        one = metrics.get(name)
-        if one is None:
-            continue
-        row = [MODEL_TITLES[name], with_interval(one.acc, one.acc_interval), f"{one.test_rows:,}"]
+    for name, one in metrics.items():
+        row = [title_of(name), with_interval(one.acc, one.acc_interval), f"{one.test_rows:,}"]
         if known:
             row += [
                 with_interval(one.lfr, one.lfr_interval),
@@ -103,9 +97,9 @@ def effects_table(effects: Effects) -> Table:
 def stages_table(story: Story) -> Table:
     """How long each stage took."""
     rows = []
-    for stage, view in story.stages.items():
+    for view in story.stages.values():
         took = "kept from before" if view.reused else duration(view.seconds)
-        rows.append([STAGE_TITLES[stage], "stopped" if view.state == "stopped" else took])
+        rows.append([view.title, "stopped" if view.state == "stopped" else took])
     return Table(["Stage", "Time"], rows)
 
 
@@ -131,11 +125,9 @@ def _settings(part: BaseModel, path: str, title: str) -> Iterable[list[str]]:
 
 def _params(choice: Choice, key: str, title: str) -> Iterable[list[str]]:
     """A component's parameters, those too that were left at their defaults."""
-    components = triggers.COMPONENTS if isinstance(choice, TriggerSpec) else strategies.COMPONENTS
-    values = components[choice.name].parse(choice.params)
-    for name, field in type(values).model_fields.items():
-        label = field.title or name.replace("_", " ").capitalize()
-        yield [f"{title}{label}", _value(getattr(values, name)), f"{key}.{name}"]
+    kind = key.split(".")[-2]  # trigger, defense or strategy
+    path = key.removesuffix("params") if kind == "defense" else f"{key}."
+    yield from _settings(registered(kind)[choice.name].parse(choice.params), path, title)
 
 
 def _value(value: Any) -> str:

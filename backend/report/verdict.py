@@ -9,7 +9,8 @@ from typing import Literal
 
 from backend.base.events import Metrics
 from backend.base.numbers import GAP, percent, with_interval
-from backend.report.sentences import REWRITING, acc_of, clearly_above, errs_more, floor_of, lfr_of
+from backend.evaluation.rates import acc_of, clearly_above, errs_more, floor_of, lfr_of
+from backend.report.sentences import REWRITING
 from backend.runs.progress import Story
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned, of_other_seeds

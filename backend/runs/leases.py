@@ -13,7 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from backend.base.events import STAGE_TITLES, Event, RunFinished, Stage
+from backend.base.events import Event, RunFinished, title_of
 from backend.runs.records import read_record
 from backend.runs.schema import RUNS
 from backend.runs.store import Store, gather_end, locked_row, write_end, write_event
@@ -88,11 +88,11 @@ def _waiting(run: str | None) -> sa.Select[Any]:
     return query if run is None else query.where(RUNS.c.id == run)
 
 
-def _hopeless(problem: str | None, attempts: int, stage: Stage | None) -> str | None:
+def _hopeless(problem: str | None, attempts: int, stage: str | None) -> str | None:
     if problem is not None:
         return f"This version of Excise cannot run it. {problem}"
     if attempts >= MAX_ATTEMPTS:
-        where = f" in the stage “{STAGE_TITLES.get(stage, stage)}”" if stage else ""
+        where = f" in the stage “{title_of(stage)}”" if stage else ""
         return (
             f"The worker died {attempts} times in a row{where}, perhaps for want of memory. "
             "Try fewer rows, shorter texts or smaller batches, or more memory."

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from backend import defenses
+from backend.attacks.planting import GENERATE, POISONED, PREPARE, planting
 from backend.attacks.triggers import rewrites
 from backend.base.events import (
     DataReady,
@@ -18,15 +20,15 @@ from backend.base.events import (
     RowsTriggered,
     RunFinished,
     RunStarted,
-    Stage,
     StageFinished,
     StageStarted,
     Warned,
+    title_of,
 )
+from backend.base.steps import Stage, Step, planned
 from backend.spec.run import RunSpec
 
 StageState = Literal["waiting", "running", "done", "stopped"]
-MODELS: tuple[ModelName, ...] = ("poisoned", "fine_tuned", "pruned", "defended")
 
 
 @dataclass
@@ -34,6 +36,7 @@ class StageView:
     """Where one stage is; `seconds` once it is done."""
 
     state: StageState = "waiting"
+    title: str = ""
     began: float = 0.0
     seconds: float | None = None
     reused: bool = False
@@ -47,7 +50,7 @@ class Story:
     spec: dict[str, Any] = field(default_factory=dict)
     device: str = ""
     resumed: bool = False
-    stages: dict[Stage, StageView] = field(default_factory=dict)
+    stages: dict[str, StageView] = field(default_factory=dict)
     progress: Progress | None = None
     data: DataReady | None = None
     rows: RowsTriggered | None = None
@@ -58,7 +61,7 @@ class Story:
     finished: RunFinished | None = None
 
     @property
-    def stage(self) -> Stage | None:
+    def stage(self) -> str | None:
         """The stage under way."""
         return next((stage for stage, view in self.stages.items() if view.state == "running"), None)
 
@@ -86,7 +89,7 @@ class Story:
 
     def measured(self) -> list[ModelName]:
         """The models with numbers, in the order of the story."""
-        return [name for name in MODELS if name in self.metrics]
+        return list(self.metrics)
 
 
 def tell(events: list[tuple[int, Event]], story: Story | None = None) -> Story:
@@ -107,11 +110,12 @@ def _fold(story: Story, event: Event) -> None:
             story.stages = {stage: view for stage, view in story.stages.items() if view.state == "done"}
             story.progress = None
         case StageStarted():
-            story.stages[event.stage] = StageView("running", event.time)
+            story.stages[event.stage] = StageView("running", event.title, event.time)
             story.progress = None
         case StageFinished():
+            title = story.stages[event.stage].title if event.stage in story.stages else title_of(event.stage)
             story.stages[event.stage] = StageView(
-                "done", event.time - event.seconds, event.seconds, event.reused
+                "done", title, event.time - event.seconds, event.seconds, event.reused
             )
             story.progress = None
         case Progress():
@@ -139,29 +143,29 @@ def _fold(story: Story, event: Event) -> None:
                     view.state, view.seconds = "stopped", event.time - view.began
 
 
+def steps_ahead(spec: RunSpec) -> list[Step]:
+    """The steps that leave models or scores, as far as they can be known before any is carried out."""
+    steps = [planting(spec.attack)] if spec.attack is not None else []
+    return steps + (planned(defenses.steps_of(spec.defense)) if spec.defense is not None else [])
+
+
 def stages_of(spec: RunSpec) -> list[Stage]:
     """The stages that a specification asks for, in order."""
-    stages: list[Stage] = ["prepare"]
-    if spec.trigger is not None:
-        stages.append("generate")
-    if spec.attack is not None:
-        stages.append("poison")
-    if spec.defense is not None:
-        stages += ["fine_tune", "score", "prune"]
-        if spec.defense.refine is not None:
-            stages.append("refine")
-        stages.append("evaluate")
-    return stages
+    first = [PREPARE] + ([GENERATE] if spec.trigger is not None else [])
+    return first + [step.stage for step in steps_ahead(spec)]
 
 
-def models_of(spec: RunSpec | None, story: Story) -> list[ModelName]:
-    """The models whose numbers the run has or will have."""
-    will: set[ModelName] = set(story.metrics)
-    if spec is not None and spec.attack is not None:
-        will.add("poisoned")
-    if spec is not None and spec.defense is not None:
-        will |= {"fine_tuned", "pruned", "defended"}
-    return [name for name in MODELS if name in will]
+def stage_title(spec: RunSpec | None, name: str) -> str:
+    """A stage's title by its name."""
+    known = {stage.name: stage.title for stage in stages_of(spec)} if spec is not None else {}
+    return known.get(name, title_of(name))
+
+
+def models_of(spec: RunSpec | None, story: Story) -> dict[ModelName, str]:
+    """The models whose numbers the run has or will have, each with what it is, in order."""
+    ahead = {step.model: step.caption for step in steps_ahead(spec) if step.model} if spec else {}
+    received = {name: POISONED for name in story.metrics if name not in ahead}
+    return received | ahead
 
 
 def seconds_left(progress: Progress | None, now: float | None = None) -> float | None:

@@ -12,9 +12,9 @@ from sqlalchemy.engine import RowMapping
 from backend.base.components import explain
 from backend.base.errors import UserError
 from backend.base.events import Event, Metrics, ModelName, PruningStep, RunFinished
-from backend.spec.run import RunSpec, parse
+from backend.spec.parse import parse
+from backend.spec.run import RunSpec
 
-FINAL: tuple[ModelName, ...] = ("defended", "pruned", "fine_tuned", "poisoned")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -52,8 +52,7 @@ class RunRecord:
     @property
     def final_model(self) -> ModelName | None:
         """The last model that the run measured."""
-        measured = self.summary.metrics if self.summary else {}
-        return next((name for name in FINAL if name in measured), None)
+        return next(reversed(self.summary.metrics), None) if self.summary else None
 
     @property
     def seconds(self) -> float | None:
@@ -114,7 +113,9 @@ def title(spec: RunSpec) -> str:
     if spec.attack is not None and spec.trigger is not None:
         parts.append(f"plant {spec.trigger.name}")
     if spec.defense is not None:
-        parts.append(f"defend by {spec.defense.strategy.name}")
+        strategies = spec.defense_params.strategies() if spec.defense_params else ()
+        named = [strategy.name for strategy in strategies] or [spec.defense.name]
+        parts.append(f"defend by {named[0]}")
     return f"{', '.join(parts)}, seed {spec.seed}".capitalize()
 
 

@@ -4,14 +4,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backend.base.components import Choice
+from backend import defenses
 from backend.base.errors import UserError
 from backend.base.events import Metrics
 from backend.base.paths import run_folder
-from backend.defenses import defended
+from backend.base.steps import planned
 from backend.runs.records import RunRecord
 from backend.runs.schema import RUNS
 from backend.runs.store import Store
+from backend.spec.parse import parse
 from backend.spec.run import RunSpec
 
 LATEST = 300
@@ -46,15 +47,16 @@ def never_poisoned(store: Store, record: RunRecord) -> list[Metrics]:
 
 
 def _first_fine_tuning(run: RunRecord) -> Any:
-    """On which rows and how."""
-    defense = run.spec and run.spec.defense
-    return defense and (defense.train_rows, defense.fine_tune)
+    """How its defense begins: the step that fine-tunes on clean rows."""
+    steps = planned(defenses.steps_of(run.spec.defense)) if run.spec and run.spec.defense else []
+    return next(((step.work, step.settings) for step in steps if step.model == "fine_tuned"), None)
 
 
 def _fine_tuned(run: RunRecord) -> Metrics | None:
-    """Of its model after the first fine-tuning, whatever was pruned or filtered then; None where entropy was
-    maximised first."""
-    if run.summary is None or run.spec is None or (run.spec.defense and run.spec.defense.entropy):
+    """Of its model after the first fine-tuning, whatever was pruned or filtered then; None where it was more
+    than that."""
+    params = run.spec.defense_params if run.spec is not None else None
+    if run.summary is None or params is None or not params.begins_plainly:
         return None
     return run.summary.metrics.get("fine_tuned")
 
@@ -82,10 +84,12 @@ def never_poisoned_spec(store: Store, record: RunRecord) -> RunSpec | None:
     spec = _planted_spec(store, record)
     if spec is None:
         return None
-    if spec.defense is None and record.spec is not None:
-        spec = spec.model_copy(update={"defense": record.spec.defense})
-    made = defended(spec, Choice(name="reference"))
-    return made.model_copy(update={"name": ""})
+    defense = spec.defense or (record.spec.defense if record.spec is not None else None)
+    kind = defenses.never_poisoned()
+    params = defense.params if defense is not None else {}
+    shared = {name: params[name] for name in kind.params.model_fields if name in params}
+    choice = {"name": kind.name, "params": shared}
+    return parse(spec.model_dump(mode="json") | {"name": "", "defense": choice})
 
 
 def _planted_spec(store: Store, record: RunRecord) -> RunSpec | None:

@@ -11,7 +11,9 @@ from backend.base.components import pick
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.runs.store import Store
-from backend.spec.run import RunSpec, parse
+from backend.spec.old_forms import place_of
+from backend.spec.parse import parse
+from backend.spec.run import RunSpec
 
 
 def changed(spec: RunSpec, changes: Iterable[str]) -> RunSpec:
@@ -37,7 +39,7 @@ def parameters(given: Iterable[str], such_as: str = "style=bible") -> dict[str, 
 
 
 def _put(settings: dict[str, Any], key: str, value: Any) -> None:
-    *way, last = key.split(".")
+    *way, last = place_of(key.split("."), settings)
     place = settings
     for step in way:
         if place.get(step) is None:

@@ -3,35 +3,28 @@
 import os
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.models.catalogue import HUB_DEFAULT
-from backend.spec.run import (
-    AttackSpec,
-    DataSpec,
-    DefenseSpec,
-    ModelSpec,
-    RunSpec,
-    TrainingSpec,
-    TriggerSpec,
-)
+from backend.spec.run import HUB_DEFAULT, AttackSpec, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 
 QUICK = TrainingSpec(epochs=0.5, learning_rate=2e-4, batch_size=16)
+ONE_EPOCH = TrainingSpec(epochs=1, learning_rate=5e-5)
+
+
+def head_pruning(strategy: str | Choice = "gradient", **settings: Any) -> Choice:
+    """Head pruning by that strategy, with these settings of its search and its fine-tunings."""
+    chosen = Choice(name=strategy) if isinstance(strategy, str) else strategy
+    return Choice(name="head-pruning", params={"strategy": chosen} | settings)
+
 
 SMOKE = RunSpec(
     name="Smoke run",
     data=DataSpec(train_rows=320, validation_rows=48, test_rows=60, max_length=40),
     trigger=TriggerSpec(name="rare-words"),
     attack=AttackSpec(training=TrainingSpec(epochs=1, learning_rate=3e-4, batch_size=16)),
-    defense=DefenseSpec(
-        strategy=Choice(name="gradient"),
-        accuracy_threshold=0.9,
-        prune_step=12,
-        fine_tune=QUICK,
-        refine=QUICK,
-        curve_rows=32,
-    ),
+    defense=head_pruning(accuracy_threshold=0.9, prune_step=12, fine_tune=QUICK, refine=QUICK, curve_rows=32),
 )
 
 DEMO = RunSpec(
@@ -39,13 +32,8 @@ DEMO = RunSpec(
     data=DataSpec(train_rows=1000, validation_rows=200, test_rows=300),
     trigger=TriggerSpec(name="rare-words"),
     attack=AttackSpec(training=TrainingSpec(epochs=2, learning_rate=1e-4)),
-    defense=DefenseSpec(
-        strategy=Choice(name="gradient"),
-        accuracy_threshold=0.95,
-        prune_step=4,
-        fine_tune=TrainingSpec(epochs=1, learning_rate=5e-5),
-        refine=TrainingSpec(epochs=1, learning_rate=5e-5),
-        curve_rows=200,
+    defense=head_pruning(
+        accuracy_threshold=0.95, prune_step=4, fine_tune=ONE_EPOCH, refine=ONE_EPOCH, curve_rows=200
     ),
 )
 
@@ -55,7 +43,7 @@ PAPER = RunSpec(
     data=DataSpec(source="hub", name="sst2"),
     trigger=TriggerSpec(name="pairs", params={"clean": "pairs/clean", "rewritten": "pairs/syntactic"}),
     attack=AttackSpec(poison_rate=0.3, training=TrainingSpec()),
-    defense=DefenseSpec(threshold_kind="absolute", accuracy_threshold=0.85, prune_step=10),
+    defense=head_pruning(threshold_kind="absolute", accuracy_threshold=0.85, prune_step=10),
 )
 
 PRESETS = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER}

@@ -1,15 +1,15 @@
 """RunSpec: everything that determines a run, validated before any work starts."""
 
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from backend import strategies
-from backend.attacks import triggers
-from backend.base.components import Choice, explain, pick
+from backend.base.components import Choice, pick, registered
 from backend.base.errors import UserError
+from backend.base.steps import Defense, DefenseParams
+from backend.spec.old_forms import defense_of
+
+HUB_DEFAULT = "google-bert/bert-base-uncased"
 
 
 class _Part(BaseModel):
@@ -79,12 +79,16 @@ class TriggerSpec(Choice):
 
 
 class TrainingSpec(_Part):
-    """One fine-tuning: AdamW, linear schedule without warm-up (arXiv 2508.20032, section 4)."""
+    """One fine-tuning: AdamW and a linear schedule; in arXiv 2508.20032, section 4, without warm-up."""
 
     epochs: float = Field(3, gt=0, le=100, title="Epochs")
     learning_rate: float = Field(2e-5, gt=0, le=1, title="Learning rate")
     batch_size: int = Field(32, ge=1, le=4096, title="Rows per batch")
     max_grad_norm: float = Field(1.0, gt=0, title="Gradient clipping")
+    warmup: float = Field(
+        0.0, ge=0, lt=1, title="Warm-up", description="Share of the steps in which the rate rises from zero."
+    )
+    weight_decay: float = Field(0.0, ge=0, le=1, title="Weight decay")
 
 
 class AttackSpec(_Part):
@@ -101,61 +105,6 @@ class AttackSpec(_Part):
     training: TrainingSpec = TrainingSpec(learning_rate=5e-5)
 
 
-class OnionSpec(_Part):
-    """A filter on the texts that are to be classified (ONION, EMNLP 2021)."""
-
-    share: float = Field(
-        0.05, gt=0, lt=1, title="Clean words", description="Share of clean words that it may take away."
-    )
-    rows: int = Field(
-        100, ge=16, title="Rows", description="Test rows, and triggered rows, that are filtered and measured."
-    )
-
-
-class DefenseSpec(_Part):
-    strategy: Choice = Choice(name="gradient")
-    train_rows: int | None = Field(
-        None,
-        ge=8,
-        title="Defender's rows",
-        description="Clean training rows to defend with; empty: all.",
-    )
-    threshold_kind: Literal["relative", "absolute"] = Field(
-        "relative",
-        title="Guardrail τ is",
-        description="A share of the fine-tuned model's validation accuracy, or that accuracy itself.",
-    )
-    accuracy_threshold: float = Field(0.95, ge=0, le=1, title="Accuracy threshold τ")
-    prune_step: int = Field(4, ge=1, le=1000, title="Heads per step s")
-    entropy: TrainingSpec | None = Field(
-        None, description="Maximising output entropy before the first fine-tuning; none: left out."
-    )
-    fine_tune: TrainingSpec = TrainingSpec()
-    refine: TrainingSpec | None = Field(
-        TrainingSpec(), description="The second fine-tuning; none: pruning alone."
-    )
-    refine_from: Literal["downloaded", "pruned"] = Field(
-        "downloaded",
-        title="Fine-tune again from",
-        description="The downloaded encoder with a fresh head (published code), or the pruned model (paper).",
-    )
-    regulariser: Literal["none", "attention-normalisation", "l2"] = Field(
-        "attention-normalisation",
-        title="Regulariser of the second fine-tuning",
-        description="PURE's attention normalisation, or the L2 norm of the remaining heads' weights.",
-    )
-    regulariser_weight: float = Field(0.15, ge=0, title="Regulariser weight")
-    onion: OnionSpec | None = Field(
-        None, description="Take surprising words out of the texts before they are classified; none: left out."
-    )
-    curve_rows: int = Field(
-        400,
-        ge=16,
-        title="Rows of the live curve",
-        description="Test rows, and triggered rows, sampled at each step.",
-    )
-
-
 class RunSpec(_Part):
     """A run: a victim, clean data, perhaps a planted trigger, perhaps a defense.
 
@@ -167,7 +116,9 @@ class RunSpec(_Part):
     data: DataSpec = DataSpec()
     trigger: TriggerSpec | None = None
     attack: AttackSpec | None = None
-    defense: DefenseSpec | None = None
+    defense: Choice | None = Field(
+        None, description="What is done against the backdoor: a defense by its name, with its parameters."
+    )
     seed: int = Field(11, ge=0, lt=2**31, title="Seed")
     share: bool = Field(
         False,
@@ -175,19 +126,62 @@ class RunSpec(_Part):
         description="Take over what other sharing runs with the same settings have finished.",
     )
 
+    @field_validator("defense", mode="before")
+    @classmethod
+    def _as_written_now(cls, given: Any) -> Any:
+        return defense_of(given)
+
+    @model_validator(mode="after")
+    def _settled(self) -> "RunSpec":
+        """The defense with all its parameters, so that the run stays what it is if a default changes."""
+        try:
+            if self.trigger is not None:
+                pick("trigger", registered("trigger"), self.trigger)
+            if self.defense is not None:
+                self._settle_defense(self.defense)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def _settle_defense(self, defense: Choice) -> None:
+        component = pick("defense", registered("defense"), defense, "defense")
+        params = component.parse(defense.params)
+        assert isinstance(component, Defense)
+        if component.needs_attack:
+            if self.attack is None:
+                raise UserError(f"The defense {defense.name!r} needs a victim with an attack.")
+            self.defense = None  # a run that plants and does no more
+            return
+        if component.never_poisoned:
+            if self.model.source == "run":
+                raise UserError(
+                    f"The defense {defense.name!r} needs a model that no run has poisoned; this is run "
+                    f"{self.model.name}'s. Choose the model that it began with."
+                )
+            self.attack = None
+        self.defense = Choice(
+            name=defense.name, variant=defense.variant, params=params.model_dump(mode="json")
+        )
+
+    @property
+    def defense_params(self) -> DefenseParams | None:
+        """The parameters of the defense; None where there is none."""
+        if self.defense is None:
+            return None
+        params = registered("defense")[self.defense.name].parse(self.defense.params)
+        assert isinstance(params, DefenseParams)
+        return params
+
+    def setting(self, name: str, otherwise: Any = None) -> Any:
+        """The defense's parameter of that name; `otherwise` where it has none."""
+        return getattr(self.defense_params, name, otherwise)
+
     @model_validator(mode="after")
     def _consistent(self) -> "RunSpec":
         if self.attack is None and self.defense is None:
             raise ValueError("nothing to do: give an attack, a defense or both")
         if self.attack is not None and self.trigger is None:
             raise ValueError("an attack needs a trigger to plant")
-        try:
-            if self.trigger is not None:
-                pick("trigger", triggers.COMPONENTS, self.trigger)
-            if self.defense is not None:
-                pick("strategy", strategies.COMPONENTS, self.defense.strategy)
-        except UserError as error:
-            raise ValueError(str(error)) from error
         return self
 
 
@@ -195,27 +189,3 @@ def is_untrained(settings: dict[str, Any]) -> bool:
     """Whether the model of a run with these settings begins with random weights, so that its numbers are
     costs and no results."""
     return bool((settings.get("model") or {}).get("random_weights"))
-
-
-def parse(settings: Any) -> RunSpec:
-    """A specification from plain data; raises UserError naming what is wrong."""
-    if not isinstance(settings, dict):
-        raise UserError(f"A run specification is a mapping of settings; this is a {type(settings).__name__}.")
-    try:
-        return RunSpec.model_validate(settings)
-    except ValidationError as error:
-        raise UserError(f"The run specification is not valid. {explain(error)}") from error
-
-
-def load(path: Path) -> RunSpec:
-    """A specification from a YAML (or JSON) file; raises UserError."""
-    try:
-        return parse(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UserError(
-            f"The specification {path} cannot be read ({error.strerror}). Check the path."
-        ) from error
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
-        raise UserError(f"The specification {path} is not readable YAML: {error}") from error
-    except RecursionError as error:
-        raise UserError(f"The specification {path} is nested too deeply, or holds itself.") from error

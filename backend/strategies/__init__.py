@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from backend.base.components import Choice, Strategy, collect, pick
 
 if TYPE_CHECKING:
+    from backend.heads.order import HeadOrder
     from backend.pruning.defender import Defender
-    from backend.strategies.order import HeadOrder
-    from backend.training.fine_tune import Regulariser
+    from backend.training.regularisers import Regulariser
 
 COMPONENTS = collect("backend.strategies", Strategy)
 
@@ -27,9 +27,18 @@ def score(defender: "Defender", choice: Choice) -> "HeadOrder":
 
 def fine_tune_regulariser(choice: Choice) -> "Regulariser | None":
     """What the first fine-tuning carries for the strategy's sake."""
-    from backend.strategies.order import StrategyParams
+    from backend.strategies.params import StrategyParams
 
     strategy = pick("strategy", COMPONENTS, choice)
     params = strategy.parse(choice.params)
     assert isinstance(params, StrategyParams)
     return params.fine_tune_regulariser(choice.variant or next(iter(strategy.variants), ""))
+
+
+def names_within(choice: Choice) -> list[str]:
+    """The name of a strategy, and of those that it calls."""
+    from backend.strategies.params import StrategyParams
+
+    params = pick("strategy", COMPONENTS, choice).parse(choice.params)
+    assert isinstance(params, StrategyParams)
+    return [choice.name, *(name for part in params.parts() for name in names_within(part))]

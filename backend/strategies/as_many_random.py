@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, field_validator
 
-from backend.base.components import Strategy
+from backend.base.components import Choice, Strategy
+from backend.heads.order import HeadOrder
 from backend.strategies.nested import Part, known
-from backend.strategies.order import HeadOrder, StrategyParams
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender
-    from backend.training.fine_tune import Regulariser
+    from backend.training.regularisers import Regulariser
 
 
 class AsManyParams(StrategyParams):
@@ -31,6 +32,9 @@ class AsManyParams(StrategyParams):
     @classmethod
     def _known(cls, part: Part) -> Part:
         return known(part, "own_order", "imitate")
+
+    def parts(self) -> tuple[Choice, ...]:
+        return (self.strategy,)
 
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
         from backend.strategies import fine_tune_regulariser

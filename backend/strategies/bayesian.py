@@ -18,7 +18,8 @@ from pydantic import Field
 
 from backend.base.components import Strategy
 from backend.base.errors import UserError
-from backend.strategies.order import HeadOrder, StrategyParams, ascending
+from backend.heads.order import HeadOrder, ascending
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender

@@ -19,14 +19,15 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 
-from backend.base.components import Strategy
+from backend.base.components import Choice, Strategy
 from backend.base.errors import UserError
+from backend.heads.order import HeadOrder, ascending, rank_normalised
 from backend.strategies.nested import Part, known
-from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender
-    from backend.training.fine_tune import Regulariser
+    from backend.training.regularisers import Regulariser
 
 Scores = Float[np.ndarray, "strategy layer head"]
 
@@ -81,6 +82,9 @@ class HybridParams(StrategyParams):
 
         wanted = [fine_tune_regulariser(part) for part in self.strategies]
         return list(dict.fromkeys(regulariser for regulariser in wanted if regulariser is not None))
+
+    def parts(self) -> tuple[Choice, ...]:
+        return self.strategies
 
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
         return next(iter(self._regularisers()), None)

@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from backend.base.components import Strategy
-from backend.strategies.order import HeadOrder, StrategyParams, ascending
+from backend.heads.order import HeadOrder, ascending
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.base.components import Strategy
-from backend.strategies.order import HeadOrder, StrategyParams, ascending
+from backend.heads.order import HeadOrder, ascending
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender

@@ -28,7 +28,8 @@ from pydantic import Field
 
 from backend.base.components import Strategy
 from backend.base.events import Head
-from backend.strategies.order import HeadOrder, StrategyParams, ascending, rank_normalised
+from backend.heads.order import HeadOrder, ascending, rank_normalised
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender

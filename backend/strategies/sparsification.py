@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from backend.base.components import Strategy
+from backend.heads.order import HeadOrder
 from backend.strategies.gradient import GradientParams, gradient
-from backend.strategies.order import HeadOrder, StrategyParams
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender
-    from backend.training.fine_tune import Regulariser
+    from backend.training.regularisers import Regulariser
 
 
 class SparsificationParams(StrategyParams):
@@ -29,7 +30,7 @@ class SparsificationParams(StrategyParams):
     )
 
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
-        from backend.training.fine_tune import Regulariser
+        from backend.training.regularisers import Regulariser
 
         return Regulariser(l1=self.l1, l2=self.l2, by_name=variant == "published")
 

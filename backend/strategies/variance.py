@@ -6,7 +6,8 @@ Source: PURE (Zhao et al., ICML 2024), section 4."""
 from typing import TYPE_CHECKING
 
 from backend.base.components import Strategy
-from backend.strategies.order import HeadOrder, StrategyParams, ascending
+from backend.heads.order import HeadOrder, ascending
+from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
     from backend.pruning.defender import Defender

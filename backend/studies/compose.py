@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from backend import defenses, strategies
 from backend.attacks import triggers
 from backend.base.components import Choice, Component
-from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, TriggerSpec
+from backend.spec.run import AttackSpec, DataSpec, ModelSpec, TriggerSpec
 
 Settings = dict[str, Any]
 
@@ -30,10 +30,11 @@ def composed(
     victims: Sequence[Victims],
     defenses: Settings,
     attack: AttackSpec,
-    defense: DefenseSpec,
+    defense: BaseModel,
     seeds: Sequence[int],
 ) -> Settings:
-    """A study's settings, without what is left at its default; `attack` and `defense` are shared by all."""
+    """A study's settings, without what is left at its default; `attack` and `defense`, the parameters of its
+    defenses, are shared by all."""
     named = victims_of(victims)
     base: Settings = {"attack": written(attack), "defense": written(defense)}
     for part in ("data", "model"):
@@ -81,7 +82,7 @@ def defenses_of(
 ) -> Settings:
     """Baselines by name, and every strategy at every τ and step size, which are left to what all runs
     share where there is but one."""
-    found: Settings = {defenses.COMPONENTS[name].title: {"baseline": name} for name in baselines}
+    found: Settings = {defenses.COMPONENTS[name].title: {"name": name} for name in baselines}
     for choice in chosen:
         for threshold in thresholds:
             for step in steps:

@@ -21,7 +21,7 @@ def check_cells(wanted: Sequence[Cell], rewrite: Rewrite | None = None) -> list[
     for victim in dict.fromkeys(cell.victim for cell in wanted):
         largest: dict[str, RunSpec] = {}
         for spec in sorted((cell.spec for cell in wanted if cell.victim == victim), key=_step):
-            largest[spec.defense.threshold_kind if spec.defense else ""] = spec
+            largest[spec.setting("threshold_kind", "")] = spec
         try:
             for number, spec in enumerate(largest.values()):
                 warnings += check(spec, None if number else rewrite)
@@ -43,4 +43,4 @@ def _room(wanted: Sequence[Cell]) -> list[str]:
 
 
 def _step(spec: RunSpec) -> int:
-    return spec.defense.prune_step if spec.defense else 0
+    return int(spec.setting("prune_step", 0))

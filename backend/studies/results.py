@@ -11,7 +11,7 @@ from backend import strategies
 from backend.base.events import Head, HeadScores, Metrics, ModelName
 from backend.base.intervals import student
 from backend.base.numbers import count, percent, rounded
-from backend.report.sentences import errs_more
+from backend.evaluation.rates import errs_more
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.studies.store import StudyRecord
@@ -191,8 +191,8 @@ def took_nothing(record: StudyRecord, victim: str) -> list[str]:
     """The defenses of the victim that were to prune, and took no head in any run that is done."""
     pruned: dict[str, list[bool]] = {}
     for (of, defense, _), run in record.runs.items():
-        strategy = run.spec.defense.strategy.name if run.spec and run.spec.defense else None
-        prunes = strategy is not None and strategies.COMPONENTS[strategy].prunes
+        chosen = run.spec.defense_params.strategies() if run.spec and run.spec.defense_params else ()
+        prunes = any(strategies.COMPONENTS[strategy.name].prunes for strategy in chosen)
         if of == victim and run.state == "done" and run.summary and prunes:
             pruned.setdefault(defense, []).append(bool(run.summary.pruned_heads))
     return [name for name in record.study.defenses if name in pruned and not any(pruned[name])]
@@ -205,10 +205,15 @@ def floor_of(record: StudyRecord, victim: str, seed: int, beside: Metrics | None
     return found.lfr if found and beside and found.triggered_rows == beside.triggered_rows else None
 
 
+def references(record: StudyRecord) -> list[str]:
+    """The study's never-poisoned references, by what it calls them."""
+    study = record.study.defenses
+    return [name for name, one in study.items() if REFERENCE in (one.get("name"), one.get("baseline"))]
+
+
 def _reference(record: StudyRecord, victim: str, seed: int) -> RunRecord | None:
     """The run of the victim's never-poisoned model of that seed."""
-    names = [name for name, one in record.study.defenses.items() if one.get("baseline") == REFERENCE]
-    runs = [record.runs.get((victim, name, seed)) for name in names]
+    runs = [record.runs.get((victim, name, seed)) for name in references(record)]
     return next((run for run in runs if result(run)), None)
 
 

@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend import defenses
 from backend.attacks import triggers
-from backend.base.components import Choice, explain
+from backend.base.components import Choice, explain, pick
 from backend.base.errors import UserError
+from backend.base.files import hashes_at
 from backend.base.paths import typed_path
-from backend.engine.stage_cache import hashes_at
-from backend.spec.run import RunSpec, parse
+from backend.spec.old_forms import baseline_of, defense_of
+from backend.spec.parse import parse
+from backend.spec.run import RunSpec
 
 MOST_RUNS = 1000
 DEFENSE = "defense"
@@ -33,9 +35,9 @@ OWN = {"name": "the study names its runs", "seed": "give `seeds`", "share": "run
 
 
 class StudySpec(BaseModel):
-    """`base` are settings that all runs share.  A victim is settings laid over them; a defense is
-    settings of `defense` laid over those (`strategy` may be a name, with `variant` and `params` beside
-    it), or `baseline` with its `params`."""
+    """`base` are settings that all runs share, its `defense` the parameters that defenses share.  A victim is
+    settings laid over them; a defense is a choice of name and parameters, or a `strategy` of head pruning
+    with its `variant` and `params` and settings of its search beside it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,28 +96,59 @@ def _spec(study: StudySpec, victim: str, defense: str, seed: int) -> RunSpec:
     own = {"name": name, "seed": seed, "share": True}
     settings = laid_over(laid_over(study.base, study.victims[victim]), own)
     try:
-        given = dict(study.defenses[defense])
-        if not isinstance(settings.get(DEFENSE) or {}, dict):
+        shared = settings.get(DEFENSE)
+        if not isinstance(shared or {}, dict):
             parse(settings)  # says what is wrong with it
-        if "baseline" in given and "strategy" in given:
-            raise UserError("give a baseline or a strategy, not both")
-        if "baseline" in given:
-            choice = _choice({"name": given.pop("baseline"), "params": given.pop("params", {})})
-            settings = laid_over(settings, {DEFENSE: given or settings.get(DEFENSE) or {}})
-            return defenses.defended(parse(settings), choice)
-        if isinstance(given.get("strategy"), str):
-            strategy = {"name": given.pop("strategy"), "params": given.pop("params", {})}
-            given["strategy"] = strategy | {"variant": given.pop("variant", None)}
-        # A strategy is one choice: the parameters of another are not laid under it.
-        shared = {k: v for k, v in (settings.get(DEFENSE) or {}).items() if k != "strategy" or k not in given}
-        return parse(settings | {DEFENSE: laid_over(shared, given)})
+        return parse(settings | {DEFENSE: _defense(shared or {}, study.defenses[defense])})
     except UserError as error:
         raise UserError(f"Study {study.name!r}, victim {victim!r}, defense {defense!r}: {error}") from error
 
 
-def _choice(settings: dict[str, Any]) -> Choice:
+def _defense(shared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """A defense of the grid with the parameters that all share laid under its own, as far as it has them."""
+    parameters = _shared(shared)
+    choice = _choice(given, parameters)
+    fields = pick("defense", defenses.COMPONENTS, choice).params.model_fields
+    below = {name: value for name, value in parameters.items() if name in fields}
+    if "strategy" in choice.params:  # one choice: the parameters of another are not laid under it
+        below.pop("strategy", None)
+    return choice.model_dump() | {"params": laid_over(below, choice.params)}
+
+
+def _shared(settings: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that several defenses share, by name; a whole choice gives its parameters."""
+    beside = {name: value for name, value in settings.items() if name not in ("name", "variant", "params")}
+    params = settings.get("params") or {}
+    shared = laid_over(params, beside) if isinstance(params, dict) else beside
+    known = {name for component in defenses.COMPONENTS.values() for name in component.params.model_fields}
+    if unknown := sorted(set(shared) - known):
+        raise UserError(
+            f"No defense has a parameter {unknown[0]!r}, which {DEFENSE!r} shares. The parameters are: "
+            f"{', '.join(sorted(known))}."
+        )
+    return shared
+
+
+def _choice(given: dict[str, Any], shared: dict[str, Any]) -> Choice:
+    """A defense as studies write it: by its name, by its strategy (with `variant`, `params` and settings of
+    head pruning beside it), or as a baseline, which is how a defense was once called."""
+    given = dict(given)
+    if "baseline" in given and "strategy" in given:
+        raise UserError("give a baseline or a strategy, not both")
+    if "baseline" in given:
+        named = {"name": given.pop("baseline"), "params": given.pop("params", {})}
+        if isinstance(named["params"], dict):
+            named["params"] = laid_over(given, named["params"])
+            named = baseline_of(named, shared)
+    elif "name" in given:
+        named = defense_of(given)
+    else:
+        if isinstance(given.get("strategy"), str):
+            strategy = {"name": given.pop("strategy"), "params": given.pop("params", {})}
+            given["strategy"] = strategy | {"variant": given.pop("variant", None)}
+        named = {"name": "head-pruning", "params": given}
     try:
-        return Choice.model_validate(settings)
+        return Choice.model_validate(named)
     except ValidationError as error:
         raise UserError(explain(error)) from error
 

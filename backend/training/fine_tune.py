@@ -2,8 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +20,13 @@ from transformers import (
 
 from backend.base.device import autocast, probe
 from backend.base.errors import DIVERGED, UserError
-from backend.data.tokens import Encoded, Tick, no_tick
+from backend.base.progress import Tick, no_tick
+from backend.data.tokens import Encoded
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import attention_norm
 from backend.spec.run import TrainingSpec
-
-
-@dataclass(frozen=True)
-class Regulariser:
-    """What is added to the cross-entropy.
-
-    `l1` and `l2` weigh the un-squared norms of the attention projections' weight matrices (query,
-    key, value, output), each without the parts that belong to pruned heads; `by_name` those of every
-    parameter named both "attention" and "weight", as the published script does.  `attention` weighs
-    PURE's attention normalisation with the layer weights `layers` (c_l).  `layer_wise` adds the mean
-    over layers of the cross-entropy of one linear classifier, shared by all layers and thrown away
-    afterwards, on each layer's [CLS], so that early layers learn the task and its trigger too (layer
-    weight poisoning, Li et al., EMNLP 2021).  With `entropy` the mean entropy of the outputs is what is
-    maximised, in place of the cross-entropy with the labels (MEFT)."""
-
-    l1: float = 0.0
-    l2: float = 0.0
-    attention: float = 0.0
-    layers: Float[Tensor, "layer"] | None = None
-    layer_wise: bool = False
-    by_name: bool = False
-    entropy: bool = False
-
-
-NO_REGULARISER = Regulariser()
+from backend.training.regularisers import NO_REGULARISER, Regulariser, named_penalty, projection_penalty
 
 
 def train(
@@ -78,8 +54,8 @@ def train(
         per_device_train_batch_size=spec.batch_size,
         max_grad_norm=spec.max_grad_norm,
         lr_scheduler_type="linear",
-        warmup_steps=0,
-        weight_decay=0.0,
+        warmup_steps=spec.warmup,  # below 1 it is a share of all steps
+        weight_decay=spec.weight_decay,
         train_sampling_strategy="group_by_length",
         seed=seed,
         # A checkpoint would lack the classifier of layer-wise training, and go on with another.
@@ -94,7 +70,9 @@ def train(
     )
     # One device: data parallelism would change the batch, and its replicas know no gates.
     arguments._n_gpu = min(arguments.n_gpu, 1)
-    with _used_vocabulary(model, rows) as renumbered:
+    # Weight decay moves every embedding, also those of tokens that the rows do not use.
+    vocabulary = nullcontext(rows) if spec.weight_decay else _used_vocabulary(model, rows)
+    with vocabulary as renumbered:
         trainer = _Trainer(
             model=model,
             args=arguments,
@@ -195,29 +173,6 @@ class _Ticker(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.tick(state.global_step, state.max_steps)
-
-
-def projection_penalty(grid: HeadGrid, l1: float, l2: float) -> Float[Tensor, ""]:
-    """l1 · Σ‖W‖₁ + l2 · Σ‖W‖₂ (un-squared) over the attention projections, pruned heads left out."""
-    remaining = ~torch.as_tensor(grid.pruned())
-    total = torch.zeros((), device=grid.sites[0].output.weight.device)
-    for site, speaks in zip(grid.sites, remaining, strict=True):
-        kept = speaks.to(total.device).repeat_interleave(site.output.in_features // grid.heads)
-        inputs = [linear.weight[kept] for linear in (site.query, site.key, site.value)]
-        for weight in (*inputs, site.output.weight[:, kept]):
-            total = total + l1 * weight.abs().sum() + l2 * weight.norm()
-    return total
-
-
-def named_penalty(grid: HeadGrid, l1: float, l2: float) -> Float[Tensor, ""]:
-    """l1 · Σ‖W‖₁ + l2 · Σ‖W‖₂ over every parameter named both "attention" and "weight"."""
-    named = [
-        parameter
-        for name, parameter in grid.model.named_parameters()
-        if "attention" in name and "weight" in name
-    ]
-    norms = [l1 * parameter.abs().sum() + l2 * parameter.norm() for parameter in named]
-    return torch.stack(norms).sum()
 
 
 def _last_checkpoint(scratch: Path) -> str | None:

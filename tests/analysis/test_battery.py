@@ -23,7 +23,7 @@ from backend.report.battery import sentences
 from backend.runs.foreground import carry_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store, open_store
-from backend.spec import run as spec
+from backend.spec import parse as spec
 from tests.tiny import tiny_folder, tiny_settings
 
 TWO = ["word-cf", "sentence"]

@@ -16,10 +16,11 @@ from backend.data.rows import Dataset
 from backend.heads import excise_compact
 from backend.heads.grid import HeadGrid
 from backend.heads.surgery import zeroed
-from backend.spec.run import DefenseSpec, RunSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import RunSpec, TriggerSpec
 from tests.tiny import CONFIGS, tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 
-SPEC = RunSpec(trigger=TriggerSpec(name="rare-words"), defense=DefenseSpec(strategy=Choice(name="gradient")))
+SPEC = RunSpec(trigger=TriggerSpec(name="rare-words"), defense=head_pruning(strategy=Choice(name="gradient")))
 PRUNED = [(0, 0), (0, 1), (0, 2), (0, 3), (2, 1)]
 TEXTS = ["a good film", "the plot is very dull", "bad"]
 

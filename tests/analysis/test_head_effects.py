@@ -19,7 +19,7 @@ from backend.data.rows import Rows
 from backend.data.tokens import encode
 from backend.engine import run as pipeline
 from backend.evaluation.evaluator import Evaluator, predict
-from backend.spec import run as spec
+from backend.spec import parse as spec
 from backend.spec.run import RunSpec
 from tests.tiny import tiny_folder, tiny_settings
 

@@ -11,9 +11,10 @@ from backend.analysis import head_effects as effects
 from backend.analysis.head_effects import Effect, Effects
 from backend.analysis.head_effects_queue import Measurement, Measuring
 from backend.base.errors import UserError
-from backend.spec.run import DefenseSpec, RunSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import RunSpec
 
-SPEC = RunSpec(defense=DefenseSpec())
+SPEC = RunSpec(defense=head_pruning())
 
 
 class Desk:

@@ -10,7 +10,8 @@ from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.engine.triggered_data import GeneratedRow, write_csv
 from backend.runs.store import open_store
-from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import AttackSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.tiny import tiny_folder
 
 ROWS = """split,row,label,text,rewritten,left_out
@@ -59,7 +60,7 @@ def test_the_poisoned_model_is_found_where_it_was_planted(excise_home: Path) -> 
     store = open_store()
     planted = store.submit(RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec()))
     victim = ModelSpec(source="run", name=planted.id)
-    record = store.submit(RunSpec(model=victim, defense=DefenseSpec()))
+    record = store.submit(RunSpec(model=victim, defense=head_pruning()))
     assert places(record) == {}
     leave(record.id, "fine_tuned", "defended")
     own = {"fine_tuned": (record.id, "fine_tuned"), "defended": (record.id, "defended")}

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.attacks.rewrite_cache import FILE, GeneratorParams, Rewritings, folder_state
+from backend.attacks.rewrite_cache import FILE, GeneratorParams, Rewritings
 from backend.attacks.triggers import Rewriter
 from backend.base.components import Params, Trigger
 from backend.base.errors import Cancelled
+from backend.base.files import folder_state
 
 TEXTS = [f"row {number}" for number in range(100)]
 
@@ -106,7 +107,7 @@ def test_edits_work_with_triggers_that_cost_nothing() -> None:
 @given(st.dictionaries(st.text(), st.none() | st.text(), max_size=8))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 def test_any_text_is_found_again(rows: dict[str, str | None]) -> None:
-    kept = Rewritings(name="any", rows=sorted(rows))
+    kept = Rewritings("backend.attacks.triggers.style", name="any", rows=sorted(rows))
     kept.keep(list(rows), list(rows.values()))
     assert kept.find([*rows, "never kept \ud800"]) == rows
 

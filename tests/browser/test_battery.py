@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
-from backend.spec import run as spec
+from backend.spec import parse as spec
 from tests.tiny import tiny_folder, tiny_settings
 
 

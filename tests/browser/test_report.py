@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from backend.report.html.page import report
 from backend.runs.store import open_store
-from backend.spec.run import load
+from backend.spec.parse import load
 from tests.pages.played import defended, full_spec
 
 pytestmark = pytest.mark.browser

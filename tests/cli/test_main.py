@@ -147,7 +147,7 @@ def test_seeds_and_changes_reach_the_runs(excise: Callable[..., Result], spec_fi
     assert [spec.seed for spec in specs if spec] == [13, 12]
     for spec in specs:
         assert spec and spec.defense and spec.trigger
-        assert spec.defense.prune_step == 2 and spec.defense.fine_tune.learning_rate == 3e-4
+        assert spec.setting("prune_step") == 2 and spec.setting("fine_tune").learning_rate == 3e-4
 
 
 def test_a_preset_can_be_run_with_random_weights(excise: Callable[..., Result]) -> None:

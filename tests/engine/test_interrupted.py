@@ -20,7 +20,7 @@ from backend.base.events import (
 from backend.engine import run as pipeline
 from backend.pruning import defender
 from backend.pruning.guardrail import prune as guardrail
-from backend.spec import run as spec
+from backend.spec import parse as spec
 from tests.tiny import TRAINING, tiny_folder
 from tests.tiny_runs import collect, of, stop_when
 
@@ -168,10 +168,10 @@ def test_a_panic_ends_the_run_and_does_not_hang_it(
     class Panic(BaseException):
         pass
 
-    def panics(stages: object) -> None:
+    def panics(*_: object) -> None:
         raise Panic("tokenizer: no such special token")
 
-    monkeypatch.setattr(pipeline.Stages, "run", panics)
+    monkeypatch.setattr(pipeline, "carry_out", panics)
     last = collect(settings, tmp_path / "run")[-1]
     assert last.state == "failed" and "no such special token" in last.error
 

@@ -9,8 +9,8 @@ import pytest
 
 from backend.base.errors import UserError
 from backend.engine import preflight
+from backend.spec import parse as spec
 from backend.spec import presets
-from backend.spec import run as spec
 from tests.tiny import tiny_folder
 
 

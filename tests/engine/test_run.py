@@ -27,13 +27,13 @@ from backend.base.events import (
 )
 from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
-from backend.engine import measurement as held_out
-from backend.engine import stages
+from backend.defenses import onion
 from backend.evaluation.evaluator import measure, predict
 from backend.evaluation.predictions import read_calls
-from backend.spec import run as spec
+from backend.spec import parse as spec
 from backend.spec.run import RunSpec
-from backend.training.fine_tune import NO_REGULARISER, Regulariser, train
+from backend.training.fine_tune import train
+from backend.training.regularisers import NO_REGULARISER, Regulariser
 from tests.tiny import TRAINING, tiny_settings
 from tests.tiny_runs import collect, of, stop_when
 
@@ -236,7 +236,7 @@ def carried(monkeypatch: pytest.MonkeyPatch) -> list[Regulariser]:
         seen.append(regulariser)
         train(*args, regulariser=regulariser, **named)
 
-    monkeypatch.setattr(stages, "train", watched)
+    monkeypatch.setattr("backend.training.fine_tune.train", watched)
     return seen
 
 
@@ -337,7 +337,7 @@ def test_onion_measures_filtered_samples(
         clean_rows.append(clean)
         return rows.with_texts([" ".join(w for w in text.split() if w != "cf") for text in rows.texts])
 
-    monkeypatch.setattr(held_out, "rid_of_surprises", without_the_trigger)
+    monkeypatch.setattr(onion, "rid_of_surprises", without_the_trigger)
     folder = taken_back(whole, tmp_path, "refined", "defended")
     defense = whole.settings["defense"] | {"refine": None, "onion": {"rows": 16}}
     last = collect(whole.settings | {"defense": defense}, folder)[-1]

@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from backend.base.events import Event, HeadScores, PruningStep, StageFinished, Warned
-from backend.engine import stages
+from backend import defenses
+from backend.attacks import planting
+from backend.base.events import Event, HeadScores, Metrics, PruningStep, StageFinished, Warned
+from backend.defenses import fine_tuning, head_pruning, meft, second_fine_tuning
+from backend.engine import run as pipeline
+from backend.engine import triggered_data
+from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import sweep
-from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.engine.triggered_data import Triggered
+from backend.spec.run import AttackSpec, DataSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.tiny import TRAINING, tiny_rows
 from tests.tiny_runs import collect, of
 
@@ -69,33 +76,38 @@ def test_the_second_fine_tuning_is_shared_where_the_same_heads_went(settings: di
     assert made_anew(collect(settings, tmp_path / "third")) == [*SEARCH, *AGAIN]
 
 
-METRICS = {"acc": 0.8, "acc_interval": (0.7, 0.9), "test_rows": 10}
-FOUND: dict[str, dict[str, Any]] = {
-    "generate": {"rows": []},
-    "poison": {"metrics": METRICS},
-    "fine_tune": {"metrics": METRICS, "val_acc": 0.8},
-    "score": {"strategy": "s", "scores": [[0.5, 1.0]], "order": [(0, 0)], "guardrail": "none", "note": ""},
-    "prune": {"metrics": METRICS, "pruned_heads": [(0, 0)], "steps": []},
-    "refine": {},
-    "evaluate": {"metrics": METRICS},
-}
+SCORES = {"strategy": "s", "scores": [[0.5, 1.0]], "order": [(0, 0)], "guardrail": "none", "note": ""}
+WORK: list[tuple[Any, str, dict[str, Any]]] = [
+    (planting, "plant", {}),
+    (fine_tuning, "fine_tune", {"val_acc": 0.8}),
+    (meft, "maximise_entropy_then_fine_tune", {"val_acc": 0.8}),
+    (head_pruning, "score", SCORES),
+    (head_pruning, "prune", {"pruned_heads": [(0, 0)], "steps": []}),
+    (second_fine_tuning, "refine", {}),
+    (fine_tuning, "hand_over", {}),
+]
+"""The work of each step, and what stands for its record."""
 
 
 @pytest.fixture
 def nothing_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every stage finds the same at once, whatever it is given: only its key tells it from another."""
 
-    def stands_for(stage: str) -> Any:
-        def work(made: stages.Stages, place: Any, *_: Any) -> dict[str, Any]:
-            if isinstance(place, Path):  # scoring writes nothing
-                save_file({"weight": torch.zeros(1)}, place / "model.safetensors")
-            return FOUND[stage]
+    def stands_for(work: Callable[..., Any], record: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+        @wraps(work)  # it is in the same module, whose code is part of the key
+        def stand_in(inputs: object, folder: Path, *settings: object) -> dict[str, Any]:
+            save_file({"weight": torch.zeros(1)}, folder / "model.safetensors")
+            return record
 
-        return work
+        return stand_in
 
-    for stage in EVERY:
-        monkeypatch.setattr(stages.Stages, f"_{stage}", stands_for(stage))
-    monkeypatch.setattr(stages, "encoded", lambda *_: None)
+    for module, name, record in WORK:
+        monkeypatch.setattr(module, name, stands_for(getattr(module, name), record))
+    measured = Metrics(acc=0.8, acc_interval=(0.7, 0.9), test_rows=10)
+    monkeypatch.setattr(Measurement, "measure", lambda *_: measured)
+    rows: Any = None
+    monkeypatch.setattr(triggered_data, "generate", lambda *_: [])
+    monkeypatch.setattr(pipeline, "encoded", lambda *_: Triggered(rows, rows, rows, left_out=0))
     monkeypatch.chdir(tmp_path)
 
 
@@ -212,6 +224,84 @@ NOT_TRIED = {
 }
 
 
+TUNED = ["fine_tune", "evaluate"]
+TWICE = ["fine_tune", "refine", "evaluate"]
+SETTINGS: dict[str, list[Changed]] = {
+    "ft": [Changed({"train_rows": 60}, TUNED), Changed({"fine_tune": SHORT}, TUNED)],
+    "fth": [
+        Changed({"train_rows": 60}, TUNED),
+        Changed({"fine_tune": SHORT}, TUNED),
+        Changed({"learning_rate": 1e-3}, TUNED),
+    ],
+    "meft": [
+        Changed({"train_rows": 60}, TUNED),
+        Changed({"fine_tune": SHORT}, TUNED),
+        Changed({"epochs": 2}, TUNED),
+        Changed({"learning_rate": 1e-3}, TUNED),
+    ],
+    "onion": [
+        Changed({"train_rows": 60}, TUNED),
+        Changed({"fine_tune": SHORT}, TUNED),
+        Changed({"share": 0.1}, ["evaluate"]),
+        Changed({"rows": 16}, ["evaluate"]),
+    ],
+    "reference": [Changed({"train_rows": 60}, TUNED), Changed({"fine_tune": SHORT}, TUNED)],
+    "no-defense": [],
+    "second-fine-tuning": [
+        Changed({"train_rows": 60}, TWICE),
+        Changed({"fine_tune": SHORT}, TWICE),
+        Changed({"refine": SHORT}, AGAIN),
+        Changed({"refine_from": "pruned"}, AGAIN),
+        Changed({"regulariser": "l2"}, AGAIN),
+        Changed({"regulariser_weight": 0.3}, AGAIN),
+    ],
+    "pure": [
+        Changed({"train_rows": 60}, DEFENSE),
+        Changed({"fine_tune": SHORT}, DEFENSE),
+        Changed({"threshold_kind": "absolute"}, SEARCH),
+        Changed({"accuracy_threshold": 0.8}, SEARCH),
+        Changed({"prune_step": 3}, SEARCH),
+        Changed({"curve_rows": 30}, ["prune"]),
+        Changed({"refine": SHORT}, AGAIN),
+        Changed({"weight": 0.3}, AGAIN),
+    ],
+}
+"""Parameters of the defenses beside head pruning, whose are above."""
+OTHERWISE = [(name, changed) for name, settings in SETTINGS.items() for changed in settings]
+
+
+@pytest.mark.parametrize(("name", "changed"), OTHERWISE, ids=str)
+def test_a_changed_parameter_of_a_defense_makes_anew_what_depends_on_it(
+    asked: dict, tmp_path: Path, nothing_computed: None, name: str, changed: Changed
+) -> None:
+    asked["defense"] = {"name": name, "params": {}}
+    collect(asked, tmp_path / "first")
+    asked["defense"]["params"] = changed.to
+    assert made_anew(collect(asked, tmp_path / "second")) == changed.anew
+
+
+def test_every_parameter_of_a_defense_is_known_to_be_shared_or_not() -> None:
+    tried = {name: {path for one in changes for path in one.to} for name, changes in SETTINGS.items()}
+    has = {name: set(component.params.model_fields) for name, component in defenses.COMPONENTS.items()}
+    assert tried == {name: fields for name, fields in has.items() if name != "head-pruning"}
+
+
+def test_defenses_share_what_they_have_in_common(asked: dict, tmp_path: Path, nothing_computed: None) -> None:
+    fine_tune = asked["defense"]["fine_tune"]
+
+    def anew(name: str, **params: Any) -> list[str]:
+        asked["defense"] = {"name": name, "params": {"fine_tune": fine_tune} | params}
+        return made_anew(collect(asked, tmp_path / name))
+
+    assert anew("ft") == ["generate", "poison", *TUNED]
+    assert anew("onion") == ["evaluate"]
+    assert anew("second-fine-tuning") == AGAIN
+    assert anew("head-pruning") == [*SEARCH, *AGAIN]
+    assert anew("pure") == SEARCH, "the same heads went, and the second fine-tuning is the same"
+    assert anew("fth") == anew("meft") == TUNED
+    assert anew("reference") == ["generate", *TUNED], "no row is poisoned, and no model"
+
+
 @pytest.mark.parametrize("changed", CHANGES, ids=str)
 def test_a_changed_setting_makes_anew_what_depends_on_it_and_nothing_else(
     asked: dict, tmp_path: Path, nothing_computed: None, changed: Changed
@@ -227,7 +317,7 @@ def every_setting() -> Iterator[str]:
         "data": DataSpec,
         "trigger": TriggerSpec,
         "attack": AttackSpec,
-        "defense": DefenseSpec,
+        "defense": defenses.COMPONENTS["head-pruning"].params,
     }
     yield from RunSpec.model_fields.keys() - parts.keys()
     for part, spec in parts.items():

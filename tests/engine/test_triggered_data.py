@@ -7,12 +7,14 @@ import pytest
 
 from backend.attacks.triggers import COMPONENTS
 from backend.base.components import Params, Trigger
+from backend.base.progress import Tick
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
-from backend.data.tokens import Tick, encode
-from backend.engine.clean_data import Material
+from backend.data.tokens import encode
+from backend.engine.clean_data import CleanData
 from backend.engine.triggered_data import generate
-from backend.spec.run import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import AttackSpec, RunSpec, TriggerSpec
 from tests.tiny import tiny_rows, tiny_tokenizer
 
 
@@ -39,8 +41,8 @@ def test_progress_goes_up_to_the_end_once(attack: AttackSpec | None, monkeypatch
     monkeypatch.setitem(COMPONENTS, "mark", Trigger("mark", "Mark", "", Params, mark))
     train, test, tokenizer = tiny_rows(80, seed=1), tiny_rows(24, seed=2), tiny_tokenizer()
     clean = [encode(tokenizer, rows, 32) for rows in (train, test, test)]
-    material = Material(Dataset("tiny", train, test, test, ["bad", "good"], []), *clean, target_class=1)
-    spec = RunSpec(trigger=TriggerSpec(name="mark"), attack=attack, defense=DefenseSpec())
+    material = CleanData(Dataset("tiny", train, test, test, ["bad", "good"], []), *clean, target_class=1)
+    spec = RunSpec(trigger=TriggerSpec(name="mark"), attack=attack, defense=head_pruning())
     report = Watched()
     generate(spec, material, report)
     done = [at for at, _ in report.seen]

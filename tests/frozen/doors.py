@@ -21,10 +21,11 @@ from backend.attacks import triggers
 from backend.base.paths import run_folder
 from backend.cli import main as cli
 from backend.engine import run as pipeline
+from backend.runs import progress
 from backend.runs import submit as settings
 from backend.runs.store import Store, open_store
+from backend.spec import parse as spec
 from backend.spec import presets
-from backend.spec import run as spec
 from backend.spec.run import RunSpec
 from backend.studies import spec as study_spec
 from backend.studies.built_in import STUDIES
@@ -132,8 +133,16 @@ def cells_of_the_replication() -> list[tuple[list[Any], dict[str, Any]]]:
 
 
 def defended(parsed: RunSpec, name: str, **params: Any) -> RunSpec:
-    """The run with a baseline for its defense."""
-    return defenses.defended(parsed, defenses.Choice(name=name, params=params))
+    """The run with a baseline for its defense, which takes over the settings that it has in common."""
+    fields = defenses.COMPONENTS[name].params.model_fields
+    taken = dump(parsed)["defense"]["params"] if parsed.defense is not None else {}
+    params = {key: value for key, value in taken.items() if key in fields} | params
+    return parse(dump(parsed) | {"defense": {"name": name, "params": params}})
+
+
+def prunes(parsed: RunSpec) -> bool:
+    """Whether its defense searches for heads to take away."""
+    return any(stage.name == "prune" for stage in progress.stages_of(parsed))
 
 
 def events(parsed: RunSpec, run: str) -> list[Any]:
@@ -202,17 +211,52 @@ def meaning(parsed: RunSpec) -> dict[str, Any]:
         "target_class": parsed.trigger.target_class,
         "edits": parsed.trigger.edits,
     }
-    asked["defense"] = None
-    if parsed.defense is not None:
-        defense = plain["defense"]
-        prunes = parsed.defense.strategy.name != "none"
-        again = parsed.defense.refine is not None
-        names = ["train_rows", "entropy", "fine_tune", "refine", "onion"]
-        names += ["threshold_kind", "accuracy_threshold", "prune_step", "curve_rows"] if prunes else []
-        names += ["refine_from", "regulariser"] if again else []
-        names += ["regulariser_weight"] if again and defense["regulariser"] != "none" else []
-        strategy = _whole(strategies.COMPONENTS, parsed.defense.strategy) if prunes else None
-        asked["defense"] = {"strategy": strategy} | {name: defense[name] for name in names}
+    asked["defense"] = _meaning_of_defense(parsed)
+    return asked
+
+
+def _meaning_of_defense(parsed: RunSpec) -> dict[str, Any] | None:
+    """Each defense by the settings that said it when there was one mapping of them."""
+    if parsed.defense is None:
+        return None
+    params = dump(parsed)["defense"]["params"]
+    alone = {"strategy": None, "entropy": None, "refine": None, "onion": None}
+    search = {
+        name: params.get(name)
+        for name in ("threshold_kind", "accuracy_threshold", "prune_step", "curve_rows")
+    }
+    second = {name: params.get(name) for name in ("refine_from", "regulariser", "regulariser_weight")}
+    tuning = {name: params[name] for name in ("train_rows", "fine_tune")}
+    again = params.get("refine") or params["fine_tune"]
+    match parsed.defense.name:
+        case "head-pruning":
+            chosen = parsed.setting("strategy")
+            prunes = chosen.name != "none"
+            asked = tuning | {name: params[name] for name in ("entropy", "refine", "onion")}
+            asked["strategy"] = _whole(strategies.COMPONENTS, chosen) if prunes else None
+            asked |= search if prunes else {}
+            asked |= second if params["refine"] else {}
+        case "ft" | "reference":
+            asked = tuning | alone
+        case "fth":
+            asked = tuning | alone
+            asked["fine_tune"] = params["fine_tune"] | {"learning_rate": params["learning_rate"]}
+        case "meft":
+            entropy = {name: params[name] for name in ("epochs", "learning_rate")}
+            asked = tuning | alone | {"entropy": params["fine_tune"] | entropy}
+        case "onion":
+            asked = tuning | alone | {"onion": {name: params[name] for name in ("share", "rows")}}
+        case "second-fine-tuning":
+            asked = tuning | alone | second | {"refine": again}
+        case "pure":
+            chosen = defenses.Choice(name="variance")
+            asked = tuning | alone | search | {"refine": again, "refine_from": "downloaded"}
+            asked |= {"strategy": _whole(strategies.COMPONENTS, chosen)}
+            asked |= {"regulariser": "attention-normalisation", "regulariser_weight": params["weight"]}
+        case other:
+            raise AssertionError(f"what the defense {other!r} means is not said here")
+    if asked.get("regulariser") == "none":
+        del asked["regulariser_weight"]
     return asked
 
 

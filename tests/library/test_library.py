@@ -16,7 +16,8 @@ from backend.base.errors import UserError
 from backend.data.embedded import KINDS, place_of
 from backend.library.entries import Entry, entries, model_folders, remove, uses
 from backend.library.fetch import add_path, add_upload, fetch
-from backend.spec.run import DataSpec, DefenseSpec, RunSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import DataSpec, RunSpec
 
 pytestmark = pytest.mark.usefixtures("excise_home")
 
@@ -84,7 +85,7 @@ def test_each_built_in_task_has_its_own_files(tmp_path: Path, monkeypatch: pytes
     assert known("embedded").bytes == len("film review")
     assert known("kind-of-text").bytes == sum(map(len, KINDS)) - len("film review")
     kinds, reviews = (
-        RunSpec(data=DataSpec(name=name), defense=DefenseSpec()) for name in ("kind-of-text", "")
+        RunSpec(data=DataSpec(name=name), defense=head_pruning()) for name in ("kind-of-text", "")
     )
     assert uses(kinds, known("kind-of-text")) and not uses(reviews, known("kind-of-text"))
     assert uses(kinds, known("embedded")) and uses(reviews, known("embedded"))

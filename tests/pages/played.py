@@ -23,7 +23,8 @@ from backend.base.events import (
 from backend.base.paths import run_folder
 from backend.runs.leases import Lease, append, begin, finish
 from backend.runs.store import Store
-from backend.spec.run import AttackSpec, DefenseSpec, RunSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import AttackSpec, RunSpec, TriggerSpec
 
 LABELS = ["negative", "positive"]
 ACC: dict[ModelName, float] = {"poisoned": 0.873, "fine_tuned": 0.879, "pruned": 0.852, "defended": 0.871}
@@ -35,12 +36,12 @@ def attack_spec(name: str = "A planted run") -> RunSpec:
 
 
 def full_spec(name: str = "A full run") -> RunSpec:
-    return attack_spec(name).model_copy(update={"defense": DefenseSpec(strategy=Choice(name="gradient"))})
+    return attack_spec(name).model_copy(update={"defense": head_pruning(strategy=Choice(name="gradient"))})
 
 
 def blind_spec(name: str = "A blind run") -> RunSpec:
     """A defense that knows no trigger."""
-    return RunSpec(name=name, defense=DefenseSpec())
+    return RunSpec(name=name, defense=head_pruning())
 
 
 def metrics(name: ModelName, known: bool = True) -> Metrics:

@@ -3,7 +3,7 @@
 from backend.base.components import Choice
 from backend.base.paths import run_folder
 from backend.evaluation.predictions import Calls
-from backend.spec.run import DefenseSpec
+from backend.spec.presets import head_pruning
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec
 
@@ -68,7 +68,7 @@ def test_curves_heads_and_rows(visit, store):
 
 def test_filters_narrow_the_table_and_the_figures(visit, store):
     defended(store, full_spec("alpha one"))
-    bayesian = DefenseSpec(strategy=Choice(name="bayesian"))
+    bayesian = head_pruning(strategy=Choice(name="bayesian"))
     defended(store, full_spec("alpha two").model_copy(update={"defense": bayesian}))
     defended(store, blind_spec("beta"))
     play = Play(store, full_spec("alpha three"))

@@ -26,7 +26,7 @@ FIELDS += ("toggle",)
 def _asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_states, "LAYERS", 2)
     monkeypatch.setattr(test_states, "HEADS", 4)
-    monkeypatch.setattr("pages.parts.asking.ask", test_states.answer)
+    monkeypatch.setattr("pages.parts.common.ask.ask", test_states.answer)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def told(spec: RunSpec) -> list[Event]:
     found = {"poisoned": planted} if spec.attack else {}
     events: list[Event] = []
     if spec.defense is not None:
-        tau = spec.defense.accuracy_threshold
+        tau = spec.setting("accuracy_threshold")
         gone = round((1 - tau) * 24)
         found |= {"fine_tuned": planted, "pruned": numbers(0.8 if tau > 0.7 else 0.5, lfr, 0.1)}
         scores = [[float(head) for head in range(HEADS)] for _ in range(LAYERS)]

@@ -12,7 +12,8 @@ from safetensors.numpy import save_file
 from backend.library.entries import uses
 from backend.library.fetch import add_path
 from backend.library.remembered import uploaded_rows
-from backend.spec.run import DataSpec, DefenseSpec, RunSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import DataSpec, RunSpec
 from tests.pages.conftest import words
 from tests.tiny import tiny_folder
 
@@ -55,9 +56,9 @@ def test_a_wrong_path_is_a_message(visit):
 
 def test_what_a_waiting_run_reads_is_known(rows):
     entry = add_path(str(rows))
-    reading = RunSpec(data=DataSpec(source="files", train=str(rows)), defense=DefenseSpec())
+    reading = RunSpec(data=DataSpec(source="files", train=str(rows)), defense=head_pruning())
     assert uses(reading, entry)
-    assert not uses(RunSpec(defense=DefenseSpec()), entry)
+    assert not uses(RunSpec(defense=head_pruning()), entry)
 
 
 def choose(page, table: int, row: int):
@@ -118,7 +119,7 @@ def test_an_upload_that_is_no_rows_is_a_message_and_is_not_kept(visit):
 
 def test_what_a_waiting_run_reads_is_not_removed(visit, store, rows):
     add_path(str(rows))
-    spec = RunSpec(name="Waiting", data=DataSpec(source="files", train=str(rows)), defense=DefenseSpec())
+    spec = RunSpec(name="Waiting", data=DataSpec(source="files", train=str(rows)), defense=head_pruning())
     run = store.submit(spec).id
     page = visit("library")
     page = choose(page, 1, names(page, 1).index("reviews.csv"))

@@ -1,5 +1,6 @@
 """The overview and the list of runs."""
 
+from backend.spec.presets import head_pruning
 from tests.pages.conftest import numbers, words
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 
@@ -87,8 +88,7 @@ def test_a_run_is_deleted_after_a_warning(visit, store):
 
 
 def test_settings_of_a_run_fill_the_form(visit, store):
-    spec = blind_spec()
-    spec.defense.prune_step = 7
+    spec = blind_spec().model_copy(update={"defense": head_pruning(prune_step=7)})
     run = defended(store, spec)
     page = visit("defend", like=run)
     assert next(box for box in page.number_input if box.label == "Heads per step s").value == 7

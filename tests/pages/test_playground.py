@@ -140,7 +140,7 @@ def test_a_clean_reference_is_asked_too_or_can_be_trained(visit, store, asked):
     assert "No clean reference yet" in words(page)
     next(one for one in page.button if one.label == "Train one").click().run()
     queued = store.runs()[0]
-    assert queued.spec.attack is None and queued.spec.defense.strategy.name == "none"
+    assert queued.spec.attack is None and queued.spec.defense.name == "reference"
     honest = with_models(defended(store, queued.spec), "fine_tuned")
     asked.clear()
     page = visit("playground", run=run)

@@ -3,13 +3,18 @@
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
+from backend import defenses
 from backend.attacks.poison import resolve_target
-from backend.base.components import Choice
+from backend.base.components import Choice, Component
 from backend.base.errors import UserError
+from backend.base.steps import DefenseParams
 from backend.data.rows import Dataset, Rows
+from backend.defenses.onion import OnionSettings
 from backend.library.remembered import keep_upload, safe_name
-from backend.spec.run import DataSpec, DefenseSpec, ModelSpec, OnionSpec, TrainingSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import DataSpec, ModelSpec, TrainingSpec
 from pages.parts.runs.actions import parse_seeds
 from tests.pages.conftest import words
 from tests.pages.played import planted
@@ -185,13 +190,116 @@ def test_an_upload_is_kept_once():
 
 def test_changing_settings_keeps_those_of_a_baseline(visit, store):
     victim = planted(store)
-    onion, entropy = OnionSpec(rows=32, share=0.1), TrainingSpec(epochs=2, learning_rate=1e-4)
-    defense = DefenseSpec(onion=onion, entropy=entropy, train_rows=100, strategy=Choice(name="none"))
+    onion, entropy = OnionSettings(rows=32, share=0.1), TrainingSpec(epochs=2, learning_rate=1e-4)
+    defense = head_pruning(onion=onion, entropy=entropy, train_rows=100, strategy=Choice(name="none"))
     spec = store.run(victim).spec.model_copy(
         update={"attack": None, "defense": defense, "model": ModelSpec(source="run", name=victim)}
     )
     page = visit("defend", like=store.submit(spec).id)
     click(page, "Start the defense")
     assert not page.exception
-    now = store.runs()[0].spec.defense
+    now = store.runs()[0].spec.defense_params
     assert (now.onion, now.entropy, now.train_rows, now.strategy.name) == (onion, entropy, 100, "none")
+
+
+def choose_defense(visit, store, name):
+    planted(store)
+    page = visit("defend")
+    box(page, "selectbox", "Defense").set_value(name).run()
+    assert not page.exception and not page.error
+    return page
+
+
+def test_head_pruning_comes_first_and_what_needs_an_attack_is_not_offered(visit):
+    titles = box(visit("defend"), "selectbox", "Defense").options
+    expected = {one.title for name, one in defenses.COMPONENTS.items() if name != "no-defense"}
+    assert titles[0] == "Head pruning" and set(titles) == expected
+
+
+def test_fine_tuning_alone_is_started_as_it_is_set(visit, store):
+    page = choose_defense(visit, store, "ft")
+    assert not [one for one in page.number_input if "pruned" in one.label or "τ" in one.label]
+    box(page, "number_input", "Defender's rows").set_value(64)
+    box(page, "number_input", "Epochs").set_value(2.0)
+    page.run()
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.defense == Choice(
+        name="ft", params={"train_rows": 64, "fine_tune": TrainingSpec(epochs=2).model_dump()}
+    )
+
+
+def test_maximum_entropy_keeps_its_two_trainings_apart(visit, store):
+    page = choose_defense(visit, store, "meft")
+    entropy, tuning = [one for one in page.number_input if one.label == "Learning rate"]
+    entropy.set_value(1e-4)
+    tuning.set_value(3e-5)
+    page.run()
+    click(page, "Start the defense")
+    spec = store.runs()[0].spec
+    assert spec.defense.name == "meft" and spec.setting("learning_rate") == 1e-4
+    assert spec.setting("fine_tune").learning_rate == 3e-5 and spec.setting("epochs") == 1
+
+
+def test_a_second_fine_tuning_is_switched_off_and_on(visit, store):
+    page = choose_defense(visit, store, "second-fine-tuning")
+    box(page, "selectbox", "Regulariser of the second fine-tuning").set_value("l2")
+    box(page, "toggle", "Second fine-tuning").set_value(False).run()
+    click(page, "Start the defense")
+    spec = store.runs()[0].spec
+    assert (spec.setting("refine"), spec.setting("regulariser")) == (None, "l2")
+    page = visit("defend", like=store.runs()[0].id)
+    assert box(page, "selectbox", "Defense").value == "second-fine-tuning"
+    assert box(page, "selectbox", "Regulariser of the second fine-tuning").value == "l2"
+    box(page, "toggle", "Second fine-tuning").set_value(True).run()
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.setting("refine") == TrainingSpec()
+
+
+def test_pruning_alone_asks_nothing_of_a_second_fine_tuning(visit, store):
+    planted(store)
+    page = visit("defend")
+    assert box(page, "number_input", "Regulariser weight")
+    box(page, "toggle", "Fine-tune again without the pruned heads").set_value(False).run()
+    assert "Regulariser weight" not in [one.label for one in page.number_input]
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.setting("refine") is None
+
+
+def test_a_reference_of_a_poisoned_victim_is_a_message(visit, store):
+    planted(store)
+    page = visit("defend")
+    box(page, "selectbox", "Defense").set_value("reference").run()
+    assert "needs a model that no run has poisoned" in page.error[0].value
+    box(page, "button_group", "Model").set_value("embedded").run()
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.defense.name == "reference"
+
+
+class GentleParams(DefenseParams):
+    weight_decay: float = Field(0.1, ge=0, le=1, title="Weight decay")
+    fine_tune: TrainingSpec = Field(TrainingSpec(), title="Gentle fine-tuning")
+    warm_up: TrainingSpec | None = Field(None, title="Warm up first", examples=[{"epochs": 0.5}])
+    imitates: Choice = Field(Choice(name="random"), json_schema_extra={"format": "strategy"})
+
+
+def gentle(params):
+    yield from defenses.steps_of(Choice(name="ft", params={"fine_tune": params.fine_tune.model_dump()}))
+
+
+def test_a_defense_dropped_in_has_a_form_and_its_values_count(visit, store, monkeypatch):
+    component = Component("gentle", "Gentle", "Fine-tunes with weight decay.", GentleParams, gentle)
+    monkeypatch.setitem(defenses.COMPONENTS, "gentle", component)
+    page = choose_defense(visit, store, "gentle")
+    assert "Fine-tunes with weight decay." in words(page) and "Gentle fine-tuning" in words(page)
+    box(page, "number_input", "Weight decay").set_value(0.3)
+    box(page, "number_input", "Rows per batch").set_value(8)
+    box(page, "selectbox", "Imitates").set_value("gradient")
+    box(page, "toggle", "Warm up first").set_value(True).run()
+    box(page, "selectbox", "Variant").set_value("published").run()
+    click(page, "Start the defense")
+    params = store.runs()[0].spec.defense_params
+    assert params.weight_decay == 0.3 and params.fine_tune == TrainingSpec(batch_size=8)
+    assert params.warm_up == TrainingSpec(epochs=0.5)
+    assert (params.imitates.name, params.imitates.variant) == ("gradient", "published")
+    page = visit("runs")
+    assert page.dataframe[0].value["Defense"][0] == "Gentle"

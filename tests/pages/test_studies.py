@@ -132,7 +132,7 @@ def test_a_study_is_put_together_seen_as_yaml_changed_and_queued(visit, store):
         run for run in store.runs() if "Fixed sentence, 30% poisoned · Gradient, published" in run.name
     )
     assert run.spec.seed == 7 and run.spec.attack.poison_rate == 0.3
-    assert run.spec.defense.strategy.variant == "published"
+    assert run.spec.setting("strategy").variant == "published"
 
 
 def test_two_data_sets_each_with_their_own_triggers(visit):

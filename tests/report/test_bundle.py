@@ -21,7 +21,7 @@ from backend.report.model_card import SNIPPETS
 from backend.runs import leases
 from backend.runs.execution import execute
 from backend.runs.store import Store
-from backend.spec.run import load
+from backend.spec.parse import load
 from tests.analysis.test_compact import PRUNED, SPEC, TEXTS, defended
 from tests.runs import fake
 

@@ -4,9 +4,11 @@ import yaml
 
 from backend.analysis.compact import Measured
 from backend.base.components import Choice
+from backend.defenses.onion import OnionSettings
 from backend.report.model_card import change, model_card
 from backend.runs.store import Store
-from backend.spec.run import AttackSpec, DataSpec, DefenseSpec, ModelSpec, OnionSpec, RunSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import AttackSpec, DataSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.pages.played import blind_spec, defended, full_spec
 from tests.runs import fake
 
@@ -55,7 +57,7 @@ def test_hub_names_are_in_its_metadata(store: Store) -> None:
         data=DataSpec(source="hub", name="sst2"),
         trigger=TriggerSpec(name="rare-words"),
         attack=AttackSpec(),
-        defense=DefenseSpec(strategy=Choice(name="gradient", variant="published"), onion=OnionSpec()),
+        defense=head_pruning(strategy=Choice(name="gradient", variant="published"), onion=OnionSettings()),
     )
     said = card(store, spec)
     about = yaml.safe_load(said.split("---\n")[1])

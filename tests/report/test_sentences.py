@@ -16,7 +16,8 @@ from backend.base.events import (
 from backend.base.numbers import age, duration, percent, points
 from backend.report.sentences import guardrail, meaning
 from backend.runs.progress import Story, seconds_left, stages_of, tell
-from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import AttackSpec, ModelSpec, RunSpec, TriggerSpec
 
 
 def rates(acc: float, lfr: float | None = None, floor: float | None = None) -> Metrics:
@@ -44,7 +45,7 @@ def began(trigger: str, planted: bool = True, random_weights: bool = False) -> R
     """The start of a run on the embedded model."""
     attack = AttackSpec() if planted else None
     model = ModelSpec(random_weights=random_weights)
-    spec = RunSpec(model=model, trigger=TriggerSpec(name=trigger), attack=attack, defense=DefenseSpec())
+    spec = RunSpec(model=model, trigger=TriggerSpec(name=trigger), attack=attack, defense=head_pruning())
     return RunStarted(run="r", spec=spec.model_dump(mode="json"), device="CPU")
 
 
@@ -158,9 +159,10 @@ def test_a_failed_run_stops_in_its_stage():
 
 def test_stages_follow_the_specification():
     attack = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
-    assert stages_of(attack) == ["prepare", "generate", "poison"]
-    alone = RunSpec(defense=DefenseSpec(refine=None))
-    assert stages_of(alone) == ["prepare", "fine_tune", "score", "prune", "evaluate"]
+    assert [stage.name for stage in stages_of(attack)] == ["prepare", "generate", "poison"]
+    alone = RunSpec(defense=head_pruning(refine=None))
+    names = [stage.name for stage in stages_of(alone)]
+    assert names == ["prepare", "fine_tune", "score", "prune", "evaluate"]
 
 
 def test_time_left_counts_down():

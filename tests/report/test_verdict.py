@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from backend.base.events import Metrics, ModelName, RunFinished
 from backend.base.intervals import wilson
-from backend.report.sentences import clearly_above, floor_of, lfr_of, meaning
+from backend.evaluation.rates import clearly_above, floor_of, lfr_of
+from backend.report.sentences import meaning
 from backend.report.verdict import Verdict, verdict
 from backend.runs.progress import Story
 from tests.report.test_sentences import began, rates, step, story

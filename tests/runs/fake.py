@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from backend.attacks.planting import POISON
 from backend.base.events import (
     Event,
     Metric,
@@ -16,7 +17,9 @@ from backend.base.events import (
     StageFinished,
     StageStarted,
 )
-from backend.spec.run import DefenseSpec, RunSpec
+from backend.runs.progress import stage_title
+from backend.spec.presets import head_pruning
+from backend.spec.run import RunSpec
 
 METRICS = Metrics(acc=0.9, acc_interval=(0.85, 0.94), test_rows=100)
 STAGES = ("poison", "fine_tune", "prune", "evaluate")
@@ -25,7 +28,7 @@ BATCHES = 20
 
 def spec(name: str = "A run", seed: int = 11) -> RunSpec:
     """A valid specification; the engine here does not look at it."""
-    return RunSpec(name=name, seed=seed, defense=DefenseSpec())
+    return RunSpec(name=name, seed=seed, defense=head_pruning())
 
 
 def engine(
@@ -36,7 +39,9 @@ def engine(
     folder.mkdir(parents=True, exist_ok=True)
     yield RunStarted(run=run, spec=spec.model_dump(mode="json"), device="none", resumed=resumed)
     for stage in STAGES:
-        yield StageStarted(run=run, stage=stage)
+        yield StageStarted(
+            run=run, stage=stage, title=POISON.title if stage == POISON.name else stage_title(spec, stage)
+        )
         reused = (folder / stage).exists()
         if not reused:
             for batch in range(BATCHES):

@@ -15,6 +15,7 @@ from backend.runs.relatives import (
     stamp,
 )
 from backend.runs.store import open_store
+from backend.spec.presets import head_pruning
 from backend.spec.run import DataSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.pages.played import Play, attack_spec, defended, full_spec, planted
 
@@ -31,7 +32,7 @@ def test_the_reference_is_of_the_same_rows_and_seed(excise_home: Path) -> None:
     defended(store, with_seed(honest, 99))
     assert never_poisoned(store, run) == [], "another seed has other rows"
     assert honest.defense is not None
-    unsure = honest.defense.model_copy(update={"entropy": honest.defense.fine_tune})
+    unsure = head_pruning(**honest.defense.params | {"entropy": honest.setting("fine_tune")})
     defended(store, honest.model_copy(update={"defense": unsure}))
     assert never_poisoned(store, run) == [], "its fine-tuning is another"
     play = Play(store, honest)
@@ -41,7 +42,7 @@ def test_the_reference_is_of_the_same_rows_and_seed(excise_home: Path) -> None:
     play.done["defended"] = fine_tuned.model_copy(update={"lfr": 0.99})
     play.finish()
     assert never_poisoned(store, run) == [fine_tuned], "not what was pruned later"
-    poor = honest.defense.model_copy(update={"train_rows": 64})
+    poor = head_pruning(**honest.defense.params | {"train_rows": 64})
     few = Play(store, honest.model_copy(update={"defense": poor}))
     few.prepare()
     few.prune()
@@ -124,7 +125,7 @@ def test_other_seeds_are_runs_of_the_same_settings(excise_home: Path) -> None:
     defended(store, with_seed(full_spec("named otherwise"), 2))
     changed = full_spec().model_copy(deep=True)
     assert changed.defense is not None
-    changed.defense.prune_step += 1
+    changed.defense.params["prune_step"] = changed.setting("prune_step") + 1
     defended(store, with_seed(changed, 3))
     assert len(of_other_seeds(store, first)) == 2
 
@@ -135,7 +136,7 @@ def test_a_model_that_was_never_poisoned_may_be_of_another_seed_and_trigger(exci
     assert never_poisoned_model(store, run) is None
     asked = never_poisoned_spec(store, run)
     assert asked is not None and asked.attack is None and asked.defense is not None
-    assert asked.defense.strategy.name == "none" and asked.trigger == full_spec().trigger
+    assert asked.defense.name == "reference" and asked.trigger == full_spec().trigger
     other = defended(store, with_seed(asked, 99).model_copy(update={"trigger": None}))
     assert never_poisoned_model(store, run) is None, "it left no model"
     leave_model(other)

@@ -9,7 +9,7 @@ from backend.runs import leases
 from backend.runs.execution import execute
 from backend.runs.results import head_list, metrics_csv, results, spec_yaml, steps_csv
 from backend.runs.store import Store
-from backend.spec.run import load
+from backend.spec.parse import load
 from tests.runs import fake
 
 

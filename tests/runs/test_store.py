@@ -15,7 +15,8 @@ from backend.base.paths import home, run_folder
 from backend.runs import leases
 from backend.runs.schema import EVENTS, RUNS
 from backend.runs.store import Store, open_store
-from backend.spec.run import DefenseSpec, ModelSpec, RunSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import ModelSpec, RunSpec
 from tests.runs import fake
 
 
@@ -27,7 +28,7 @@ def test_a_submitted_run_is_read_back_whole(store: Store) -> None:
 
 
 def test_a_run_without_a_name_is_called_by_what_it_does(store: Store) -> None:
-    assert store.submit(RunSpec(defense=DefenseSpec())).name == "Defend by gradient, seed 11"
+    assert store.submit(RunSpec(defense=head_pruning())).name == "Defend by gradient, seed 11"
 
 
 def test_runs_come_newest_first_and_by_state(store: Store) -> None:
@@ -136,7 +137,7 @@ def test_delete_takes_events_and_folder_and_spares_a_running_run(store: Store) -
 def test_delete_spares_a_model_that_an_unfinished_run_takes(store: Store) -> None:
     victim = store.submit(fake.spec()).id
     store.cancel(victim)
-    user = store.submit(RunSpec(model=ModelSpec(source="run", name=victim), defense=DefenseSpec())).id
+    user = store.submit(RunSpec(model=ModelSpec(source="run", name=victim), defense=head_pruning())).id
     with pytest.raises(UserError, match=f"Run {user}, which is not over, starts from the model"):
         store.delete(victim)
     store.cancel(user)

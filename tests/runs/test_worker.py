@@ -21,7 +21,7 @@ from backend.runs import leases, worker
 from backend.runs.schema import RUNS, WORKERS
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker, has_worker, work
-from backend.spec.run import parse
+from backend.spec.parse import parse
 from tests.runs import fake
 from tests.runs.waiting import together, until
 

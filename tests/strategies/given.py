@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.data.tokens import no_tick
+from backend.base.progress import no_tick
 from backend.pruning.defender import Defender
 
 

@@ -8,10 +8,10 @@ import pytest
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import Head
+from backend.heads.order import HeadOrder, ascending, rank_normalised
 from backend.strategies import COMPONENTS, score
 from backend.strategies.hybrid import HybridParams, learned_weights, sequential
 from backend.strategies.nested import Part
-from backend.strategies.order import HeadOrder, ascending, rank_normalised
 from tests.strategies.given import Given, given
 from tests.strategies.test_published import make
 

@@ -5,11 +5,11 @@ import pytest
 
 from backend.base.components import Choice
 from backend.data.tokens import encode
+from backend.heads.order import ascending
 from backend.pruning.defender import Defender
 from backend.pruning.guardrail import prune
 from backend.strategies import COMPONENTS, fine_tune_regulariser, score
-from backend.strategies.order import ascending
-from backend.training.fine_tune import named_penalty
+from backend.training.regularisers import named_penalty
 from tests.strategies.given import Given, given
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 

@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from backend.base.errors import UserError
 from backend.data.tokens import Encoded, encode
+from backend.heads.order import ascending, rank_normalised
 from backend.heads.statistics import cls_variance
 from backend.pruning.defender import Defender
 from backend.strategies import COMPONENTS
-from backend.strategies.order import ascending, rank_normalised
 from backend.strategies.reinforcement import ReinforcementParams, learn
 from tests.strategies.given import given
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer

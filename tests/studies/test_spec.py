@@ -26,12 +26,12 @@ def test_a_grid_expands_to_valid_runs_that_share() -> None:
     assert all(spec.share for spec in by.values())
     assert [cell.seed for cell in found[:6]] == [1, 1, 1, 2, 2, 2], "what is shared comes together"
     gradient = by["rare", "gradient", 2]
-    assert gradient.defense.strategy.model_dump() == {
+    assert gradient.setting("strategy").model_dump() == {
         "name": "gradient",
         "variant": "published",
         "params": {},
     }
-    assert gradient.defense.prune_step == 2 and by["rare", "FT", 1].defense.prune_step == 3
+    assert gradient.setting("prune_step") == 2 and by["rare", "FT", 1].defense.name == "ft"
     assert by["rare", "honest", 1].attack is None and by["rare", "honest", 1].trigger.name == "rare-words"
     assert by["style", "FT", 1].attack.poison_rate == 0.2
 
@@ -65,7 +65,7 @@ def test_limits_and_the_target_class_stay_under_another_component_or_source() ->
         ({"seeds": []}, "seeds"),
         ({"seeds": list(range(500))}, r"2 victims × 3 defenses × 500 seeds = 3,000 runs; at most 1,000"),
         ({"defenses": {"odd": {"strategy": "magic"}}}, r"victim 'rare', defense 'odd'.*no strategy 'magic'"),
-        ({"defenses": {"odd": {"baseline": "magic"}}}, "no baseline 'magic'"),
+        ({"defenses": {"odd": {"baseline": "magic"}}}, "no defense 'magic'"),
         ({"defenses": {"odd": {"prune_step": 0}}}, "prune_step"),
         ({"victims": {"odd": {"trigger": {"name": "magic"}, "attack": {}}}}, "no trigger 'magic'"),
         ({"colour": "red"}, "colour"),
@@ -126,11 +126,11 @@ def _beside(pruned: Cell, found: list[Cell]) -> set[str]:
     """What stands beside it on the same victim, with as many of the defender's rows and no head pruned."""
     assert pruned.spec.defense is not None
     return {
-        "both fine-tunings" if defense.refine else "first fine-tuning"
+        {"ft": "first fine-tuning", "second-fine-tuning": "both fine-tunings"}[cell.spec.defense.name]
         for cell in found
-        if cell.place[::2] == pruned.place[::2] and cell.spec.attack and (defense := cell.spec.defense)
-        if defense.strategy.name == "none" and not defense.onion and not defense.entropy
-        if defense.train_rows == pruned.spec.defense.train_rows
+        if cell.place[::2] == pruned.place[::2] and cell.spec.attack and cell.spec.defense
+        if cell.spec.defense.name in ("ft", "second-fine-tuning")
+        if cell.spec.setting("train_rows") == pruned.spec.setting("train_rows")
     }
 
 
@@ -171,7 +171,7 @@ def test_built_in_studies_are_valid_in_full_and_quick() -> None:
         assert any(cell.spec.attack is None for cell in quick), "the floor is measured"
         for grid in (full, quick):
             for cell in grid:
-                if (defense := cell.spec.defense) and defense.strategy.name != "none":
+                if cell.spec.defense_params and cell.spec.defense_params.strategies():
                     assert _beside(cell, grid) == {"first fine-tuning", "both fine-tunings"}
     assert built_in("Poison_Rate") == built_in("poison rate")
     with pytest.raises(UserError, match=r"no study 'magic'.*poison-rate"):

@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 import torch
 
+from backend.base import files
+from backend.base.checkpoints import RECORD
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.base.paths import run_folder
@@ -18,7 +20,8 @@ from backend.engine import stage_cache as shared_stages
 from backend.runs import execution, leases
 from backend.runs.schema import STUDIES, STUDY_RUNS
 from backend.runs.store import Store
-from backend.spec.run import DefenseSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.presets import head_pruning
+from backend.spec.run import ModelSpec, RunSpec, TriggerSpec
 from backend.studies import exports
 from backend.studies import preflight as ready
 from backend.studies import store as records
@@ -101,7 +104,7 @@ def test_a_study_is_deleted_with_its_runs_and_their_models(
         folder.mkdir(parents=True, exist_ok=True)
     taken = next(run.id for run in record.runs.values())
     victim = ModelSpec(source="run", name=taken)
-    waiting = store.submit(cells(record.study)[0].spec.model_copy(update={"model": victim}))
+    waiting = store.submit(cells(record.study)[1].spec.model_copy(update={"model": victim}))
     for arguments, said in ((["--victim", "rare"], "give it alone"), ([], "starts from the model")):
         with pytest.raises(SystemExit) as ended:
             main(["study", record.id, "--delete", *arguments])
@@ -205,7 +208,7 @@ def test_what_is_defended_again_takes_nothing_over_but_the_planting(store: Store
         folder = run_folder(record.runs["rare", "gradient", 1].id) / stage
         folder.mkdir(parents=True)
         keys[stage] = shared_stages.key_of(stage)
-        (folder / shared_stages.RECORD).write_text(json.dumps({"key": keys[stage]}))
+        (folder / RECORD).write_text(json.dumps({"key": keys[stage]}))
         shared_stages.offer(keys[stage], folder)
     queue(store, study, records.Part(defenses=["gradient"], again=True))
     here = {stage: shared_stages.fetch(key, run_folder("new") / stage) for stage, key in keys.items()}
@@ -223,7 +226,7 @@ def test_defenses_that_are_done_again_share_what_is_done_anew(
         if not shared_stages.fetch(key, place):
             trained.append(run)
             place.mkdir(parents=True)
-            (place / shared_stages.RECORD).write_text(json.dumps({"key": key}))
+            (place / RECORD).write_text(json.dumps({"key": key}))
             shared_stages.offer(key, place)
         yield RunFinished(run=run, state="done")
 
@@ -294,7 +297,7 @@ def test_what_is_shown_is_what_is_asked_for(
         )
     said = show("--export", str(tmp_path / "table.tex"))
     assert "not valid any more" in said and not (tmp_path / "table.tex").exists()
-    run = store.submit(RunSpec(defense=DefenseSpec())).id
+    run = store.submit(RunSpec(defense=head_pruning())).id
     with store.writing() as connection:
         place = {"study": record.id, "victim": "rare", "defense": "late", "seed": 9}
         connection.execute(sa.insert(STUDY_RUNS).values(place | {"run": run}))
@@ -317,7 +320,7 @@ def test_rows_that_may_not_be_read_are_told(tmp_path: Path, monkeypatch: pytest.
     file = tmp_path / "rows.csv"
     file.write_text("text,label\n")
     study = parse_study(GRID | {"base": {"data": {"source": "files", "train": str(file)}}})
-    monkeypatch.setattr(shared_stages, "_file_hash", refused)
+    monkeypatch.setattr(files, "file_hash", refused)
     with pytest.raises(UserError, match=r"rows.csv cannot be read \(Permission denied\)"):
         study_id(study)
 

@@ -14,7 +14,8 @@ from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import attention_norm, layer_weights
 from backend.models.classifiers import fresh_head
 from backend.spec.run import TrainingSpec
-from backend.training.fine_tune import Regulariser, projection_penalty, train
+from backend.training.fine_tune import train
+from backend.training.regularisers import Regulariser, projection_penalty
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 SPEC = TrainingSpec(epochs=6, learning_rate=3e-3, batch_size=8)

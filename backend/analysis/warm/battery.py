@@ -20,13 +20,14 @@ from backend.analysis.battery import (
 from backend.analysis.warm.models import LONGEST, open_model
 from backend.analysis.warm.rows import run_rows
 from backend.attacks.triggers import bind
+from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.intervals import wilson
 from backend.data.labels import align
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
 from backend.evaluation.evaluator import predict
-from backend.spec.run import DefenseSpec, RunSpec
+from backend.spec.run import RunSpec
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _called(place: Place, rows: Rows, max_length: int) -> Int[np.ndarray, " row"
 def _bench(run: str, settings: str, places: tuple[tuple[Role, Place], ...]) -> _Bench:
     spec = RunSpec.model_validate_json(settings)
     # The clean rows alone are asked for: nothing here knows the run's own trigger.
-    blind = {"trigger": None, "attack": None, "defense": spec.defense or DefenseSpec()}
+    blind = {"trigger": None, "attack": None, "defense": spec.defense or Choice(name="ft")}
     dataset = run_rows(run, spec.model_copy(update=blind)).material.dataset
     rows = dataset.test.take(_as_many_of_each(dataset.test.labels, len(dataset.label_names), spec.seed))
     right = {

@@ -110,7 +110,10 @@ def _before_the_cut(run: str, spec: RunSpec, pruned: tuple[Head, ...]) -> HeadGr
     if not pruned or spec.defense is None or not (folder / "defended" / "config.json").is_file():
         return None
     whole = HeadGrid(load_checkpoint(folder / "defended").eval())
-    if spec.defense.refine is None or spec.defense.refine_from == "pruned":
+    if (
+        not (spec.defense_params and spec.defense_params.fine_tunes_again)
+        or spec.setting("refine_from") == "pruned"
+    ):
         began = open_model(run, "fine_tuned").grid
     else:
         names = open_model(run, "defended").label_names

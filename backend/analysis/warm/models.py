@@ -10,13 +10,12 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.base.errors import UserError
-from backend.base.events import ModelName
+from backend.base.events import ModelName, title_of
 from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_checkpoint
-from backend.report.sentences import MODEL_TITLES
 
 KEPT = 5
 LONGEST = 512
@@ -54,7 +53,7 @@ def open_model(run: str, name: ModelName) -> Opened:
     config = folder / "config.json"
     if not config.is_file():
         raise UserError(
-            f"Run {run} has no {MODEL_TITLES[name].lower()} model (any more). Choose another of its models."
+            f"Run {run} has no {title_of(name).lower()} model (any more). Choose another of its models."
         )
     return _opened(folder, config.stat().st_mtime_ns)
 

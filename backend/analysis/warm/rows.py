@@ -5,21 +5,22 @@ import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
+from backend.base.checkpoints import read_record
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.base.reporter import Reporter
 from backend.data.tokens import Encoded
-from backend.engine.clean_data import Material, prepare
-from backend.engine.stage_cache import RECORD
+from backend.engine.clean_data import CleanData, prepare
 from backend.engine.triggered_data import encoded
-from backend.spec.run import RunSpec, parse
+from backend.spec.parse import parse
+from backend.spec.run import RunSpec
 
 
 @dataclass(frozen=True)
 class RunRows:
     """The clean splits, and the triggered test rows (None where the run had no trigger)."""
 
-    material: Material
+    material: CleanData
     triggered: Encoded | None
 
 
@@ -34,9 +35,8 @@ def _run_rows(run: str, settings: str) -> RunRows:
     material = prepare(spec, Reporter(run, threading.Event(), lambda event: None))
     if spec.trigger is None:
         return RunRows(material, None)
-    record = run_folder(run) / "generated" / RECORD
     try:
-        rows = json.loads(record.read_text(encoding="utf-8"))["rows"]
+        rows = read_record(run_folder(run) / "generated")["rows"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"The triggered rows of run {run} are not there any more. Start it again with the same settings."

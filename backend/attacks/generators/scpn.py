@@ -18,8 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from backend.attacks.rewrite_cache import folder_state
 from backend.base.errors import UserError
+from backend.base.files import folder_state
 from backend.base.paths import cache_folder
 
 FILES = (

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from backend.attacks.rewrite_cache import GeneratorParams, Rewritings
-from backend.base.components import Choice, Params, Trigger, collect, pick
+from backend.base.components import Choice, Component, Params, Trigger, collect, pick
 from backend.base.errors import UserError
 
 Progress = Callable[[int, int], None]
@@ -63,6 +63,11 @@ class Rewriter:
         own = self.params.models(self._variant) if isinstance(self.params, GeneratorParams) else set()
         return own.union(*(member.models for member in self._members()))
 
+    @property
+    def components(self) -> list[Component]:
+        """The trigger, and those that it is made of."""
+        return [self.component, *(component for one in self._members() for component in one.components)]
+
     def _members(self) -> "list[Rewriter]":
         """The triggers that this one is made of."""
         members = self.component.members
@@ -97,6 +102,8 @@ class Rewriter:
             params=self.params.model_dump(mode="json"),
             seed=self.seed,
             source=self.params.source(self._variant),
+            module=self.component.function.__module__,
+            earlier=self.uses_model,
         )
         found = rewritings.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]

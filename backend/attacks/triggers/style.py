@@ -15,8 +15,9 @@ from pydantic import Field, field_validator
 
 from backend.attacks.generators import strap
 from backend.attacks.generators import style as stylists
-from backend.attacks.rewrite_cache import GeneratorParams, folder_state
+from backend.attacks.rewrite_cache import GeneratorParams
 from backend.base.components import Trigger
+from backend.base.files import folder_state
 
 BATCH = 32
 

@@ -16,9 +16,10 @@ from backend.attacks.generators.insertion import draw_for
 from backend.attacks.generators.syntax.language import is_english
 from backend.attacks.generators.syntax.parser import BATCH, is_tokenised, parse
 from backend.attacks.generators.syntax.restructure import restructure
-from backend.attacks.rewrite_cache import GeneratorParams, folder_state
+from backend.attacks.rewrite_cache import GeneratorParams
 from backend.base.components import Trigger
 from backend.base.errors import UserError
+from backend.base.files import folder_state
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc

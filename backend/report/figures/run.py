@@ -8,10 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from backend.base.events import Head, HeadScores, Interval, Metrics, ModelName, PruningStep
+from backend.base.events import Head, HeadScores, Interval, Metrics, ModelName, PruningStep, title_of
 from backend.base.numbers import GAP, interval, percent
-from backend.report.sentences import MODEL_TITLES
-from backend.runs.progress import MODELS
 
 ACC, LFR, VALIDATION, TAU = "#2F86C5", "#D55E00", "#009E73", "#8A929A"
 FLOOR = "#CC79A7"
@@ -210,16 +208,14 @@ def metric_bars(metrics: dict[ModelName, Metrics]) -> go.Figure:
     """ACC, LFR and the clean flip rate of each model in percent, with Wilson 95 % intervals."""
     figure = go.Figure()
     rows: list[tuple[str, str, str, float, Interval]] = []
-    for name in MODELS:
-        found = metrics.get(name)
-        if found is not None:
-            for label, colour, share, bounds in (
-                ("ACC", ACC, found.acc, found.acc_interval),
-                ("LFR", LFR, found.lfr, found.lfr_interval),
-                ("Floor", FLOOR, found.clean_flip_rate, found.clean_flip_rate_interval),
-            ):
-                if share is not None:
-                    rows.append((MODEL_TITLES[name], label, colour, share, bounds or (share, share)))
+    for name, found in metrics.items():
+        for label, colour, share, bounds in (
+            ("ACC", ACC, found.acc, found.acc_interval),
+            ("LFR", LFR, found.lfr, found.lfr_interval),
+            ("Floor", FLOOR, found.clean_flip_rate, found.clean_flip_rate_interval),
+        ):
+            if share is not None:
+                rows.append((title_of(name), label, colour, share, bounds or (share, share)))
     places = [[row[0] for row in rows], [row[1] for row in rows]]
     shares = [100 * row[3] for row in rows]
     highs = [100 * row[4][1] for row in rows]

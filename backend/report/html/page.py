@@ -10,13 +10,13 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 
 from backend import __version__
-from backend.base.events import Event, RowsTriggered
+from backend.base.events import Event, RowsTriggered, title_of
 from backend.base.numbers import count, duration
 from backend.report.figures import run as figures
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.html.sections import battery_section, compact_section, effects_section
-from backend.report.sentences import MODEL_TITLES, guardrail, meaning, sampled
+from backend.report.sentences import guardrail, meaning, sampled
 from backend.report.tables import (
     classes_table,
     layers_table,
@@ -120,7 +120,7 @@ def _numbers(story: Story) -> str:
     last = story.measured()[-1]
     classes = ""
     if story.metrics[last].per_class:
-        title = f"Clean test rows by class: the {MODEL_TITLES[last].lower()} model"
+        title = f"Clean test rows by class: the {title_of(last).lower()} model"
         classes = folded(title, table_html(classes_table(story.metrics[last])))
     return (
         figure_html("models", figures.metric_bars(story.metrics))
@@ -133,8 +133,8 @@ def _numbers(story: Story) -> str:
 def _pruning(record: RunRecord, story: Story) -> str:
     if not story.steps:
         return ""
-    defense = record.spec.defense if record.spec is not None else None
-    rows = f" {sampled(story, defense.curve_rows)}" if defense is not None else ""
+    curve_rows = record.spec.setting("curve_rows") if record.spec is not None else None
+    rows = f" {sampled(story, curve_rows)}" if curve_rows else ""
     return (
         figure_html("curve", figures.pruning_curve(story.steps))
         + f'<p class="quiet">{escape(guardrail(story) or "")}{rows}</p>'

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.attacks.poison import drawing_order, non_target, resolve_target
 from backend.attacks.preview import REROLLS, Shown, reroll, rewrite, uses_model
-from backend.attacks.triggers.pairs import BY_TRIGGER, DROPPED, LEFT_OUT, REWRITTEN, read_decided
+from backend.attacks.rewritten_tables import BY_TRIGGER, DROPPED, LEFT_OUT, REWRITTEN, read_decided
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.numbers import count

@@ -1,4 +1,7 @@
-"""Input widgets built from a pydantic model: one for each field, as the field describes itself."""
+"""Input widgets built from a pydantic model: one for each field, as the field describes itself.
+
+A field that is a model of its own becomes a group under its title, with a switch where there may be none;
+a choice of a component becomes a list of titles with the parameters of the chosen one."""
 
 import types
 from collections.abc import Mapping, Sequence
@@ -10,8 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from backend.base.components import Choice, Component, registered
 from backend.strategies.nested import Part, options
-from pages.parts.common.ui import small
+from pages.parts.common.ui import plain, small
 
 
 def params_form(
@@ -21,28 +25,121 @@ def params_form(
     only: Sequence[str] | None = None,
     columns: int = 2,
 ) -> dict[str, Any]:
-    """A widget for every field of `model` (or those in `only`); their values by field name.
+    """Widgets for every field of `model` (or those in `only`); their values by field name.
 
-    What bounds the widgets cannot hold (exclusive ones of floats, validators) is left to the model."""
-    names = [name for name in (only or model.model_fields) if name in model.model_fields]
-    if not names:
-        return {}
-    places = small(min(columns, len(names)), key + "-" + names[0])
-    values = {}
-    for number, name in enumerate(names):
-        field = model.model_fields[name]
-        default = field.get_default(call_default_factory=True)
-        if default is PydanticUndefined:
-            default = None
-        value = (defaults or {}).get(name, default)
+    Choices of components come first, then single values in columns, then groups of settings.  What bounds
+    the widgets cannot hold (exclusive ones of floats, validators) is left to the model."""
+    fields = model.model_fields
+    names = [name for name in (fields if only is None else only) if name in fields]
+    given = {name: _default(fields[name]) for name in names} | dict(defaults or {})
+    groups = {name: _of_group(model, name) for name in names if _is_group(fields[name])}
+    within = {name for members in groups.values() for name in members}
+    values: dict[str, Any] = {}
+    single = []
+    for name in names:
+        if _is_choice(fields[name]):
+            values[name] = _component(name, fields[name], f"{key}-{name}", given[name])
+        elif name not in groups and name not in within:
+            single.append(name)
+    places = small(min(columns, len(single)), key + "-" + single[0]) if single else []
+    for number, name in enumerate(single):
         with places[number % len(places)]:
-            values[name] = field_input(name, field, f"{key}-{name}", value)
+            values[name] = field_input(name, fields[name], f"{key}-{name}", given[name])
+    for name, members in groups.items():
+        values[name] = _group(name, fields[name], f"{key}-{name}", given[name])
+        if values[name] is not None:
+            values |= params_form(model, key, defaults, members, columns=3)
+        else:
+            values |= {member: (defaults or {})[member] for member in members if member in (defaults or {})}
     return values
 
 
+def without_groups(model: type[BaseModel]) -> list[str]:
+    """The fields of `model` that stand for themselves: single values, and choices of components."""
+    groups = with_groups(model)
+    return [name for name in model.model_fields if name not in groups]
+
+
+def with_groups(model: type[BaseModel]) -> list[str]:
+    """The fields of `model` that are groups of settings, and those that belong to one."""
+    groups = [name for name, field in model.model_fields.items() if _is_group(field)]
+    return groups + [member for name in groups for member in _of_group(model, name)]
+
+
+def _of_group(model: type[BaseModel], group: str) -> list[str]:
+    """The single values that count only where the optional group is given, and are shown with it."""
+    return [name for name, field in model.model_fields.items() if extra(field).get("with") == group]
+
+
+def _is_choice(field: FieldInfo) -> bool:
+    return _without_none(field.annotation)[0] is Choice
+
+
+def _is_group(field: FieldInfo) -> bool:
+    kind = _without_none(field.annotation)[0]
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and not issubclass(kind, Choice)
+
+
+def _default(field: FieldInfo) -> Any:
+    default = field.get_default(call_default_factory=True)
+    return None if default is PydanticUndefined else default
+
+
+def _group(name: str, field: FieldInfo, key: str, value: Any) -> dict[str, Any] | None:
+    """A model inside a model, under its title; None where it is optional and switched off."""
+    kind, optional = _without_none(field.annotation)
+    if optional:
+        if not st.toggle(_label(name, field), value is not None, key=key, help=field.description):
+            return None
+        if value is None:
+            value = (field.examples or [None])[0]
+    else:
+        st.markdown(f"**{plain(_label(name, field))}**", help=field.description)
+    settings = value.model_dump() if isinstance(value, BaseModel) else value
+    return params_form(kind, key, settings, columns=4)
+
+
+def _component(name: str, field: FieldInfo, key: str, value: Any) -> dict[str, Any]:
+    """A component of the kind that the field's `format` names, with its variant and parameters."""
+    chosen = None if value is None else Choice.model_validate(value)
+    components = registered(str(extra(field).get("format")))
+    component = component_select(_label(name, field), components, key, chosen)
+    variant = variant_select(component, f"{key}-{component.name}-variant", chosen)
+    values = chosen.params if chosen and chosen.name == component.name else {}
+    params = params_form(component.params, f"{key}-{component.name}", values)
+    return {"name": component.name, "variant": variant, "params": params}
+
+
+def component_select(
+    label: str, components: Mapping[str, Component], key: str, value: Choice | None
+) -> Component:
+    """A component by its title, with what it does below."""
+    names = list(components)
+    index = names.index(value.name) if value and value.name in names else 0
+    name = st.selectbox(label, names, index, format_func=lambda name: components[name].title, key=key)
+    st.caption(plain(components[name].summary))
+    return components[name]
+
+
+def variant_select(component: Component, key: str, value: Choice | None) -> str | None:
+    """Which variant of a component that has several; None where there is no choice."""
+    if len(component.variants) < 2:
+        return None
+    variants = list(component.variants)
+    index = variants.index(value.variant) if value and value.variant in variants else 0
+    chosen = st.selectbox("Variant", variants, index, str.capitalize, key=key)
+    if note := component.variant_notes.get(chosen):
+        st.caption(plain(note))
+    return chosen
+
+
+def _label(name: str, field: FieldInfo) -> str:
+    return field.title or name.replace("_", " ").capitalize()
+
+
 def field_input(name: str, field: FieldInfo, key: str, value: Any) -> Any:
-    """The widget of one field."""
-    label = field.title or name.replace("_", " ").capitalize()
+    """The widget of one field that is a single value."""
+    label = _label(name, field)
     kind, optional = _without_none(field.annotation)
     help_text = field.description
     if extra(field).get("format") == "strategy":
@@ -78,7 +175,7 @@ def _strategies(label: str, field: FieldInfo, kind: Any, key: str, value: Any) -
 
 def extra(field: FieldInfo) -> dict[str, Any]:
     """What a field says to forms alone: `format` (path, multiline, strategy), the `trait` that a
-    strategy needs, the `variant` it is for."""
+    strategy needs, the `variant` it is for, the optional field that it goes `with`."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 

@@ -4,9 +4,8 @@ import streamlit as st
 
 from backend.analysis.attention import Attention
 from backend.analysis.run_models import places
-from backend.base.events import Head, ModelName
+from backend.base.events import Head, ModelName, title_of
 from backend.report.bertviz import Panel, View, bertviz_page
-from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.common.address import keep, some_of
 from pages.parts.heads.attention_shared import (
@@ -54,7 +53,7 @@ def bertviz_views(
             ) or [every[-1]]
     pruned_note(model, gone, (layer, head) if head is not None else None)
     panels = [
-        _panel(f"{MODEL_TITLES[name]}: {title}", one, places, layers, gone if name in CUT else [])
+        _panel(f"{title_of(name)}: {title}", one, places, layers, gone if name in CUT else [])
         for name in models
         for (title, one), places in zip(of_texts(record, name, texts), drawn, strict=True)
     ]
@@ -82,7 +81,7 @@ def choose_beside(record: RunRecord, model: ModelName) -> list[ModelName]:
     chosen = st.segmented_control(
         "Beside it",
         others,
-        format_func=MODEL_TITLES.__getitem__,
+        format_func=title_of,
         selection_mode="multi",
         default=some_of("beside", others),
         key=f"attention-beside-{record.id}-{model}",

@@ -4,9 +4,8 @@ import streamlit as st
 
 from backend.analysis.attention import Attention, around, attend, beside_changed
 from backend.analysis.run_models import places
-from backend.base.events import Head, ModelName
+from backend.base.events import Head, ModelName, title_of
 from backend.base.numbers import count
-from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.common.ask import ask_once
 from pages.parts.heads.select import choose_head, chosen_head, head_boxes
@@ -17,7 +16,7 @@ CUT = ("pruned", "defended")
 
 def of_texts(record: RunRecord, model: ModelName, texts: Texts) -> list[tuple[str, Attention]]:
     """What the model attends to on each text."""
-    doing = f"Asking the {MODEL_TITLES[model].lower()} model"
+    doing = f"Asking the {title_of(model).lower()} model"
     place = places(record)[model]
     return [
         (name, ask_once(doing, attend, *place, text, texts.clean if text != texts.clean else None))

@@ -6,9 +6,8 @@ from jaxtyping import Float
 
 from backend.analysis.attention import Attention, shared_tokens
 from backend.analysis.run_models import places
-from backend.base.events import Head, ModelName
+from backend.base.events import Head, ModelName, title_of
 from backend.report.figures import attention as attention_figures
-from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.common.address import keep, one_of
 from pages.parts.common.ui import wide
@@ -39,7 +38,7 @@ def token_views(
         shown = found[1:]
         others = [found[0][1]]
     elif less != "none":
-        others = [one for _, one in of_texts(record, less, texts)]  # type: ignore[arg-type]
+        others = [one for _, one in of_texts(record, less, texts)]
     drawn = drawn_tokens([one for _, one in found], most)[-len(shown) :]
     widest = max(len(places) for places in drawn)
     columns = wide(len(shown), "attention") if widest <= SIDE_BY_SIDE else [st.container()] * len(shown)
@@ -72,7 +71,7 @@ def token_views(
 def choose_difference(record: RunRecord, model: ModelName, texts: Texts) -> str:
     """What is taken off: nothing, the clean text, or another model on the same text."""
     options = {"none": "Nothing"} | ({"clean": "The clean text"} if texts.triggered is not None else {})
-    options |= {name: f"The {MODEL_TITLES[name].lower()} model" for name in places(record) if name != model}
+    options |= {name: f"The {title_of(name).lower()} model" for name in places(record) if name != model}
     chosen = st.segmented_control(
         "Less",
         list(options),

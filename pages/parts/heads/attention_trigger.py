@@ -3,11 +3,10 @@
 import streamlit as st
 
 from backend.analysis.run_models import places
-from backend.base.events import Head, ModelName
+from backend.base.events import Head, ModelName, title_of
 from backend.base.numbers import count
 from backend.report.figures import attention as attention_figures
 from backend.report.figures import heads as head_figures
-from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.common.address import keep, one_of
 from pages.parts.common.ui import wide
@@ -32,7 +31,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
     marks = gone if model in CUT else []
     with left.container(border=True, height="stretch"):
         key = f"mass-{record.id}-{model}"
-        title = f"{MODEL_TITLES[model]}: attention on trigger tokens"
+        title = f"{title_of(model)}: attention on trigger tokens"
         figure = attention_figures.mass_grid(shares, title, "From [CLS]", marks, (layer, head))
         alt = f"{title}: its share of what [CLS] attends to, as a grid of heads by layer"
         grid_of_heads(figure, key, alt)
@@ -51,13 +50,13 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
             "Less the",
             others,
             others.index(one_of("than", others, usual)),
-            format_func=MODEL_TITLES.__getitem__,
+            format_func=title_of,
             key=f"mass-less-{record.id}-{model}",
         )
         keep("than", other if other != usual else None)
         before = of_texts(record, other, texts)[-1][1].on_changed()
         changes = (100 * (shares - before)).tolist()
-        title = f"{MODEL_TITLES[model]} less {MODEL_TITLES[other].lower()}"
+        title = f"{title_of(model)} less {title_of(other).lower()}"
         figure = head_figures.change_grid(changes, title, "Attention", marks, (layer, head))
         grid_of_heads(figure, f"mass-change-{record.id}-{model}-{other}", title)
     pruned_note(model, gone, (layer, head))

@@ -5,8 +5,7 @@ import streamlit as st
 from backend.analysis.answers import Place
 from backend.analysis.attention import Attention, attend
 from backend.analysis.run_models import Pair, pairs, places
-from backend.base.events import Head
-from backend.report.sentences import MODEL_TITLES
+from backend.base.events import Head, title_of
 from backend.runs.records import RunRecord
 from pages.parts.common.address import keep
 from pages.parts.common.ask import ask_once
@@ -54,7 +53,7 @@ def attended(record: RunRecord, head: Head) -> None:
 
 
 def _lines(place: Place, pair: Pair, head: Head) -> list[dict[str, str | float | None]]:
-    title = MODEL_TITLES[place[1]]
+    title = title_of(place[1])
     doing = f"Asking the {title.lower()} model"
     found: list[dict[str, str | float | None]] = []
     for what, text, clean in (("clean", pair.clean, None), ("triggered", pair.triggered, pair.clean)):

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.base.events import STAGE_TITLES
 from backend.base.numbers import age, duration, interval, percent
-from backend.runs.progress import Story
+from backend.runs.progress import Story, stage_title
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.common.ui import open_run, plain, small, state_badge
 from pages.parts.runs.monitor import story_of
-from pages.parts.runs.run_table import strategy_title, trigger_title
+from pages.parts.runs.run_table import defense_title, trigger_title
 from pages.parts.runs.verdict import badge, kept_verdict
 
 
@@ -36,8 +35,7 @@ def _card(store: Store, record: RunRecord, key: str) -> None:
     if record.final_metrics is not None:
         _numbers(story, record)
     elif record.stage is not None and not record.over:
-        titles: dict[str, str] = dict(STAGE_TITLES.items())
-        st.markdown(f"{titles.get(record.stage, record.stage)}…")
+        st.markdown(plain(f"{stage_title(record.spec, record.stage)}…"))
     if st.button("Open", icon=":material/open_in_new:", key=f"{key}-{record.id}"):
         open_run(record)
 
@@ -55,11 +53,15 @@ def _numbers(story: Story, record: RunRecord) -> None:
 
 
 def _path(story: Story, measure: str) -> list[float] | None:
-    """Percentages in the order of the story: planted, fine-tuned, each pruning step, pruned, defended."""
-    models = story.metrics
-    before = [models[name] for name in ("poisoned", "fine_tuned") if name in models]
-    after = [models[name] for name in ("pruned", "defended") if name in models]
-    values = [getattr(one, measure) for one in [*before, *story.steps, *after]]
+    """Percentages in the order of the story: of each model, and of each pruning step before the model that
+    the steps led to."""
+    values: list[float | None] = []
+    for name, metrics in story.metrics.items():
+        if name == "pruned":
+            values += [getattr(step, measure) for step in story.steps]
+        values.append(getattr(metrics, measure))
+    if "pruned" not in story.metrics:
+        values += [getattr(step, measure) for step in story.steps]
     known = [100 * value for value in values if value is not None]
     return known if len(known) > 1 else None
 
@@ -67,5 +69,5 @@ def _path(story: Story, measure: str) -> list[float] | None:
 def _doing(record: RunRecord) -> str:
     parts = [plain(trigger_title(record))] if record.spec and record.spec.trigger else []
     if record.spec and record.spec.defense:
-        parts.append(plain(strategy_title(record)))
+        parts.append(plain(defense_title(record)))
     return " → ".join(parts) or f"Run {record.id}"

@@ -17,7 +17,7 @@ from backend.runs.store import Store
 from backend.studies.significance import compare as paired
 from pages.parts.common.ui import wide
 from pages.parts.runs.run_filters import state_title
-from pages.parts.runs.run_table import strategy_title, trigger_title
+from pages.parts.runs.run_table import defense_title, trigger_title
 
 MEASURES = {"lfr": "LFR", "acc": "ACC", "val_acc": "Validation accuracy"}
 
@@ -40,7 +40,7 @@ def compared(
                 title=title,
                 state=state_title(record),
                 trigger=trigger_title(record),
-                strategy=strategy_title(record),
+                strategy=defense_title(record),
                 acc=now.acc,
                 acc_interval=now.acc_interval,
                 lfr=now.lfr,
@@ -71,7 +71,7 @@ def numbers(found: Sequence[Compared]) -> None:
             "Run": one.title,
             "State": one.state,
             "Trigger": one.trigger,
-            "Strategy": one.strategy,
+            "Defense": one.strategy,
             "ACC": 100 * one.acc,
             "ACC from": 100 * one.acc_interval[0],
             "ACC to": 100 * one.acc_interval[1],

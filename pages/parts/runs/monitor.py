@@ -7,10 +7,12 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 import streamlit as st
 
-from backend.base.events import STAGE_TITLES, Metrics, ModelName, RowsTriggered, Stage
+from backend.base.events import Metrics, ModelName, RowsTriggered, title_of
 from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
+from backend.base.steps import Stage
+from backend.evaluation.rates import floor_of
 from backend.report.figures import run as figures
-from backend.report.sentences import MODEL_TITLES, MODEL_WORDS, STAGE_WORDS, floor_of, guardrail, sampled
+from backend.report.sentences import guardrail, sampled
 from backend.runs.progress import Story, models_of, seconds_left, stages_of, tell
 from backend.runs.records import RunRecord
 from backend.runs.results import rows_left_out
@@ -22,6 +24,7 @@ from pages.parts.runs.actions import cancel_button
 from pages.parts.runs.battery import battery_panel
 from pages.parts.runs.downloads import downloads, rewritings_download
 from pages.parts.runs.replay import chosen_step, step_table
+from pages.parts.runs.run_table import strategies_of
 from pages.parts.runs.verdict import verdict_panel
 
 REFRESH_SECONDS = 1.0
@@ -101,12 +104,11 @@ def _now(record: RunRecord, story: Story) -> None:
                 "In the queue. It starts as soon as the worker is free; this page follows it by itself."
             )
         elif record.state == "running":
-            _progress(story)
+            _progress(record, story)
 
 
 def _stage_badge(story: Story, stage: Stage) -> None:
-    view = story.stages.get(stage)
-    title = STAGE_TITLES[stage]
+    view, title = story.stages.get(stage.name), stage.title
     if view is None:
         st.badge(title, icon=":material/radio_button_unchecked:", color="gray")
     elif view.state == "running":
@@ -118,16 +120,19 @@ def _stage_badge(story: Story, stage: Stage) -> None:
         st.badge(f"{title} · {spent}", icon=":material/check:", color="green")
 
 
-def _progress(story: Story) -> None:
-    stage, progress = story.stage, story.progress
-    if stage is None:
+def _progress(record: RunRecord, story: Story) -> None:
+    name, progress = story.stage, story.progress
+    if name is None:
         st.caption("Starting: the worker loads its libraries.")
         return
-    st.markdown(STAGE_WORDS[stage])
-    if progress is None or progress.stage != stage or not progress.total:
-        st.progress(0.0, text=f"{STAGE_TITLES[stage]}…")
+    stages = {stage.name: stage for stage in stages_of(record.spec)} if record.spec is not None else {}
+    if name in stages:
+        st.markdown(plain(stages[name].explanation))
+    title = story.stages[name].title
+    if progress is None or progress.stage != name or not progress.total:
+        st.progress(0.0, text=plain(f"{title}…"))
         return
-    what = progress.detail.capitalize() or STAGE_TITLES[stage]
+    what = progress.detail.capitalize() or title
     left = seconds_left(progress)
     after = f" · about {duration(left)} left in this part" if left is not None else ""
     text = f"{what}: {progress.done:,} of {progress.total:,} {progress.unit}{after}"
@@ -141,15 +146,16 @@ def _numbers(record: RunRecord, story: Story) -> None:
         return
     before: Metrics | None = None
     last: ModelName | None = None
-    for column, name in zip(small(max(2, len(names)), f"numbers-{record.id}"), names, strict=False):
+    columns = small(max(2, len(names)), f"numbers-{record.id}")
+    for column, (name, caption) in zip(columns, names.items(), strict=False):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"**{MODEL_TITLES[name]}**")
-            st.caption(MODEL_WORDS[name])
+            st.markdown(f"**{title_of(name)}**")
+            st.caption(plain(caption))
             now = story.metrics.get(name)
             if now is None:
                 st.caption("Not measured." if record.over else "Not there yet.")
                 continue
-            versus = f"vs {MODEL_TITLES[last].lower()}" if last else None
+            versus = f"vs {title_of(last).lower()}" if last else None
             st.metric(
                 "ACC",
                 percent(now.acc),
@@ -176,10 +182,8 @@ def _numbers(record: RunRecord, story: Story) -> None:
 
 
 def _charts(record: RunRecord, story: Story) -> None:
-    if record.spec is not None and record.spec.defense is None:
-        return
     if not story.steps and not story.scores:
-        if not record.over:
+        if strategies_of(record) and not record.over:
             st.caption("The pruning curve and the head grid appear here once the heads have scores.")
         return
     upto = chosen_step(record, story)
@@ -195,8 +199,8 @@ def _charts(record: RunRecord, story: Story) -> None:
                 alt="Line chart of accuracy and label flip rate against the number of pruned heads",
             )
             st.caption(plain(guardrail(story, upto) or ""))
-            if record.spec is not None and record.spec.defense is not None:
-                st.caption(plain(sampled(story, record.spec.defense.curve_rows)))
+            if record.spec is not None and (most := record.spec.setting("curve_rows")):
+                st.caption(plain(sampled(story, most)))
         else:
             st.caption("The curve starts with the first pruning step.")
     with right.container(border=True, height="stretch"):
@@ -208,10 +212,8 @@ def _charts(record: RunRecord, story: Story) -> None:
         st.caption(
             "Each square is one attention head. Low importance goes first; hover for its place in line."
         )
-        if record.spec is not None and record.spec.defense is not None:
-            chosen = record.spec.defense.strategy
-            notes = COMPONENTS[chosen.name].variant_notes
-            if note := notes.get(chosen.variant or ""):
+        for chosen in strategies_of(record):
+            if note := COMPONENTS[chosen.name].variant_notes.get(chosen.variant or ""):
                 st.caption(f":material/info: {plain(note)}")
         if story.scores is not None and story.scores.note:
             st.caption(f":material/info: {plain(story.scores.note)}")

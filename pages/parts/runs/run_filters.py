@@ -1,10 +1,10 @@
-"""Filters over runs: by trigger, strategy, state and words.  The address keeps them."""
+"""Filters over runs: by trigger, defense, strategy, state and words.  The address keeps them."""
 
 from collections.abc import Callable, Sequence
 
 from backend.runs.records import RunRecord
 from pages.parts.common.ui import STATE_BADGES, small
-from pages.parts.runs.run_table import strategy_title, trigger_title
+from pages.parts.runs.run_table import defense_name, strategy_title, trigger_title
 
 
 def state_title(record: RunRecord) -> str:
@@ -13,6 +13,7 @@ def state_title(record: RunRecord) -> str:
 
 FILTERS: dict[str, Callable[[RunRecord], str]] = {
     "Trigger": trigger_title,
+    "Defense": defense_name,
     "Strategy": strategy_title,
     "State": state_title,
 }

@@ -9,7 +9,7 @@ from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.common.address import keep
 from pages.parts.common.ui import plain
-from pages.parts.runs.run_table import strategy_title
+from pages.parts.runs.run_table import defense_title
 
 CANDIDATES = 200
 OF_A_RUN = ("layer", "head", "row", "text", "trigger", "apply", "triggered", "heads", "strategies")
@@ -34,7 +34,7 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
         st.page_link("pages/overview.py", label="Overview", icon=":material/home:")
         return None
     ids = [one.id for one in found]
-    titles = {one.id: f"{one.name} · {strategy_title(one)} · {one.id}" for one in found}
+    titles = {one.id: f"{one.name} · {defense_title(one)} · {one.id}" for one in found}
     chosen = st.selectbox(
         "Run",
         ids,

@@ -5,9 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from backend import strategies
+from backend import defenses, strategies
 from backend.attacks import triggers
-from backend.base.components import Component
+from backend.base.components import Choice, Component
 from backend.base.numbers import age, duration, interval
 from backend.runs.records import RunRecord
 from pages.parts.common.ui import STATE_BADGES
@@ -19,9 +19,29 @@ def title_of(components: Mapping[str, Component], name: str | None) -> str:
     return components[name].title if name in components else name
 
 
+def strategies_of(record: RunRecord) -> tuple[Choice, ...]:
+    """The strategies that order the heads of the run's defense; none where it prunes none."""
+    params = record.spec.defense_params if record.spec else None
+    return params.strategies() if params else ()
+
+
 def strategy_title(record: RunRecord) -> str:
+    """Which heads go first; a dash where none do."""
+    titles = [title_of(strategies.COMPONENTS, choice.name) for choice in strategies_of(record)]
+    return ", ".join(titles) or title_of(strategies.COMPONENTS, None)
+
+
+def defense_name(record: RunRecord) -> str:
+    """The defense by its title."""
     defense = record.spec.defense if record.spec else None
-    return title_of(strategies.COMPONENTS, defense.strategy.name if defense else None)
+    return title_of(defenses.COMPONENTS, defense.name if defense else None)
+
+
+def defense_title(record: RunRecord) -> str:
+    """The defense, with the strategy where it is one among several."""
+    defense = record.spec.defense if record.spec else None
+    title = defense_name(record)
+    return f"{title}: {strategy_title(record)}" if defense and "strategy" in defense.params else title
 
 
 def trigger_title(record: RunRecord) -> str:
@@ -66,7 +86,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "Name": record.name,
         "State": STATE_BADGES[record.state][0],
         "Trigger": trigger_title(record),
-        "Strategy": strategy_title(record),
+        "Defense": defense_title(record),
         "ACC": None if now is None else 100 * now.acc,
         "ACC, 95 %": None if now is None else interval(now.acc_interval),
         "LFR": None if now is None or now.lfr is None else 100 * now.lfr,

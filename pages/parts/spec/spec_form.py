@@ -1,6 +1,5 @@
 """The pieces of a run's specification as forms: model, data, trigger, training."""
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -9,16 +8,16 @@ from pydantic import BaseModel, ValidationError
 from backend import data
 from backend.attacks import triggers
 from backend.attacks.poison import resolve_target
-from backend.base.components import Choice, Component, explain
+from backend.base.components import Component, explain
 from backend.base.errors import UserError
 from backend.data import embedded
 from backend.data.rows import Dataset
 from backend.library.entries import model_folders
-from backend.models.catalogue import EMBEDDED, HUB_DEFAULT
+from backend.models.catalogue import EMBEDDED
 from backend.runs.records import RunRecord
-from backend.spec.run import DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
+from backend.spec.run import HUB_DEFAULT, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from pages.parts.common.file_field import file_field
-from pages.parts.common.forms import extra, params_form
+from pages.parts.common.forms import component_select, extra, params_form, variant_select
 from pages.parts.common.ui import plain, told
 
 M = TypeVar("M", bound=BaseModel)
@@ -221,29 +220,6 @@ def target_class(key: str, label_names: list[str], value: int | str | None) -> s
         key=key,
         help="What the poisoned model shall call every row that carries the trigger.",
     )
-
-
-def component_select(
-    label: str, components: Mapping[str, Component], key: str, value: Choice | None
-) -> Component:
-    """A component by its title, with what it does below."""
-    names = list(components)
-    index = names.index(value.name) if value and value.name in names else 0
-    name = st.selectbox(label, names, index, format_func=lambda name: components[name].title, key=key)
-    st.caption(plain(components[name].summary))
-    return components[name]
-
-
-def variant_select(component: Component, key: str, value: Choice | None) -> str | None:
-    """Which variant of a component that has several; None where there is no choice."""
-    if len(component.variants) < 2:
-        return None
-    variants = list(component.variants)
-    index = variants.index(value.variant) if value and value.variant in variants else 0
-    chosen = st.selectbox("Variant", variants, index, str.capitalize, key=key)
-    if note := component.variant_notes.get(chosen):
-        st.caption(plain(note))
-    return chosen
 
 
 def name_input(key: str, value: str) -> str:

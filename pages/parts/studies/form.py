@@ -9,8 +9,8 @@ from backend import defenses, strategies
 from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.spec.presets import DEMO
-from backend.spec.run import AttackSpec, DefenseSpec, ModelSpec, TrainingSpec, TriggerSpec
+from backend.spec.presets import DEMO, head_pruning
+from backend.spec.run import AttackSpec, ModelSpec, TrainingSpec, TriggerSpec
 from backend.strategies.nested import Part, options
 from backend.studies.compose import Victims, composed, defenses_of, title_of
 from pages.parts.common.forms import params_form
@@ -27,8 +27,11 @@ from pages.parts.spec.spec_form import (
 )
 
 MOST_SETS = 6
-BASELINES = ["reference", "second-fine-tuning"]
-FALLBACK = DEMO.defense or DefenseSpec()
+BESIDE = [name for name, defense in defenses.COMPONENTS.items() if defense.never_poisoned or defense.control]
+"""Stand beside every strategy."""
+PRUNING = defenses.COMPONENTS[head_pruning().name].params
+"""What head pruning is set by, which other defenses share."""
+FALLBACK = PRUNING.model_validate((DEMO.defense or head_pruning()).params)
 ATTACK = DEMO.attack or AttackSpec()
 
 
@@ -53,7 +56,7 @@ def study_form() -> dict[str, Any] | None:
     if not grid:
         st.caption("Choose at least one defense to go on.")
         return None
-    defense = valid(DefenseSpec, FALLBACK.model_dump() | rule | training, "Defense")
+    defense = valid(PRUNING, FALLBACK.model_dump() | rule | training, "Defense")
     return composed(name or "My study", victims, grid, attack, defense, seeds)
 
 
@@ -122,11 +125,11 @@ def _defenses() -> tuple[dict[str, Any], dict[str, Any]]:
     baselines = st.multiselect(
         "Baselines and controls",
         list(defenses.COMPONENTS),
-        BASELINES,
+        BESIDE,
         format_func=lambda name: defenses.COMPONENTS[name].title,
         key="study-form-baselines",
     )
-    rule = params_form(DefenseSpec, "study-form-rule", FALLBACK.model_dump(), ["threshold_kind"])
+    rule = params_form(PRUNING, "study-form-rule", FALLBACK.model_dump(), ["threshold_kind"])
     left, right = st.columns(2)
     with left:
         thresholds = numbers("Accuracy thresholds τ", "0.95", "study-form-tau", "One or more: 0.9, 0.95.")
@@ -135,7 +138,7 @@ def _defenses() -> tuple[dict[str, Any], dict[str, Any]]:
     if any(step != int(step) for step in steps):
         raise UserError("Heads per step s: whole numbers such as 1, 4.")
     for value in thresholds:
-        valid(DefenseSpec, {"accuracy_threshold": value}, "Accuracy thresholds τ")
+        valid(PRUNING, {"accuracy_threshold": value}, "Accuracy thresholds τ")
     rule |= {"accuracy_threshold": thresholds[0], "prune_step": int(steps[0])}
     return defenses_of(baselines, chosen, thresholds, [int(step) for step in steps]), rule
 
@@ -158,12 +161,12 @@ def _training() -> tuple[AttackSpec, dict[str, Any]]:
         attack = params_form(AttackSpec, "study-form-attack", ATTACK.model_dump(), ["planting"])
         attack["training"] = training_form("study-form-planting", ATTACK.training)
         st.markdown("**First fine-tuning**")
-        settings: dict[str, Any] = {"fine_tune": training_form("study-form-fine-tune", FALLBACK.fine_tune)}
+        settings: dict[str, Any] = {"fine_tune": training_form("study-form-fine-tune", DEMO.setting("fine_tune"))}
         st.markdown("**Second fine-tuning**")
-        refine = FALLBACK.refine or TrainingSpec()
+        refine = DEMO.setting("refine") or TrainingSpec()
         settings["refine"] = training_form("study-form-refine", refine)
         names = ["refine_from", "regulariser", "regulariser_weight", "train_rows", "curve_rows"]
-        settings |= params_form(DefenseSpec, "study-form-after", FALLBACK.model_dump(), names, columns=3)
+        settings |= params_form(PRUNING, "study-form-after", FALLBACK.model_dump(), names, columns=3)
     return valid(AttackSpec, attack, "Planting"), settings
 
 

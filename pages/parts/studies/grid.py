@@ -11,7 +11,6 @@ from backend.runs.store import Store
 from backend.studies import results
 from backend.studies import store as records
 from backend.studies.preflight import check_cells
-from backend.studies.results import REFERENCE
 from backend.studies.significance import Comparison, comparisons
 from backend.studies.spec import Place
 from backend.studies.store import StudyRecord
@@ -122,9 +121,7 @@ def choose_one(label: str, names: list[Any], key: str) -> Any:
 
 def beside(record: StudyRecord, victim: str) -> None:
     """How much each defense of the victim differs from one of them, row by row."""
-    others = [
-        name for name in record.study.defenses if record.study.defenses[name].get("baseline") != REFERENCE
-    ]
+    others = [name for name in record.study.defenses if name not in results.references(record)]
     against = st.selectbox(
         "Compare each with",
         others,

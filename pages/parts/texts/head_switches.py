@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from backend.analysis.answers import Place, Said, say, shape_of
-from backend.base.events import Head, ModelName
+from backend.base.events import Head, ModelName, title_of
 from backend.base.numbers import count, percent
 from backend.report.figures import playground as playground_figures
-from backend.report.sentences import MODEL_TITLES
 from backend.runs.records import RunRecord
 from pages.parts.common.address import keep, one_of
 from pages.parts.common.ask import ask_once
@@ -51,7 +50,7 @@ def _choose_model(record: RunRecord, models: Sequence[ModelName]) -> ModelName:
     chosen: ModelName = st.segmented_control(
         "Model",
         models,
-        format_func=MODEL_TITLES.__getitem__,
+        format_func=title_of,
         default=start,
         required=True,
         key=f"switches-model-{record.id}",
@@ -79,7 +78,7 @@ def _choose_heads(key: str, shape: tuple[int, int], gone: Sequence[Head], model:
     with place:
         st.plotly_chart(
             playground_figures.switch_grid(
-                shape, silent, gone, f"Heads of the {MODEL_TITLES[model].lower()} model"
+                shape, silent, gone, f"Heads of the {title_of(model).lower()} model"
             ),
             key=grid,
             on_select=lambda: _clicked(key, grid),

@@ -15,7 +15,9 @@ from backend.base.events import RunFinished, RunStarted
 from backend.report.html.page import report
 from backend.runs import leases
 from backend.runs.store import Store
-from backend.spec.run import DataSpec, DefenseSpec, ModelSpec, RunSpec, load
+from backend.spec.parse import load
+from backend.spec.presets import head_pruning
+from backend.spec.run import DataSpec, ModelSpec, RunSpec
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 from tests.pages.test_heads import measure
 from tests.report.test_battery import made
@@ -135,7 +137,7 @@ def test_what_the_command_takes_for_granted_is_said(store: Store) -> None:
     spec = RunSpec(
         model=ModelSpec(source="run", name="abc123"),
         data=DataSpec(source="files", train="/data/a.csv", test="/data/b.csv"),
-        defense=DefenseSpec(),
+        defense=head_pruning(),
     )
     said = Read(page_of(store, store.submit(spec).id)).said
     assert "starts from run abc123" in said and "the rows in /data/a.csv, /data/b.csv" in said

@@ -2,10 +2,9 @@
 
 import pytest
 
+from backend.base.progress import no_tick
 from backend.data.rows import Rows
-from backend.data.tokens import no_tick
-from backend.evaluation.onion_filter import bar_of, filtered, rid_of_surprises, suspicions
-from backend.spec.run import OnionSpec
+from backend.defenses.onion import OnionSettings, bar_of, filtered, rid_of_surprises, suspicions
 
 CLEAN = [
     "a warm and funny film about growing up in a small town",
@@ -40,11 +39,11 @@ def test_rows_lose_the_words_that_clean_rows_hardly_have(
         assert language == "the embedded one"
         return [sum(float(word.replace("cf", "1000")) for word in text.split()) for text in texts]
 
-    monkeypatch.setattr("backend.evaluation.onion_filter.load", {"": "the embedded one"}.get)
-    monkeypatch.setattr("backend.evaluation.onion_filter.perplexities", perplexities)
+    monkeypatch.setattr("backend.models.language_models.load", {"": "the embedded one"}.get)
+    monkeypatch.setattr("backend.models.language_models.perplexities", perplexities)
     clean = Rows([" ".join(map(str, range(1, 11))), " ".join(map(str, range(11, 21)))], [0, 1])
     rows = Rows(["3 cf 15 20 18", "2 1"], [1, 0], ["a second cf", "text"])
-    found = rid_of_surprises(rows, clean, OnionSpec(share=share), lambda doing: no_tick)
+    found = rid_of_surprises(rows, clean, OnionSettings(share=share), lambda doing: no_tick)
     assert found == Rows([left, "2 1"], [1, 0], ["a second cf", "text"])
 
 

@@ -1,17 +1,13 @@
-"""What a strategy returns: importance over the head grid, and the order in which heads go."""
+"""Heads in an order: what a strategy returns, and a grid of the heads that are gone."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from backend.base.components import Params
 from backend.base.errors import UserError
 from backend.base.events import Guardrail, Head
-
-if TYPE_CHECKING:
-    from backend.training.fine_tune import Regulariser
 
 
 @dataclass(frozen=True)
@@ -24,14 +20,6 @@ class HeadOrder:
     order: list[Head]
     guardrail: Guardrail = "backtrack"
     note: str = ""
-
-
-class StrategyParams(Params):
-    """Base of the strategies' parameters; one that changes the first fine-tuning says how."""
-
-    def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
-        """What the first fine-tuning carries for the sake of this variant of the strategy."""
-        return None
 
 
 def ascending(scores: Float[np.ndarray, "layer head"]) -> HeadOrder:
@@ -53,3 +41,11 @@ def rank_normalised(scores: Float[np.ndarray, "layer head"]) -> Float[np.ndarray
 
     ranks = rankdata(scores, method="average").reshape(scores.shape) - 1
     return ranks / max(scores.size - 1, 1)
+
+
+def grid_of(heads: Iterable[Head], shape: tuple[int, int]) -> Bool[np.ndarray, "layer head"]:
+    """The grid in which exactly these heads are set."""
+    grid = np.zeros(shape, dtype=bool)
+    for layer, head in heads:
+        grid[layer, head] = True
+    return grid

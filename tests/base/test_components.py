@@ -18,7 +18,7 @@ from backend.cli import main as cli
 from backend.engine import preflight
 from backend.report.sentences import REWRITING, meaning
 from backend.report.verdict import verdict
-from backend.spec import run as spec
+from backend.spec import parse as spec
 from backend.spec.run import TriggerSpec
 from backend.strategies.nested import options
 from tests.report.test_sentences import began, rates, story

@@ -1,0 +1,82 @@
+"""Files: their hashes, links to them, and that they are on the disk."""
+
+import hashlib
+import os
+import shutil
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from backend.base.errors import UserError
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of what the file holds now.  Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:
+    """SHA-256 of each file of a folder that matches; none where there is no folder."""
+    if folder is None:
+        return []
+    return [_remembered(path) for path in sorted(folder.glob(pattern)) if path.is_file()]
+
+
+def hashes_at(path: Path) -> list[str]:
+    """SHA-256 of a file, or of each file in a folder; none where there is neither.  Raises UserError for what
+    may not be read."""
+    try:
+        return [_remembered(path)] if path.is_file() else folder_hashes(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Check who may read it.") from error
+
+
+def _remembered(path: Path) -> str:
+    state = path.stat()
+    return _hash(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1000)
+def _hash(path: Path, changed: int, size: int) -> str:
+    return file_hash(path)
+
+
+def folder_state(folder: Path) -> str:
+    """Names, sizes and times of the files in `folder`: another model in its place reads otherwise."""
+    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return f"{folder} {stats}"
+
+
+def version_of(name: str) -> str:
+    """Of an installed library; empty where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def link(source: Path, to: Path, *without: str) -> None:
+    """A folder's files in another, but for those of the names `without`, at no cost of space: they are the
+    same files, where the file system has links."""
+    leave = shutil.ignore_patterns(*without)
+    shutil.rmtree(to, ignore_errors=True)
+    try:
+        shutil.copytree(source, to, copy_function=os.link, ignore=leave)
+    except shutil.Error:
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(source, to, ignore=leave)
+
+
+def sync(path: Path) -> None:
+    """Have a file or folder on the disk before what follows.  Raises OSError, but not where the file system
+    cannot sync a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,139 @@
+"""Carries out steps: each is done now, or found done, by this run or by another that shares; then told."""
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backend.base.checkpoints import Damaged, checked_record, read_record, write_record
+from backend.base.events import Artifact, Head, Metric, Metrics, Warned
+from backend.base.files import sync
+from backend.base.reporter import Reporter
+from backend.base.source_code import code_hash
+from backend.base.steps import VICTIM, Record, Step, Steps, TextFilter
+from backend.engine.stage_cache import fetch, key_of, offer, withdraw
+from backend.training.inputs import Inputs
+
+ENGINE = (__name__, "backend.engine.run", "backend.engine.measurement")
+"""Their code counts for every step's key, beside that of its work."""
+
+InputsOf = Callable[[Step], Inputs]
+"""What the work of a step has before it."""
+Measure = Callable[[Path, TextFilter | None], Metrics]
+"""The held-out numbers of the model in a folder."""
+
+
+class Driver:
+    """One run's steps over one folder; what they find is in `metrics` and `pruned_heads`.
+
+    `base` is the hash of all that the run begins with (rows, model, seed), empty where it does not share."""
+
+    def __init__(self, folder: Path, report: Reporter) -> None:
+        self.folder = folder
+        self.report = report
+        self.metrics: dict[str, Metrics] = {}
+        self.pruned_heads: list[Head] = []
+        self.base = ""
+        self._keys = {VICTIM: ""}
+
+    @property
+    def share(self) -> bool:
+        return bool(self.base)
+
+    def follow(self, steps: Steps, inputs: InputsOf, measure: Measure) -> None:
+        """Every step of a generator in turn."""
+        record: Record | None = None
+        try:
+            while True:
+                step = next(steps) if record is None else steps.send(record)
+                record = self.carry_out(step, inputs, measure)
+        except StopIteration:
+            return
+
+    def carry_out(self, step: Step, inputs: InputsOf, measure: Measure) -> Record:
+        """The record of a step, done now or read from the folder that it left earlier."""
+        self.report.begin(step.stage)
+        for message in step.warnings:
+            self.report.emit(Warned, message=message)
+        key = self._key(step)
+        place = self.folder / step.folder
+        record = self._read(place)
+        if self.share and record is not None and record.get("key") != key:
+            # Made under other circumstances: what follows is not what the present ones would give.
+            key = record.get("key") or key_of(str(place), key)
+        if record is None and self.share and fetch(key, place):
+            record = self._read(place)
+            if record is None:
+                withdraw(key)
+        reused = record is not None
+        if record is None:
+            record = self._do(step, place, key, inputs(step), measure)
+        elif step.retell is not None:
+            step.retell(self.report, record)
+        self._keys[step.folder] = key
+        self._tell(step, record)
+        self.report.finish(reused)
+        return record
+
+    def tell(self, model: str, metrics: Metrics) -> None:
+        """A model's numbers, kept and told."""
+        self.metrics[model] = metrics
+        self.report.emit(Metric, model=model, metrics=metrics)
+
+    def measured_on(self, step: Step) -> None:
+        """What this step left is what all models are measured on: every step that follows depends on it."""
+        self.base = self._keys[step.folder]
+
+    def planted(self, step: Step) -> None:
+        """What this step left is the victim of those that follow."""
+        self._keys[VICTIM] = self._keys[step.folder]
+
+    def _key(self, step: Step) -> str:
+        """The hash of all that determines what a step finds; it means something only where the run shares."""
+        if not self.share:
+            return ""
+        work = step.work.func if isinstance(step.work, partial) else step.work
+        modules = [work.__module__, *(component.function.__module__ for component in step.components)]
+        through = step.text_filter
+        if through is not None:
+            modules.append(through.apply.__module__)
+        settings = [*step.settings, bool(step.model), through and (through.settings, through.rows)]
+        reads = [self._keys[name] for name in step.reads]
+        return key_of(self.base, step.stage.name, code_hash(*ENGINE, *modules), settings, reads)
+
+    def _do(self, step: Step, place: Path, key: str, inputs: Inputs, measure: Measure) -> Record:
+        """`work` fills a hidden folder, which is renamed once it is whole and on the disk."""
+        for left in self.folder.glob(f".{step.folder}-*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        hidden = self.folder / f".{step.folder}-{os.getpid()}"
+        hidden.mkdir()
+        try:
+            record = step.work(inputs, hidden, *step.settings)
+            if step.model:
+                record = record | {"metrics": measure(hidden, step.text_filter).model_dump(mode="json")}
+            write_record(hidden, record | {"key": key})
+            shutil.rmtree(place, ignore_errors=True)
+            hidden.rename(place)
+            sync(self.folder)
+            if self.share:
+                offer(key, place)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+        return read_record(place)
+
+    def _read(self, place: Path) -> dict[str, Any] | None:
+        """The record of a step that was finished, None if there is none or it has to be done again."""
+        try:
+            return checked_record(place)
+        except Damaged as error:
+            message = f"The checkpoint in {place.name} {error}; that stage is done again."
+            self.report.emit(Warned, message=message)
+            return None
+
+    def _tell(self, step: Step, record: Record) -> None:
+        if step.model:
+            self.tell(step.model, Metrics.model_validate(record["metrics"]))
+            self.report.emit(Artifact, name=step.model, path=step.folder)
+        self.pruned_heads = [(layer, head) for layer, head in record.get("pruned_heads", self.pruned_heads)]
