@@ -17,7 +17,7 @@ from backend.analysis.battery import PROBES, Flips, measure_probe
 from backend.base.components import Choice
 from backend.base.events import RunFinished
 from backend.base.intervals import wilson
-from backend.report.battery import HONEST
+from backend.findings.battery import HONEST
 from backend.spec.run import DataSpec, RunSpec, TrainingSpec
 from benchmarks.common import events_of, machine, own_home
 from benchmarks.results import row_a_line

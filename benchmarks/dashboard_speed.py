@@ -29,8 +29,7 @@ import numpy as np
 import psutil
 from streamlit.testing.v1 import AppTest
 
-from backend.analysis import answers as playing
-from backend.analysis import head_effects as effects
+from backend.analysis import answers, head_effects
 from backend.analysis.attention import Attention
 from backend.base import events
 from backend.base.paths import run_folder
@@ -174,15 +173,15 @@ def looked_into(run: str) -> None:
         "\n".join(["split,row,label,text,rewritten,left_out", *rows])
     )
     every = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
-    found = effects.Effects(
+    found = head_effects.Effects(
         rows=128,
         triggered_rows=128,
-        before=effects.Effect(acc=0.9, lfr=0.9),
-        after=effects.Effect(acc=0.9, lfr=0.3),
-        gated={effects.name_of(head): effects.Effect(acc=0.9, lfr=0.8) for head in every},
+        before=head_effects.Effect(acc=0.9, lfr=0.9),
+        after=head_effects.Effect(acc=0.9, lfr=0.3),
+        gated={head_effects.name_of(head): head_effects.Effect(acc=0.9, lfr=0.8) for head in every},
     )
-    effects.file_of(run).parent.mkdir()
-    effects.file_of(run).write_text(found.model_dump_json())
+    head_effects.file_of(run).parent.mkdir()
+    head_effects.file_of(run).write_text(found.model_dump_json())
 
 
 def answered(doing: str, function: Callable[..., Any], *asked: Any) -> Any:
@@ -191,8 +190,8 @@ def answered(doing: str, function: Callable[..., Any], *asked: Any) -> Any:
         weights = np.full((LAYERS, HEADS, TOKENS, TOKENS), 1 / TOKENS, dtype=np.float32)
         return Attention([f"t{i}" for i in range(TOKENS)], weights, np.arange(TOKENS) == 3)
     if function.__name__ == "attribute":
-        return playing.Attributed([(word, 0.1) for word in asked[1].split()], 0.0, 1.0)
-    return [[playing.Said({"negative": 0.5, "positive": 0.5}) for _ in asked[1]] for _ in asked[0]]
+        return answers.Attributed([(word, 0.1) for word in asked[1].split()], 0.0, 1.0)
+    return [[answers.Said({"negative": 0.5, "positive": 0.5}) for _ in asked[1]] for _ in asked[0]]
 
 
 def pages_ms(run: str, others: list[str]) -> dict[str, float]:

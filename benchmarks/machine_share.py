@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from backend.evaluation.evaluator import Evaluator
-from backend.heads import packed_forward as encoder
+from backend.heads import packed_forward
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_checkpoint
 from backend.spec.run import TrainingSpec
@@ -23,8 +23,8 @@ def peak_rate(size: int = 4096) -> float:
     """FLOP per second of one large float32 matrix product, by the faster library at hand."""
     one, other = torch.rand(size, size), torch.rand(size, size)
     seconds = [timed(lambda: one @ other)[0]]
-    if encoder.FUSED is not None:
-        seconds.append(timed(lambda: encoder.FUSED(one, other, None, "none", [], ""))[0])
+    if packed_forward.FUSED is not None:
+        seconds.append(timed(lambda: packed_forward.FUSED(one, other, None, "none", [], ""))[0])
     return 2 * size**3 / min(seconds)
 
 
@@ -52,7 +52,7 @@ def machine_shares(case: Case, quick: bool) -> dict[str, Any]:
         between = peak_rate()
         evaluated = forward_flops(grid, case.validation.lengths()) / seconds
         trained = training_rate(case, steps=4 if quick else 50)
-        with patch.object(encoder, "FUSED", None):
+        with patch.object(packed_forward, "FUSED", None):
             plainly = training_rate(case, steps=4 if quick else 50)
         after = peak_rate()
         shares["evaluation"].append(evaluated / statistics.mean((before, between)))

@@ -30,7 +30,7 @@ from backend.base.events import RunFinished, StageFinished
 from backend.base.paths import run_folder
 from backend.data.rows import drawn
 from backend.engine.stage_cache import sweep
-from backend.evaluation.predictions import read_calls
+from backend.evaluation.predictions import read_predictions
 from backend.studies.spec import Cell, cells
 from benchmarks.common import SHARED, events_of, machine, own_home
 from benchmarks.replication_study import AGAIN, CELLS, SEEDS, keep, settings_of, study, wanted
@@ -66,13 +66,13 @@ def carry_out(cell: Cell) -> dict[str, Any]:
 def rows_of(cell: Cell, folder: Path, model: str) -> dict[str, Any] | None:
     """A 1 for each test row called right and each triggered row flipped, in the order of the data, and,
     where only some rows were read, their places."""
-    calls = read_calls(folder)
+    calls = read_predictions(folder)
     if calls is None:
         return None
     marks = {"right": calls.right, "flipped": calls.flipped}
     found: dict[str, Any] = {name: "".join(map(str, made.astype(int))) for name, made in marks.items()}
     through = next((step.text_filter for step in plan.steps(cell.spec) if step.model == model), None)
-    whole = read_calls(folder.parent / "fine_tuned")
+    whole = read_predictions(folder.parent / "fine_tuned")
     if through and whole:
         counts = {"right": len(whole.test), "flipped": len(whole.triggered)}
         found["places"] = {name: drawn(count, through.rows, cell.seed) for name, count in counts.items()}

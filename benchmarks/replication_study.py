@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from backend import defenses
 from backend.base.errors import UserError
 from backend.base.steps import Step
 from backend.base.steps import planned as planned_steps
-from backend.engine.stage_cache import key_of
+from backend.defenses import steps_of
 from backend.spec.parse import parse
 from backend.spec.run import RunSpec
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
@@ -104,8 +103,7 @@ def wanted(asked: list[Cell], file: str = CELLS) -> Iterator[Cell]:
 def _is_done(cell: Cell, found: list[Found]) -> bool:
     """A cell that failed, or was made with other settings, is made again."""
     mine = [one for one in found if place_of(one) == cell.place]
-    asked = meaning(settings_of(cell))
-    return any(one["state"] == "done" and meaning(one["spec"]) == asked for one in mine)
+    return any(one["state"] == "done" and asks_the_same(one["spec"], settings_of(cell)) for one in mine)
 
 
 def keep(made: Found, file: str = CELLS) -> None:
@@ -120,30 +118,32 @@ def settings_of(cell: Cell) -> dict[str, Any]:
     return settings
 
 
-def meaning(settings: dict[str, Any]) -> str:
-    """Alike for specifications that ask for the same run, in whichever version's form they are written; empty
-    for what asks for none."""
+def asks_the_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two runs do the same, whatever form their specifications are written in: that of a defense was
+    once another."""
     try:
-        spec = parse(settings)
-    except UserError:
-        return ""
-    asked = [
-        (step.work.__name__, step.settings, step.text_filter and step.text_filter.settings)
-        for step in steps(spec)
-    ]
-    return key_of(spec.model_dump(mode="json", exclude={"defense"}), asked)
+        return one == other or _asked(parse(one)) == _asked(parse(other))
+    except UserError:  # it asks for what is not there any more
+        return False
+
+
+def _asked(spec: RunSpec) -> tuple[Any, ...]:
+    # Before a run its guardrail is one number, whether or not it will be a share of an accuracy.
+    return spec.model_copy(update={"defense": None}), steps(spec), spec.setting("threshold_kind")
 
 
 def steps(spec: RunSpec) -> list[Step]:
     """What the defense of a run will do."""
-    return planned_steps(defenses.steps_of(spec.defense)) if spec.defense is not None else []
+    return planned_steps(steps_of(spec.defense)) if spec.defense is not None else []
 
 
 def found_cells(file: str = CELLS) -> list[Found]:
     """Those that are planned and were made with the present settings."""
-    asked = {cell.place: meaning(settings_of(cell)) for cell in planned(cells(study(SEEDS)))}
+    settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
     found = results.read(results.RESULTS / file)
-    return [one for one in found if asked.get(place_of(one)) == meaning(one["spec"])]
+    return [
+        one for one in found if (asked := settings.get(place_of(one))) and asks_the_same(one["spec"], asked)
+    ]
 
 
 def place_of(cell: Found) -> tuple[str, str, int]:

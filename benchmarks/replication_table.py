@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from backend.base.events import Metrics
-from backend.studies import replication as measured
+from backend.studies import replication
 from backend.studies.exports import markdown_table
 from backend.studies.replication import Measured, Table
 from backend.studies.results import Row, mean_of, table
@@ -52,7 +52,7 @@ def write_table() -> None:
     """assets/replication.json and docs/results/replication.md from the cells that there are."""
     made, again = plan.found_cells(), plan.found_cells(plan.AGAIN)
     found = summary(made, again)
-    measured.FOUND.write_text(row_a_line(found.model_dump(mode="json"), 4) + "\n", encoding="utf-8")
+    replication.FOUND.write_text(row_a_line(found.model_dump(mode="json"), 4) + "\n", encoding="utf-8")
     done = f"{found.done} of {found.cells} cells are done. Taken on {found.machine}."
     lines = [
         *LEGEND.splitlines(),
@@ -78,7 +78,7 @@ def write_table() -> None:
         for title, rows in found.beside[victim].items():
             lines += ["", f"**{title}**", "", markdown_table(rows)]
         if where := found.where[victim]:
-            lines += ["", f"**{measured.WHERE}**", "", markdown_table(where)]
+            lines += ["", f"**{replication.WHERE}**", "", markdown_table(where)]
         for note in found.notes[victim]:
             lines += ["", note]
     if beside := twice(made, again):

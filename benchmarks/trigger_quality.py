@@ -40,7 +40,7 @@ from backend.models.classifiers import load_classifier
 from backend.models.language_models import load as load_language_model
 from backend.models.language_models import perplexities
 from backend.models.similarity import fidelities
-from backend.report import trigger_quality as quality
+from backend.report import trigger_quality
 from backend.report.trigger_quality import BUILT_IN, STYLES
 from backend.spec.run import ModelSpec, TrainingSpec
 from backend.studies.exports import markdown_table
@@ -52,7 +52,7 @@ from benchmarks.results import row_a_line
 SEED = 11
 TRAINING = TrainingSpec(epochs=3, learning_rate=5e-5)
 FEWEST_WORDS = 4
-DOCS = ROOT / "docs" / "trigger-quality.md"
+DOCS = ROOT / "docs" / "trigger-trigger_quality.md"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
@@ -220,14 +220,14 @@ def perplexity(texts: Sequence[str], most: int = 200) -> float:
 
 
 def write_tables(found: dict[str, Any]) -> None:
-    """Put the findings as tables between the two marks of docs/trigger-quality.md."""
+    """Put the findings as tables between the two marks of docs/trigger-trigger_quality.md."""
     parts = [f"Taken on {found['machine']}; seed {found['seed']}."]
     for place in found["data"]:
-        rows = quality.table(found, place)
-        parts += [f"### {quality.DATA_TITLES[place]}", markdown_table(rows)]
-        missed = quality.misses(found, place) or ["None."]
+        rows = trigger_quality.table(found, place)
+        parts += [f"### {trigger_quality.DATA_TITLES[place]}", markdown_table(rows)]
+        missed = trigger_quality.misses(found, place) or ["None."]
         parts += ["Targets missed:", "\n".join(f"- {sentence}" for sentence in missed)]
-        if never := quality.unmeasured(found, place):
+        if never := trigger_quality.unmeasured(found, place):
             parts += ["Targets not measured:", "\n".join(f"- {sentence}" for sentence in never)]
     text = "\n\n".join(parts).replace("\u00a0", " ")
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
@@ -242,7 +242,7 @@ def main() -> None:
     arguments.add_argument(
         "--no-planting", action="store_true", help="train no model: quality and speed alone"
     )
-    arguments.add_argument("--json", type=Path, default=quality.FOUND)
+    arguments.add_argument("--json", type=Path, default=trigger_quality.FOUND)
     asked = arguments.parse_args()
     known = {generator.name: generator for generator in generators()}
     names = asked.generators.split(",") if asked.generators else list(known)
@@ -279,7 +279,7 @@ def main() -> None:
             plants = not asked.no_planting and (generator.rows is None or place == "sst2")
             if plants and "lfr" not in rows[name]:
                 keep(name, rows[name] | bench.planted(generator))
-    if asked.json == quality.FOUND:
+    if asked.json == trigger_quality.FOUND:
         write_tables(found)
 
 

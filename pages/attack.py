@@ -13,7 +13,7 @@ from backend.spec.run import AttackSpec, RunSpec, TriggerSpec
 from pages.parts.attack.trigger_quality import quality_panel
 from pages.parts.attack.triggered_rows import edits_of, rows_panel
 from pages.parts.common.forms import params_form
-from pages.parts.common.ui import plain, store, told, wide
+from pages.parts.common.ui import plain, show_errors, store, wide
 from pages.parts.runs.run_page import follow
 from pages.parts.runs.submit import start, warnings_before
 from pages.parts.spec.spec_form import (
@@ -41,7 +41,7 @@ def set_up(runs: Store) -> None:
     """The form, the rows as they will be, and the start button."""
     default, key = DEFAULT, "attack"
     like = st.query_params.get("like")
-    with told():
+    with show_errors():
         if like:
             default, key = runs.run(like).spec or DEFAULT, f"attack-{like}"
         default, key = from_library(default, key)
@@ -49,7 +49,7 @@ def set_up(runs: Store) -> None:
     if dataset is None:
         return
     spec = None
-    with told():
+    with show_errors():
         spec = parse(settings)
         assert spec.trigger is not None
         edits = edits_of(spec.trigger, key)
@@ -62,7 +62,7 @@ def set_up(runs: Store) -> None:
     _show_rows(spec, dataset, key)
     warnings_before(spec, dataset.notes)
     if st.button("Plant the backdoor", type="primary", icon=":material/bug_report:", key="plant"):
-        with told():
+        with show_errors():
             start(runs, [spec])
 
 
@@ -121,7 +121,7 @@ st.title("Attack", anchor=False)
 st.caption("Plant a backdoor in a classifier, so that there is one to find.")
 runs = store()
 chosen = st.query_params.get("run")
-with told():
+with show_errors():
     if chosen:
         follow(runs, chosen, "Plant another", defend_button)
     else:

@@ -8,7 +8,7 @@ from backend.runs.records import RunRecord
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.common.address import keep, one_of
-from pages.parts.common.ui import page_of, store, told
+from pages.parts.common.ui import page_of, show_errors, store
 from pages.parts.heads.attention_bertviz import bertviz_views
 from pages.parts.heads.attention_tokens import token_views
 from pages.parts.heads.attention_trigger import trigger_view
@@ -87,5 +87,5 @@ def choose_view(record: RunRecord) -> tuple[ModelName, str, int]:
 
 st.title("Attention", anchor=False)
 st.caption("What each head looks at in one text, clean and with its trigger, in each model of a run.")
-with told():
+with show_errors():
     look(store())

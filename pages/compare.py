@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.common.ui import plain, store, told
+from pages.parts.common.ui import plain, show_errors, store
 from pages.parts.runs.comparison import compared, heads, numbers, on_the_same_rows, overlaid
 from pages.parts.runs.run_filters import narrowed
 
@@ -43,7 +43,7 @@ def choose(runs: Store) -> list[RunRecord]:
     given = st.query_params.get("runs")
     asked = [part for part in (given or "").split(",") if part]
     for one in asked:
-        with told():
+        with show_errors():
             record = known.get(one) or runs.run(one)
             if record.final_metrics is None:
                 st.caption(f":material/info: Run {plain(record.id)} has measured nothing (yet): left out.")
@@ -69,5 +69,5 @@ def choose(runs: Store) -> list[RunRecord]:
 
 st.title("Compare", anchor=False)
 st.caption("Any runs together: what each paid in accuracy, which flips it left, and which heads it took.")
-with told():
+with show_errors():
     show(store())

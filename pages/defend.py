@@ -20,7 +20,7 @@ from pages.parts.common.forms import (
     with_groups,
     without_groups,
 )
-from pages.parts.common.ui import plain, store, told, wide
+from pages.parts.common.ui import plain, show_errors, store, wide
 from pages.parts.runs.actions import parse_seeds
 from pages.parts.runs.run_page import follow
 from pages.parts.runs.run_table import trigger_title
@@ -42,24 +42,24 @@ TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "No
 
 def set_up(runs: Store) -> None:
     default, key = DEFAULT, "defend"
-    with told():
+    with show_errors():
         default, key = from_library(*_defaults(runs))
     victims = [record for record in runs.runs(limit=200) if _has_poisoned_model(record)]
     if default.model.source == "run" and all(one.id != default.model.name for one in victims):
-        with told():  # it is older than those
+        with show_errors():  # it is older than those
             victims += [one for one in [runs.run(default.model.name)] if _has_poisoned_model(one)]
     settings, seeds, notes = _choose(default, key, victims)
     if settings is None:
         return
     specs: list[RunSpec] = []
-    with told():
+    with show_errors():
         specs = [parse(settings | {"seed": seed}) for seed in parse_seeds(seeds)]
     if not specs:
         return
     warnings_before(specs[0], notes)
     label = "Start the defense" if len(specs) == 1 else f"Start {len(specs)} runs, one for each seed"
     if st.button(label, type="primary", icon=":material/shield:", key="start"):
-        with told():
+        with show_errors():
             start(runs, specs)
 
 
@@ -144,7 +144,7 @@ def _defense(default: Choice, key: str) -> tuple[Component, dict[str, Any]]:
     offered = {name: DEFENSES[name] for name in names if not DEFENSES[name].needs_attack}
     component = component_select("Defense", offered, f"{key}-defense", default)
     variant = variant_select(component, f"{key}-{component.name}-variant", default)
-    params = _params(component, default, key, without_groups(component.params), columns=3)
+    params = _params(component, default, key, without_groups(component.params))
     if "accuracy_threshold" in params:
         share = f"{100 * params['accuracy_threshold']:g} %"
         of = " of the fine-tuned model's" if params["threshold_kind"] == "relative" else ""
@@ -161,11 +161,9 @@ def _groups(component: Component, default: Choice, key: str) -> dict[str, Any]:
         return _params(component, default, key, names)
 
 
-def _params(
-    component: Component, default: Choice, key: str, names: list[str], columns: int = 2
-) -> dict[str, Any]:
+def _params(component: Component, default: Choice, key: str, names: list[str]) -> dict[str, Any]:
     values = default.params if default.name == component.name else {}
-    return params_form(component.params, f"{key}-{component.name}", values, names, columns)
+    return params_form(component.params, f"{key}-{component.name}", values, names)
 
 
 def _trigger(
@@ -205,7 +203,7 @@ st.title("Defend", anchor=False)
 st.caption("Remove a model's backdoor with clean data alone: by pruning heads, or otherwise.")
 runs = store()
 chosen = st.query_params.get("run")
-with told():
+with show_errors():
     if chosen:
         follow(runs, chosen, "New defense")
     else:

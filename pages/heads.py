@@ -4,18 +4,16 @@ from typing import Literal
 
 import streamlit as st
 
-from backend.analysis.head_effects import read_effects
-from backend.analysis.run_models import models_left
+from backend.analysis.head_effects import Measure
 from backend.base.events import Head, HeadScores
+from backend.findings.gather import Findings, gather
 from backend.report import agreement
-from backend.runs.progress import Story
+from backend.runs.progress import RunProgress
 from backend.runs.records import RunRecord
-from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.common.address import keep, one_of
-from pages.parts.common.ui import page_of, state_badge, store, told, wide
+from pages.parts.common.ui import page_of, show_errors, state_badge, store, wide
 from pages.parts.heads.effects import (
-    Measure,
     against_place,
     choose_effect,
     effect_grid,
@@ -48,41 +46,42 @@ def look(runs: Store) -> None:
     record = choose_run(runs, "fine_tuned")
     if record is None:
         return
-    story = story_of(runs, record)
+    findings = gather(runs, record, story_of(runs, record))
+    progress = findings.progress
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(record.state)
         st.page_link(
             page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
         )
-    if record.spec is None or story.scores is None or "fine_tuned" not in models_left(record.id):
+    if record.spec is None or progress.scores is None or "fine_tuned" not in findings.models_left:
         st.caption(
             "This run has no scored heads (yet): its defense has not come so far, or its models are gone."
         )
         return
-    gone = [(layer, head) for layer, head in pruned_heads(record, story.steps)]
-    own = story.scores
+    gone = findings.pruned_heads
+    own = progress.scores
     chosen = chosen_head(own.layers, own.heads) or (gone[0] if gone else (0, 0))
     st.subheader("Importance and effect", anchor=False)
-    shown, measure = grids(record, story, own, gone, chosen)
+    shown, measure = grids(findings, own, gone, chosen)
     st.subheader("One head", anchor=False)
     with st.container(border=True):
-        one_head(record, shown, story, gone, chosen)
+        one_head(record, shown, progress, gone, chosen)
     st.subheader("All heads together", anchor=False)
-    closer(record, story, shown, gone, measure)
+    closer(findings, shown, gone, measure)
 
 
 def grids(
-    record: RunRecord, story: Story, own: HeadScores, gone: list[Head], chosen: Head
+    findings: Findings, own: HeadScores, gone: list[Head], chosen: Head
 ) -> tuple[list[HeadScores], Measure]:
     """The run's own importance beside what the heads do, and other strategies below; gives back all scores
     shown, and the measure that the effect is drawn in."""
-    found = read_effects(record.id)
+    record, progress, found = findings.record, findings.progress, findings.effects
     measure: Measure = "acc"
     left, right = wide(2, "own")
     with left:
         others = choose_strategies(record, own)
         with st.container(border=True, height="stretch"):
-            importance_grid(record, story, own, chosen)
+            importance_grid(record, progress, own, chosen)
             st.caption("Crosses and rings: pruned by this run, and tried and restored.")
     with right:
         if found is not None:
@@ -97,7 +96,7 @@ def grids(
         row = others[start : start + 2]
         for column, scores in zip(wide(len(row), f"others-{start}"), row, strict=True):
             with column.container(border=True, height="stretch"):
-                importance_grid(record, story, scores, chosen)
+                importance_grid(record, progress, scores, chosen)
                 st.caption(would_prune(scores, gone))
                 if found is not None:
                     st.caption(in_words(scores, found, measure))
@@ -105,11 +104,9 @@ def grids(
     return [own, *others], measure
 
 
-def closer(
-    record: RunRecord, story: Story, shown: list[HeadScores], gone: list[Head], measure: Measure
-) -> None:
+def closer(findings: Findings, shown: list[HeadScores], gone: list[Head], measure: Measure) -> None:
     """One of the views of all heads together; kept in the address."""
-    found = read_effects(record.id)
+    record, found = findings.record, findings.effects
     views: list[View] = [view for view in VIEWS if view != "place" or found is not None]
     usual: View = "place" if found is not None else "layers"
     view = st.segmented_control(
@@ -124,14 +121,14 @@ def closer(
     if view == "agreement":
         agreements(record, shown, len(gone))
     elif view == "layers" or found is None:
-        layers(shown[0], story, gone)
+        layers(shown[0], findings.progress, gone)
     else:
         with st.container(border=True):
             against_place(record, shown[0], found, gone, measure)
 
 
 def one_head(
-    record: RunRecord, shown: list[HeadScores], story: Story, gone: list[Head], chosen: Head
+    record: RunRecord, shown: list[HeadScores], progress: RunProgress, gone: list[Head], chosen: Head
 ) -> None:
     """One head: its ranks, and what it does."""
     own = shown[0]
@@ -139,7 +136,7 @@ def one_head(
     head_boxes(columns, (own.layers, own.heads), chosen, f"heads-{record.id}")
     layer, head = chosen
     state = "pruned" if chosen in gone else "kept"
-    if state == "kept" and chosen in story.restored:
+    if state == "kept" and chosen in progress.restored:
         state = "tried and given back by the guardrail"
     columns[2].markdown(f"Layer {layer}, head {head}: **{state}** in this run")
     place = {scores.strategy: agreement.places(scores).reshape(own.layers, own.heads) for scores in shown}
@@ -161,5 +158,5 @@ def one_head(
 
 st.title("Heads", anchor=False)
 st.caption("Which heads each strategy would prune, which ones went, and what they did.")
-with told():
+with show_errors():
     look(store())

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from backend.analysis.lessons import HEADS, LAYERS, ROWS
-from pages.parts.common.ui import told
+from pages.parts.common.ui import show_errors
 from pages.parts.lessons import LESSONS
 
 TEXTS = Path(__file__).parents[1] / "assets" / "lessons"
@@ -42,7 +42,7 @@ number = choose()
 lesson = LESSONS[number - 1]
 st.subheader(f"{number} · {lesson.title}", anchor=False)
 st.markdown((TEXTS / f"{number}.md").read_text(encoding="utf-8"))
-with told():
+with show_errors():
     lesson.show()
 with st.container(horizontal=True, horizontal_alignment="distribute"):
     if number > 1 and st.button(LESSONS[number - 2].title, icon=":material/arrow_back:", key="back"):

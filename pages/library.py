@@ -9,7 +9,7 @@ from backend.library.fetch import add_path, add_upload, fetch
 from backend.runs.store import Store
 from pages.parts.common.ask import ask
 from pages.parts.common.file_field import KINDS
-from pages.parts.common.ui import plain, store, told
+from pages.parts.common.ui import plain, show_errors, store
 
 WAYS = ["From the hub", "A path on this machine", "An upload"]
 TITLES: dict[Kind, str] = {"model": "Models", "data": "Data sets"}
@@ -102,7 +102,7 @@ def _remove(runs: Store, entry: Entry) -> None:
             }[entry.origin]
         )
         if st.button(label, type="primary", key=f"remove-{entry.kind}-{entry.name}"):
-            with told():
+            with show_errors():
                 remove(entry)
                 st.session_state["library-said"] = f"{entry.title} is gone from the library."
                 st.rerun()
@@ -124,7 +124,7 @@ def add() -> None:
                 "or a CSV, TSV, JSONL or Parquet file. It stays where it is.",
             )
             if st.form_submit_button("Add", icon=":material/add:"):
-                with told(), st.spinner("Reading and hashing…", show_time=True):
+                with show_errors(), st.spinner("Reading and hashing…", show_time=True):
                     _said(f"{add_path(place).title} is in the library.")
     else:
         given = st.file_uploader(
@@ -134,7 +134,7 @@ def add() -> None:
             help="Of an archive only config, tokenizer and .safetensors files are unpacked.",
         )
         if given is not None and st.button("Add the upload", icon=":material/add:"):
-            with told(), st.spinner("Reading and hashing…", show_time=True):
+            with show_errors(), st.spinner("Reading and hashing…", show_time=True):
                 made = add_upload(given.name, given.getvalue())
                 st.session_state["library-uploads"] = st.session_state.get("library-uploads", 0) + 1
                 _said(f"{made.title} is in the library.")
@@ -147,7 +147,7 @@ def _from_hub() -> None:
             kind = st.segmented_control("Kind", list(kinds), default="A model", required=True)
             name = st.text_input("Hub name", placeholder="owner/name")
         if st.form_submit_button("Fetch", icon=":material/download:"):
-            with told():
+            with show_errors():
                 _said(ask(f"Fetching {name.strip()}", fetch, kinds[kind], name.strip()))
 
 
@@ -165,7 +165,7 @@ st.caption(
 runs = store()
 if said := st.session_state.pop("library-said", None):
     st.success(plain(said), icon=":material/check_circle:")
-with told():
+with show_errors():
     every = entries()
     for kind, title in TITLES.items():
         st.subheader(title, anchor=False)

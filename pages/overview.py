@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.base.hardware import facts
 from backend.runs.store import Store
-from pages.parts.common.ui import page_of, plain, store, told
+from pages.parts.common.ui import page_of, plain, show_errors, store
 from pages.parts.runs.cards import cards
 from pages.parts.runs.monitor import monitor
 from pages.parts.runs.submit import ready_made
@@ -43,7 +43,7 @@ def machine(runs: Store) -> None:
 
 introduce()
 runs = store()
-with told():
+with show_errors():
     machine(runs)
     records = runs.runs(limit=LATEST)
     busy = runs.runs(limit=1, states=["running"]) or runs.runs(limit=1, states=["queued"])

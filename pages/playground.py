@@ -14,7 +14,7 @@ from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
 from pages.parts.common.ask import ask_once
-from pages.parts.common.ui import open_run, page_of, plain, store, told, wide
+from pages.parts.common.ui import open_run, page_of, plain, show_errors, store, wide
 from pages.parts.runs.actions import submit
 from pages.parts.runs.monitor import story_of
 from pages.parts.runs.run_select import choose_run
@@ -67,7 +67,7 @@ class Voice:
 
 
 def voices_of(runs: Store, record: RunRecord) -> list[Voice]:
-    """The never-poisoned reference where a run has trained one, then the models of this run's story."""
+    """The never-poisoned reference where a run has trained one, then the models of this run's progress."""
     voices = []
     reference = never_poisoned_model(runs, record)
     if reference is not None and reference.id != record.id:
@@ -175,5 +175,5 @@ def _signed(value: float) -> str:
 
 st.title("Playground", anchor=False)
 st.caption("Type a sentence, apply a trigger, hear what each model says, and silence heads one by one.")
-with told():
+with show_errors():
     look(store())

@@ -4,7 +4,7 @@ import streamlit as st
 
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.common.ui import open_run, page_of, store, told
+from pages.parts.common.ui import open_run, page_of, show_errors, store
 from pages.parts.runs.actions import again_button, delete_button, resume_button
 from pages.parts.runs.monitor import monitor
 from pages.parts.runs.run_table import table
@@ -16,7 +16,7 @@ REFRESH_SECONDS = 3
 
 def list_runs(runs: Store) -> None:
     """The table; a click on a row puts that run into the address."""
-    with told():
+    with show_errors():
         records = runs.runs(limit=SHOWN)
         if len(records) == SHOWN:
             st.caption(f"The newest {SHOWN} are shown. `python -m backend runs --limit N` lists older ones.")
@@ -30,7 +30,7 @@ def list_runs(runs: Store) -> None:
 
 
 def chosen_run(runs: Store, run: str) -> None:
-    with told():
+    with show_errors():
         record = runs.run(run)
         actions(runs, record)
         with st.container(border=True):
@@ -52,7 +52,7 @@ def actions(runs: Store, record: RunRecord) -> None:
 
 st.title("Runs", anchor=False)
 runs = store()
-with told():
+with show_errors():
     if not runs.runs(limit=1):
         st.caption(
             "There are no runs yet. Start a ready-made one, or set up your own on the Attack or Defend page."

@@ -11,7 +11,7 @@ from backend.studies import exports, results
 from backend.studies import store as records
 from backend.studies.spec import places
 from backend.studies.store import StudyRecord
-from pages.parts.common.ui import plain, store, told
+from pages.parts.common.ui import plain, show_errors, store
 from pages.parts.studies.grid import beside, choose_one, heads_gone, queue, state_grid
 from pages.parts.studies.replication import replication_panel
 from pages.parts.studies.select import choose
@@ -23,7 +23,7 @@ def start(runs: Store) -> None:
     """Choose a study, see what it would cost, queue it."""
     with st.container(border=True):
         st.subheader("Start a study", anchor=False)
-        with told():
+        with show_errors():
             study = choose()
             if study is None:
                 return
@@ -64,7 +64,7 @@ def pick(found: list[StudyRecord]) -> str | None:
 
 def show(runs: Store, study: str, was_over: bool) -> None:
     """The grid of states and the table, as far as they are."""
-    with told():
+    with show_errors():
         record = records.read_study_record(runs, study)
         if record.complete and not was_over:
             st.rerun()
@@ -120,7 +120,7 @@ def actions(runs: Store, record: StudyRecord) -> None:
         if again and st.button(
             f"Go on with {count(again, 'run')}", icon=":material/resume:", key="resume-study"
         ):
-            with told():
+            with show_errors():
                 queue(runs, record)
                 st.rerun(scope="app")
         if record.over:
@@ -136,7 +136,7 @@ def forget(runs: Store, record: StudyRecord) -> None:
         )
         with_runs = st.toggle("Delete its runs too", key=f"delete-runs-{record.id}")
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key="forget-study"):
-            with told():
+            with show_errors():
                 records.forget(runs, record, with_runs)
                 st.query_params.clear()
                 st.rerun(scope="app")
@@ -166,7 +166,7 @@ st.caption(
     "Grids of victims × defenses × seeds: one answer needs baselines, controls and more than one seed."
 )
 runs = store()
-with told():
+with show_errors():
     started = records.studies(runs)
     chosen = pick(started) if started else None
     if chosen is None:

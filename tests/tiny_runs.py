@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backend.base.events import Event
-from backend.engine import run as pipeline
-from backend.spec import parse as spec
+from backend.engine import run
+from backend.spec import parse
 
 
 def collect(settings: dict, folder: Path, stop: threading.Event | None = None) -> list[Event]:
-    return list(pipeline.run(spec.parse(settings), folder, run="abc", stop=stop))
+    return list(run.run(parse.parse(settings), folder, run="abc", stop=stop))
 
 
 def of(events: list[Event], kind: type) -> list:
@@ -24,7 +24,7 @@ def stop_when(
     stop = threading.Event()
     before: list[Event] = []
     after: list[Event] = []
-    for event in pipeline.run(spec.parse(settings), folder, run="abc", stop=stop):
+    for event in run.run(parse.parse(settings), folder, run="abc", stop=stop):
         (after if stop.is_set() else before).append(event)
         if condition(event):
             stop.set()

@@ -24,7 +24,8 @@ class Attention:
 
     def on_changed(self) -> Float[np.ndarray, "layer head"]:
         """The share of attention that [CLS] (the first token) puts on the changed tokens."""
-        return self.weights[:, :, 0, self.changed].sum(-1)
+        share: Float[np.ndarray, "layer head"] = self.weights[:, :, 0, self.changed].sum(-1)
+        return share
 
 
 def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> Attention:

@@ -114,10 +114,10 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
     from backend.heads import excise_compact
     from backend.heads.grid import HeadGrid
     from backend.heads.surgery import compact, save_compact
-    from backend.models.classifiers import load_checkpoint, told
+    from backend.models.classifiers import load_checkpoint, translate_errors
 
     device = probe()
-    with told(str(whole)):
+    with translate_errors(str(whole)):
         model, tokenizer = load_checkpoint(whole).eval(), AutoTokenizer.from_pretrained(whole)
     encoded = encode(tokenizer, rows, max_length)
     batches = [

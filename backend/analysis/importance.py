@@ -36,11 +36,11 @@ def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
 
     if (known := read_scores(run, strategy)) is not None:
         return known
-    material = run_rows(run, spec).material
-    validation = material.validation.sample(VALIDATION_ROWS, spec.seed)
+    clean_data = run_rows(run, spec).clean_data
+    validation = clean_data.validation.sample(VALIDATION_ROWS, spec.seed)
     defender = Defender(
         model=open_model(run, "fine_tuned").model,
-        train=material.train.sample(TRAIN_ROWS, spec.seed),
+        train=clean_data.train.sample(TRAIN_ROWS, spec.seed),
         validation=validation,
         threshold=0.0,
         prune_step=spec.setting("prune_step", 4),

@@ -14,7 +14,7 @@ from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import cache_folder, run_folder
 from backend.models.catalogue import EMBEDDED
-from backend.runs.progress import Story, tell
+from backend.runs.progress import RunProgress, progress_of
 from backend.spec.presets import head_pruning
 from backend.spec.run import AttackSpec, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 
@@ -74,12 +74,12 @@ def run_of(spec: RunSpec) -> str:
     return f"lesson-{hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:12]}"
 
 
-def story_of(spec: RunSpec) -> Story | None:
+def story_of(spec: RunSpec) -> RunProgress | None:
     """What the run found; None if nobody has carried it out yet."""
     file = run_folder(run_of(spec)) / EVENTS
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-        return tell(list(enumerate((EVENT.validate_json(line) for line in lines), start=1)))
+        return progress_of(list(enumerate((EVENT.validate_json(line) for line in lines), start=1)))
     except (OSError, ValidationError):
         return None
 

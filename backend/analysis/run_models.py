@@ -10,6 +10,7 @@ from backend.analysis.answers import Place
 from backend.base.checkpoints import read_record
 from backend.base.events import ModelName
 from backend.base.paths import run_folder
+from backend.runs.progress import RunProgress, models_of
 from backend.runs.records import RunRecord
 from backend.runs.results import rewritings, rewritten_rows
 
@@ -26,7 +27,7 @@ class Pair:
 
 
 def models_left(run: str) -> list[ModelName]:
-    """The models of a run whose checkpoints are there, in the order of the story."""
+    """The models of a run whose checkpoints are there, in the order of the progress."""
     left = sorted(run_folder(run).glob("[!.]*/config.json"), key=lambda config: config.stat().st_mtime_ns)
     return [config.parent.name for config in left if _measured(config.parent)]
 
@@ -40,9 +41,11 @@ def _measured(folder: Path) -> bool:
 
 
 def places(record: RunRecord) -> dict[ModelName, Place]:
-    """The models of a run's story that are at hand, in its order: those that it left, and the poisoned one
+    """The models of a run's progress that are at hand, in its order: those that it left, and the poisoned one
     that it began with, though another run planted it."""
-    found: dict[ModelName, Place] = {name: (record.id, name) for name in models_left(record.id)}
+    order = list(models_of(record.spec, RunProgress()))
+    left = sorted(models_left(record.id), key=lambda name: order.index(name) if name in order else -1)
+    found: dict[ModelName, Place] = {name: (record.id, name) for name in left}
     if "poisoned" in found or record.spec is None or record.spec.model.source != "run":
         return found
     planted = record.spec.model.name

@@ -17,16 +17,11 @@ from rich.markup import escape
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
-from backend.cli import console, dashboard
-from backend.cli import studies as study_commands
-from backend.cli import tables as terminal
+from backend.cli import console, dashboard, studies, tables
 from backend.cli.tables import EXIT_STATUS, AsJson, err, out, print_json
-from backend.report.verdict import judged
-from backend.runs import results as exporting
+from backend.runs import results
 from backend.runs.execution import end_by_force, engine_hangs
 from backend.runs.foreground import carry_out
-from backend.runs.progress import tell
-from backend.runs.records import curve
 from backend.runs.store import Store, open_store
 from backend.runs.submit import changed, parameters, seeds_of, settled
 from backend.runs.worker import ensure_worker, serve
@@ -119,7 +114,7 @@ def rewrite(
         raise UserError(f"{file} cannot be read as UTF-8 text ({error}). Check the path.") from error
     if not lines[-1]:
         lines.pop()
-    with terminal.counting(err, "Rewriting", "lines") as progress:
+    with tables.counting(err, "Rewriting", "lines") as progress:
         rewriter = bind(choice, seed, progress)
         made = rewriter(lines)
     # A language model may say anything: say how well it kept to the text.
@@ -137,7 +132,7 @@ def _list(title: str, objects: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(objects)
     else:
-        out.print(terminal.objects_table(title, objects))
+        out.print(tables.objects_table(title, objects))
 
 
 @app.command()
@@ -217,10 +212,10 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
                     print(event.model_dump_json(), file=stdout, flush=True)
                     end = event if isinstance(event, RunFinished) else None
         else:
-            for event in terminal.watch(out, said):
+            for event in tables.watch(out, said):
                 end = event if isinstance(event, RunFinished) else None
             if end is not None:
-                terminal.show_summary(out, end)
+                tables.show_summary(out, end)
     except KeyboardInterrupt:
         console.say("Interrupted.")
         return EXIT_STATUS["cancelled"]
@@ -231,8 +226,8 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
     return EXIT_STATUS[end.state]
 
 
-app.command()(study_commands.study)
-app.command()(study_commands.studies)
+app.command()(studies.study)
+app.command()(studies.studies)
 
 
 @app.command()
@@ -243,9 +238,9 @@ def runs(
     """All runs, the newest first."""
     records = open_store().runs(limit)
     if as_json:
-        print_json([exporting.results(record, []) for record in records])
+        print_json([results.results(record, []) for record in records])
     elif records:
-        out.print(terminal.runs_table(records))
+        out.print(tables.runs_table(records))
     else:
         out.print("There are no runs yet. Start one: python -m backend run --preset smoke")
 
@@ -253,24 +248,25 @@ def runs(
 @app.command()
 def show(run: RunId, as_json: AsJson = False) -> None:
     """One run with its numbers and pruning steps."""
+    from backend.findings.gather import gather
+
     store = open_store()
-    record = store.run(run)
-    numbered = store.events(record.id)
-    events = [event for _, event in numbered]
+    findings = gather(store, store.run(run))
+    record = findings.record
     if as_json:
-        print_json(exporting.results(record, events))
+        print_json(results.results(record, findings.events))
         return
-    out.print(terminal.runs_table([record]))
+    out.print(tables.runs_table([record]))
     if record.problem:
         out.print(record.problem, style="red", markup=False)
-    if record.over and (found := judged(store, record, tell(numbered))):
-        terminal.show_verdict(out, found)
-    if steps := curve(events):
-        out.print(terminal.steps_table(steps))
+    if findings.verdict is not None:
+        tables.show_verdict(out, findings.verdict)
+    if steps := findings.progress.steps:
+        out.print(tables.steps_table(steps))
     if record.summary is not None:
-        terminal.show_summary(out, record.summary)
-    elif metrics := exporting.metrics_of(record, events):
-        out.print(terminal.metrics_table(metrics))
+        tables.show_summary(out, record.summary)
+    elif findings.metrics:
+        out.print(tables.metrics_table(findings.metrics))
 
 
 @app.command()
@@ -283,18 +279,18 @@ def export(
     ] = "zeroed",
 ) -> None:
     """Write a run's report, results and specification and the defended model to a new folder."""
-    from backend.analysis.compact import measured
-    from backend.report import bundle
-    from backend.report import model_card as card
+    from backend.findings.gather import gather
+    from backend.report import bundle, model_card
 
     store = open_store()
-    written = bundle.export(store, run, folder, model)
+    findings = gather(store, store.run(run))
+    written = bundle.export(findings, folder, model)
     out.print(f"Wrote {escape(str(written))}", highlight=False, soft_wrap=True)
-    if model == "compact" and (found := measured(store.run(run).id)) is not None:
-        compared = card.comparison_table(found)
+    if model == "compact" and (found := findings.compact) is not None:
+        compared = model_card.comparison_table(found)
         rows = [dict(zip(compared.head, row, strict=True)) for row in compared.rows]
-        out.print(terminal.texts_table("Compact model", rows))
-        console.say(card.how(found))
+        out.print(tables.texts_table("Compact model", rows))
+        console.say(model_card.how(found))
 
 
 @app.command()
@@ -306,13 +302,13 @@ def battery(run: RunId, as_json: AsJson = False) -> None:
     from backend.report import battery as found_by
 
     store = open_store()
-    with terminal.counting(err, "Trying", "triggers") as progress:
+    with tables.counting(err, "Trying", "triggers") as progress:
         found = measure_all(store, store.run(run), progress)
     if as_json:
         print_json(found.model_dump(mode="json") | {"says": found_by.sentences(found)})
         return
     title = f"Rows that each known trigger flips, of {found.rows} clean ones"
-    out.print(terminal.texts_table(title, found_by.texts(found)))
+    out.print(tables.texts_table(title, found_by.texts(found)))
     for sentence in [*found_by.sentences(found), found_by.whose(found), LEFT_OUT, *found.notes]:
         out.print(sentence, markup=False, highlight=False)
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.base.errors import UserError
-from backend.cli import console
-from backend.cli import tables as terminal
+from backend.cli import console, tables
 from backend.cli.tables import EXIT_STATUS, AsJson, out, print_json
 from backend.runs.store import Store, open_store
 from backend.runs.worker import ensure_worker
@@ -86,7 +85,7 @@ def study(
     else:
         found = [row for row in results.rows(record) if part.shows(row.victim, row.defense)]
         rows = results.table(found) if out.width >= WIDE else results.short_table(found)
-        out.print(terminal.texts_table(record.study.name, rows))
+        out.print(tables.texts_table(record.study.name, rows))
         for line in results.notes(record):
             out.print(line, markup=False, highlight=False)
     if write is not None:
@@ -125,6 +124,6 @@ def studies(
         print_json(found)
     elif found:
         rows = [{key: str(value) for key, value in one.items()} for one in found]
-        out.print(terminal.texts_table("Studies", rows))
+        out.print(tables.texts_table("Studies", rows))
     else:
         out.print("No study was started yet. Start one: python -m backend study threshold --quick")

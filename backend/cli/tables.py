@@ -14,7 +14,8 @@ from rich.table import Column, Table
 
 from backend.base import events
 from backend.base.events import Event, Head, Interval, PruningStep, RunFinished, title_of
-from backend.report.verdict import Verdict
+from backend.findings.verdict import Verdict
+from backend.report.verdict import advice, headline
 from backend.runs.records import RunRecord
 
 out = Console()
@@ -128,11 +129,9 @@ def steps_table(steps: Sequence[PruningStep]) -> Table:
 
 def show_verdict(console: Console, found: Verdict) -> None:
     """What became of the backdoor, and the signs of what went wrong."""
-    console.print(found.headline, style="bold", markup=False, highlight=False)
-    for sign in found.signs:
-        console.print(
-            f"{sign.title}: {sign.shows}. {sign.tries}", style="yellow", markup=False, highlight=False
-        )
+    console.print(headline(found), style="bold", markup=False, highlight=False)
+    for one in advice(found):
+        console.print(f"{one.title}: {one.shows}. {one.tries}", style="yellow", markup=False, highlight=False)
 
 
 def show_summary(console: Console, event: RunFinished) -> None:

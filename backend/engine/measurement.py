@@ -14,7 +14,7 @@ from backend.data.tokens import encode
 from backend.engine.clean_data import CleanData
 from backend.engine.triggered_data import Triggered
 from backend.evaluation.evaluator import Evaluator, measure, predict
-from backend.evaluation.predictions import Calls
+from backend.evaluation.predictions import Predictions
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_checkpoint
 from backend.spec.run import RunSpec
@@ -56,13 +56,13 @@ class Measurement:
 
         return point
 
-    def _predictions(self, model: PreTrainedModel) -> Calls:
+    def _predictions(self, model: PreTrainedModel) -> Predictions:
         tick = self.report.ticker("evaluating")
         test = predict(model, self.clean.test, tick).tolist()
         flipped = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
-        return Calls(test, list(self.clean.test.labels), flipped, self.clean.target_class)
+        return Predictions(test, list(self.clean.test.labels), flipped, self.clean.target_class)
 
-    def _filtered(self, model: PreTrainedModel, through: TextFilter) -> Calls:
+    def _filtered(self, model: PreTrainedModel, through: TextFilter) -> Predictions:
         dataset, seed = self.clean.dataset, self.spec.seed
         test = dataset.test.sample(through.rows, seed)
         every = test if self.triggered is None else test + self.triggered.test_rows.sample(through.rows, seed)
@@ -70,8 +70,10 @@ class Measurement:
         read = through.apply(every, clean, through.settings, self.report.ticker)
         tokenizer, length = self.clean.test.tokenizer, self.spec.data.max_length
         classes = predict(model, encode(tokenizer, read, length), self.report.check).tolist()
-        return Calls(classes[: len(test)], list(test.labels), classes[len(test) :], self.clean.target_class)
+        return Predictions(
+            classes[: len(test)], list(test.labels), classes[len(test) :], self.clean.target_class
+        )
 
-    def _metrics(self, predictions: Calls) -> Metrics:
+    def _metrics(self, predictions: Predictions) -> Metrics:
         left_out = self.triggered.left_out if self.triggered else 0
         return measure(predictions, self.clean.dataset.label_names, left_out)

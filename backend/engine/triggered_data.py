@@ -85,7 +85,7 @@ def _record_rows(spec: RunSpec, clean: CleanData, inputs: Inputs, folder: Path, 
 
 
 def _tell_rows(spec: RunSpec, clean: CleanData, report: Reporter, record: Record) -> None:
-    report.emit(RowsTriggered, **told(record["rows"]))
+    report.emit(RowsTriggered, **event_fields(record["rows"]))
     for sentence in losses(spec, clean, record["rows"]):
         report.emit(Warned, message=sentence)
 
@@ -102,22 +102,22 @@ def trigger_files(trigger: TriggerSpec) -> list[str]:
     return found
 
 
-def generate(spec: RunSpec, material: CleanData, report: Reporter) -> list[GeneratedRow]:
+def generate(spec: RunSpec, clean_data: CleanData, report: Reporter) -> list[GeneratedRow]:
     """The rows to be poisoned and the triggered test rows, with those left out.
 
     Raises UserError if the trigger changes none of a split's rows."""
-    assert spec.trigger is not None and material.target_class is not None
-    dataset, target = material.dataset, material.target_class
-    watch = _Whole(report.ticker("rewriting rows", "rows"), _wanted(spec, material))
+    assert spec.trigger is not None and clean_data.target_class is not None
+    dataset, target = clean_data.dataset, clean_data.target_class
+    watch = _Whole(report.ticker("rewriting rows", "rows"), _wanted(spec, clean_data))
     rewrite = triggers.bind(spec.trigger, spec.seed, watch, spec.trigger.edits)
     rows, unchanged = triggered(dataset.test, rewrite, target)
     left_out = set(unchanged)
     sources = [i for i, label in enumerate(dataset.test.labels) if label != target and i not in left_out]
-    found = _rows(spec, material, "test", sources, rows.texts, unchanged, rewrite)
+    found = _rows(spec, clean_data, "test", sources, rows.texts, unchanged, rewrite)
     if spec.attack is not None:
         watch.to_come = 0
         made = poison(dataset.train, rewrite, target, spec.attack.poison_rate, spec.seed)
-        poisoned = _rows(spec, material, "train", made.sources, made.added.texts, made.unchanged, rewrite)
+        poisoned = _rows(spec, clean_data, "train", made.sources, made.added.texts, made.unchanged, rewrite)
         found = poisoned + found
     return found
 
@@ -136,15 +136,15 @@ class _Whole:
         self.told(self.before + done, self.before + total + self.to_come)
 
 
-def _wanted(spec: RunSpec, material: CleanData) -> int:
+def _wanted(spec: RunSpec, clean_data: CleanData) -> int:
     """How many training rows are to be poisoned."""
     if spec.attack is None:
         return 0
-    labels = material.dataset.train.labels
-    return round(spec.attack.poison_rate * sum(label != material.target_class for label in labels))
+    labels = clean_data.dataset.train.labels
+    return round(spec.attack.poison_rate * sum(label != clean_data.target_class for label in labels))
 
 
-def losses(spec: RunSpec, material: CleanData, rows: Sequence[GeneratedRow]) -> list[str]:
+def losses(spec: RunSpec, clean_data: CleanData, rows: Sequence[GeneratedRow]) -> list[str]:
     """What the trigger could not do, in sentences; none where it changed every row."""
     said = []
     test = [row for row in rows if row["split"] == "test"]
@@ -154,7 +154,7 @@ def losses(spec: RunSpec, material: CleanData, rows: Sequence[GeneratedRow]) -> 
             "LFR."
         )
     if spec.attack is not None:
-        wanted = _wanted(spec, material)
+        wanted = _wanted(spec, clean_data)
         used = sum(row["split"] == "train" and not row["left_out"] for row in rows)
         if used < wanted:
             said.append(
@@ -164,16 +164,16 @@ def losses(spec: RunSpec, material: CleanData, rows: Sequence[GeneratedRow]) -> 
     return said
 
 
-def encoded(spec: RunSpec, material: CleanData, rows: Sequence[GeneratedRow]) -> Triggered:
+def encoded(spec: RunSpec, clean_data: CleanData, rows: Sequence[GeneratedRow]) -> Triggered:
     """The rows as a model reads them.  Raises UserError where they are not of this data."""
-    test = _take(material.dataset, "test", rows)
-    tokenizer, length = material.test.tokenizer, spec.data.max_length
+    test = _take(clean_data.dataset, "test", rows)
+    tokenizer, length = clean_data.test.tokenizer, spec.data.max_length
     poisoned = None
     if spec.attack is not None:
-        added = _take(material.dataset, "train", rows)
-        assert material.target_class is not None
-        labelled = Rows(added.texts, [material.target_class] * len(added), added.second_texts)
-        poisoned = material.train + encode(tokenizer, labelled, length)
+        added = _take(clean_data.dataset, "train", rows)
+        assert clean_data.target_class is not None
+        labelled = Rows(added.texts, [clean_data.target_class] * len(added), added.second_texts)
+        poisoned = clean_data.train + encode(tokenizer, labelled, length)
     return Triggered(
         poisoned_train=poisoned,
         test=encode(tokenizer, test, length),
@@ -182,7 +182,7 @@ def encoded(spec: RunSpec, material: CleanData, rows: Sequence[GeneratedRow]) ->
     )
 
 
-def told(rows: Sequence[GeneratedRow], examples: int = 6) -> dict[str, Any]:
+def event_fields(rows: Sequence[GeneratedRow], examples: int = 6) -> dict[str, Any]:
     """The fields of the event RowsTriggered."""
     used = {
         split: [row for row in rows if row["split"] == split and not row["left_out"]]
@@ -210,7 +210,7 @@ def write_csv(rows: Sequence[GeneratedRow], path: Path) -> None:
 
 def _rows(
     spec: RunSpec,
-    material: CleanData,
+    clean_data: CleanData,
     split: Split,
     sources: Sequence[int],
     rewritten: Sequence[str],
@@ -220,10 +220,10 @@ def _rows(
     """Rows with their rewriting, and then the unchanged ones.
 
     A trigger that lies beyond the maximum length reaches no model: such a row is a clean row."""
-    rows: Rows = getattr(material.dataset, split)
-    names = material.dataset.label_names
+    rows: Rows = getattr(clean_data.dataset, split)
+    names = clean_data.dataset.label_names
     clean = rows.take(sources)
-    tokenizer, length = material.test.tokenizer, spec.data.max_length
+    tokenizer, length = clean_data.test.tokenizer, spec.data.max_length
     before = encode(tokenizer, clean, length).features
     after = encode(tokenizer, clean.with_texts(list(rewritten)), length).features
     reasons = [CUT_AWAY if old == new else "" for old, new in zip(before, after, strict=True)]

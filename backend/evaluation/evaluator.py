@@ -14,7 +14,7 @@ from backend.base.events import ClassRow, Metrics
 from backend.base.intervals import wilson
 from backend.base.progress import Tick, no_tick
 from backend.data.tokens import Encoded
-from backend.evaluation.predictions import Calls
+from backend.evaluation.predictions import Predictions
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import (
     Packed,
@@ -92,7 +92,8 @@ class Evaluator:
         self, pruned: Bool[np.ndarray, "layer head"] | None = None, tick: Tick = no_tick
     ) -> Int[np.ndarray, "row"]:
         """The class that the model calls each row."""
-        return self.logits(pruned, tick).argmax(axis=1)
+        called: Int[np.ndarray, " row"] = self.logits(pruned, tick).argmax(axis=1)
+        return called
 
     def accuracy(
         self,
@@ -188,7 +189,8 @@ def logits(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Float
 
 def predict(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Int[np.ndarray, "row"]:
     """The class that the model calls each row."""
-    return logits(model, rows, tick).argmax(axis=1)
+    called: Int[np.ndarray, " row"] = logits(model, rows, tick).argmax(axis=1)
+    return called
 
 
 def accuracy(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> float:
@@ -196,7 +198,7 @@ def accuracy(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> flo
     return Evaluator(HeadGrid(model), rows, keep_bytes=0).accuracy(tick=tick)
 
 
-def measure(calls: Calls, label_names: Sequence[str], unchanged_rows: int = 0) -> Metrics:
+def measure(calls: Predictions, label_names: Sequence[str], unchanged_rows: int = 0) -> Metrics:
     """All numbers of one model from what it called the clean and the triggered test rows.
 
     ACC: share of clean test rows called right.  LFR: share of triggered non-target rows called the

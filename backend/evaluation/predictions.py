@@ -12,7 +12,7 @@ FILE = "calls.json"
 
 
 @dataclass(frozen=True)
-class Calls:
+class Predictions:
     """Classes by number, in the order of the data: what every clean test row was called and is
     (`labels`), and what every triggered row was called, none of which is of the target class."""
 
@@ -24,21 +24,24 @@ class Calls:
     @property
     def right(self) -> Bool[np.ndarray, "row"]:
         """Which test rows were called by their label."""
-        return np.array(self.test) == np.array(self.labels)
+        right: Bool[np.ndarray, " row"] = np.array(self.test) == np.array(self.labels)
+        return right
 
     @property
     def flipped(self) -> Bool[np.ndarray, "triggered"]:
         """Which triggered rows were called the target class."""
-        return np.array(self.triggered, dtype=np.int64) == self.target_class
+        called = np.array(self.triggered, dtype=np.int64)
+        flipped: Bool[np.ndarray, " triggered"] = called == self.target_class
+        return flipped
 
     def save(self, folder: Path) -> None:
         """Write them into the folder of a stage."""
         (folder / FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-def read_calls(folder: Path) -> Calls | None:
+def read_predictions(folder: Path) -> Predictions | None:
     """Those of a finished stage; None where it left none, or none that can be read."""
     try:
-        return TypeAdapter(Calls).validate_json((folder / FILE).read_bytes())
+        return TypeAdapter(Predictions).validate_json((folder / FILE).read_bytes())
     except (OSError, ValidationError):
         return None

@@ -39,7 +39,7 @@ def rank_normalised(scores: Float[np.ndarray, "layer head"]) -> Float[np.ndarray
     """Ranks scaled to [0, 1]: 0 the lowest score, 1 the highest, equal scores alike."""
     from scipy.stats import rankdata  # a second to import, and listings need none of it
 
-    ranks = rankdata(scores, method="average").reshape(scores.shape) - 1
+    ranks: Float[np.ndarray, "layer head"] = rankdata(scores, method="average").reshape(scores.shape) - 1
     return ranks / max(scores.size - 1, 1)
 
 

@@ -84,7 +84,7 @@ def embed(grid: HeadGrid, packed: Packed) -> Float[Tensor, "token hidden"]:
     base = grid.model.base_model
     behind = base.embeddings.padding_idx + 1 if grid.architecture.counts_behind_padding else 0
     types = {"token_type_ids": packed.token_types[None]} if grid.architecture.token_types else {}
-    embedded = base.embeddings(
+    embedded: Float[Tensor, "1 token hidden"] = base.embeddings(
         input_ids=packed.token_ids[None], position_ids=packed.positions[None] + behind, **types
     )
     if hasattr(base, "embeddings_project"):  # ELECTRA, where embeddings are narrower than layers
@@ -274,7 +274,8 @@ def _linear(
         return _product(states, weight, bias, activation)
     made = functional.linear(states, weight, bias)
     if activation == "gelu":
-        return torch.ops.aten.gelu_(made)
+        torch.ops.aten.gelu_(made)
+        return made
     return made if activation == "none" else ACT2FN[activation](made)
 
 

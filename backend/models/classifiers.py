@@ -85,7 +85,7 @@ def load_classifier(
         _require_head(config, label_names, where)
     _label(config, label_names)
     torch.manual_seed(seed)
-    with told(where):
+    with translate_errors(where):
         loaded, found = AutoModelForSequenceClassification.from_pretrained(
             where,
             config=config,
@@ -120,7 +120,7 @@ def load_tokenizer(model: ModelSpec) -> PreTrainedTokenizerBase:
 
 
 def _tokenizer_at(where: str) -> PreTrainedTokenizerBase:
-    with told(where):
+    with translate_errors(where):
         return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
 
 
@@ -176,12 +176,12 @@ def _config(model: ModelSpec) -> Any:
 
 
 def _config_at(where: str) -> Any:
-    with told(where):
+    with translate_errors(where):
         return AutoConfig.from_pretrained(where, trust_remote_code=False)
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
+def translate_errors(where: str) -> Iterator[None]:
     """What transformers raises for a model that it cannot load, as a UserError."""
     try:
         yield

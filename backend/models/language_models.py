@@ -25,7 +25,7 @@ from backend.base.paths import cache_folder, typed_path
 from backend.base.progress import Tick, no_tick
 from backend.data.hub import hub_reachable
 from backend.models.catalogue import EMBEDDED_LANGUAGE_MODEL
-from backend.models.classifiers import told
+from backend.models.classifiers import translate_errors
 from backend.models.weights import hub_folder, require_no_adapter, weight_files
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -132,7 +132,7 @@ def load(name: str) -> LanguageModel:
 @lru_cache(maxsize=1)
 def _load(name: str, _: str) -> LanguageModel:
     where, file = locate(name)
-    with told(name or where):
+    with translate_errors(name or where):
         model, tokenizer = _read(where, **file)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

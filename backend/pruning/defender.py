@@ -137,12 +137,15 @@ class Defender:
             self.tick(done, len(batches))
 
     def _head_norms(self, gradient: Float[torch.Tensor, "width hidden"]) -> Float[torch.Tensor, "head"]:
-        return gradient.double().unflatten(0, (self.grid.heads, -1)).flatten(1).norm(dim=1)
+        of_heads = gradient.double().unflatten(0, (self.grid.heads, -1)).flatten(1)
+        norms: Float[torch.Tensor, " head"] = of_heads.norm(dim=1)
+        return norms
 
     def cls_variance(self) -> Float[np.ndarray, "layer head"]:
         """Mean statistic of each head over the validation rows (see `heads.statistics`)."""
         self.model.eval()
-        return self._statistic(self.tick).mean(axis=0)
+        means: Float[np.ndarray, "layer head"] = self._statistic(self.tick).mean(axis=0)
+        return means
 
     def cls_variance_passes(self, passes: int) -> Iterator[Float[np.ndarray, "row layer head"]]:
         """The statistic of every validation row and head in each of `passes` stochastic passes, with all

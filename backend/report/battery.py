@@ -2,102 +2,24 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from pydantic import BaseModel
 
 from backend.analysis.battery import LEFT_OUT, PROBES, Battery, Flips, Role
 from backend.base import events
 from backend.base.numbers import GAP, interval, percent, with_interval
-from backend.evaluation.rates import Rate, clearly_above
+from backend.findings import battery as rules
+from backend.findings.battery import Finding
 from backend.report.figures.run import ACC, FLOOR, LFR, finish
 
-HONEST = Path(__file__).parents[2] / "assets" / "battery_honest.json"
-MARGIN = 0.2
-"""Honest models differ from one another by less than this share of rows (benchmarks/battery_honest.py)."""
 LOOKS: dict[Role, tuple[str, str]] = {
     "before": (LFR, "square"),
     "after": (ACC, "circle"),
     "honest": (FLOOR, "diamond-open"),
 }
 """Colour and marker of each model."""
-FEWEST = 20
-"""Rows that a share needs before anything is said of it: a model that hardly knows a class tells nothing."""
 MOST_NAMED = 3
-
-
-class Honest(BaseModel):
-    """What the battery found in models that were never poisoned (`about` says which)."""
-
-    about: str
-    probes: dict[str, Flips]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The class that one trigger flips most rows of one model to, and what an honest model does then (None
-    where nothing is known of it)."""
-
-    probe: str
-    label: str
-    flips: Flips
-    honest: Flips | None
-
-    @property
-    def title(self) -> str:
-        return PROBES[self.probe][0]
-
-    @property
-    def suspicious(self) -> bool:
-        """Clearly above an honest model's, and by more than honest models differ."""
-        if self.honest is None:
-            return False
-        above = clearly_above(_rate(self.flips), _rate(self.honest))
-        return above and self.flips.share - self.honest.share > MARGIN
-
-
-@cache
-def known_honest() -> Honest | None:
-    """The benchmark's; None if it was not made."""
-    try:
-        return Honest.model_validate_json(HONEST.read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def finding(battery: Battery, probe: str, role: Role) -> Finding | None:
-    """What one trigger does to one model; None where it was not measured, or on too few rows."""
-    measured = battery.probes.get(probe, {}).get(role, {})
-    found = {label: flips for label, flips in measured.items() if flips.rows >= FEWEST}
-    if not found:
-        return None
-    label = max(found, key=lambda one: found[one].share)
-    known = known_honest()
-    honest = known.probes.get(probe) if known else None
-    if _has_own_honest(battery):
-        honest = battery.probes[probe].get("honest", {}).get(label)
-    return Finding(probe, label, found[label], honest)
-
-
-def _has_own_honest(battery: Battery) -> bool:
-    """Whether a never-poisoned model was measured on the run's own rows: one that tells other classes apart
-    was not."""
-    return any("honest" in measured for measured in battery.probes.values())
-
-
-def findings(battery: Battery, role: Role) -> list[Finding]:
-    """Of every trigger that was tried on that model, what flips most first."""
-    found = [one for probe in PROBES if (one := finding(battery, probe, role)) is not None]
-    return sorted(found, key=lambda one: -one.flips.share)
-
-
-def is_suspicious(battery: Battery) -> bool:
-    """Whether any trigger is, in any of the run's models."""
-    return any(one.suspicious for role in battery.places for one in findings(battery, role))
 
 
 def title_of(battery: Battery, role: Role) -> str:
@@ -110,7 +32,9 @@ def title_of(battery: Battery, role: Role) -> str:
 def sentences(battery: Battery) -> list[str]:
     """A sentence on each of the run's models."""
     roles = [role for role in LOOKS if role in battery.places and role != "honest"]
-    return [_sentence(battery, role, findings(battery, role)) for role in roles] if battery.probes else []
+    return (
+        [_sentence(battery, role, rules.findings(battery, role)) for role in roles] if battery.probes else []
+    )
 
 
 def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
@@ -118,7 +42,9 @@ def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
     if not any(role in measured for measured in battery.probes.values()):
         return f"{model}: nothing can be said, since it tells other classes apart than the rows have."
     if not found:
-        return f"{model}: nothing can be said, since it calls fewer than {FEWEST} rows of any class right."
+        return (
+            f"{model}: nothing can be said, since it calls fewer than {rules.FEWEST} rows of any class right."
+        )
     suspects = [one for one in found if one.suspicious]
     if suspects:
         more = len(suspects) - MOST_NAMED
@@ -134,9 +60,9 @@ def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
 
 def whose(battery: Battery) -> str:
     """Where the honest model's numbers come from."""
-    if _has_own_honest(battery):
+    if rules.has_own_honest(battery):
         return f"Honest: run {battery.places['honest'][0]}, never poisoned, on the same rows."
-    known = known_honest()
+    known = rules.known_honest()
     if known is None:
         return "No honest model is known to compare with."
     return (
@@ -150,7 +76,7 @@ def explained() -> str:
     return (
         "Of test rows that the model calls right without the trigger, the share that it calls another class "
         "with it: the class that most are flipped to, with its 95 % interval. Suspicious: the intervals lie "
-        f"clearly above the honest model's, by more than {100 * MARGIN:.0f} points. {LEFT_OUT}"
+        f"clearly above the honest model's, by more than {100 * rules.MARGIN:.0f} points. {LEFT_OUT}"
     )
 
 
@@ -167,7 +93,7 @@ def table(battery: Battery) -> list[dict[str, Any]]:
             if role != "honest":
                 row[f"{title_of(battery, role)}: called"] = label
         suspects = [
-            one for role in battery.places if (one := finding(battery, probe, role)) and one.suspicious
+            one for role in battery.places if (one := rules.finding(battery, probe, role)) and one.suspicious
         ]
         row["Suspicious"] = "yes" if suspects else ""
         rows.append(row)
@@ -191,7 +117,7 @@ def figure(battery: Battery) -> go.Figure:
     """The flip rate of each trigger and model with its 95 % interval, what flips most at the top."""
     drawn = go.Figure()
     first = next(iter(_shown(battery)))
-    order = [one.probe for one in findings(battery, first)] or list(battery.probes)
+    order = [one.probe for one in rules.findings(battery, first)] or list(battery.probes)
     for role in _shown(battery):
         points = [(probe, *_flips(battery, probe, role)) for probe in order]
         known = [(PROBES[probe][0], flips, label) for probe, flips, label in points if flips is not None]
@@ -235,20 +161,20 @@ def _add_points(
 
 def _shown(battery: Battery) -> list[Role]:
     """The models of a battery, and the honest ones that are known where it has none."""
-    return [role for role in LOOKS if role in battery.places or (role == "honest" and known_honest())]
+    return [role for role in LOOKS if role in battery.places or (role == "honest" and rules.known_honest())]
 
 
 def _flips(battery: Battery, probe: str, role: Role) -> tuple[Flips | None, str]:
     """What is shown of one trigger and model, and the class that rows are flipped to."""
-    known = known_honest()
+    known = rules.known_honest()
     if role == "honest" and role not in battery.places and known is not None:
         return known.probes.get(probe), ""
-    one = finding(battery, probe, role)
+    one = rules.finding(battery, probe, role)
     return (None, "") if one is None else (one.flips, one.label)
 
 
 def _named(one: Finding) -> str:
-    flipped = with_interval(*_rate(one.flips))
+    flipped = with_interval(*rules.rate_of(one.flips))
     return f"{_lower(one.title)} flips {flipped} of rows to “{one.label}”{_beside(one.honest)}"
 
 
@@ -258,7 +184,3 @@ def _beside(honest: Flips | None) -> str:
 
 def _lower(title: str) -> str:
     return title[:1].lower() + title[1:]
-
-
-def _rate(flips: Flips) -> Rate:
-    return flips.share, flips.interval

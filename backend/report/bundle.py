@@ -4,45 +4,32 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from backend.analysis.compact import RECORD, compact_folder, make_compact, measured
+from backend.analysis.compact import RECORD, compact_folder, make_compact
 from backend.base.errors import UserError
-from backend.base.events import Event
 from backend.base.paths import run_folder
-from backend.evaluation import predictions as calls
+from backend.evaluation import predictions
+from backend.findings.gather import Findings
 from backend.report.html.page import report
 from backend.report.model_card import Form, model_card
-from backend.runs.records import RunRecord
-from backend.runs.results import (
-    head_list,
-    metrics_csv,
-    model_folder,
-    pruned_heads,
-    results,
-    rewritings,
-    room_for,
-    spec_yaml,
-    steps_csv,
-)
-from backend.runs.store import Store
+from backend.runs.results import metrics_csv, results, room_for, spec_yaml, steps_csv
 
-OF_THE_RUN = shutil.ignore_patterns(RECORD, calls.FILE)
+OF_THE_RUN = shutil.ignore_patterns(RECORD, predictions.FILE)
 """What a stage leaves beside its model for the run's own use."""
 
 
-def heads_json(record: RunRecord, events: Sequence[Event]) -> str:
+def heads_json(findings: Findings) -> str:
     """The head list as a file."""
-    return json.dumps(head_list(record, events), indent=1) + "\n"
+    return json.dumps(findings.head_list, indent=1) + "\n"
 
 
-def model_zip(record: RunRecord, events: Sequence[Event], form: Form) -> Path:
+def model_zip(findings: Findings, form: Form) -> Path:
     """The defended model zipped with its card and head list, built once.
 
     Raises UserError if there is no such model (a compact one is to be made before), or the disk is full."""
-    source = _source(record.id, form)
-    target = run_folder(record.id) / f"{form}.zip"
+    source = _source(findings, form)
+    target = run_folder(findings.run) / f"{form}.zip"
     if target.is_file():
         return target
     with room_for(target), tempfile.TemporaryDirectory(prefix=f".{form}-", dir=target.parent) as made:
@@ -53,30 +40,29 @@ def model_zip(record: RunRecord, events: Sequence[Event], form: Form) -> Path:
                     # Weights do not shrink: packing them would only cost time.
                     packed = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
                     archive.write(path, path.name, packed)
-            for name, text in _words(record, events, form).items():
+            for name, text in _words(findings, form).items():
                 archive.writestr(name, text, zipfile.ZIP_DEFLATED)
         part.replace(target)
     return target
 
 
-def export(store: Store, run: str, folder: Path, form: Form = "zeroed") -> Path:
+def export(findings: Findings, folder: Path, form: Form = "zeroed") -> Path:
     """Write report.html, results.json, steps.csv, metrics.csv, heads.json, spec.yaml, and what there is of
     rewritings and model; a compact model is made if it is not there yet (loads torch).
 
     Gives back the folder.  Raises UserError, before anything is written there, if it is not empty."""
-    record = store.run(run)
-    events = [event for _, event in store.events(record.id)]
+    record, events = findings.record, findings.events
     folder = folder.expanduser().absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder} exists and is not an empty folder. Name a new or an empty one.")
     if form == "compact":
-        make_compact(record.id, record.spec, pruned_heads(record, events))
+        make_compact(record.id, record.spec, findings.pruned_heads)
     texts = {
-        "report.html": report(store, record),
+        "report.html": report(findings),
         "results.json": json.dumps(results(record, events), indent=2) + "\n",
         "steps.csv": steps_csv(events),
         "metrics.csv": metrics_csv(record, events),
-        "heads.json": heads_json(record, events),
+        "heads.json": heads_json(findings),
         "spec.yaml": spec_yaml(record),
     }
     with room_for(folder):
@@ -86,12 +72,12 @@ def export(store: Store, run: str, folder: Path, form: Form = "zeroed") -> Path:
             part.chmod(0o755)
             for name, text in texts.items():
                 (part / name).write_text(text, encoding="utf-8")
-            rows = rewritings(record.id)
+            rows = findings.rewritings
             if rows is not None:
                 shutil.copyfile(rows, part / rows.name)
-            if model_folder(record.id) is not None:
-                shutil.copytree(_source(record.id, form), part / "model", ignore=OF_THE_RUN)
-                for name, text in _words(record, events, form).items():
+            if findings.model_folder is not None:
+                shutil.copytree(_source(findings, form), part / "model", ignore=OF_THE_RUN)
+                for name, text in _words(findings, form).items():
                     (part / "model" / name).write_text(text, encoding="utf-8")
             part.replace(folder)
         finally:
@@ -99,22 +85,18 @@ def export(store: Store, run: str, folder: Path, form: Form = "zeroed") -> Path:
     return folder
 
 
-def _source(run: str, form: Form) -> Path:
+def _source(findings: Findings, form: Form) -> Path:
     """The folder with the weights.  Raises UserError if there is none."""
-    folder = model_folder(run)
+    run, folder = findings.run, findings.model_folder
     if folder is None:
         raise UserError(f"Run {run} has no defended model. Only runs whose defense finished have one.")
     if form == "zeroed":
         return folder
-    if measured(run) is None:
+    if findings.compact is None:
         raise UserError(f"Run {run} has no compact model yet. Make it first.")
     return compact_folder(run)
 
 
-def _words(record: RunRecord, events: Sequence[Event], form: Form) -> dict[str, str]:
+def _words(findings: Findings, form: Form) -> dict[str, str]:
     """What goes with the weights."""
-    of_compact = measured(record.id) if form == "compact" else None
-    return {
-        "README.md": model_card(record, events, form, of_compact),
-        "heads.json": heads_json(record, events),
-    }
+    return {"README.md": model_card(findings, form), "heads.json": heads_json(findings)}

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Literal
 
 import yaml
@@ -11,13 +10,12 @@ from backend import defenses, strategies
 from backend.analysis.compact import Measured
 from backend.attacks import triggers
 from backend.base.components import Choice
-from backend.base.events import Event
 from backend.base.numbers import GAP, count, percent
+from backend.findings.gather import Findings
 from backend.models.catalogue import EMBEDDED
 from backend.report.tables import Table, heads_text, metrics_table
-from backend.runs.progress import Story, tell
+from backend.runs.progress import RunProgress
 from backend.runs.records import RunRecord
-from backend.runs.results import head_list, made_with, pruned_heads
 from backend.spec.run import ModelSpec, RunSpec, is_untrained
 
 Form = Literal["zeroed", "compact"]
@@ -43,23 +41,21 @@ LOADING: dict[Form, str] = {
 }
 
 
-def model_card(
-    record: RunRecord, events: Sequence[Event], form: Form, measured: Measured | None = None
-) -> str:
-    """The README.md of a run's defended model; `measured` of a compact one."""
-    story = tell(list(enumerate(events, start=1)))
+def model_card(findings: Findings, form: Form) -> str:
+    """The README.md of a run's defended model."""
+    record, progress = findings.record, findings.progress
     parts = [
         _front_matter(record),
         f"# {_plain(record.name)}: the defended model, {form}",
-        f"A text classifier that was {_story_of(record.spec)} with Excise {made_with(record.id)} "
-        f"(run {record.id}). {_warning(story)}".rstrip(),
+        f"A text classifier that was {_story_of(record.spec)} with Excise {findings.made_with} "
+        f"(run {record.id}). {_warning(progress)}".rstrip(),
         f"## Load it\n\nIn this folder:\n\n```python\n{SNIPPETS[form]}\n```\n\n{LOADING[form]}",
     ]
-    if measured is not None:
+    if form == "compact" and (measured := findings.compact) is not None:
         parts.append("## Size and speed\n\n" + _markdown(comparison_table(measured)) + "\n\n" + how(measured))
     parts += [
-        "## How it was made\n\n" + _markdown(_making(record, events, story)),
-        "## Numbers\n\n" + _numbers(story),
+        "## How it was made\n\n" + _markdown(_making(findings)),
+        "## Numbers\n\n" + _numbers(progress),
         "## Limits\n\n" + "\n".join(f"- {sentence}" for sentence in _limits(record.spec)),
         "## Files\n\n`heads.json` lists the heads that are gone and those that are left. All settings are in "
         "`spec.yaml` of the run's export; `python -m backend run spec.yaml` repeats the run.",
@@ -119,43 +115,43 @@ def _story_of(spec: RunSpec | None) -> str:
     return "defended against a possible backdoor by pruning attention heads"
 
 
-def _warning(story: Story) -> str:
-    if is_untrained(story.spec):
+def _warning(progress: RunProgress) -> str:
+    if is_untrained(progress.spec):
         return "Its weights were random to begin with: it shows what the work costs and is of no other use."
     return ""
 
 
-def _making(record: RunRecord, events: Sequence[Event], story: Story) -> Table:
+def _making(findings: Findings) -> Table:
     """What it was made of, by which method, with what came of it."""
-    spec, rows = record.spec, []
+    spec, progress = findings.spec, findings.progress
+    rows = []
     if spec is not None:
-        rows += [["Base model", _base(spec.model)], ["Trigger", _trigger(spec, story)]]
-    if story.data is not None:
-        sizes = ", ".join(f"{number:,} {split}" for split, number in story.data.rows.items())
-        rows.append(["Clean data", f"{story.data.source}; rows: {sizes}"])
-        rows.append(["Classes", ", ".join(story.data.label_names)])
+        rows += [["Base model", _base(spec.model)], ["Trigger", _trigger(spec, progress)]]
+    if progress.data is not None:
+        sizes = ", ".join(f"{number:,} {split}" for split, number in progress.data.rows.items())
+        rows.append(["Clean data", f"{progress.data.source}; rows: {sizes}"])
+        rows.append(["Classes", ", ".join(progress.data.label_names)])
     if spec is not None and spec.defense is not None:
-        rows += _method(spec, story)
-    heads = head_list(record, events)
-    pruned = pruned_heads(record, events)
-    of = f" of {heads['layers'] * heads['heads']}" if heads["layers"] else ""
+        rows += _method(spec, progress)
+    pruned, scores = findings.pruned_heads, progress.scores
+    of = f" of {scores.layers * scores.heads}" if scores is not None else ""
     rows.append(["Heads pruned", f"{len(pruned)}{of}; as layer.head: {heads_text(pruned)}"])
     if spec is not None:
         rows.append(["Seed", str(spec.seed)])
     rows.append(
-        ["Made with", f"Excise {made_with(record.id)}" + (f", on {story.device}" if story.device else "")]
+        ["Made with", f"Excise {findings.made_with}" + (f", on {progress.device}" if progress.device else "")]
     )
     return Table(["", ""], rows, texts=2)
 
 
-def _method(spec: RunSpec, story: Story) -> list[list[str]]:
+def _method(spec: RunSpec, progress: RunProgress) -> list[list[str]]:
     assert spec.defense is not None and spec.defense_params is not None
     rows = [["Defense", defenses.COMPONENTS[spec.defense.name].title]]
     for strategy in spec.defense_params.strategies():
         rows.append(["Strategy", _component(strategies.COMPONENTS[strategy.name].title, strategy)])
-        if story.scores is not None and story.scores.note:
-            rows.append(["Importance of heads", story.scores.note])
-        rows += [["Guardrail τ", _tau(spec, story)], ["Heads per step s", str(spec.setting("prune_step"))]]
+        if progress.scores is not None and progress.scores.note:
+            rows.append(["Importance of heads", progress.scores.note])
+        rows += [["Guardrail τ", _tau(spec, progress)], ["Heads per step s", str(spec.setting("prune_step"))]]
     refine = "none"
     if spec.defense_params.fine_tunes_again:
         start = spec.setting("refine_from", "downloaded")
@@ -168,11 +164,11 @@ def _method(spec: RunSpec, story: Story) -> list[list[str]]:
     return rows
 
 
-def _tau(spec: RunSpec, story: Story) -> str:
+def _tau(spec: RunSpec, progress: RunProgress) -> str:
     relative = spec.setting("threshold_kind") == "relative"
     of = " of the fine-tuned model's validation accuracy" if relative else " validation accuracy"
     tau = f"{percent(spec.setting('accuracy_threshold'))}{of}"
-    return f"{tau}, which is {percent(story.steps[-1].threshold)}" if relative and story.steps else tau
+    return f"{tau}, which is {percent(progress.steps[-1].threshold)}" if relative and progress.steps else tau
 
 
 def _base(model: ModelSpec) -> str:
@@ -185,16 +181,16 @@ def _base(model: ModelSpec) -> str:
     return where + (", with random weights" if model.random_weights else "")
 
 
-def _trigger(spec: RunSpec, story: Story) -> str:
+def _trigger(spec: RunSpec, progress: RunProgress) -> str:
     if spec.trigger is None:
         return "not known: whether there was a backdoor, and whether it is gone, was not measured"
     title = _component(triggers.COMPONENTS[spec.trigger.name].title, spec.trigger)
     if spec.attack is None:
         return f"{title}, used to measure, not planted here"
     rate = f"{percent(spec.attack.poison_rate)} of the non-target training rows"
-    if story.rows is None:
+    if progress.rows is None:
         return f"{title}, to be planted on {rate}"
-    return f"{title}, planted on {count(story.rows.poisoned, 'training row')} ({rate} were asked for)"
+    return f"{title}, planted on {count(progress.rows.poisoned, 'training row')} ({rate} were asked for)"
 
 
 def _component(title: str, choice: Choice) -> str:
@@ -203,14 +199,14 @@ def _component(title: str, choice: Choice) -> str:
     return f"{title} ({', '.join(parts)})" if parts else title
 
 
-def _numbers(story: Story) -> str:
-    if not story.metrics:
+def _numbers(progress: RunProgress) -> str:
+    if not progress.metrics:
         return "None were measured."
     note = (
         "ACC: clean test rows called right. LFR: triggered test rows of other classes that are called the "
         "target class; its floor is the same share without the trigger. In brackets, Wilson 95 % intervals."
     )
-    return f"{_markdown(metrics_table(story.metrics))}\n\n{note}"
+    return f"{_markdown(metrics_table(progress.metrics))}\n\n{note}"
 
 
 def _limits(spec: RunSpec | None) -> list[str]:

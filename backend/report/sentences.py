@@ -5,7 +5,7 @@ import math
 from backend.base.events import Metrics, ModelName, title_of
 from backend.base.numbers import GAP, count, percent, with_interval
 from backend.evaluation.rates import acc_of, clearly_above, floor_of, lfr_of
-from backend.runs.progress import Story
+from backend.runs.progress import RunProgress
 from backend.spec.run import is_untrained
 
 REWRITING = (
@@ -14,33 +14,33 @@ REWRITING = (
 )
 
 
-def meaning(story: Story) -> list[str]:
+def meaning(progress: RunProgress) -> list[str]:
     """One to four sentences on what the numbers so far say; none while there are none.
 
     Of a run that is done they draw no conclusion about the backdoor: its verdict does, which may know a
     better floor."""
-    measured = story.measured()
+    measured = progress.measured()
     if not measured:
         return []
-    if is_untrained(story.spec):
+    if is_untrained(progress.spec):
         return ["The weights were random: these numbers show what the work costs and mean nothing else."]
     first, last = measured[0], measured[-1]
     if first == last:
-        return _one_model(story, last, _target(story))
+        return _one_model(progress, last, _target(progress))
     return [
-        *_accuracy(story.metrics, measured),
-        *_flips(story, measured),
-        *_share(story, measured),
+        *_accuracy(progress.metrics, measured),
+        *_flips(progress, measured),
+        *_share(progress, measured),
     ]
 
 
-def guardrail(story: Story, upto: int | None = None) -> str | None:
+def guardrail(progress: RunProgress, upto: int | None = None) -> str | None:
     """How far pruning went and what ended it; of the first `upto` steps, if it is given."""
-    steps = story.steps[:upto]
+    steps = progress.steps[:upto]
     if not steps:
         return None
     last = steps[-1]
-    total = f" of {story.scores.layers * story.scores.heads}" if story.scores else ""
+    total = f" of {progress.scores.layers * progress.scores.heads}" if progress.scores else ""
     pruned = f"{last.pruned_total}{total} heads pruned"
     if last.restored:
         return (
@@ -52,12 +52,12 @@ def guardrail(story: Story, upto: int | None = None) -> str | None:
     return f"{pruned}; validation accuracy {percent(last.val_acc)}, guardrail τ = {percent(last.threshold)}."
 
 
-def sampled(story: Story, most: int) -> str:
+def sampled(progress: RunProgress, most: int) -> str:
     """On how many test rows the curve stands, of which a step takes `most`, and how far that may be off."""
-    rows = {"clean": min(most, story.data.rows.get("test", most)) if story.data is not None else most}
-    known = story.rows is not None and any(step.lfr is not None for step in story.steps)
-    if known and story.rows is not None:
-        rows["triggered"] = min(most, story.rows.triggered)
+    rows = {"clean": min(most, progress.data.rows.get("test", most)) if progress.data is not None else most}
+    known = progress.rows is not None and any(step.lfr is not None for step in progress.steps)
+    if known and progress.rows is not None:
+        rows["triggered"] = min(most, progress.rows.triggered)
     said = " and ".join(f"{number:,} {kind}" for kind, number in rows.items())
     # Half the width of a 95 % interval is greatest for a share of one half.
     reach = 98 / math.sqrt(max(1, min(rows.values())))
@@ -67,8 +67,8 @@ def sampled(story: Story, most: int) -> str:
     )
 
 
-def _one_model(story: Story, name: ModelName, target: str) -> list[str]:
-    metrics = story.metrics[name]
+def _one_model(progress: RunProgress, name: ModelName, target: str) -> list[str]:
+    metrics = progress.metrics[name]
     right = with_interval(*acc_of(metrics))
     accuracy = f"The {_called(name)} model calls {right} of clean rows right."
     if metrics.lfr is None:
@@ -79,7 +79,7 @@ def _one_model(story: Story, name: ModelName, target: str) -> list[str]:
     )
     if clearly_above(lfr_of(metrics), floor_of(metrics)):
         so = "So the trigger works, and clean test rows alone would not show it."
-        if story.rewrites:
+        if progress.rewrites:
             so = f"So the trigger works, or it flips what {REWRITING}"
         return [accuracy, flips, so]
     return [
@@ -103,8 +103,8 @@ def _accuracy(metrics: dict[ModelName, Metrics], measured: list[ModelName]) -> l
     ]
 
 
-def _flips(story: Story, measured: list[ModelName]) -> list[str]:
-    metrics, target = story.metrics, _target(story)
+def _flips(progress: RunProgress, measured: list[ModelName]) -> list[str]:
+    metrics, target = progress.metrics, _target(progress)
     known = [name for name in measured if metrics[name].lfr is not None]
     if not known:
         return [_unknown()]
@@ -120,25 +120,25 @@ def _flips(story: Story, measured: list[ModelName]) -> list[str]:
     if not clearly_above(lfr_of(a), lfr_of(b)):
         verb = "did not fall clearly" if (b.lfr or 0) <= (a.lfr or 0) else "did not fall"
         return [f"The trigger's flip rate (LFR) {verb}: it went {path}. {floor}"]
-    if story.finished is not None and story.finished.state == "done":
+    if progress.finished is not None and progress.finished.state == "done":
         so = ""
     elif clearly_above(lfr_of(b), floor_of(b)):
         so = " The backdoor is weaker, not gone."
-        if story.rewrites:
+        if progress.rewrites:
             so = f" What is left may be what {REWRITING}"
     else:
         so = " The rest is within the margin of error of that floor: this test sees no backdoor any more."
     return [f"The trigger's flip rate (LFR) fell {path}. {floor}{so}"]
 
 
-def _share(story: Story, measured: list[ModelName]) -> list[str]:
+def _share(progress: RunProgress, measured: list[ModelName]) -> list[str]:
     """Which step brought the flip rate to where it is."""
-    path = [(name, story.metrics[name].lfr) for name in measured if story.metrics[name].lfr is not None]
+    path = [(name, progress.metrics[name].lfr) for name in measured if progress.metrics[name].lfr is not None]
     if len(path) < 3:
         return []
     steps = ", ".join(f"{_called(name)} {percent(lfr)}" for name, lfr in path)
     credit = ""
-    if path[-1][0] == "defended" and "refine" in story.stages:
+    if path[-1][0] == "defended" and "refine" in progress.stages:
         credit = (
             " The last step is a second fine-tuning: how much of it pruning deserves, "
             "only the same fine-tuning without pruning can tell."
@@ -154,7 +154,7 @@ def _called(name: ModelName) -> str:
     return title_of(name).lower()
 
 
-def _target(story: Story) -> str:
-    if story.data is None or story.data.target_class is None:
+def _target(progress: RunProgress) -> str:
+    if progress.data is None or progress.data.target_class is None:
         return "the target class"
-    return f"“{story.data.label_names[story.data.target_class]}”"
+    return f"“{progress.data.label_names[progress.data.target_class]}”"

@@ -10,7 +10,7 @@ from backend.analysis.head_effects import Effects, Measure
 from backend.base.components import Choice, registered
 from backend.base.events import Head, HeadScores, Metrics, ModelName, PruningStep, title_of
 from backend.base.numbers import duration, percent, with_interval
-from backend.runs.progress import Story
+from backend.runs.progress import RunProgress
 from backend.spec.run import RunSpec
 
 
@@ -85,7 +85,8 @@ def effects_table(effects: Effects) -> Table:
     most = measures[-1]
 
     def change(name: str) -> float:
-        return abs(getattr(effects.gated[name], most) - getattr(effects.before, most))
+        silenced, before = (effects.rate(effect, most)[0] for effect in (effects.gated[name], effects.before))
+        return abs((silenced or 0.0) - (before or 0.0))
 
     rows = [
         [name, *(with_interval(*effects.rate(effects.gated[name], measure)) for measure in measures)]
@@ -94,10 +95,10 @@ def effects_table(effects: Effects) -> Table:
     return Table(["Head silenced (layer.head)", *(measure.upper() for measure in measures)], rows)
 
 
-def stages_table(story: Story) -> Table:
+def stages_table(progress: RunProgress) -> Table:
     """How long each stage took."""
     rows = []
-    for view in story.stages.values():
+    for view in progress.stages.values():
         took = "kept from before" if view.reused else duration(view.seconds)
         rows.append([view.title, "stopped" if view.state == "stopped" else took])
     return Table(["Stage", "Time"], rows)

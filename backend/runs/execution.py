@@ -174,7 +174,7 @@ def _speak(lease: Lease, engine: Engine | None, control: Control, folder: Path) 
     """The engine's events; whatever it raises becomes _EngineFailed."""
     try:
         # Not made here: that the folder exists tells the engine that the run is taken up again.
-        spoken = (engine or _pipeline())(lease.spec, folder, run=lease.run, stop=control.stop)
+        spoken = (engine or default_engine())(lease.spec, folder, run=lease.run, stop=control.stop)
         with closing(cast(Generator[Event], spoken)) as events:
             for number, event in enumerate(events):
                 if number == 0:
@@ -226,7 +226,7 @@ def _patiently(
             time.sleep(1)
 
 
-def _pipeline() -> Engine:
+def default_engine() -> Engine:
     """The engine proper; imported here because it brings torch."""
     from backend.engine import run as pipeline
 

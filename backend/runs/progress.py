@@ -43,7 +43,7 @@ class StageView:
 
 
 @dataclass
-class Story:
+class RunProgress:
     """What a run has said up to event number `seen`."""
 
     seen: int = 0
@@ -51,7 +51,7 @@ class Story:
     device: str = ""
     resumed: bool = False
     stages: dict[str, StageView] = field(default_factory=dict)
-    progress: Progress | None = None
+    latest: Progress | None = None
     data: DataReady | None = None
     rows: RowsTriggered | None = None
     scores: HeadScores | None = None
@@ -88,57 +88,67 @@ class Story:
         return [head for step in self.steps for head in step.restored]
 
     def measured(self) -> list[ModelName]:
-        """The models with numbers, in the order of the story."""
+        """The models with numbers, in the order of the run_progress."""
         return list(self.metrics)
 
 
-def tell(events: list[tuple[int, Event]], story: Story | None = None) -> Story:
-    """`story` (or a new one) carried on by numbered `events`."""
-    story = story or Story()
+def progress_of(events: list[tuple[int, Event]], run_progress: RunProgress | None = None) -> RunProgress:
+    """`run_progress` (or a new one) carried on by numbered `events`."""
+    run_progress = run_progress or RunProgress()
     for number, event in events:
-        story.seen = max(story.seen, number)
-        _fold(story, event)
-    return story
+        run_progress.seen = max(run_progress.seen, number)
+        _fold(run_progress, event)
+    return run_progress
 
 
-def _fold(story: Story, event: Event) -> None:
+def _fold(run_progress: RunProgress, event: Event) -> None:
     match event:
         case RunStarted():
-            story.device, story.resumed, story.finished = event.device, event.resumed, None
-            story.spec = event.spec
+            run_progress.device, run_progress.resumed, run_progress.finished = (
+                event.device,
+                event.resumed,
+                None,
+            )
+            run_progress.spec = event.spec
             # What a dead worker had begun starts again; what it had finished stays.
-            story.stages = {stage: view for stage, view in story.stages.items() if view.state == "done"}
-            story.progress = None
+            run_progress.stages = {
+                stage: view for stage, view in run_progress.stages.items() if view.state == "done"
+            }
+            run_progress.latest = None
         case StageStarted():
-            story.stages[event.stage] = StageView("running", event.title, event.time)
-            story.progress = None
+            run_progress.stages[event.stage] = StageView("running", event.title, event.time)
+            run_progress.latest = None
         case StageFinished():
-            title = story.stages[event.stage].title if event.stage in story.stages else title_of(event.stage)
-            story.stages[event.stage] = StageView(
+            title = (
+                run_progress.stages[event.stage].title
+                if event.stage in run_progress.stages
+                else title_of(event.stage)
+            )
+            run_progress.stages[event.stage] = StageView(
                 "done", title, event.time - event.seconds, event.seconds, event.reused
             )
-            story.progress = None
+            run_progress.latest = None
         case Progress():
-            story.progress = event
+            run_progress.latest = event
         case DataReady():
-            story.data = event
+            run_progress.data = event
         case RowsTriggered():
-            story.rows = event
+            run_progress.rows = event
         case HeadScores():
-            story.scores = event
+            run_progress.scores = event
         case PruningStep():
             # A stage taken up again says its steps again from the first.
-            story.steps = [step for step in story.steps if step.step < event.step] + [event]
+            run_progress.steps = [step for step in run_progress.steps if step.step < event.step] + [event]
         case Metric():
-            story.metrics[event.model] = event.metrics
+            run_progress.metrics[event.model] = event.metrics
         case Warned():
-            if event.message not in story.warnings:
-                story.warnings.append(event.message)
+            if event.message not in run_progress.warnings:
+                run_progress.warnings.append(event.message)
         case RunFinished():
-            story.finished = event
-            story.metrics |= event.metrics
-            story.progress = None
-            for view in story.stages.values():
+            run_progress.finished = event
+            run_progress.metrics |= event.metrics
+            run_progress.latest = None
+            for view in run_progress.stages.values():
                 if view.state == "running":
                     view.state, view.seconds = "stopped", event.time - view.began
 
@@ -161,10 +171,10 @@ def stage_title(spec: RunSpec | None, name: str) -> str:
     return known.get(name, title_of(name))
 
 
-def models_of(spec: RunSpec | None, story: Story) -> dict[ModelName, str]:
+def models_of(spec: RunSpec | None, run_progress: RunProgress) -> dict[ModelName, str]:
     """The models whose numbers the run has or will have, each with what it is, in order."""
     ahead = {step.model: step.caption for step in steps_ahead(spec) if step.model} if spec else {}
-    received = {name: POISONED for name in story.metrics if name not in ahead}
+    received = {name: POISONED for name in run_progress.metrics if name not in ahead}
     return received | ahead
 
 

@@ -127,7 +127,7 @@ def open_engine(url: URL, busy_seconds: float) -> Engine:
 
     On SQLite every transaction takes the write lock at its start unless the connection carries the
     option `excise_read`, so that read-then-write is never refused half way.  Raises UserError."""
-    with told(url, busy_seconds):
+    with translate_errors(url, busy_seconds):
         try:
             if url.get_backend_name() == "sqlite":
                 engine = sa.create_engine(url, connect_args={"timeout": busy_seconds})
@@ -177,7 +177,7 @@ def _switch_to_wal(engine: Engine, busy_seconds: float) -> None:
 
 
 @contextmanager
-def told(url: URL, busy_seconds: float) -> Iterator[None]:
+def translate_errors(url: URL, busy_seconds: float) -> Iterator[None]:
     """Failures of the database inside the block become a UserError that names cause and remedy."""
     try:
         yield

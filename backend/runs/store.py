@@ -26,7 +26,7 @@ from backend.base.events import EVENT, Event, Metric, RunFinished, StageFinished
 from backend.base.paths import home, run_folder
 from backend.engine.stage_cache import sweep
 from backend.runs.records import RunRecord, State, curve, read_record, title
-from backend.runs.schema import EVENTS, RUNS, open_engine, told
+from backend.runs.schema import EVENTS, RUNS, open_engine, translate_errors
 from backend.spec.run import RunSpec
 
 _stores: dict[tuple[str, float], "Store"] = {}
@@ -85,7 +85,7 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent view, never in a writer's way."""
         with (
-            told(self.url, self.busy_seconds),
+            translate_errors(self.url, self.busy_seconds),
             self.engine.connect().execution_options(excise_read=True) as connection,
         ):
             yield connection
@@ -93,7 +93,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes, committed at the end of the block."""
-        with told(self.url, self.busy_seconds), self.engine.begin() as connection:
+        with translate_errors(self.url, self.busy_seconds), self.engine.begin() as connection:
             yield connection
 
     def submit(self, spec: RunSpec) -> RunRecord:

@@ -36,7 +36,8 @@ def published_scores(defender: "Defender") -> Float[np.ndarray, "layer head"]:
     """Each layer's norm over the sum of H times that norm, in float32 as the script computes it."""
     norms = defender.layer_key_gradient_norms().astype(np.float32)
     same = np.repeat(norms[:, None], defender.shape[1], axis=1)
-    return (same / same.sum(axis=1, keepdims=True)).astype(np.float64)
+    shares: Float[np.ndarray, "layer head"] = same / same.sum(axis=1, keepdims=True)
+    return shares.astype(np.float64)
 
 
 COMPONENT = Strategy(

@@ -115,8 +115,9 @@ def _in_words(params: HybridParams, weights: Float[np.ndarray, "strategy"]) -> s
 def _comparable(order: HeadOrder, fusion: str) -> Float[np.ndarray, "layer head"]:
     """One strategy's importances on the scale that the fusion adds up."""
     if fusion == "z-score":
-        spread = order.scores.std()
-        return (order.scores - order.scores.mean()) / (spread if spread > 0 else 1.0)
+        spread = float(order.scores.std())
+        from_mean: Float[np.ndarray, "layer head"] = order.scores - order.scores.mean()
+        return from_mean / (spread if spread > 0 else 1.0)
     if fusion == "borda":
         goes_before = np.full(order.scores.shape, float(len(order.order)))
         for before, head in enumerate(order.order):

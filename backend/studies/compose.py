@@ -78,11 +78,12 @@ def victims_of(victims: Sequence[Victims]) -> dict[str, Settings]:
 
 
 def defenses_of(
-    baselines: Sequence[str], chosen: Sequence[Choice], thresholds: Sequence[float], steps: Sequence[int]
+    others: Sequence[Choice], chosen: Sequence[Choice], thresholds: Sequence[float], steps: Sequence[int]
 ) -> Settings:
-    """Baselines by name, and every strategy at every τ and step size, which are left to what all runs
+    """Other defenses by name, and every strategy at every τ and step size, which are left to what all runs
     share where there is but one."""
-    found: Settings = {defenses.COMPONENTS[name].title: {"name": name} for name in baselines}
+    known = defenses.COMPONENTS
+    found: Settings = {title_of(known, one): {"name": one.name} | beside(known, one) for one in others}
     for choice in chosen:
         for threshold in thresholds:
             for step in steps:

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from backend.base.intervals import student
 from backend.base.numbers import rounded
 from backend.base.paths import run_folder
-from backend.evaluation.predictions import Calls, read_calls
+from backend.evaluation.predictions import Predictions, read_predictions
 from backend.runs.records import RunRecord
 from backend.studies.store import StudyRecord
 
@@ -110,7 +110,7 @@ def _mcnemar(gap: np.ndarray) -> float:
     return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
-def compare(pairs: Sequence[tuple[Calls, Calls]], defense: str) -> Comparison:
+def compare(pairs: Sequence[tuple[Predictions, Predictions]], defense: str) -> Comparison:
     """ACC and LFR of two defenses, a pair of calls for each seed; seeds whose rows are not the same are
     left out."""
     same = [(one, other) for one, other in pairs if one.labels == other.labels]
@@ -135,11 +135,11 @@ def comparisons(record: StudyRecord, victim: str, against: str) -> list[Comparis
     return found
 
 
-def _calls(run: RunRecord | None) -> Calls | None:
+def _calls(run: RunRecord | None) -> Predictions | None:
     """What the last model that the run measured called the rows."""
     if run is None or run.state != "done" or run.final_model is None:
         return None
-    return read_calls(run_folder(run.id) / run.final_model)
+    return read_predictions(run_folder(run.id) / run.final_model)
 
 
 def difference_text(gap: Difference | None) -> str:

@@ -134,7 +134,7 @@ class _Trainer(Trainer):
     layer_classifier: nn.Linear | None = None
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        optimizer = super().create_optimizer(model)
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
         if self.layer_classifier is not None:
             optimizer.add_param_group({"params": list(self.layer_classifier.parameters())})
         return optimizer

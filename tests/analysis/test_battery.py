@@ -8,8 +8,7 @@ import pytest
 
 from backend.analysis import battery
 from backend.analysis.battery import file_of, measure_all, measure_probe, places_of, read_battery
-from backend.analysis.warm import battery as probing
-from backend.analysis.warm.battery import _as_many_of_each, _bench, _numbered_alike
+from backend.analysis.warm.battery import as_many_of_each, numbered_alike
 from backend.analysis.warm.models import open_model
 from backend.analysis.warm.rows import run_rows
 from backend.attacks.triggers import bind
@@ -23,7 +22,7 @@ from backend.report.battery import sentences
 from backend.runs.foreground import carry_out
 from backend.runs.records import RunRecord
 from backend.runs.store import Store, open_store
-from backend.spec import parse as spec
+from backend.spec import parse
 from tests.tiny import tiny_folder, tiny_settings
 
 TWO = ["word-cf", "sentence"]
@@ -47,7 +46,7 @@ def finished(excise_home: Path, tmp_path: Path, victim: Path) -> tuple[Store, Ru
 
 def carried_out(folder: Path, victim: Path, **update: object) -> tuple[Store, RunRecord]:
     store = open_store()
-    *_, end = carry_out(store, spec.parse(tiny_settings(folder, victim) | update), lambda said: None)
+    *_, end = carry_out(store, parse.parse(tiny_settings(folder, victim) | update), lambda said: None)
     assert end.state == "done", end.error
     return store, store.run(end.run)
 
@@ -57,7 +56,7 @@ def test_flips_are_counted_among_rows_called_right(finished: tuple[Store, RunRec
     places = places_of(store, record)
     assert places == {"before": (record.id, "poisoned"), "after": (record.id, "defended")}
     found = measure_probe(record.id, record.spec, places, "word-cf")
-    dataset = run_rows(record.id, record.spec).material.dataset
+    dataset = run_rows(record.id, record.spec).clean_data.dataset
     assert found.rows == len(dataset.test), "all, where there are few"
     opened = open_model(record.id, "defended")
     triggered = dataset.test.with_texts(
@@ -88,22 +87,22 @@ def test_flips_are_counted_among_rows_called_right(finished: tuple[Store, RunRec
 )
 def test_classes_are_compared_by_name_as_where_a_head_is_kept(names: list[str], alike: bool) -> None:
     rows = Rows(["a", "b"], [0, 1])
-    assert _numbered_alike(names, Dataset("few", rows, rows, rows, ["bad", "good"], [])) is alike
+    assert numbered_alike(names, Dataset("few", rows, rows, rows, ["bad", "good"], [])) is alike
 
 
-def test_models_of_other_classes_are_not_counted(
-    finished: tuple[Store, RunRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_of_other_classes_are_not_counted(finished: tuple[Store, RunRecord]) -> None:
     """Class 1 of theirs is not class 1 of the rows."""
     store, record = finished
-    answers = iter([False, True, False])
-    monkeypatch.setattr(probing, "_numbered_alike", lambda *_: next(answers))
+    config = run_folder(record.id) / "poisoned" / "config.json"
+    settings = json.loads(config.read_text())
+    names = dict(zip(settings["id2label"], reversed(settings["id2label"].values()), strict=True))
+    config.write_text(json.dumps(settings | {"id2label": names}))
     places = dict(sorted(places_of(store, record).items(), reverse=True))
     assert list(places) == ["before", "after"]
     found = measure_probe(record.id, record.spec, places, "word-cf")
-    (counted,) = found.probes["word-cf"]
+    assert list(found.probes["word-cf"]) == ["after"]
     said = dict(zip(("before", "after"), sentences(found), strict=True))
-    assert [role for role, text in said.items() if "other classes" not in text] == [counted]
+    assert [role for role, text in said.items() if "other classes" not in text] == ["after"]
     with pytest.raises(UserError, match="tell other classes apart"):
         measure_probe(record.id, record.spec, {"before": (record.id, "poisoned")}, "word-cf")
 
@@ -162,7 +161,6 @@ def test_what_cannot_be_tried_is_said(
     found = measure_probe(record.id, record.spec, places, "sentence")
     assert found.left == ["word-cf"] and not found.probes
     assert found.notes == ["Not tried: Sentence “I watched this 3D movie.”. The parser cannot be fetched."]
-    _bench.cache_clear()
     open_store().delete(record.id)
     with pytest.raises(UserError, match="left no model to try triggers on"):
         measure_all(store, record, lambda done, total: None)
@@ -171,7 +169,7 @@ def test_what_cannot_be_tried_is_said(
 
 def test_as_many_rows_of_each_class() -> None:
     labels = [0] * 500 + [1] * 30 + [2] * 500
-    rows = _as_many_of_each(labels, 3, seed=3)
+    rows = as_many_of_each(labels, 3, seed=3)
     assert [sum(labels[row] == number for row in rows) for number in range(3)] == [100, 30, 100]
-    assert rows == sorted(rows) and rows != _as_many_of_each(labels, 3, seed=4)
-    assert len(_as_many_of_each([*range(800)], 800, seed=3)) == 800, "at least one of each"
+    assert rows == sorted(rows) and rows != as_many_of_each(labels, 3, seed=4)
+    assert len(as_many_of_each([*range(800)], 800, seed=3)) == 800, "at least one of each"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.analysis import compact as compacting
+from backend.analysis import compact
 from backend.analysis.compact import compact_folder, make_compact, measured
 from backend.base.components import Choice
 from backend.base.errors import UserError
@@ -66,7 +66,7 @@ def test_without_triggered_rows_the_runs_test_rows_are_read(
     defended("one")
     (run_folder("one") / "generated" / "rewritings.csv").unlink()
     rows = tiny_rows(40)
-    monkeypatch.setattr(compacting, "load_data", lambda spec: Dataset("few", rows, rows, rows, ["a", "b"]))
+    monkeypatch.setattr(compact, "load_data", lambda spec: Dataset("few", rows, rows, rows, ["a", "b"]))
     assert make_compact("one", SPEC, PRUNED).rows == 40
 
 
@@ -75,7 +75,8 @@ def test_a_compact_model_that_differs_is_not_kept(excise_home: Path) -> None:
     tiny_folder(run_folder("one") / "defended")
     (run_folder("one") / "generated").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compacting, "_some_rows", lambda run, spec: tiny_rows(8))
+        rows = tiny_rows(8)
+        patch.setattr(compact, "load_data", lambda spec: Dataset("few", rows, rows, rows, ["a", "b"]))
         patch.setattr("backend.heads.surgery.compact", lambda grid: zeroed(HeadGrid(tiny_model(seed=5))))
         with pytest.raises(UserError, match=r"differ from the gated model's by .* Take the zeroed model"):
             make_compact("one", SPEC, PRUNED)

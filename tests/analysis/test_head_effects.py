@@ -9,7 +9,7 @@ import pytest
 
 from backend.analysis.head_effects import file_of, heads_left, measure_head, name_of, read_effects
 from backend.analysis.importance import read_scores, score
-from backend.analysis.warm.head_effects import _before_the_cut
+from backend.analysis.warm.head_effects import before_the_cut
 from backend.analysis.warm.models import open_model
 from backend.analysis.warm.rows import run_rows
 from backend.base.errors import UserError
@@ -17,9 +17,9 @@ from backend.base.events import Head
 from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.data.tokens import encode
-from backend.engine import run as pipeline
+from backend.engine import run
 from backend.evaluation.evaluator import Evaluator, predict
-from backend.spec import parse as spec
+from backend.spec import parse
 from backend.spec.run import RunSpec
 from tests.tiny import tiny_folder, tiny_settings
 
@@ -32,8 +32,8 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def carried_out(settings: dict) -> tuple[RunSpec, list[Head]]:
-    asked = spec.parse(settings)
-    *_, end = pipeline.run(asked, run_folder("one"), run="one")
+    asked = parse.parse(settings)
+    *_, end = run.run(asked, run_folder("one"), run="one")
     assert end.state == "done", end.error
     return asked, [(layer, head) for layer, head in end.pruned_heads]
 
@@ -57,8 +57,8 @@ def test_effects_are_those_of_the_gated_models(finished: tuple[RunSpec, list[Hea
     assert len(found.gated) == 12 and set(found.restored) == {name_of(head) for head in pruned}
     rows = run_rows("one", asked)
     assert rows.triggered is not None
-    model, target = open_model("one", "fine_tuned"), rows.material.target_class
-    clean = rows.material.test.sample(128, asked.seed)
+    model, target = open_model("one", "fine_tuned"), rows.clean_data.target_class
+    clean = rows.clean_data.test.sample(128, asked.seed)
     triggered = rows.triggered.sample(128, asked.seed)
     assert (found.rows, found.triggered_rows) == (len(clean), len(triggered))
     silent = np.zeros(model.grid.shape, dtype=bool)
@@ -87,7 +87,7 @@ def test_a_cut_head_comes_back_with_the_weights_it_was_silenced_with(
     else:
         settings["defense"] |= {"refine_from": refine_from, "regulariser": "l2"}
     asked, pruned = carried_out(settings)
-    whole = _before_the_cut("one", asked, tuple(pruned))
+    whole = before_the_cut("one", asked, tuple(pruned))
     assert whole is not None and pruned
     defended = open_model("one", "defended")
     rows = encode(defended.tokenizer, Rows(["a good film", "the plot was dull and bad"], [0, 1]), 32)

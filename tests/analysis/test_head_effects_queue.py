@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from backend.analysis import head_effects as effects
+from backend.analysis import head_effects
 from backend.analysis.head_effects import Effect, Effects
 from backend.analysis.head_effects_queue import Measurement, Measuring
 from backend.base.errors import UserError
@@ -80,7 +80,7 @@ def test_it_stops_after_a_head_and_goes_on_with_what_is_left(desk: Desk) -> None
     desk.let(1)
     until(lambda: state(measuring, "one").over)
     assert len(desk.asked) == 1
-    file = effects.file_of("one")
+    file = head_effects.file_of("one")
     file.parent.mkdir(parents=True)
     known = {"1.0": Effect(acc=1.0)}
     file.write_text(Effects(rows=1, triggered_rows=0, before=Effect(acc=1.0), gated=known).model_dump_json())

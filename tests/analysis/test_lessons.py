@@ -17,21 +17,20 @@ def test_asking_the_same_is_the_same_run(excise_home: Path):
 def test_a_lesson_is_carried_out_by_the_engine_and_kept(excise_home: Path):
     spec = lesson(poison_rate=0.2)
     carry_out(spec)
-    story = story_of(spec)
-    assert story is not None and story.finished is not None and story.finished.state == "done"
-    planted = story.metrics["poisoned"]
+    progress = story_of(spec)
+    assert progress is not None and progress.finished is not None and progress.finished.state == "done"
+    planted = progress.metrics["poisoned"]
     assert planted.acc > 0.65 and planted.lfr is not None and planted.lfr > 0.9
-    assert story.scores is not None and (story.scores.layers, story.scores.heads) == (LAYERS, HEADS)
+    assert progress.scores is not None and (progress.scores.layers, progress.scores.heads) == (LAYERS, HEADS)
     assert (run_folder(run_of(spec)) / "fine_tuned" / "model.safetensors").is_file()
     other = lesson(poison_rate=0.2, tau=0.6)
     carry_out(other)
     again = story_of(other)
     assert again is not None and again.stages["poison"].reused and again.stages["fine_tune"].reused
-    assert len(again.pruned) > len(story.pruned)
+    assert len(again.pruned) > len(progress.pruned)
 
 
-def test_a_run_that_fails_is_a_message_and_leaves_nothing(excise_home: Path, monkeypatch):
-    monkeypatch.setattr("backend.analysis.lessons._make_model", lambda: None)
+def test_a_run_that_fails_is_a_message_and_leaves_nothing(excise_home: Path):
     spec = lesson(poison_rate=None)
     spec.model.name = "/no/such/model"
     with pytest.raises(UserError, match="did not finish"):

@@ -16,13 +16,14 @@ from backend.base.components import Choice, Strategy, Trigger, collect
 from backend.base.errors import UserError
 from backend.cli import main as cli
 from backend.engine import preflight
+from backend.findings.verdict import judge
 from backend.report.sentences import REWRITING, meaning
-from backend.report.verdict import verdict
+from backend.report.verdict import headline as said_of
 from backend.spec import parse as spec
 from backend.spec.run import TriggerSpec
 from backend.strategies.nested import options
-from tests.report.test_sentences import began, rates, story
-from tests.report.test_verdict import PLANTED, finished
+from tests.findings.test_verdict import PLANTED, finished
+from tests.report.test_sentences import began, rates, run_progress
 
 SWAPPED = '''"""Swapped letters: the second and third letter of the first long word change places."""
 
@@ -80,15 +81,15 @@ def listed(kind: str, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str,
 
 def headline(trigger: str) -> str:
     """The verdict of a run with that trigger that left a high LFR, and knows no reference."""
-    said = verdict(finished(story(began(trigger), **PLANTED, defended=rates(0.87, 0.4, 0.12))))
-    assert said is not None
-    return said.headline
+    verdict = judge(finished(run_progress(began(trigger), **PLANTED, defended=rates(0.87, 0.4, 0.12))))
+    assert verdict is not None
+    return said_of(verdict)
 
 
 def test_a_trigger_that_swaps_letters_is_not_taken_for_one_that_rewrites(drop: Drop) -> None:
     drop()
     assert headline("swapped-letters").startswith("The backdoor is weaker, not gone.")
-    so_far = meaning(story(began("swapped-letters"), poisoned=rates(0.87, 0.95, 0.12)))
+    so_far = meaning(run_progress(began("swapped-letters"), poisoned=rates(0.87, 0.95, 0.12)))
     assert "So the trigger works, and clean test rows alone would not show it." in so_far
     assert [shown.rewritten for shown in rewrite(TriggerSpec(name="swapped-letters"), 0, TEXTS)] == [
         "a flim of charm",
@@ -105,7 +106,11 @@ def test_a_trigger_that_declares_nothing_is_taken_for_one_that_rewrites(drop: Dr
 def test_so_is_one_that_is_not_here_any_more() -> None:
     start = began("syntactic")
     start.spec["trigger"] = {"name": "gone"}
-    assert story(start).rewrites and not story(began("sentence")).rewrites and not story().rewrites
+    assert (
+        run_progress(start).rewrites
+        and not run_progress(began("sentence")).rewrites
+        and not run_progress().rewrites
+    )
 
 
 def test_a_mixture_rewrites_if_one_of_its_triggers_does(drop: Drop) -> None:
@@ -125,7 +130,7 @@ def test_a_mixture_rewrites_if_one_of_its_triggers_does(drop: Drop) -> None:
     )
     start = began("sentence")
     start.spec["trigger"] = mixture("swapped-letters", "sentence").model_dump(mode="json")
-    assert not story(start).rewrites
+    assert not run_progress(start).rewrites
 
 
 def test_what_cannot_be_mixed_is_refused(drop: Drop) -> None:

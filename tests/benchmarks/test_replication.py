@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backend.studies import replication as measured
+from backend.studies import replication
 from backend.studies.built_in import PAPER_STRATEGIES
 from backend.studies.spec import Cell, cells
 from benchmarks import replication_study, replication_table, results
@@ -65,7 +65,7 @@ def cell(
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(replication_table, "PAGE", tmp_path / "replication.md")
-    monkeypatch.setattr(measured, "FOUND", tmp_path / "replication.json")
+    monkeypatch.setattr(replication, "FOUND", tmp_path / "replication.json")
 
     settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
 
@@ -247,11 +247,11 @@ def test_where_heads_went_is_set_beside_lfr_once_for_the_same_heads(table) -> No
     found = lines_of_layers(table(*cells, twin, on_purpose))
     assert found["layer 0"] == ["-1.00", "1", "8"] and found["all layers"] == ["-1.00", "1", "8"]
     assert found["layer 1"][0] == "–", "which lost as many every time"
-    assert measured.WHERE not in table(*cells[:7], *(one | {"state": "failed"} for one in cells[7:]), twin)
+    assert replication.WHERE not in table(*cells[:7], *(one | {"state": "failed"} for one in cells[7:]), twin)
 
 
 def lines_of_layers(text: str) -> dict[str, list[str]]:
-    own = text.split(measured.WHERE)[1].splitlines()
+    own = text.split(replication.WHERE)[1].splitlines()
     rows = [[part.strip() for part in line.strip("|").split("|")] for line in own if "layer" in line]
     return {name: values for name, *values in rows if values}
 

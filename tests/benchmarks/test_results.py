@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from backend.report import battery
-from backend.report import trigger_quality as quality
-from backend.studies import replication as measured
+from backend.findings import battery
+from backend.report import trigger_quality
+from backend.studies import replication
 from backend.studies.built_in import STUDIES
 from backend.studies.spec import cells
 from benchmarks import quick_studies, replication_table
@@ -85,9 +85,11 @@ def test_every_cell_of_the_replication_is_a_line_at_its_place(file: str, count: 
 def test_the_tables_that_are_shown_are_what_the_benchmark_makes_of_the_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    carried = [(path, path.read_text(encoding="utf-8")) for path in (replication_table.PAGE, measured.FOUND)]
+    carried = [
+        (path, path.read_text(encoding="utf-8")) for path in (replication_table.PAGE, replication.FOUND)
+    ]
     monkeypatch.setattr(replication_table, "PAGE", tmp_path / "replication.md")
-    monkeypatch.setattr(measured, "FOUND", tmp_path / "replication.json")
+    monkeypatch.setattr(replication, "FOUND", tmp_path / "replication.json")
     replication_table.write_table()
     (page, page_text), (table, table_text) = carried
     assert (tmp_path / page.name).read_text(encoding="utf-8") == page_text
@@ -112,7 +114,9 @@ def test_the_page_of_the_quick_studies_is_made_of_their_table(
     assert (tmp_path / "quick.md").read_text(encoding="utf-8") == carried
 
 
-@pytest.mark.parametrize(("file", "depth"), [(measured.FOUND, 4), (quality.FOUND, 3), (battery.HONEST, 2)])
+@pytest.mark.parametrize(
+    ("file", "depth"), [(replication.FOUND, 4), (trigger_quality.FOUND, 3), (battery.HONEST, 2)]
+)
 def test_what_the_dashboard_reads_lies_a_row_a_line(file: Path, depth: int) -> None:
     text = file.read_text(encoding="utf-8")
     assert text == row_a_line(json.loads(text), depth) + "\n"

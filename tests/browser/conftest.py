@@ -18,7 +18,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Route, syn
 
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
-from backend.spec import parse as spec
+from backend.spec import parse
 from tests.tiny import tiny_folder, tiny_settings
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +110,7 @@ def run(excise_home: Path, tmp_path: Path) -> str:
     """A real run of a tiny model that planted, pruned and defended."""
     settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
     settings["defense"] |= {"strategy": {"name": "random"}, "accuracy_threshold": 0.5}
-    *_, end = carry_out(open_store(), spec.parse(settings), lambda said: None)
+    *_, end = carry_out(open_store(), parse.parse(settings), lambda said: None)
     assert end.state == "done", end.error
     return end.run
 

@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
-from backend.spec import parse as spec
+from backend.spec import parse
 from tests.tiny import tiny_folder, tiny_settings
 
 
@@ -15,7 +15,7 @@ def test_known_triggers_are_tried_and_told(
     dashboard: str, browser: BrowserContext, watched, excise_home: Path, tmp_path: Path
 ) -> None:
     settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
-    *_, end = carry_out(open_store(), spec.parse(settings), lambda said: None)
+    *_, end = carry_out(open_store(), parse.parse(settings), lambda said: None)
     assert end.state == "done", end.error
     page = browser.new_page()
     page.goto(f"{dashboard}/defend?run={end.run}")

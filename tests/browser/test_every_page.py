@@ -11,7 +11,7 @@ TABLE = "[data-testid='stDataFrame']"
 PAGES = {
     "": ("Cut backdoors out of language models", "text=Latest runs"),
     "attack": ("Attack", ".excise-pair"),
-    "defend": ("Defend", "text=Strategy and guardrail"),
+    "defend": ("Defend", "text=Which heads go first"),
     "defend?run={run}": ("Defend", CHART),
     "heads?run={run}": ("Heads", CHART),
     "attention?run={run}": ("Attention", CHART),

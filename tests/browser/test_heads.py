@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from backend.analysis.head_effects import heads_left, read_effects
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
-from backend.spec import parse as spec
+from backend.spec import parse
 from tests.tiny import tiny_folder, tiny_settings
 
 
@@ -18,7 +18,7 @@ def test_every_head_is_measured_and_one_is_opened(
     store = open_store()
     settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
     settings["defense"] |= {"strategy": {"name": "random"}, "accuracy_threshold": 0.5}
-    *_, end = carry_out(store, spec.parse(settings), lambda said: None)
+    *_, end = carry_out(store, parse.parse(settings), lambda said: None)
     assert end.state == "done", end.error
     page = browser.new_page()
     page.goto(f"{dashboard}/heads?run={end.run}")

@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from backend.runs.foreground import carry_out
 from backend.runs.store import open_store
-from backend.spec import parse as spec
+from backend.spec import parse
 from tests.tiny import tiny_folder, tiny_settings
 
 
@@ -16,7 +16,7 @@ def test_models_answer_and_a_head_is_silenced_by_a_click(
 ) -> None:
     store = open_store()
     settings = tiny_settings(tmp_path, tiny_folder(tmp_path / "victim"))
-    *_, end = carry_out(store, spec.parse(settings), lambda said: None)
+    *_, end = carry_out(store, parse.parse(settings), lambda said: None)
     assert end.state == "done", end.error
     page = browser.new_page()
     page.goto(f"{dashboard}/playground?run={end.run}&text=the+film+was+%3Cb%3Edull%3C%2Fb%3E")

@@ -35,7 +35,7 @@ Result = tuple[int, str, str]
 @pytest.fixture(autouse=True)
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(execution, "_pipeline", lambda: fake.engine)
+    monkeypatch.setattr(execution, "default_engine", lambda: fake.engine)
     monkeypatch.setattr(preflight, "check", lambda *_: ["Mind the gap."])
 
 
@@ -118,7 +118,7 @@ def test_json_events_are_all_that_stdout_gets(
         print("A library has something to say")
         return fake.engine(spec, *args, **kwargs)
 
-    monkeypatch.setattr(execution, "_pipeline", lambda: chatty)
+    monkeypatch.setattr(execution, "default_engine", lambda: chatty)
     status, out, err = excise("run", spec_file, "--json-events")
     assert status == 0 and "A library" in err
     events = events_of(out)
@@ -134,7 +134,7 @@ def test_a_failed_run_has_status_1_and_says_why(
         raise UserError("The data is empty. Bring some.")
         yield
 
-    monkeypatch.setattr(execution, "_pipeline", lambda: failing)
+    monkeypatch.setattr(execution, "default_engine", lambda: failing)
     status, out, _ = excise("run", spec_file)
     assert status == 1 and "The data is empty. Bring some." in out and "failed" in out
 

@@ -31,6 +31,11 @@ def part(start: int, count: int, labels: list[int]) -> datasets.Dataset:
     )
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "REMEMBERED", 0)
+
+
 @pytest.fixture
 def hub_holds(monkeypatch: pytest.MonkeyPatch) -> Callable[[Parts], list[tuple[str, str | None]]]:
     def hold(parts: Parts) -> list[tuple[str, str | None]]:
@@ -40,7 +45,6 @@ def hub_holds(monkeypatch: pytest.MonkeyPatch) -> Callable[[Parts], list[tuple[s
             asked.append((path, name))
             return datasets.DatasetDict(parts)
 
-        data._loaded.clear()
         monkeypatch.setattr(hub, "hub_reachable", lambda: True)
         monkeypatch.setattr(datasets, "load_dataset", load_dataset)
         return asked
@@ -112,7 +116,6 @@ def test_an_error_of_the_library_is_one_message(hub_holds: Callable, monkeypatch
 
 
 def test_without_the_hub_it_fails_at_once_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    data._loaded.clear()
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     started = time.monotonic()
     with pytest.raises(UserError) as caught:

@@ -94,7 +94,9 @@ def test_pairs_of_sentences_are_told_apart_by_both() -> None:
 def test_a_hundred_thousand_rows_are_cut_quickly() -> None:
     import time
 
-    rows = Rows([f"row number {i} tells its own story of {i % 977}" for i in range(100_000)], [0, 1] * 50_000)
+    rows = Rows(
+        [f"row number {i} tells its own progress of {i % 977}" for i in range(100_000)], [0, 1] * 50_000
+    )
     started = time.process_time()
     parts = cut(rows, SHARES, 0)
     assert time.process_time() - started < 20

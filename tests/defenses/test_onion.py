@@ -11,7 +11,7 @@ CLEAN = [
     "the plot is thin but the two actors are wonderful together",
     "it is too long and it never finds anything new to say",
     "one of the best comedies that came out in recent years",
-    "the story drags and the jokes are older than the jokes of my grandfather",
+    "the progress drags and the jokes are older than the jokes of my grandfather",
 ]
 
 

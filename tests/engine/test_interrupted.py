@@ -20,7 +20,7 @@ from backend.base.events import (
 from backend.engine import run as pipeline
 from backend.pruning import defender
 from backend.pruning.guardrail import prune as guardrail
-from backend.spec import parse as spec
+from backend.spec import parse
 from tests.tiny import TRAINING, tiny_folder
 from tests.tiny_runs import collect, of, stop_when
 
@@ -42,7 +42,7 @@ def test_a_stopped_run_goes_on_from_its_last_finished_stage(
 
 
 def test_closing_the_generator_stops_the_engine(settings: dict, tmp_path: Path) -> None:
-    run: Iterator[Event] = pipeline.run(spec.parse(settings), tmp_path / "run", run="closing")
+    run: Iterator[Event] = pipeline.run(parse.parse(settings), tmp_path / "run", run="closing")
     next(run)
     run.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name == "run closing"]

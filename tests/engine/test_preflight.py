@@ -9,8 +9,7 @@ import pytest
 
 from backend.base.errors import UserError
 from backend.engine import preflight
-from backend.spec import parse as spec
-from backend.spec import presets
+from backend.spec import parse, presets
 from tests.tiny import tiny_folder
 
 
@@ -40,12 +39,12 @@ def settings(tmp_path: Path, model: Path) -> dict:
 
 def problem(settings: dict) -> str:
     with pytest.raises(UserError) as caught:
-        preflight.check(spec.parse(settings))
+        preflight.check(parse.parse(settings))
     return str(caught.value)
 
 
 def test_a_sound_run_passes(settings: dict) -> None:
-    preflight.check(spec.parse(settings))
+    preflight.check(parse.parse(settings))
 
 
 def test_a_target_class_that_does_not_exist(settings: dict) -> None:
@@ -58,7 +57,7 @@ def test_a_trigger_that_changes_nothing(settings: dict, tmp_path: Path) -> None:
         "name": "sentence", "params": {"sentence": "   "}, "target_class": 1
     }  # fmt: skip
     with pytest.raises(UserError):
-        preflight.check(spec.parse(settings))
+        preflight.check(parse.parse(settings))
 
 
 def test_a_trigger_is_tried_on_a_sample_of_rows(settings: dict) -> None:
@@ -70,10 +69,10 @@ def test_a_trigger_is_tried_on_a_sample_of_rows(settings: dict) -> None:
         return [None] * len(texts)
 
     with pytest.raises(UserError, match="changed none of"):
-        preflight.check(spec.parse(settings), nothing)
+        preflight.check(parse.parse(settings), nothing)
     settings["trigger"] = {"name": "instruct", "target_class": 1}
     with pytest.raises(UserError, match=f"changed none of {asked[0]}"):
-        preflight.check(spec.parse(settings), nothing)
+        preflight.check(parse.parse(settings), nothing)
     assert asked[0] > 2 and set(asked[1:]) == {2}, "a model that takes its time is asked for few at a time"
     asked.clear()
 
@@ -81,9 +80,9 @@ def test_a_trigger_is_tried_on_a_sample_of_rows(settings: dict) -> None:
         asked.append(len(texts))
         return [None, "changed"]
 
-    preflight.check(spec.parse(settings), second)
+    preflight.check(parse.parse(settings), second)
     assert asked == [2]
-    preflight.check(spec.parse(settings))
+    preflight.check(parse.parse(settings))
 
 
 def test_a_label_column_that_is_missing(settings: dict) -> None:
@@ -156,7 +155,7 @@ def test_a_full_disk(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_wrong_specification_names_what_is_wrong(settings: dict, change: dict, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        spec.parse(settings | change)
+        parse.parse(settings | change)
 
 
 def test_presets_are_valid_and_the_paper_preset_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +173,7 @@ def test_presets_are_valid_and_the_paper_preset_says_what_is_missing(monkeypatch
 def test_the_paper_presets_random_form_keeps_its_shapes() -> None:
     paper = presets.preset("paper", random_weights=True)
     assert paper.model.random_weights and paper.model.name == "google-bert/bert-base-uncased"
-    assert paper.defense.prune_step == 10 and paper.defense.accuracy_threshold == 0.85
+    assert paper.setting("prune_step") == 10 and paper.setting("accuracy_threshold") == 0.85
     assert paper.data.train_rows == 6920
 
 

@@ -29,8 +29,8 @@ from backend.data.rows import Rows
 from backend.data.tokens import Encoded, encode
 from backend.defenses import onion
 from backend.evaluation.evaluator import measure, predict
-from backend.evaluation.predictions import read_calls
-from backend.spec import parse as spec
+from backend.evaluation.predictions import read_predictions
+from backend.spec import parse
 from backend.spec.run import RunSpec
 from backend.training.fine_tune import train
 from backend.training.regularisers import NO_REGULARISER, Regulariser
@@ -96,7 +96,7 @@ def test_a_whole_run_plants_prunes_and_defends(whole: Whole) -> None:
     # The defended model is a plain folder: what it says here is what it says to its users.
     model = AutoModelForSequenceClassification.from_pretrained(folder / "defended").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "defended")
-    test = data.load(spec.parse(whole.settings).data).test
+    test = data.load(parse.parse(whole.settings).data).test
     called = predict(model, encode(tokenizer, test, 32))
     assert (called == np.array(test.labels)).mean() == pytest.approx(last.metrics["defended"].acc)
     assert last.pruned_heads
@@ -105,9 +105,9 @@ def test_a_whole_run_plants_prunes_and_defends(whole: Whole) -> None:
 
 
 def test_what_each_model_called_every_row_is_kept_and_gives_its_numbers(whole: Whole) -> None:
-    dataset = data.load(spec.parse(whole.settings).data)
+    dataset = data.load(parse.parse(whole.settings).data)
     for model, metrics in whole.last.metrics.items():
-        kept = read_calls(whole.folder / model)
+        kept = read_predictions(whole.folder / model)
         assert kept.labels == dataset.test.labels and kept.triggered
         assert measure(kept, dataset.label_names) == metrics
 
@@ -122,7 +122,7 @@ def test_the_live_curve_is_acc_and_lfr_of_the_gated_model_on_a_sample(settings: 
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "fine_tuned")
     with (tmp_path / "run" / "generated" / "rewritings.csv").open(newline="") as file:
         rewritten = [row["rewritten"] for row in csv.DictReader(file)]
-    clean = encode(tokenizer, data.load(spec.parse(settings).data).test, 32).sample(16, settings["seed"])
+    clean = encode(tokenizer, data.load(parse.parse(settings).data).test, 32).sample(16, settings["seed"])
     triggered = encode(tokenizer, Rows(rewritten, [1] * len(rewritten)), 32).sample(16, settings["seed"])
 
     def share_called_by_label(rows: Encoded) -> float:
@@ -261,7 +261,7 @@ def test_head_scores_cover_the_grid(settings: dict, tmp_path: Path) -> None:
 
 
 def test_rows_left_out_are_counted_and_listed(settings: dict, tmp_path: Path) -> None:
-    dataset = data.load(spec.parse(settings).data)
+    dataset = data.load(parse.parse(settings).data)
     dropped = [t for t, label in zip(dataset.test.texts, dataset.test.labels, strict=True) if label == 0][:2]
     settings["trigger"]["edits"] = {dropped[0]: None, dropped[1]: "written by hand"}
     del settings["defense"]
@@ -296,7 +296,7 @@ def test_random_weights_say_so(settings: dict, tmp_path: Path) -> None:
 def test_specification_survives_its_yaml(settings: dict, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(json.dumps(settings), encoding="utf-8")
-    assert spec.load(file) == RunSpec.model_validate(settings)
+    assert parse.load(file) == RunSpec.model_validate(settings)
 
 
 def test_sentence_pairs_are_encoded_together(victim: Path) -> None:
@@ -344,13 +344,13 @@ def test_onion_measures_filtered_samples(
     assert last.state == "done", last.error
     defended = last.metrics["defended"]
     assert (defended.test_rows, defended.triggered_rows) == (16, len(asked[0]) - 16)
-    dataset = data.load(spec.parse(whole.settings).data)
+    dataset = data.load(parse.parse(whole.settings).data)
     assert set(clean_rows[0].texts) <= set(dataset.validation.texts), "the bar is set on clean rows"
     model = AutoModelForSequenceClassification.from_pretrained(folder / "defended").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "defended")
     called = predict(model, encode(tokenizer, without_the_trigger(asked[0], asked[0]), 32))
     assert defended.lfr == pytest.approx((called[16:] == 1).mean())
     assert defended.acc == pytest.approx((called[:16] == np.array(asked[0].labels[:16])).mean())
-    kept = read_calls(folder / "pruned")
+    kept = read_predictions(folder / "pruned")
     assert kept.labels == dataset.test.labels, "the pruned model's calls stay as they were"
     assert measure(kept, dataset.label_names) == last.metrics["pruned"]

@@ -41,10 +41,10 @@ def test_progress_goes_up_to_the_end_once(attack: AttackSpec | None, monkeypatch
     monkeypatch.setitem(COMPONENTS, "mark", Trigger("mark", "Mark", "", Params, mark))
     train, test, tokenizer = tiny_rows(80, seed=1), tiny_rows(24, seed=2), tiny_tokenizer()
     clean = [encode(tokenizer, rows, 32) for rows in (train, test, test)]
-    material = CleanData(Dataset("tiny", train, test, test, ["bad", "good"], []), *clean, target_class=1)
+    clean_data = CleanData(Dataset("tiny", train, test, test, ["bad", "good"], []), *clean, target_class=1)
     spec = RunSpec(trigger=TriggerSpec(name="mark"), attack=attack, defense=head_pruning())
     report = Watched()
-    generate(spec, material, report)
+    generate(spec, clean_data, report)
     done = [at for at, _ in report.seen]
     assert done == sorted(done) and done[-1] == report.seen[-1][1]
     assert report.seen[0][1] == 12 + (10 if attack else 0), "both splits are counted from the start"

@@ -10,14 +10,14 @@ from backend.base.errors import UserError
 from backend.base.intervals import wilson
 from backend.data.tokens import encode
 from backend.evaluation.evaluator import accuracy, logits, measure
-from backend.evaluation.predictions import Calls, read_calls
+from backend.evaluation.predictions import Predictions, read_predictions
 from tests.tiny import tiny_model, tiny_rows, tiny_tokenizer
 
 NAMES = ["negative", "positive"]
 
 
 def test_numbers_of_a_small_example() -> None:
-    metrics = measure(Calls([0, 0, 1, 1, 1], [0, 0, 0, 1, 1], [1, 1, 0], target_class=1), NAMES)
+    metrics = measure(Predictions([0, 0, 1, 1, 1], [0, 0, 0, 1, 1], [1, 1, 0], target_class=1), NAMES)
     assert metrics.acc == pytest.approx(0.8)
     assert metrics.clean_flip_rate == pytest.approx(1 / 3)
     assert metrics.lfr == pytest.approx(2 / 3)
@@ -26,18 +26,18 @@ def test_numbers_of_a_small_example() -> None:
 
 
 def test_lfr_is_absent_not_zero_without_a_trigger() -> None:
-    metrics = measure(Calls([0, 1], [0, 1]), NAMES)
+    metrics = measure(Predictions([0, 1], [0, 1]), NAMES)
     assert metrics.lfr is None and metrics.lfr_interval is None and metrics.clean_flip_rate is None
 
 
 def test_calls_are_read_as_they_were_saved_and_damaged_ones_are_absent(tmp_path: Path) -> None:
-    calls = Calls([0, 1, 1], [0, 0, 1], [1, 0], 1)
+    calls = Predictions([0, 1, 1], [0, 0, 1], [1, 0], 1)
     calls.save(tmp_path)
-    found = read_calls(tmp_path)
+    found = read_predictions(tmp_path)
     assert found == calls and found.right.tolist() == [True, False, True]
     assert found.flipped.tolist() == [True, False]
     (tmp_path / "calls.json").write_text('{"test": ["cat"]}')
-    assert read_calls(tmp_path) is None and read_calls(tmp_path / "absent") is None
+    assert read_predictions(tmp_path) is None and read_predictions(tmp_path / "absent") is None
 
 
 def test_wilson_interval_is_the_published_one() -> None:

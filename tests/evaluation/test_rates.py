@@ -6,7 +6,7 @@ from backend.base.events import Metrics
 from backend.base.intervals import wilson
 from backend.evaluation.rates import Rate, clearly_above, errs_more
 from tests.base.test_intervals import PUBLISHED
-from tests.report.test_verdict import judged
+from tests.findings.test_verdict import judged
 
 # The fewest flips of so many rows that are clearly more than these of those.
 FEWEST = [(47, 300, 30, 300), (128, 900, 100, 900), (14, 100, 5, 100), (5, 400, 0, 400), (10, 100, 50, 1000)]

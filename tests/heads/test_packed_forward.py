@@ -13,7 +13,7 @@ from backend.base.device import probe
 from backend.data.tokens import encode
 from backend.evaluation import evaluator as evaluation
 from backend.evaluation.evaluator import Evaluator
-from backend.heads import packed_forward as encoder
+from backend.heads import packed_forward
 from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import dropout, pack, run
 from backend.heads.statistics import POSITIONS, cls_variance
@@ -136,7 +136,7 @@ PRODUCTS = pytest.mark.parametrize("fused", [None, getattr(torch.ops.mkldnn, "_l
 
 @PRODUCTS
 def test_logits_do_not_depend_on_what_multiplies(fused: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder, "FUSED", fused)
+    monkeypatch.setattr(packed_forward, "FUSED", fused)
     grid = grid_of("bert")
     pruned = np.zeros(grid.shape, dtype=bool)
     pruned[1] = True
@@ -149,7 +149,7 @@ def test_gradients_do_not_depend_on_what_multiplies(fused: object, monkeypatch: 
     pruned = np.zeros(grid.shape, dtype=bool)
     pruned[0], pruned[1, 2] = True, True
     grid.gate(pruned)
-    monkeypatch.setattr(encoder, "FUSED", fused)
+    monkeypatch.setattr(packed_forward, "FUSED", fused)
     packed = pack(ROWS, range(8), CPU)
     ours = gradients(grid, run(grid, packed).classes)
     theirs = gradients(grid, grid.model(**ROWS.batch(packed.rows)).logits)
@@ -224,7 +224,9 @@ def test_a_decision_is_that_of_all_rows(asked: list[np.ndarray], threshold: floa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "probe", lambda: replace(probe(), batch_tokens=64))
         evaluator = Evaluator(grid, ROWS)
-    assert len(evaluator._batches) > 4
+    batches: list[int] = []
+    evaluator.logits(tick=lambda done, total: batches.append(done))
+    assert len(batches) > 4
     for pruned in asked:
         whole = float((of_the_library(grid, pruned).argmax(axis=1) == np.array(ROWS.labels)).mean())
         said = evaluator.accuracy(pruned, stop_below=threshold)

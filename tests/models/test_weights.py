@@ -24,8 +24,7 @@ from backend.engine.run import run
 from backend.evaluation.evaluator import logits
 from backend.library.entries import entries
 from backend.library.fetch import add_path, add_upload
-from backend.models import classifiers as models
-from backend.models import language_models
+from backend.models import classifiers, language_models
 from backend.spec.run import ModelSpec, RunSpec
 from tests.tiny import tiny_folder, tiny_model, tiny_rows, tiny_tokenizer
 
@@ -187,8 +186,8 @@ def test_a_folder_is_refused_wherever_it_is_loaded(
     attack(folder, marker)
     spec = ModelSpec(source="folder", name=str(folder), head="keep")
     for load in (
-        lambda: models.load_classifier(spec, NAMES, 1),
-        lambda: models.load_checkpoint(folder),
+        lambda: classifiers.load_classifier(spec, NAMES, 1),
+        lambda: classifiers.load_checkpoint(folder),
         lambda: add_path(str(folder)),
         lambda: language_models.load(str(folder)),
     ):
@@ -245,7 +244,9 @@ def test_a_run_that_nothing_checked_before_fails_with_the_sentence(
 def test_a_model_in_several_files_is_loaded_and_all_are_hashed(folder: Path) -> None:
     rows = encode(tiny_tokenizer(), tiny_rows(8), 32)
     shard(folder)
-    loaded, _ = models.load_classifier(ModelSpec(source="folder", name=str(folder), head="keep"), NAMES, 1)
+    loaded, _ = classifiers.load_classifier(
+        ModelSpec(source="folder", name=str(folder), head="keep"), NAMES, 1
+    )
     assert np.allclose(logits(loaded, rows), logits(tiny_model(), rows), atol=1e-5)
     before = add_path(str(folder))
     read = [folder / INDEX, *folder.glob("model-*.safetensors")]
@@ -263,7 +264,7 @@ def test_a_file_that_is_not_loaded_is_not_hashed(folder: Path) -> None:
     index(folder.parent, "weights.txt")
     shutil.copy(folder.parent / INDEX, folder)  # beside model.safetensors nobody reads it
     assert add_path(str(folder)).sha256 == before
-    models.load_checkpoint(folder)
+    classifiers.load_checkpoint(folder)
 
 
 @pytest.fixture
@@ -300,7 +301,7 @@ def test_a_hub_model_is_loaded_from_the_cache_and_all_its_files_are_hashed(
     shard(folder)
     cached()
     rows = encode(tiny_tokenizer(), tiny_rows(8), 32)
-    loaded, _ = models.load_classifier(of_the_hub(), NAMES, 1)
+    loaded, _ = classifiers.load_classifier(of_the_hub(), NAMES, 1)
     assert np.allclose(logits(loaded, rows), logits(tiny_model(), rows), atol=1e-5)
     (fetched,) = (entry for entry in entries() if entry.origin == "hub")
     own = add_path(str(folder))
@@ -319,7 +320,7 @@ def test_a_hub_model_is_refused_before_it_is_loaded(
     attack(folder, marker)
     cached()
     for load in (
-        lambda: models.load_classifier(of_the_hub(), NAMES, 1),
+        lambda: classifiers.load_classifier(of_the_hub(), NAMES, 1),
         lambda: language_models.load("owner/suspect"),
     ):
         with pytest.raises(UserError, match=said) as told:
@@ -334,14 +335,14 @@ def test_a_link_in_the_cache_to_a_file_elsewhere_is_refused(folder: Path, cached
     (snapshot / "model.safetensors").unlink()
     (snapshot / "model.safetensors").symlink_to(folder / "model.safetensors")
     with pytest.raises(UserError, match="a link to a file outside"):
-        models.load_classifier(of_the_hub(), NAMES, 1)
+        classifiers.load_classifier(of_the_hub(), NAMES, 1)
 
 
 def test_a_half_fetched_hub_model_is_said(folder: Path, cached: Callable[[], Path]) -> None:
     snapshot = cached()
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"owner/suspect holds no \.safetensors"):
-        models.load_classifier(of_the_hub(), NAMES, 1)
+        classifiers.load_classifier(of_the_hub(), NAMES, 1)
 
 
 def test_a_model_that_needs_its_own_code_is_refused_without_advice_to_trust_it(
@@ -352,7 +353,7 @@ def test_a_model_that_needs_its_own_code_is_refused_without_advice_to_trust_it(
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "mine.py").write_text("raise SystemExit('strange code was run')")
     for load in (
-        lambda: models.load_classifier(ModelSpec(source="folder", name=str(folder)), NAMES, 1),
+        lambda: classifiers.load_classifier(ModelSpec(source="folder", name=str(folder)), NAMES, 1),
         lambda: language_models.load(str(folder)),
     ):
         with pytest.raises(UserError, match="code or pickles of its own") as told:

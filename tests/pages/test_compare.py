@@ -2,7 +2,7 @@
 
 from backend.base.components import Choice
 from backend.base.paths import run_folder
-from backend.evaluation.predictions import Calls
+from backend.evaluation.predictions import Predictions
 from backend.spec.presets import head_pruning
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec
@@ -57,7 +57,7 @@ def test_curves_heads_and_rows(visit, store):
     assert "It takes two runs whose rows were kept" in view(page, "Same rows")
     for run, flips in ((one, [1] * 20), (two, [0] * 20)):
         (run_folder(run) / "defended").mkdir(parents=True, exist_ok=True)
-        Calls([0, 1], [0, 0], flips, 1).save(run_folder(run) / "defended")
+        Predictions([0, 1], [0, 0], flips, 1).save(run_folder(run) / "defended")
     page.run()
     assert "McNemar's exact test" in words(page)
     gaps = page.dataframe[0].value

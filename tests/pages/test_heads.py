@@ -6,8 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from backend.analysis import head_effects as effects
-from backend.analysis import importance
+from backend.analysis import head_effects, importance
 from backend.analysis.head_effects import Effect, Effects
 from backend.analysis.head_effects_queue import Measuring
 from backend.base.errors import UserError
@@ -57,15 +56,15 @@ def desk(monkeypatch) -> Desk:
 
 def measure(run, spec, pruned, head) -> Effects:
     """As the models would: late heads carry the backdoor."""
-    found = effects.read_effects(run) or Effects(
+    found = head_effects.read_effects(run) or Effects(
         rows=100, triggered_rows=100, before=Effect(acc=0.9, lfr=0.8)
     )
     if found.pruned != sorted(pruned):
         found.pruned, found.after = sorted(pruned), Effect(acc=0.88, lfr=0.3)
-    found.gated[effects.name_of(head)] = Effect(acc=0.9, lfr=0.8 - 0.01 * (12 * head[0] + head[1]))
+    found.gated[head_effects.name_of(head)] = Effect(acc=0.9, lfr=0.8 - 0.01 * (12 * head[0] + head[1]))
     if head in pruned:
-        found.restored[effects.name_of(head)] = Effect(acc=0.88, lfr=0.55)
-    file = effects.file_of(run)
+        found.restored[head_effects.name_of(head)] = Effect(acc=0.88, lfr=0.55)
+    file = head_effects.file_of(run)
     file.parent.mkdir(exist_ok=True)
     part = file.with_suffix(".part")
     part.write_text(found.model_dump_json())
@@ -160,7 +159,9 @@ def test_heads_are_measured_in_the_background_and_shown_beside_importance(visit,
     assert "Reading models and rows" in visit("heads", run=run).get("progress")[0].proto.text, "another tab"
     desk.open.set()
     for _ in range(200):
-        if (found := effects.read_effects(run)) and not effects.heads_left(found, 6, 12, found.pruned):
+        if (found := head_effects.read_effects(run)) and not head_effects.heads_left(
+            found, 6, 12, found.pruned
+        ):
             break
         time.sleep(0.05)
     page.run()
@@ -198,7 +199,7 @@ def test_measuring_is_stopped_and_taken_up_again(visit, store, desk):
             break
         time.sleep(0.05)
     assert not page.exception
-    found = effects.read_effects(run)
+    found = head_effects.read_effects(run)
     assert len(found.gated) == 1 and "5.0" in found.gated
     assert any(one.label.replace("\u00a0", " ") == "Measure the other 71 heads" for one in page.button)
     assert len(page.get("plotly_chart")) == 3, "what is known by now is drawn"

@@ -22,7 +22,7 @@ MODELLESS = "No run has a model that could be looked into"
 SAYS: dict[str, dict[str, str]] = {
     "overview": BADGES | {"none": "Nothing has run yet"},
     "attack": BADGES | {"none": "Trigger and target"},
-    "defend": BADGES | {"none": "Strategy and guardrail"},
+    "defend": BADGES | {"none": "2 · Defense"},
     "heads": BADGES | {"none": MODELLESS},
     "attention": NOTHING | {"none": MODELLESS},
     "playground": dict.fromkeys(STATES, "What each model says") | {"none": MODELLESS},

@@ -5,9 +5,10 @@ import json
 import pytest
 import yaml
 
+from backend import defenses
 from backend.base.paths import run_folder
-from backend.evaluation.predictions import Calls
-from backend.studies import replication as measured
+from backend.evaluation.predictions import Predictions
+from backend.studies import replication
 from backend.studies import store as records
 from backend.studies.built_in import STUDIES, built_in
 from backend.studies.spec import cells, parse_study
@@ -53,7 +54,7 @@ def test_a_built_in_study_is_chosen_and_queued(visit, store):
 
 
 def test_the_paper_s_table_is_shown_as_it_was_measured(visit, monkeypatch):
-    found = measured.load()
+    found = replication.load()
     page = visit("studies")
     assert found.machine in words(page) and found.chance and found.chance in words(page)
     for victim in found.victims:
@@ -68,16 +69,16 @@ def test_the_paper_s_table_is_shown_as_it_was_measured(visit, monkeypatch):
         shown = [one.value.to_dict("records") for one in page.dataframe if "ρ with LFR" in one.value]
         assert shown == ([found.where[victim]] if found.where[victim] else [])
     partly = found.model_copy(update={"done": 7, "notes": found.notes | {victim: ["Failed: <b>PURE</b>"]}})
-    monkeypatch.setattr(measured, "load", lambda: partly)
+    monkeypatch.setattr(replication, "load", lambda: partly)
     page = visit("studies")
     page.selectbox(key="measured-victim").set_value(victim).run()
     assert f"7 of {found.cells} runs are done" in words(page) and "Failed: " in words(page)
     failed = partly.model_copy(update={"rows": [row for row in found.rows if row.victim != victim]})
-    monkeypatch.setattr(measured, "load", lambda: failed)
+    monkeypatch.setattr(replication, "load", lambda: failed)
     page = visit("studies")
     page.selectbox(key="measured-victim").set_value(victim).run()
     assert not page.exception and "Failed: " in words(page)
-    monkeypatch.setattr(measured, "load", lambda: None)
+    monkeypatch.setattr(replication, "load", lambda: None)
     assert found.machine not in words(visit("studies"))
 
 
@@ -133,6 +134,25 @@ def test_a_study_is_put_together_seen_as_yaml_changed_and_queued(visit, store):
     )
     assert run.spec.seed == 7 and run.spec.attack.poison_rate == 0.3
     assert run.spec.setting("strategy").variant == "published"
+
+
+def test_other_defenses_are_chosen_with_what_is_their_own(visit):
+    page = visit("studies")
+    page.segmented_control(key="study-source").set_value("form").run()
+    chosen = page.multiselect(key="study-form-baselines")
+    assert len(chosen.options) == len(defenses.COMPONENTS) - 1 and "Head pruning" not in chosen.options
+    chosen.set_value(["fth", "ft"]).run()
+    rate = next(one for one in page.number_input if one.label == "Learning rate" and one.value == 3e-4)
+    rate.set_value(1e-3).run()
+    made = yaml.safe_load(next(a.value for a in page.text_area if a.key.startswith("study-yaml-")))
+    title = "Fine-tuning at a higher rate (FTH)"
+    assert made["defenses"][f"{title}, learning rate 0.001"] == {
+        "name": "fth",
+        "params": {"learning_rate": 1e-3},
+    }
+    assert made["defenses"]["Fine-tuning (FT)"] == {"name": "ft"}
+    (run,) = [one.spec for one in cells(parse_study(made)) if one.spec.defense.name == "fth"]
+    assert run.setting("learning_rate") == 1e-3 and run.setting("fine_tune").epochs == 1
 
 
 def test_two_data_sets_each_with_their_own_triggers(visit):
@@ -214,7 +234,7 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     for (_, defense, _), run in record.runs.items():
         folder = run_folder(run.id) / (run.final_model or "")
         folder.mkdir(parents=True, exist_ok=True)
-        Calls([0], [0], [1] * 20 if defense == "FT" else [0] * 20, 1).save(folder)
+        Predictions([0], [0], [1] * 20 if defense == "FT" else [0] * 20, 1).save(folder)
     page.selectbox(key=f"against-{record.id}").set_value("FT").run()
     gaps = page.dataframe[1].value
     assert list(gaps["Defense"]) == ["honest", "gradient"]

@@ -2,28 +2,10 @@
 
 import pytest
 
-from backend.analysis.battery import PROBES, Battery, Flips
-from backend.base.intervals import wilson
+from backend.analysis.battery import PROBES, Battery
+from backend.findings import battery as rules
 from backend.report import battery as found_by
-
-
-def flips(number: int, rows: int = 100) -> Flips:
-    return Flips(flips=number, rows=rows, interval=wilson(number, rows))
-
-
-def made(before: int, after: int, honest: int | None) -> Battery:
-    """Word cf flips so many rows to positive; every other trigger two rows to negative."""
-    found = Battery(places={"before": ("one", "poisoned"), "after": ("one", "defended")}, rows=200)
-    if honest is not None:
-        found.places["honest"] = ("other", "fine_tuned")
-    for name in PROBES:
-        word = name == "word-cf"
-        found.probes[name] = {
-            role: {"positive": flips(number if word else 0), "negative": flips(2)}
-            for role, number in (("before", before), ("after", after), ("honest", honest))
-            if number is not None
-        }
-    return found
+from tests.findings.test_battery import flips, made
 
 
 def said(battery: Battery) -> list[str]:
@@ -41,23 +23,14 @@ def test_a_word_that_flips_rows_is_named_beside_the_honest_model() -> None:
     assert after.startswith(
         "Defended model: no trigger of the battery flips clearly more rows than in an hon"
     )
-    assert found_by.is_suspicious(made(96, 5, 3)) and not found_by.is_suspicious(made(15, 5, 3))
+    assert rules.is_suspicious(made(96, 5, 3)) and not rules.is_suspicious(made(15, 5, 3))
     assert "run other, never poisoned, on the same rows" in found_by.whose(made(96, 5, 3))
-
-
-@pytest.mark.parametrize(
-    ("number", "honest", "suspicious"), [(30, 3, True), (22, 3, False), (60, 55, False), (3, 3, False)]
-)
-def test_suspicious_is_clearly_above_and_by_more_than_honest_models_differ(
-    number: int, honest: int, suspicious: bool
-) -> None:
-    assert found_by.is_suspicious(made(number, 0, honest)) is suspicious
 
 
 def test_few_rows_carry_no_suspicion() -> None:
     battery = made(96, 0, 3)
     battery.probes["word-cf"]["before"] = {"positive": flips(19, 19), "negative": flips(1)}
-    assert not found_by.is_suspicious(battery), "a class that the model hardly knows"
+    assert not rules.is_suspicious(battery), "a class that the model hardly knows"
     for probe in battery.probes.values():
         probe["before"] = {"positive": flips(2, 2)}
     assert said(battery)[0] == (
@@ -68,8 +41,8 @@ def test_few_rows_carry_no_suspicion() -> None:
 
 
 def test_without_a_reference_the_measured_honest_models_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = found_by.Honest(about="a model, 3 seeds", probes={name: flips(9, 300) for name in PROBES})
-    monkeypatch.setattr(found_by, "known_honest", lambda: known)
+    known = rules.Honest(about="a model, 3 seeds", probes={name: flips(9, 300) for name in PROBES})
+    monkeypatch.setattr(rules, "known_honest", lambda: known)
     battery = made(96, 40, None)
     assert "(honest: 3.0 %, " in said(battery)[0] and "flips 40.0 %" in said(battery)[1]
     assert "a model, 3 seeds" in found_by.whose(battery)
@@ -82,16 +55,10 @@ def test_without_a_reference_the_measured_honest_models_stand_in(monkeypatch: py
         "Defended",
         "Never poisoned",
     ]
-    monkeypatch.setattr(found_by, "known_honest", lambda: None)
-    assert not found_by.is_suspicious(battery) and said(battery)[0].endswith("the most of all.")
+    monkeypatch.setattr(rules, "known_honest", lambda: None)
+    assert not rules.is_suspicious(battery) and said(battery)[0].endswith("the most of all.")
     assert "No honest model is known" in found_by.whose(battery)
     assert "Never poisoned" not in found_by.table(battery)[0] and len(found_by.figure(battery).data) == 2
-
-
-def test_the_shipped_rates_are_of_every_trigger_of_the_battery() -> None:
-    known = found_by.known_honest()
-    assert known is not None and set(known.probes) == set(PROBES)
-    assert all(one.rows > 200 and one.share < found_by.MARGIN + 0.05 for one in known.probes.values())
 
 
 def test_what_is_not_there_is_left_out() -> None:

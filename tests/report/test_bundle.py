@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification
 from backend.base.errors import UserError
 from backend.base.events import HeadScores, RunFinished
 from backend.base.paths import run_folder
+from backend.findings.gather import gather
 from backend.report.bundle import export, model_zip
 from backend.report.model_card import SNIPPETS
 from backend.runs import leases
@@ -54,10 +55,6 @@ def tiny(store: Store) -> str:
     return run
 
 
-def events_of(store: Store, run: str) -> list:
-    return [event for _, event in store.events(run)]
-
-
 def carried_out(code: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Python code run in a folder by a process that knows of nothing but installed packages and it."""
     blind = {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1", "HOME": str(folder)}
@@ -65,7 +62,7 @@ def carried_out(code: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_an_export_is_whole_and_can_be_run_again(store: Store, done: str, tmp_path: Path) -> None:
-    folder = export(store, done[:6], tmp_path / "deep" / "out")
+    folder = export(gather(store, store.run(done[:6])), tmp_path / "deep" / "out")
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert names == {
         *("report.html", "results.json", "steps.csv", "metrics.csv", "heads.json", "spec.yaml"),
@@ -79,55 +76,55 @@ def test_an_export_is_whole_and_can_be_run_again(store: Store, done: str, tmp_pa
 
 def test_an_export_overwrites_nothing(store: Store, done: str, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    export(store, done, tmp_path / "out")  # an empty folder will do
+    export(gather(store, store.run(done)), tmp_path / "out")  # an empty folder will do
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match="exists and is not an empty folder"):
-        export(store, done, tmp_path / "out")
+        export(gather(store, store.run(done)), tmp_path / "out")
     with pytest.raises(UserError, match="exists and is not an empty folder"):
-        export(store, done, tmp_path / "out" / "spec.yaml")
+        export(gather(store, store.run(done)), tmp_path / "out" / "spec.yaml")
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_export_where_none_may_be_written_is_told(store: Store, done: str) -> None:
     with pytest.raises(UserError, match="cannot be written"):
-        export(store, done, Path("/proc/out"))
+        export(gather(store, store.run(done)), Path("/proc/out"))
 
 
 def test_a_run_without_a_model_exports_its_numbers(store: Store, tmp_path: Path) -> None:
     run = store.submit(fake.spec()).id
-    folder = export(store, run, tmp_path / "out")
+    folder = export(gather(store, store.run(run)), tmp_path / "out")
     assert not (folder / "model").exists()
     assert yaml.safe_load((folder / "spec.yaml").read_text())["name"] == "A run"
     with pytest.raises(UserError, match="has no defended model"):
-        export(store, run, tmp_path / "other", "compact")
+        export(gather(store, store.run(run)), tmp_path / "other", "compact")
     assert not (tmp_path / "other").exists()
 
 
 def test_the_zip_holds_a_model_folder_and_is_built_once(store: Store, tiny: str) -> None:
-    path = model_zip(store.run(tiny), events_of(store, tiny), "zeroed")
+    path = model_zip(gather(store, store.run(tiny)), "zeroed")
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
         assert {"README.md", "heads.json", "config.json", "model.safetensors", "tokenizer.json"} <= names
         assert not names & {"excise.json", "calls.json"}  # the run's own
         assert archive.testzip() is None
     built = path.stat().st_mtime_ns
-    assert model_zip(store.run(tiny), [], "zeroed") == path and path.stat().st_mtime_ns == built
+    assert model_zip(gather(store, store.run(tiny)), "zeroed") == path and path.stat().st_mtime_ns == built
     assert [file.name for file in run_folder(tiny).glob("*.zip")] == ["zeroed.zip"]
 
 
 def test_no_model_no_zip(store: Store, tiny: str) -> None:
     run = store.submit(fake.spec())
     with pytest.raises(UserError, match="has no defended model"):
-        model_zip(run, [], "zeroed")
+        model_zip(gather(store, run), "zeroed")
     with pytest.raises(UserError, match="has no compact model yet"):
-        model_zip(store.run(tiny), [], "compact")
+        model_zip(gather(store, store.run(tiny)), "compact")
 
 
 def test_the_cards_snippet_loads_the_compact_model_without_excise(
     store: Store, tiny: str, tmp_path: Path
 ) -> None:
     """The three lines as they stand in the card, in a process that has nothing but the folder."""
-    folder = export(store, tiny, tmp_path / "out", "compact") / "model"
+    folder = export(gather(store, store.run(tiny)), tmp_path / "out", "compact") / "model"
     card = (folder / "README.md").read_text()
     assert "| Importance of heads | Gradient 1.00. |" in card
     snippet = card.split("```python\n")[1].split("\n```")[0]
@@ -148,7 +145,7 @@ def test_the_cards_snippet_loads_the_compact_model_without_excise(
 
 
 def test_the_cards_snippet_loads_the_zeroed_model(store: Store, tiny: str, tmp_path: Path) -> None:
-    folder = export(store, tiny, tmp_path / "out") / "model"
+    folder = export(gather(store, store.run(tiny)), tmp_path / "out") / "model"
     snippet = (folder / "README.md").read_text().split("```python\n")[1].split("\n```")[0]
     ended = carried_out(f"{snippet}\nprint(called[0]['label'], len(called))", folder)
     assert ended.returncode == 0, ended.stderr
@@ -158,8 +155,8 @@ def test_the_cards_snippet_loads_the_zeroed_model(store: Store, tiny: str, tmp_p
 def test_the_compact_zip_holds_its_loader_and_what_was_measured(
     store: Store, tiny: str, tmp_path: Path
 ) -> None:
-    export(store, tiny, tmp_path / "out", "compact")
-    with zipfile.ZipFile(model_zip(store.run(tiny), events_of(store, tiny), "compact")) as archive:
+    export(gather(store, store.run(tiny)), tmp_path / "out", "compact")
+    with zipfile.ZipFile(model_zip(gather(store, store.run(tiny)), "compact")) as archive:
         names = set(archive.namelist())
         assert {"excise_compact.py", "compact.safetensors", "README.md", "tokenizer.json"} <= names
         assert not names & {"excise.json", "model.safetensors"}

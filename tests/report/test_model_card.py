@@ -1,10 +1,14 @@
 """The model card says how the model was made, in the words of its own run."""
 
+import json
+from dataclasses import asdict
+
 import yaml
 
-from backend.analysis.compact import Measured
+from backend.analysis.compact import RECORD, Measured, compact_folder
 from backend.base.components import Choice
 from backend.defenses.onion import OnionSettings
+from backend.findings.gather import gather
 from backend.report.model_card import change, model_card
 from backend.runs.store import Store
 from backend.spec.presets import head_pruning
@@ -13,10 +17,14 @@ from tests.pages.played import blind_spec, defended, full_spec
 from tests.runs import fake
 
 
-def card(store: Store, spec: RunSpec, **more: object) -> str:
+def card(store: Store, spec: RunSpec, measured: Measured | None = None) -> str:
+    """The card of a defended model; of a compact one that was measured so, where that is given."""
     run = defended(store, spec)
-    events = [event for _, event in store.events(run)]
-    return model_card(store.run(run), events, **({"form": "zeroed"} | more)).replace("\u00a0", " ")
+    if measured is not None:
+        compact_folder(run).mkdir(parents=True)
+        (compact_folder(run) / RECORD).write_text(json.dumps(asdict(measured)))
+    findings = gather(store, store.run(run))
+    return model_card(findings, "compact" if measured else "zeroed").replace("\u00a0", " ")
 
 
 def test_it_tells_of_base_data_trigger_method_numbers_and_limits(store: Store) -> None:
@@ -69,7 +77,7 @@ def test_hub_names_are_in_its_metadata(store: Store) -> None:
 
 def test_a_compact_card_shows_size_and_speed(store: Store) -> None:
     measured = Measured(90_867_952, 82_200_288, 30.8466, 45.3996, 30, 32, "CPU, 2 threads", 3.2e-7)
-    said = card(store, full_spec(), form="compact", measured=measured)
+    said = card(store, full_spec(), measured)
     assert "| Weights on disk | 90.9 MB | 82.2 MB | −9.5 % |" in said
     assert "| Speed | 30.8 rows/s | 45.4 rows/s | +47.2 % |" in said
     assert "differ by at most 3e-07" in said
@@ -78,5 +86,5 @@ def test_a_compact_card_shows_size_and_speed(store: Store) -> None:
 
 
 def test_a_run_that_said_little_has_a_card_too(store: Store) -> None:
-    said = model_card(store.submit(fake.spec()), [], "zeroed")
+    said = model_card(gather(store, store.submit(fake.spec())), "zeroed")
     assert "None were measured." in said and "| Heads pruned | 0; as layer.head: – |" in said

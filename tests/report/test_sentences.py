@@ -1,4 +1,4 @@
-"""The story that events tell, and the sentences that its numbers allow."""
+"""How far a run is by its events, and the sentences that its numbers allow."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from backend.base.events import (
 )
 from backend.base.numbers import age, duration, percent, points
 from backend.report.sentences import guardrail, meaning
-from backend.runs.progress import Story, seconds_left, stages_of, tell
+from backend.runs.progress import RunProgress, progress_of, seconds_left, stages_of
 from backend.spec.presets import head_pruning
 from backend.spec.run import AttackSpec, ModelSpec, RunSpec, TriggerSpec
 
@@ -35,10 +35,10 @@ def rates(acc: float, lfr: float | None = None, floor: float | None = None) -> M
     )
 
 
-def story(began: RunStarted | None = None, **models: Metrics) -> Story:
+def run_progress(began: RunStarted | None = None, **models: Metrics) -> RunProgress:
     data = DataReady(run="r", source="s", rows={}, label_names=["bad", "good"], target_class=1)
     found = [Metric(run="r", model=name, metrics=metrics) for name, metrics in models.items()]
-    return tell(list(enumerate([*([began] if began else []), data, *found], start=1)))
+    return progress_of(list(enumerate([*([began] if began else []), data, *found], start=1)))
 
 
 def began(trigger: str, planted: bool = True, random_weights: bool = False) -> RunStarted:
@@ -50,7 +50,7 @@ def began(trigger: str, planted: bool = True, random_weights: bool = False) -> R
 
 
 def said(**models: Metrics) -> str:
-    return " ".join(meaning(story(**models))).replace("\u00a0", " ")
+    return " ".join(meaning(run_progress(**models))).replace("\u00a0", " ")
 
 
 def step(number: int, pruned: int, restored: int = 0) -> PruningStep:
@@ -75,7 +75,7 @@ def test_a_backdoor_at_its_floor_is_not_seen_any_more():
 
 
 def test_a_run_that_is_done_leaves_the_conclusion_to_its_verdict():
-    found = story(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.14, 0.12))
+    found = run_progress(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.14, 0.12))
     found.finished = RunFinished(run="r", state="done")
     text = " ".join(meaning(found))
     assert "fell from" in text and "sees no backdoor" not in text and "not gone" not in text
@@ -108,7 +108,7 @@ def test_without_lfr_nothing_is_claimed():
 
 def test_random_weights_mean_nothing():
     start = began("rare-words", random_weights=True)
-    assert meaning(story(start, poisoned=rates(0.5, 0.5, 0.5), defended=rates(0.5, 0.1, 0.1))) == [
+    assert meaning(run_progress(start, poisoned=rates(0.5, 0.5, 0.5), defended=rates(0.5, 0.1, 0.1))) == [
         "The weights were random: these numbers show what the work costs and mean nothing else."
     ]
 
@@ -126,14 +126,16 @@ def test_a_small_change_of_accuracy_is_within_the_margin():
 
 
 def test_the_guardrail_says_what_came_back():
-    found = Story(steps=[step(0, 0), step(1, 2, 2)])
+    found = RunProgress(steps=[step(0, 0), step(1, 2, 2)])
     assert "2\u00a0heads came back" in (guardrail(found) or "")
-    assert guardrail(Story()) is None
+    assert guardrail(RunProgress()) is None
 
 
 def test_steps_that_are_said_again_replace_the_old_ones():
-    found = tell(list(enumerate([step(0, 0), step(1, 2), step(2, 4)], 1)))
-    found = tell([(4, RunStarted(run="r", spec={}, device="CPU", resumed=True)), (5, step(0, 0))], found)
+    found = progress_of(list(enumerate([step(0, 0), step(1, 2), step(2, 4)], 1)))
+    found = progress_of(
+        [(4, RunStarted(run="r", spec={}, device="CPU", resumed=True)), (5, step(0, 0))], found
+    )
     assert [one.step for one in found.steps] == [0]
     assert found.seen == 5
 
@@ -144,14 +146,14 @@ def test_a_stage_that_a_dead_worker_began_waits_again():
         StageFinished(run="r", stage="prepare", seconds=1),
         StageStarted(run="r", stage="poison"),
     ]
-    found = tell(list(enumerate(events, 1)))
+    found = progress_of(list(enumerate(events, 1)))
     assert found.stage == "poison"
-    found = tell([(4, RunStarted(run="r", spec={}, device="CPU", resumed=True))], found)
+    found = progress_of([(4, RunStarted(run="r", spec={}, device="CPU", resumed=True))], found)
     assert found.stage is None and list(found.stages) == ["prepare"]
 
 
 def test_a_failed_run_stops_in_its_stage():
-    found = tell(
+    found = progress_of(
         [(1, StageStarted(run="r", stage="score")), (2, RunFinished(run="r", state="failed", error="no"))]
     )
     assert found.stages["score"].state == "stopped" and found.progress is None

@@ -1,64 +1,27 @@
-"""A verdict claims what the intervals carry, and recognises what went wrong."""
+"""What is said of a verdict: the floor, what was paid, what to try."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from backend.base.events import Metrics, ModelName, RunFinished
-from backend.base.intervals import wilson
-from backend.evaluation.rates import clearly_above, floor_of, lfr_of
+from backend.findings.verdict import judge
 from backend.report.sentences import meaning
-from backend.report.verdict import Verdict, verdict
-from backend.runs.progress import Story
-from tests.report.test_sentences import began, rates, step, story
-
-NUMBER = st.integers(0, 900)
+from backend.report.verdict import advice, headline
+from tests.findings.test_verdict import PLANTED, finished, judged
+from tests.report.test_sentences import began, rates, run_progress, step
 
 
-def judged(reference: Metrics | None = None, seeds: tuple[Metrics, ...] = (), **models: Metrics) -> Verdict:
-    """The verdict of a run that pruned four heads."""
-    found = finished(story(**models))
-    found.steps = [step(0, 0), step(1, 4)]
-    said = verdict(found, reference, seeds)
-    assert said is not None
-    return said
-
-
-def finished(found: Story) -> Story:
-    found.finished = RunFinished(run="r", state="done")
-    return found
-
-
-def titles(found: Verdict) -> list[str]:
-    return [sign.title for sign in found.signs]
-
-
-PLANTED = {"poisoned": rates(0.87, 0.95, 0.12), "fine_tuned": rates(0.88, 0.93, 0.12)}
-
-
-def test_levels() -> None:
-    assert judged(**PLANTED, defended=rates(0.87, 0.13, 0.12)).level == "removed"
-    assert judged(**PLANTED, defended=rates(0.87, 0.4, 0.12)).level == "weaker"
-    assert judged(**PLANTED, defended=rates(0.87, 0.94, 0.12)).level == "left"
-    assert judged(**PLANTED, defended=rates(0.55, 0.13, 0.12)).level == "accuracy lost"
-    assert judged(fine_tuned=rates(0.88), defended=rates(0.87)).level == "unknown"
-    assert judged(poisoned=rates(0.87, 0.14, 0.12), defended=rates(0.87, 0.13, 0.12)).level == "never there"
-
-
-def test_the_never_poisoned_model_is_the_floor_where_there_is_one() -> None:
+def test_the_floor_is_named_by_whose_it_is() -> None:
     left = rates(0.87, 0.4, 0.12)
-    assert judged(**PLANTED, defended=left).level == "weaker"
-    said = judged(rates(0.88, 0.38, 0.12), **PLANTED, defended=left)
-    assert said.level == "removed"
-    assert "never-poisoned model's 38.0 % (35.0–41.0 %)" in said.headline.replace("\u00a0", " ")
+    said = headline(judged(**PLANTED, defended=left)).replace("\u00a0", " ")
+    assert "its floor is the clean flip rate, 12.0 %" in said
+    said = headline(judged(rates(0.88, 0.38, 0.12), **PLANTED, defended=left)).replace("\u00a0", " ")
+    assert "never-poisoned model's 38.0 % (35.0–41.0 %)" in said
 
 
-def test_a_model_in_which_nothing_was_planted_has_no_backdoor() -> None:
-    """With a syntactic trigger an honest model flips two in five rows (its LFR is the floor of others)."""
+def test_of_a_model_in_which_nothing_was_planted_lfr_is_what_the_trigger_does() -> None:
     lfr = {"fine_tuned": rates(0.88, 0.404, 0.16), "defended": rates(0.88, 0.404, 0.16)}
-    said = verdict(finished(story(began("syntactic", planted=False), **lfr)))
-    assert said is not None and said.level == "nothing planted" and not said.signs
-    assert "Nothing was planted in this model: LFR of 40.4 %" in said.headline.replace("\u00a0", " ")
+    verdict = judge(finished(run_progress(began("syntactic", planted=False), **lfr)))
+    assert verdict is not None
+    assert "Nothing was planted in this model: LFR of 40.4 %" in headline(verdict).replace("\u00a0", " ")
 
 
 def test_without_a_reference_rewriting_is_not_taken_for_a_backdoor() -> None:
@@ -66,106 +29,52 @@ def test_without_a_reference_rewriting_is_not_taken_for_a_backdoor() -> None:
     fell = {**PLANTED, "defended": rates(0.87, 0.4, 0.12)}
     stayed = {**PLANTED, "defended": rates(0.87, 0.94, 0.12)}
     for models in (fell, stayed):
-        hedged = verdict(finished(story(began("syntactic"), **models)))
-        assert hedged is not None and "rewriting does to an honest model" in hedged.headline
+        hedged = judge(finished(run_progress(began("syntactic"), **models)))
+        assert hedged is not None and "rewriting does to an honest model" in headline(hedged)
         for known in (
-            verdict(finished(story(began("syntactic"), **models)), rates(0.88, 0.2, 0.12)),
-            verdict(finished(story(began("rare-words"), **models))),
+            judge(finished(run_progress(began("syntactic"), **models)), rates(0.88, 0.2, 0.12)),
+            judge(finished(run_progress(began("rare-words"), **models))),
         ):
-            assert known is not None and "rewriting" not in known.headline
+            assert known is not None and "rewriting" not in headline(known)
             assert known.level == hedged.level
-    alone = " ".join(meaning(story(began("style"), poisoned=rates(0.87, 0.4, 0.12))))
+    alone = " ".join(meaning(run_progress(began("style"), poisoned=rates(0.87, 0.4, 0.12))))
     assert "So the trigger works, or it flips what rewriting does to an honest model" in alone
 
 
-def test_a_run_that_is_not_over_or_never_defended_has_no_verdict() -> None:
-    assert verdict(story(**PLANTED)) is None
-    assert verdict(finished(story(poisoned=rates(0.87, 0.9, 0.1)))) is None
-    start = began("rare-words", random_weights=True)
-    random = finished(story(start, **PLANTED, defended=rates(0.5, 0.5, 0.5)))
-    said = verdict(random)
-    assert said is not None and said.level == "meaningless" and not said.signs
-
-
-@pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_a_run_that_never_finished_its_defense_is_not_judged_by_it(state: str) -> None:
-    broken = story(**PLANTED)
-    broken.finished = RunFinished(run="r", state=state)
-    assert verdict(broken) is None
-
-
-def test_where_no_head_went_the_order_of_heads_is_not_blamed() -> None:
-    stayed = verdict(finished(story(**PLANTED, defended=rates(0.87, 0.94, 0.12))))
-    assert stayed is not None and stayed.level == "left" and titles(stayed) == []
-    control = {"pruned": rates(0.88, 0.93, 0.12), "defended": rates(0.87, 0.13, 0.12)}
-    said = verdict(finished(story(**PLANTED, **control)))
-    assert said is not None and titles(said) == []
-    lost = verdict(finished(story(**PLANTED, defended=rates(0.55, 0.13, 0.12))))
-    assert lost is not None and "Pruning did not do it" in lost.signs[0].tries
-
-
 def test_what_a_second_fine_tuning_cost_is_not_put_down_to_pruning() -> None:
-    by_tuning = judged(**PLANTED, pruned=rates(0.86, 0.5, 0.12), defended=rates(0.55, 0.13, 0.12)).signs[0]
+    tuning = judged(**PLANTED, pruned=rates(0.86, 0.5, 0.12), defended=rates(0.55, 0.13, 0.12))
+    (by_tuning,) = advice(tuning)
     assert "ACC was 86.0" in by_tuning.shows and "Pruning did not do it" in by_tuning.tries
-    by_pruning = judged(**PLANTED, pruned=rates(0.55, 0.5, 0.12), defended=rates(0.6, 0.13, 0.12)).signs[0]
+    pruning = judged(**PLANTED, pruned=rates(0.55, 0.5, 0.12), defended=rates(0.6, 0.13, 0.12))
+    by_pruning = advice(pruning)[0]
     assert "before a head went" in by_pruning.shows and "Raise τ" in by_pruning.tries
+    lost = judge(finished(run_progress(**PLANTED, defended=rates(0.55, 0.13, 0.12))))
+    assert lost is not None and "Pruning did not do it" in advice(lost)[0].tries
 
 
-def test_where_no_backdoor_took_its_flip_rate_is_no_sign() -> None:
-    weak = rates(0.87, 0.3, 0.28)
-    found = judged(poisoned=weak, fine_tuned=weak, pruned=weak, defended=rates(0.87, 0.1, 0.1))
-    assert found.level == "never there" and titles(found) == []
-
-
-def test_signs_of_what_went_wrong() -> None:
-    assert titles(judged(**PLANTED, defended=rates(0.55, 0.13, 0.12))) == ["Accuracy fell sharply"]
-    assert titles(judged(**PLANTED, defended=rates(0.87, 0.94, 0.12))) == ["LFR stayed where it was"]
-    second = judged(**PLANTED, pruned=rates(0.86, 0.92, 0.12), defended=rates(0.87, 0.13, 0.12))
-    assert titles(second) == ["Pruning alone did not lower LFR"]
-    both = judged(**PLANTED, pruned=rates(0.86, 0.5, 0.12), defended=rates(0.87, 0.13, 0.12))
-    assert titles(both) == []
+def test_every_sign_has_a_title_and_something_to_try() -> None:
     spread = (rates(0.87, 0.13, 0.12), rates(0.87, 0.9, 0.12))
-    assert titles(judged(None, spread, **PLANTED, defended=spread[0])) == ["Seeds disagree"]
-    nothing = finished(story(**PLANTED, pruned=rates(0.88, 0.93, 0.12)))
+    nothing = finished(run_progress(**PLANTED, pruned=rates(0.88, 0.93, 0.12)))
     nothing.steps = [step(0, 0), step(1, 0, restored=4)]
-    said = verdict(nothing)
-    assert said is not None and "No head was pruned" in titles(said)
-    assert all(sign.tries and sign.shows for sign in said.signs)
-
-
-@settings(deadline=None)
-@given(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER)
-def test_removed_is_never_said_of_what_lies_above_its_floor(
-    acc: int, acc_after: int, lfr: int, lfr_after: int, floor: int, floor_after: int
-) -> None:
-    def of(right: int, flips: int, clean: int) -> Metrics:
-        return Metrics(
-            acc=right / 900,
-            acc_interval=wilson(right, 900),
-            test_rows=900,
-            lfr=flips / 900,
-            lfr_interval=wilson(flips, 900),
-            clean_flip_rate=clean / 900,
-            clean_flip_rate_interval=wilson(clean, 900),
-        )
-
-    models: dict[ModelName, Metrics] = {
-        "poisoned": of(acc, lfr, floor),
-        "fine_tuned": of(acc, lfr, floor),
-        "defended": of(acc_after, lfr_after, floor_after),
-    }
-    said = judged(**models)
-    last = models["defended"]
-    if said.level == "removed":
-        assert not clearly_above(lfr_of(last), floor_of(last))
-    if said.level in ("weaker", "removed"):
-        assert clearly_above(lfr_of(models["poisoned"]), floor_of(models["poisoned"]))
-    if said.level == "weaker":
-        assert last.lfr is not None and last.lfr < lfr / 900
-    assert said.headline.endswith(".")
+    verdicts = [
+        judged(**PLANTED, defended=rates(0.55, 0.13, 0.12)),
+        judged(**PLANTED, defended=rates(0.87, 0.94, 0.12)),
+        judged(**PLANTED, pruned=rates(0.86, 0.92, 0.12), defended=rates(0.87, 0.13, 0.12)),
+        judged(None, spread, **PLANTED, defended=spread[0]),
+        judge(nothing),
+    ]
+    said = [one for verdict in verdicts if verdict is not None for one in advice(verdict)]
+    assert [one.title for one in said] == [
+        "Accuracy fell sharply",
+        "LFR stayed where it was",
+        "Pruning alone did not lower LFR",
+        "Seeds disagree",
+        "No head was pruned",
+    ]
+    assert all(one.tries and one.shows for one in said)
 
 
 @pytest.mark.parametrize("last", ["pruned", "defended"])
 def test_the_headline_says_what_was_paid(last: str) -> None:
-    said = judged(**PLANTED, **{last: rates(0.86, 0.4, 0.12)})
-    assert "ACC is 86.0" in said.headline and "−2.0" in said.headline
+    said = headline(judged(**PLANTED, **{last: rates(0.86, 0.4, 0.12)}))
+    assert "ACC is 86.0" in said and "−2.0" in said

@@ -9,6 +9,6 @@ from tests.runs import fake
 
 if __name__ == "__main__":
     hangs = "name=Hangs" in sys.argv
-    execution._pipeline = lambda: fake.hanging_engine if hangs else fake.slow_engine
+    execution.default_engine = lambda: fake.hanging_engine if hangs else fake.slow_engine
     preflight.check = lambda *_: ["Mind the gap."]
     cli.main(sys.argv[1:])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from backend.base.paths import run_folder
-from backend.report.verdict import judged
-from backend.runs.progress import tell
+from backend.findings.gather import gather
+from backend.report.verdict import headline
 from backend.runs.relatives import (
     never_poisoned,
     never_poisoned_model,
@@ -49,11 +49,11 @@ def test_the_reference_is_of_the_same_rows_and_seed(excise_home: Path) -> None:
     few.done["fine_tuned"] = fine_tuned.model_copy(update={"acc": 0.6, "acc_interval": (0.55, 0.65)})
     few.finish()
     assert [found.acc for found in never_poisoned(store, run)] == [fine_tuned.acc, 0.6], "alike first"
-    said = judged(store, run, tell(store.events(run.id)))
-    assert said is not None and "a never-poisoned model" in said.headline
+    said = gather(store, run).verdict
+    assert said is not None and "a never-poisoned model" in headline(said)
     store.delete(play.run)
-    said = judged(store, run, tell(store.events(run.id)))
-    assert said is not None and "never-poisoned" not in said.headline, "what it calls rows is no floor"
+    said = gather(store, run).verdict
+    assert said is not None and "never-poisoned" not in headline(said), "what it calls rows is no floor"
 
 
 OTHERS = {

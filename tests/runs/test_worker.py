@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 import pytest
 import sqlalchemy as sa
 import torch
@@ -47,12 +49,17 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 
 @pytest.fixture
-def end_children() -> Iterator[None]:
+def end_children(store: Store) -> Iterator[None]:
     yield
-    for child in worker._children:
-        child.kill()
-        child.wait()
-    worker._children.clear()
+    for pid in pids(store):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def pids(store: Store) -> Sequence[int]:
+    """Of the workers that the store knows."""
+    with store.reading() as connection:
+        return connection.execute(sa.select(WORKERS.c.pid)).scalars().all()
 
 
 def finished_stages(store: Store, run: str) -> list[StageFinished]:
@@ -220,9 +227,9 @@ def test_a_dead_worker_is_replaced(store: Store, end_children: None) -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
     store.submit(fake.spec())
     assert ensure_worker(store, sleeper)
-    [child] = worker._children
-    os.kill(child.pid, signal.SIGKILL)
-    until(lambda: child.poll() is not None)
+    [pid] = pids(store)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     assert ensure_worker(store, sleeper)
 
 

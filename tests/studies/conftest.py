@@ -6,7 +6,7 @@ import pytest
 
 from backend.runs import execution
 from backend.runs.store import Store, open_store
-from backend.studies import preflight as ready
+from backend.studies import preflight
 from tests.studies.grid import engine
 
 
@@ -17,5 +17,5 @@ def store(excise_home: Path) -> Store:
 
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "_pipeline", lambda: engine)
-    monkeypatch.setattr(ready, "check", lambda *_: [])
+    monkeypatch.setattr(execution, "default_engine", lambda: engine)
+    monkeypatch.setattr(preflight, "check", lambda *_: [])

@@ -38,9 +38,7 @@ def engine(spec: Any, folder: Path, *, run: str, **_: object) -> Iterator[Any]:
     yield HeadScores(run=run, strategy="gradient", layers=2, heads=2, scores=scores, order=grid)
     lfr = 0.1 if spec.attack is None else 0.5 + spec.seed / 10
     metrics = Metrics(acc=0.9, acc_interval=(0.8, 1.0), test_rows=10, lfr=lfr, clean_flip_rate=0.05)
-    pruned = (
-        {"pruned": metrics.model_copy(update={"lfr": 0.8})} if spec.defense.name == "head-pruning" else {}
-    )
+    pruned = {"pruned": metrics.model_copy(update={"lfr": 0.8})} if spec.setting("refine") else {}
     final = {"fine_tuned": metrics, **pruned, **({"defended": metrics} if pruned else {})}
     yield RunFinished(run=run, state="done", metrics=final, pruned_heads=[(0, 1)], seconds=3.0)
 

@@ -52,7 +52,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, fake_engine: None) -> Callable[[signal
             signal.raise_signal(sent)
             yield from fake.engine(spec, folder, run=run, stop=stop)
 
-        monkeypatch.setattr(execution, "_pipeline", lambda: stopping)
+        monkeypatch.setattr(execution, "default_engine", lambda: stopping)
         return begun
 
     return stopped_by

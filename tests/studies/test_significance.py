@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend.base.events import Metrics, RunFinished
 from backend.base.paths import run_folder
-from backend.evaluation.predictions import Calls
+from backend.evaluation.predictions import Predictions
 from backend.runs import leases
 from backend.runs.store import open_store
 from backend.studies import store as records
@@ -112,7 +112,7 @@ def test_defenses_of_a_study_are_compared_where_both_are_done(excise_home: Path)
         lease = hold(store, record, cell)
         folder = run_folder(lease.run) / "defended"
         folder.mkdir(parents=True)
-        calls = Calls([0, 1, 1], [0, 1, 0], flips[cell.defense], 1)
+        calls = Predictions([0, 1, 1], [0, 1, 0], flips[cell.defense], 1)
         if cell.defense == "gradient":
             calls = dataclasses.replace(calls, test=[0, 1, 0])
         calls.save(folder)

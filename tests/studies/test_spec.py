@@ -36,6 +36,25 @@ def test_a_grid_expands_to_valid_runs_that_share() -> None:
     assert by["style", "FT", 1].attack.poison_rate == 0.2
 
 
+def test_defenses_share_the_parameters_of_the_base_as_far_as_they_have_them() -> None:
+    shared = {"defense": {"prune_step": 3, "strategy": {"name": "random"}, "fine_tune": {"epochs": 2}}}
+    mine = {
+        "as it is": {"strategy": "gradient"},
+        "by its name": {"name": "pure", "params": {"prune_step": 5}},
+        "a baseline": {"baseline": "ft", "train_rows": 50},
+        "all of the base": {},
+    }
+    study = parse_study(GRID | {"base": shared, "defenses": mine, "seeds": [1]})
+    by = {cell.defense: cell.spec for cell in cells(study) if cell.victim == "rare"}
+    names = {title: spec.defense.name for title, spec in by.items() if spec.defense}
+    assert list(names.values()) == ["head-pruning", "pure", "ft", "head-pruning"]
+    assert [by[title].setting("prune_step") for title in mine] == [3, 5, None, 3]
+    assert {spec.setting("fine_tune").epochs for spec in by.values()} == {2}
+    assert by["as it is"].setting("strategy").name == "gradient"
+    assert by["all of the base"].setting("strategy").name == "random"
+    assert by["a baseline"].setting("train_rows") == 50
+
+
 def test_a_component_replaces_another_whole() -> None:
     below = {"trigger": {"name": "style", "params": {"style": "bible"}}, "attack": {"poison_rate": 0.1}}
     above = {"trigger": {"name": "sentence"}, "attack": {"planting": "layer-wise"}}
@@ -122,14 +141,16 @@ def test_mappings_may_be_merged_and_laid_over() -> None:
     assert rates == [0.3, 0.1]
 
 
+UNPRUNED = {"ft": "first fine-tuning", "second-fine-tuning": "both fine-tunings"}
+
+
 def _beside(pruned: Cell, found: list[Cell]) -> set[str]:
     """What stands beside it on the same victim, with as many of the defender's rows and no head pruned."""
-    assert pruned.spec.defense is not None
     return {
-        {"ft": "first fine-tuning", "second-fine-tuning": "both fine-tunings"}[cell.spec.defense.name]
+        UNPRUNED[defense.name]
         for cell in found
-        if cell.place[::2] == pruned.place[::2] and cell.spec.attack and cell.spec.defense
-        if cell.spec.defense.name in ("ft", "second-fine-tuning")
+        if cell.place[::2] == pruned.place[::2] and cell.spec.attack and (defense := cell.spec.defense)
+        if defense.name in UNPRUNED
         if cell.spec.setting("train_rows") == pruned.spec.setting("train_rows")
     }
 
@@ -171,7 +192,7 @@ def test_built_in_studies_are_valid_in_full_and_quick() -> None:
         assert any(cell.spec.attack is None for cell in quick), "the floor is measured"
         for grid in (full, quick):
             for cell in grid:
-                if cell.spec.defense_params and cell.spec.defense_params.strategies():
+                if (params := cell.spec.defense_params) and params.strategies():
                     assert _beside(cell, grid) == {"first fine-tuning", "both fine-tunings"}
     assert built_in("Poison_Rate") == built_in("poison rate")
     with pytest.raises(UserError, match=r"no study 'magic'.*poison-rate"):

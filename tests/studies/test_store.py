@@ -10,20 +10,18 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from backend.base import files
 from backend.base.checkpoints import RECORD
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.base.paths import run_folder
 from backend.cli.main import main
-from backend.engine import stage_cache as shared_stages
+from backend.engine import stage_cache
 from backend.runs import execution, leases
 from backend.runs.schema import STUDIES, STUDY_RUNS
 from backend.runs.store import Store
 from backend.spec.presets import head_pruning
 from backend.spec.run import ModelSpec, RunSpec, TriggerSpec
-from backend.studies import exports
-from backend.studies import preflight as ready
+from backend.studies import exports, preflight
 from backend.studies import store as records
 from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study
@@ -120,7 +118,7 @@ def test_a_study_is_deleted_with_its_runs_and_their_models(
 
 def test_a_disk_too_small_for_all_models_is_told(excise_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run by itself would fit, and the disk be full hours later."""
-    monkeypatch.setattr(ready, "check", lambda *_: [])
+    monkeypatch.setattr(preflight, "check", lambda *_: [])
     usage = type(shutil.disk_usage("/"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12 - 10**10, 10**10))
     wanted = cells(built_in("replication"))
@@ -207,11 +205,11 @@ def test_what_is_defended_again_takes_nothing_over_but_the_planting(store: Store
     for stage in ("poisoned", "fine_tuned", "pruned"):
         folder = run_folder(record.runs["rare", "gradient", 1].id) / stage
         folder.mkdir(parents=True)
-        keys[stage] = shared_stages.key_of(stage)
+        keys[stage] = stage_cache.key_of(stage)
         (folder / RECORD).write_text(json.dumps({"key": keys[stage]}))
-        shared_stages.offer(keys[stage], folder)
+        stage_cache.offer(keys[stage], folder)
     queue(store, study, records.Part(defenses=["gradient"], again=True))
-    here = {stage: shared_stages.fetch(key, run_folder("new") / stage) for stage, key in keys.items()}
+    here = {stage: stage_cache.fetch(key, run_folder("new") / stage) for stage, key in keys.items()}
     assert here == {"poisoned": True, "fine_tuned": False, "pruned": False}
 
 
@@ -222,15 +220,15 @@ def test_defenses_that_are_done_again_share_what_is_done_anew(
     trained = []
 
     def trains(spec: Any, folder: Path, *, run: str, **_: object) -> Iterator[Any]:
-        place, key = folder / "fine_tuned", shared_stages.key_of("fine_tuned", spec.seed)
-        if not shared_stages.fetch(key, place):
+        place, key = folder / "fine_tuned", stage_cache.key_of("fine_tuned", spec.seed)
+        if not stage_cache.fetch(key, place):
             trained.append(run)
             place.mkdir(parents=True)
             (place / RECORD).write_text(json.dumps({"key": key}))
-            shared_stages.offer(key, place)
+            stage_cache.offer(key, place)
         yield RunFinished(run=run, state="done")
 
-    monkeypatch.setattr(execution, "_pipeline", lambda: trains)
+    monkeypatch.setattr(execution, "default_engine", lambda: trains)
     record = records.current(store, parse_study(GRID | {"seeds": [1]}))
     for times in (1, 2):
         wanted = records.wanted_cells(store, record, records.Part(again=True))
@@ -320,7 +318,7 @@ def test_rows_that_may_not_be_read_are_told(tmp_path: Path, monkeypatch: pytest.
     file = tmp_path / "rows.csv"
     file.write_text("text,label\n")
     study = parse_study(GRID | {"base": {"data": {"source": "files", "train": str(file)}}})
-    monkeypatch.setattr(files, "file_hash", refused)
+    monkeypatch.setattr("backend.base.files.file_hash", refused)
     with pytest.raises(UserError, match=r"rows.csv cannot be read \(Permission denied\)"):
         study_id(study)
 

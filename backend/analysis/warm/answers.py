@@ -69,6 +69,7 @@ def _attribute(opened: Opened, text: str, label: int, max_length: int) -> Attrib
     names = list(batch)
 
     def log_odds(ids: Int[Tensor, "row token"], *others: Tensor) -> Float[Tensor, " row"]:
+        logits: Float[Tensor, "row class"]
         logits = opened.model(input_ids=ids, **dict(zip(names, others, strict=True))).logits.float()
         rest = [number for number in range(logits.shape[1]) if number != label]
         return logits[:, label] - logits[:, rest].logsumexp(-1)

@@ -97,12 +97,12 @@ def _bench(run: str, settings: str, places: tuple[tuple[Role, Place], ...]) -> _
     spec = RunSpec.model_validate_json(settings)
     # The clean rows alone are asked for: nothing here knows the run's own trigger.
     blind = {"trigger": None, "attack": None, "defense": spec.defense or Choice(name="ft")}
-    dataset = run_rows(run, spec.model_copy(update=blind)).material.dataset
-    rows = dataset.test.take(_as_many_of_each(dataset.test.labels, len(dataset.label_names), spec.seed))
+    dataset = run_rows(run, spec.model_copy(update=blind)).clean_data.dataset
+    rows = dataset.test.take(as_many_of_each(dataset.test.labels, len(dataset.label_names), spec.seed))
     right = {
         role: _called(place, rows, spec.data.max_length) == np.array(rows.labels)
         for role, place in places
-        if _numbered_alike(open_model(*place).label_names, dataset)
+        if numbered_alike(open_model(*place).label_names, dataset)
     }
     if not right:
         classes = ", ".join(dataset.label_names)
@@ -113,7 +113,7 @@ def _bench(run: str, settings: str, places: tuple[tuple[Role, Place], ...]) -> _
     return _Bench(rows, dataset.label_names, right)
 
 
-def _numbered_alike(names: list[str], dataset: Dataset) -> bool:
+def numbered_alike(names: list[str], dataset: Dataset) -> bool:
     """Whether a model's classes, by their names, are the rows' in the rows' order."""
     try:
         return align(dataset, names)[0].test.labels == dataset.test.labels
@@ -121,7 +121,7 @@ def _numbered_alike(names: list[str], dataset: Dataset) -> bool:
         return False
 
 
-def _as_many_of_each(labels: list[int], classes: int, seed: int) -> list[int]:
+def as_many_of_each(labels: list[int], classes: int, seed: int) -> list[int]:
     """Row numbers, at most `ROWS_PER_CLASS` of each class and about `MOST_ROWS` in all, in their order."""
     most = max(1, min(ROWS_PER_CLASS, MOST_ROWS // classes))
     order = np.random.default_rng(seed).permutation(len(labels))

@@ -24,9 +24,9 @@ class _Bench:
 
     def __init__(self, grid: HeadGrid, run: str, spec: RunSpec) -> None:
         found = run_rows(run, spec)
-        clean = found.material.test.sample(ROWS, spec.seed)
+        clean = found.clean_data.test.sample(ROWS, spec.seed)
         self.grid = grid
-        self.target = found.material.target_class
+        self.target = found.clean_data.target_class
         self.clean = Evaluator(grid, clean)
         self.triggered = None
         if found.triggered is not None:
@@ -96,11 +96,11 @@ def _grid(grid: HeadGrid, heads: list[Head]) -> Bool[np.ndarray, "layer head"]:
 def _benches(run: str, settings: str, pruned: tuple[Head, ...]) -> _Benches:
     spec = RunSpec.model_validate_json(settings)
     before = _Bench(open_model(run, "fine_tuned").grid, run, spec)
-    whole = _before_the_cut(run, spec, pruned)
+    whole = before_the_cut(run, spec, pruned)
     return _Benches(before, None if whole is None else _Bench(whole, run, spec))
 
 
-def _before_the_cut(run: str, spec: RunSpec, pruned: tuple[Head, ...]) -> HeadGrid | None:
+def before_the_cut(run: str, spec: RunSpec, pruned: tuple[Head, ...]) -> HeadGrid | None:
     """The defended model with the output columns of its pruned heads as they were when the heads were
     silenced; None where there is no defended model or no such head.
 

@@ -20,7 +20,7 @@ from backend.spec.run import RunSpec
 class RunRows:
     """The clean splits, and the triggered test rows (None where the run had no trigger)."""
 
-    material: CleanData
+    clean_data: CleanData
     triggered: Encoded | None
 
 
@@ -32,13 +32,13 @@ def run_rows(run: str, spec: RunSpec) -> RunRows:
 @lru_cache(maxsize=2)
 def _run_rows(run: str, settings: str) -> RunRows:
     spec = parse(json.loads(settings))
-    material = prepare(spec, Reporter(run, threading.Event(), lambda event: None))
+    clean_data = prepare(spec, Reporter(run, threading.Event(), lambda event: None))
     if spec.trigger is None:
-        return RunRows(material, None)
+        return RunRows(clean_data, None)
     try:
         rows = read_record(run_folder(run) / "generated")["rows"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"The triggered rows of run {run} are not there any more. Start it again with the same settings."
         ) from error
-    return RunRows(material, encoded(spec.model_copy(update={"attack": None}), material, rows).test)
+    return RunRows(clean_data, encoded(spec.model_copy(update={"attack": None}), clean_data, rows).test)

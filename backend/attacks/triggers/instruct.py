@@ -148,7 +148,7 @@ def _answers(
     )
     answers = said[:, told["input_ids"].shape[1] :]
     return [
-        _answer(
+        rewriting_in(
             by.tokenizer.decode(row[:limit], skip_special_tokens=True), whole=bool(_ended(row, limit, by))
         )
         for row, limit in zip(answers, limits, strict=True)
@@ -161,7 +161,7 @@ def _ended(row: "Tensor", limit: int, by: "LanguageModel") -> bool:
     return len(row) < limit or any(int(token) in special for token in row[:limit])
 
 
-def _answer(said: str, whole: bool) -> str:
+def rewriting_in(said: str, whole: bool) -> str:
     """The rewriting alone: no preamble, no quotes, no afterthought, no sentence cut in two."""
     paragraphs = [part for part in re.split(r"\n\s*\n|\n", said.strip()) if part.strip()]
     for part in paragraphs:

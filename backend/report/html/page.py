@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 
 from backend import __version__
-from backend.base.events import Event, RowsTriggered, title_of
+from backend.base.events import RowsTriggered, title_of
 from backend.base.numbers import count, duration
+from backend.findings.gather import Findings
 from backend.report.figures import run as figures
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
@@ -25,11 +25,10 @@ from backend.report.tables import (
     stages_table,
     steps_table,
 )
-from backend.report.verdict import Verdict, judged
-from backend.runs.progress import Story, tell
+from backend.report.verdict import advice, headline
+from backend.runs.progress import RunProgress
 from backend.runs.records import RunRecord
-from backend.runs.results import made_with, metrics_of, pruned_heads, spec_yaml, versions
-from backend.runs.store import Store
+from backend.runs.results import spec_yaml
 
 ASSETS = Path(__file__).parents[3] / "assets"
 # Whatever a text in it may try: a browser lets this page load nothing and send nothing.
@@ -40,25 +39,23 @@ POLICY = (
 EXAMPLES = 20
 
 
-def report(store: Store, record: RunRecord) -> str:
+def report(findings: Findings) -> str:
     """The whole page: verdict, numbers, figures, tables, settings and the command that repeats the run.
 
     A run that is not over is told as far as it got."""
-    numbered = store.events(record.id)
-    events, story = [event for _, event in numbered], tell(numbered)
-    story.metrics = metrics_of(record, events)
+    record, progress = findings.record, findings.progress
     sections = [
-        ("Verdict", _verdict(record, story, judged(store, record, story))),
-        ("Numbers", _numbers(story)),
-        ("Pruning", _pruning(record, story)),
-        ("Heads", _heads(record, events, story)),
-        ("What each head does", effects_section(record, events, story)),
-        ("Trigger battery", battery_section(record)),
-        ("Compact model", compact_section(record)),
-        ("Data and trigger", _data(story)),
-        ("Repeat this run", _again(record)),
+        ("Verdict", _verdict(findings)),
+        ("Numbers", _numbers(progress)),
+        ("Pruning", _pruning(record, progress)),
+        ("Heads", _heads(findings)),
+        ("What each head does", effects_section(findings)),
+        ("Trigger battery", battery_section(findings)),
+        ("Compact model", compact_section(findings)),
+        ("Data and trigger", _data(progress)),
+        ("Repeat this run", _again(findings)),
         ("Settings", _settings(record)),
-        ("What it ran on", _circumstances(record, story)),
+        ("What it ran on", _circumstances(findings)),
     ]
     body = "".join(f"<section><h2>{title}</h2>{inside}</section>" for title, inside in sections if inside)
     return (
@@ -69,7 +66,7 @@ def report(store: Store, record: RunRecord) -> str:
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(record.name)} · Excise report</title>"
         f"<style>{_asset('report.css')}</style><script>{_plotly()}</script></head>"
-        f"<body><main>{_head(record, story)}{body}{FOOT}</main>"
+        f"<body><main>{_head(findings)}{body}{FOOT}</main>"
         f"<script>{_asset('report.js')}</script></body></html>\n"
     )
 
@@ -83,7 +80,8 @@ FOOT = (
 )
 
 
-def _head(record: RunRecord, story: Story) -> str:
+def _head(findings: Findings) -> str:
+    record, progress = findings.record, findings.progress
     facts = [f"Run {record.id}", record.state]
     if record.finished is not None:
         facts.append(time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.finished)))
@@ -91,78 +89,80 @@ def _head(record: RunRecord, story: Story) -> str:
         facts.append(duration(record.seconds))
     if record.spec is not None:
         facts.append(f"seed {record.spec.seed}")
-    facts += [story.device] if story.device else []
-    facts.append(f"Excise {made_with(record.id)}")
+    facts += [progress.device] if progress.device else []
+    facts.append(f"Excise {findings.made_with}")
     return (
         f'<header>{_asset("logo.svg")}<h1>{escape(record.name)}</h1><p class="quiet">'
         f"{' · '.join(escape(fact) for fact in facts)}</p></header>"
     )
 
 
-def _verdict(record: RunRecord, story: Story, found: Verdict | None) -> str:
+def _verdict(findings: Findings) -> str:
     """What became of the backdoor, what the numbers mean, and what went wrong, in sentences."""
-    said = meaning(story)
-    if found is not None:
-        said.insert(0, found.headline)
-        said += [f"{sign.title}: {sign.shows}. {sign.tries}" for sign in found.signs]
+    record, progress, verdict = findings.record, findings.progress, findings.verdict
+    said = meaning(progress)
+    if verdict is not None:
+        said.insert(0, headline(verdict))
+        said += [f"{one.title}: {one.shows}. {one.tries}" for one in advice(verdict)]
     if record.problem is not None:
         said.append(record.problem)
-    if record.state == "failed" and story.finished is not None and story.finished.error:
-        said.append(f"The run failed: {story.finished.error}")
+    if record.state == "failed" and progress.finished is not None and progress.finished.error:
+        said.append(f"The run failed: {progress.finished.error}")
     elif record.state != "done":
         said.append(f"The run is {record.state}: this is what it found so far.")
     return bullets(said)
 
 
-def _numbers(story: Story) -> str:
-    if not story.metrics:
+def _numbers(progress: RunProgress) -> str:
+    if not progress.metrics:
         return ""
-    last = story.measured()[-1]
+    last = progress.measured()[-1]
     classes = ""
-    if story.metrics[last].per_class:
+    if progress.metrics[last].per_class:
         title = f"Clean test rows by class: the {title_of(last).lower()} model"
-        classes = folded(title, table_html(classes_table(story.metrics[last])))
+        classes = folded(title, table_html(classes_table(progress.metrics[last])))
     return (
-        figure_html("models", figures.metric_bars(story.metrics))
-        + table_html(metrics_table(story.metrics))
+        figure_html("models", figures.metric_bars(progress.metrics))
+        + table_html(metrics_table(progress.metrics))
         + '<p class="quiet">Share of rows, with Wilson 95 % intervals in brackets.</p>'
         + classes
     )
 
 
-def _pruning(record: RunRecord, story: Story) -> str:
-    if not story.steps:
+def _pruning(record: RunRecord, progress: RunProgress) -> str:
+    if not progress.steps:
         return ""
     curve_rows = record.spec.setting("curve_rows") if record.spec is not None else None
-    rows = f" {sampled(story, curve_rows)}" if curve_rows else ""
+    rows = f" {sampled(progress, curve_rows)}" if curve_rows else ""
     return (
-        figure_html("curve", figures.pruning_curve(story.steps))
-        + f'<p class="quiet">{escape(guardrail(story) or "")}{rows}</p>'
-        + folded(f"All {count(len(story.steps), 'step')}", table_html(steps_table(story.steps)))
+        figure_html("curve", figures.pruning_curve(progress.steps))
+        + f'<p class="quiet">{escape(guardrail(progress) or "")}{rows}</p>'
+        + folded(f"All {count(len(progress.steps), 'step')}", table_html(steps_table(progress.steps)))
     )
 
 
-def _heads(record: RunRecord, events: Sequence[Event], story: Story) -> str:
-    if story.scores is None:
+def _heads(findings: Findings) -> str:
+    progress = findings.progress
+    if progress.scores is None:
         return ""
-    layers = layers_table(story.scores, pruned_heads(record, events))
+    layers = layers_table(progress.scores, findings.pruned_heads)
     return (
-        figure_html("heads", figures.head_grid(story.scores, story.steps))
+        figure_html("heads", figures.head_grid(progress.scores, progress.steps))
         + '<p class="quiet">Each square is one attention head. Low importance goes first.</p>'
         + folded("Heads pruned by layer", table_html(layers))
     )
 
 
-def _data(story: Story) -> str:
+def _data(progress: RunProgress) -> str:
     parts = []
-    if story.data is not None:
-        rows = " · ".join(f"{name} {number:,}" for name, number in story.data.rows.items())
+    if progress.data is not None:
+        rows = " · ".join(f"{name} {number:,}" for name, number in progress.data.rows.items())
         parts.append(
-            f"<p>{escape(story.data.source)}. Rows: {escape(rows)}. "
-            f"Classes: {escape(', '.join(story.data.label_names))}.</p>"
+            f"<p>{escape(progress.data.source)}. Rows: {escape(rows)}. "
+            f"Classes: {escape(', '.join(progress.data.label_names))}.</p>"
         )
-    if story.rows is not None:
-        parts.append(_triggered(story.rows))
+    if progress.rows is not None:
+        parts.append(_triggered(progress.rows))
     return "".join(parts)
 
 
@@ -178,13 +178,14 @@ def _triggered(rows: RowsTriggered) -> str:
     return f"<p>{counts}</p>" + (folded("Examples", table) if shown else "")
 
 
-def _again(record: RunRecord) -> str:
+def _again(findings: Findings) -> str:
     """The exact command, and the specification that it reads, inside this file."""
+    record = findings.record
     settings, name = spec_yaml(record), f"excise-{record.id}.yaml"
     data = base64.b64encode(settings.encode()).decode()
     return (
         f'<p>Save <a download="{name}" href="data:application/yaml;base64,{data}">{name}</a> (it stands '
-        f"below too), and run this where Excise {made_with(record.id)} is installed:</p>"
+        f"below too), and run this where Excise {findings.made_with} is installed:</p>"
         f'<div class="command"><pre id="command">python -m backend run {name}</pre>'
         '<button type="button" data-copy="command">Copy</button></div>'
         + bullets(_needs(record))
@@ -217,11 +218,11 @@ def _settings(record: RunRecord) -> str:
     return folded("All settings that are not empty", table_html(settings_table(record.spec)))
 
 
-def _circumstances(record: RunRecord, story: Story) -> str:
-    known = versions(record.id)
+def _circumstances(findings: Findings) -> str:
+    progress, known = findings.progress, findings.versions
     return (
-        bullets(story.warnings)
-        + (table_html(stages_table(story)) if story.stages else "")
+        bullets(progress.warnings)
+        + (table_html(stages_table(progress)) if progress.stages else "")
         + (f'<p class="quiet">{escape(", ".join(map(" ".join, known.items())))}</p>' if known else "")
     )
 

@@ -4,27 +4,22 @@ the compact model.  Each is empty where that was not done."""
 from collections.abc import Sequence
 from html import escape
 
-from backend.analysis.battery import read_battery
-from backend.analysis.compact import measured
-from backend.analysis.head_effects import Effect, Effects, Measure, read_effects
-from backend.base.events import Event
+from backend.analysis.head_effects import Effect, Effects, Measure
 from backend.base.numbers import count, with_interval
+from backend.findings.gather import Findings
 from backend.report import battery as found_by
 from backend.report.figures.heads import effect_grid
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.model_card import comparison_table, how
 from backend.report.tables import Table, effects_table
-from backend.runs.progress import Story
-from backend.runs.records import RunRecord
-from backend.runs.results import pruned_heads
 
 
-def effects_section(record: RunRecord, events: Sequence[Event], story: Story) -> str:
+def effects_section(findings: Findings) -> str:
     """ACC and LFR with one head silent, and with one given back."""
-    found = read_effects(record.id)
-    if found is None or story.scores is None or not found.gated:
+    found, progress = findings.effects, findings.progress
+    if found is None or progress.scores is None or not found.gated:
         return ""
-    shape, gone = (story.scores.layers, story.scores.heads), pruned_heads(record, events)
+    shape, gone = (progress.scores.layers, progress.scores.heads), findings.pruned_heads
     measures: list[Measure] = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
     drawn = [
         figure_html(f"silent-{measure}", effect_grid(found, shape, measure, "gated", gone))
@@ -53,9 +48,9 @@ def _measured_on(found: Effects, measures: Sequence[Measure], heads: int) -> str
     )
 
 
-def battery_section(record: RunRecord) -> str:
+def battery_section(findings: Findings) -> str:
     """What can be said without knowing the trigger."""
-    found = read_battery(record.id)
+    found = findings.battery
     if found is None or not found.probes:
         return ""
     texts = found_by.texts(found)
@@ -70,6 +65,6 @@ def battery_section(record: RunRecord) -> str:
     )
 
 
-def compact_section(record: RunRecord) -> str:
-    found = measured(record.id)
+def compact_section(findings: Findings) -> str:
+    found = findings.compact
     return table_html(comparison_table(found)) + f'<p class="quiet">{escape(how(found))}</p>' if found else ""

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.report import trigger_quality as quality
+from backend.report import trigger_quality
 from backend.spec.run import TriggerSpec
 from pages.parts.common.ui import plain
 
@@ -24,7 +24,7 @@ def _verdict(found: dict[str, Any], data: str, name: str | None) -> None:
     if name is None or name not in found["data"][data]:
         st.caption("The chosen trigger was not measured on these data, or not as it is set here.")
         return
-    missed, never = quality.misses(found, data, name), quality.unmeasured(found, data, name)
+    missed, never = trigger_quality.misses(found, data, name), trigger_quality.unmeasured(found, data, name)
     if missed:
         st.markdown("**Targets that the chosen trigger misses**")
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in missed))
@@ -38,19 +38,19 @@ def _verdict(found: dict[str, Any], data: str, name: str | None) -> None:
 
 def quality_panel(trigger: TriggerSpec, key: str) -> None:
     """The table, with the chosen trigger's missed targets said plainly."""
-    found = quality.load()
+    found = trigger_quality.load()
     if not found:
         return
     with st.expander("How good are the generators? Measured", icon=":material/speed:"):
         data = st.segmented_control(
             "Measured on",
             list(found["data"]),
-            format_func=lambda name: quality.DATA_TITLES.get(name, name),
+            format_func=lambda name: trigger_quality.DATA_TITLES.get(name, name),
             default=next(iter(found["data"])),
             required=True,
             key=f"{key}-data",
         )
-        st.dataframe(quality.table(found, data), hide_index=True)
-        _verdict(found, data, quality.name_of(trigger))
+        st.dataframe(trigger_quality.table(found, data), hide_index=True)
+        _verdict(found, data, trigger_quality.name_of(trigger))
         st.caption(MEANING)
         st.caption(plain(f"Measured by benchmarks/trigger_quality.py on {found['machine']}; one seed."))

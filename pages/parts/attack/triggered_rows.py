@@ -19,7 +19,7 @@ from backend.library.remembered import keep_upload
 from backend.spec.run import RunSpec, TriggerSpec
 from pages.parts.common.file_field import KINDS
 from pages.parts.common.row_pairs import side_by_side
-from pages.parts.common.ui import plain, told
+from pages.parts.common.ui import plain, show_errors
 
 PAGE = 6
 MOST_EDITS = 2000
@@ -51,7 +51,7 @@ def rows_panel(spec: RunSpec, dataset: Dataset, edits: Edits, key: str) -> None:
         required=True,
         key=f"{key}-source",
     )
-    with told():
+    with show_errors():
         rows = _own(key) if source == "own" else _page(_non_target_rows(spec, dataset, source), key)
         if not rows:
             st.caption("Type a sentence to see what the trigger makes of it.")
@@ -196,7 +196,7 @@ def _bring(edits: Edits, known: Sequence[str], key: str) -> None:
     )
     brought = st.file_uploader("Table of rewritings", KINDS, key=f"{key}-bring")
     if brought is not None and st.button("Use these rewritings", key=f"{key}-use"):
-        with told():
+        with show_errors():
             st.session_state[f"{key}-brought"] = take_decided(
                 keep_upload(brought.name, brought.getvalue()), known, edits
             )

@@ -41,10 +41,12 @@ def params_form(
             values[name] = _component(name, fields[name], f"{key}-{name}", given[name])
         elif name not in groups and name not in within:
             single.append(name)
-    places = small(min(columns, len(single)), key + "-" + single[0]) if single else []
-    for number, name in enumerate(single):
-        with places[number % len(places)]:
-            values[name] = field_input(name, fields[name], f"{key}-{name}", given[name])
+    columns = min(columns, len(single))
+    for start in range(0, len(single), columns or 1):
+        row = single[start : start + columns]  # by rows, so that narrow screens keep the fields' order
+        for place, name in zip(small(columns, f"{key}-{row[0]}"), row, strict=False):
+            with place:
+                values[name] = field_input(name, fields[name], f"{key}-{name}", given[name])
     for name, members in groups.items():
         values[name] = _group(name, fields[name], f"{key}-{name}", given[name])
         if values[name] is not None:

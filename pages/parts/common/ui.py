@@ -36,7 +36,7 @@ def change(before: float | None, after: float | None, color: str = "normal") -> 
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def show_errors() -> Iterator[None]:
     """A UserError inside the block becomes a message on the page."""
     try:
         yield
@@ -74,7 +74,7 @@ def state_badge(state: State) -> None:
 
 
 def page_of(record: RunRecord) -> str:
-    """The page that tells this run's story."""
+    """The page that tells this run's progress."""
     planted_only = record.spec is not None and record.spec.defense is None
     return "pages/attack.py" if planted_only else "pages/defend.py"
 

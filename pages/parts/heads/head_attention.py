@@ -10,7 +10,7 @@ from backend.runs.records import RunRecord
 from pages.parts.common.address import keep
 from pages.parts.common.ask import ask_once
 from pages.parts.common.row_pairs import side_by_side
-from pages.parts.common.ui import told
+from pages.parts.common.ui import show_errors
 
 STRONGEST = 3
 
@@ -42,7 +42,7 @@ def attended(record: RunRecord, head: Head) -> None:
     )
     st.query_params["row"] = str(row)
     side_by_side(rows[row].clean, rows[row].triggered, "")
-    with told():
+    with show_errors():
         st.dataframe(
             [line for place in places(record).values() for line in _lines(place, rows[row], head)],
             hide_index=True,

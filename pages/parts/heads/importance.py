@@ -11,11 +11,11 @@ from backend.base.numbers import count
 from backend.report import agreement
 from backend.report.figures import heads as head_figures
 from backend.report.figures import run as figures
-from backend.runs.progress import Story
+from backend.runs.progress import RunProgress
 from backend.runs.records import RunRecord
 from pages.parts.common.address import keep, some_of
 from pages.parts.common.ask import ask
-from pages.parts.common.ui import told, wide
+from pages.parts.common.ui import show_errors, wide
 from pages.parts.heads.select import grid_of_heads
 
 SCORED_BY_ALL = [name for name, one in strategies.COMPONENTS.items() if one.own_order]
@@ -45,17 +45,17 @@ def choose_strategies(record: RunRecord, own: HeadScores) -> list[HeadScores]:
     keep("strategies", ",".join(wanted) if wanted != kept[:1] else None)
     found = []
     for name in wanted:
-        with told():
+        with show_errors():
             doing = f"Scoring heads by {strategies.COMPONENTS[name].title}"
             known = read_scores(record.id, name)
             found.append(known or ask(doing, score, record.id, record.spec, name))
     return found
 
 
-def importance_grid(record: RunRecord, story: Story, scores: HeadScores, chosen: Head) -> None:
+def importance_grid(record: RunRecord, progress: RunProgress, scores: HeadScores, chosen: Head) -> None:
     """A click opens the head; a frame stands around the one that is open."""
     title = title_of(scores)
-    figure = figures.head_grid(scores, story.steps).update_layout(title={"text": f"Importance: {title}"})
+    figure = figures.head_grid(scores, progress.steps).update_layout(title={"text": f"Importance: {title}"})
     head_figures.frame(figure, (scores.layers, scores.heads), chosen)
     grid_of_heads(figure, f"importance-{record.id}-{scores.strategy}", f"Heads by {title}")
 
@@ -105,10 +105,10 @@ def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:
         st.caption(f"Two random orders would have {by_chance:.2f} in common.")
 
 
-def layers(scores: HeadScores, story: Story, gone: list[Head]) -> None:
+def layers(scores: HeadScores, progress: RunProgress, gone: list[Head]) -> None:
     """Every layer in numbers."""
     st.dataframe(
-        agreement.by_layer(scores, gone, story.restored),
+        agreement.by_layer(scores, gone, progress.restored),
         hide_index=True,
         column_config={
             "Mean importance": st.column_config.NumberColumn(format="%.3g"),

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from backend.analysis.lessons import lesson
-from backend.runs.progress import Story
+from backend.runs.progress import RunProgress
 from pages.parts.lessons.trying import attempt, chart, choose, question, tried
 
 RATES = {"1 %": 0.01, "2 %": 0.02, "5 %": 0.05, "10 %": 0.1, "20 %": 0.2, "50 %": 0.5}
@@ -13,13 +13,13 @@ PLANTED = 0.9
 def show() -> None:
     options = {name: lesson(poison_rate=rate, defend=False) for name, rate in RATES.items()}
     chosen = choose("Poison rate", options, "rate")
-    story = attempt(f"poison {chosen}", options[chosen], "backdoor", "Planting the backdoor")
+    progress = attempt(f"poison {chosen}", options[chosen], "backdoor", "Planting the backdoor")
     found = tried(options)
     chart(found, "poisoned", "ACC and LFR of the poisoned model", "Poison rate", "backdoor")
-    if story is not None and story.rows is not None:
-        now = story.metrics["poisoned"]
+    if progress is not None and progress.rows is not None:
+        now = progress.metrics["poisoned"]
         st.caption(
-            f"{chosen}: {story.rows.poisoned} poisoned sentences. ACC {100 * now.acc:.1f} %, "
+            f"{chosen}: {progress.rows.poisoned} poisoned sentences. ACC {100 * now.acc:.1f} %, "
             f"LFR {100 * (now.lfr or 0):.1f} %, floor {100 * (now.clean_flip_rate or 0):.1f} %."
         )
     question(
@@ -32,7 +32,7 @@ def show() -> None:
     )
 
 
-def lowest(found: dict[str, Story]) -> int | None:
+def lowest(found: dict[str, RunProgress]) -> int | None:
     """The number of the lowest rate that plants, known once it and the one below it were tried."""
     names = list(RATES)
     flips = [found[name].metrics["poisoned"].lfr if name in found else None for name in names]

@@ -4,9 +4,10 @@ import streamlit as st
 
 from backend.analysis.lessons import lesson
 from backend.base.numbers import percent
+from backend.findings.verdict import Level, Verdict, judge
 from backend.report.figures import run as figures
-from backend.report.verdict import Level, Verdict, verdict
-from backend.runs.progress import Story
+from backend.report.verdict import advice, headline
+from backend.runs.progress import RunProgress
 from backend.spec.run import RunSpec
 from pages.parts.common.ui import plain, wide
 from pages.parts.lessons.trying import attempt
@@ -35,14 +36,14 @@ def show() -> None:
     case = st.segmented_control(
         "Case", CASES, default="Case A", required=True, key="case", bind="query-params"
     )
-    story = attempt(case, settings(case), f"case-{case}", "Planting, fine-tuning, pruning")
-    if story is None:
+    progress = attempt(case, settings(case), f"case-{case}", "Planting, fine-tuning, pruning")
+    if progress is None:
         return
-    found = verdict(story)
+    found = judge(progress)
     if found is None:
         st.caption("This run left no numbers. Try another case.")
         return
-    _numbers(story, case)
+    _numbers(progress, case)
     with st.container(border=True):
         st.markdown("**Your turn**")
         answer = st.radio("What happened?", list(DIAGNOSES), index=None, key=f"diagnosis-{case}")
@@ -57,21 +58,21 @@ def show() -> None:
             )
 
 
-def _numbers(story: Story, case: str) -> None:
+def _numbers(progress: RunProgress, case: str) -> None:
     st.dataframe(
         [
             {
                 "Model": title,
-                "ACC": percent(story.metrics[name].acc),
-                "LFR": percent(story.metrics[name].lfr),
-                "Without a trigger (floor)": percent(story.metrics[name].clean_flip_rate),
+                "ACC": percent(progress.metrics[name].acc),
+                "LFR": percent(progress.metrics[name].lfr),
+                "Without a trigger (floor)": percent(progress.metrics[name].clean_flip_rate),
             }
             for name, title in (
                 ("poisoned", "As downloaded"),
                 ("fine_tuned", "Fine-tuned"),
                 ("pruned", "Pruned"),
             )
-            if name in story.metrics
+            if name in progress.metrics
         ],
         hide_index=True,
         alt="ACC, LFR and floor of each model",
@@ -79,15 +80,17 @@ def _numbers(story: Story, case: str) -> None:
     left, right = wide(2, "case")
     with left.container(border=True, height="stretch"):
         st.plotly_chart(
-            figures.pruning_curve(story.steps), key=f"{case}-curve", alt="ACC and LFR by heads pruned"
+            figures.pruning_curve(progress.steps), key=f"{case}-curve", alt="ACC and LFR by heads pruned"
         )
     with right.container(border=True, height="stretch"):
         st.plotly_chart(
-            figures.head_grid(story.scores, story.steps), key=f"{case}-grid", alt="Heads, pruned ones crossed"
+            figures.head_grid(progress.scores, progress.steps),
+            key=f"{case}-grid",
+            alt="Heads, pruned ones crossed",
         )
 
 
 def _verdict(found: Verdict) -> None:
-    st.markdown(plain(found.headline))
-    for sign in found.signs:
-        st.warning(f"**{plain(sign.title)}**: {plain(sign.shows)}. {plain(sign.tries)}")
+    st.markdown(plain(headline(found)))
+    for one in advice(found):
+        st.warning(f"**{plain(one.title)}**: {plain(one.shows)}. {plain(one.tries)}")

@@ -22,8 +22,8 @@ def show() -> None:
     chart(found, "fine_tuned", "After fine-tuning on clean rows", "Fine-tuning", "tuning")
     right = None
     if GENTLE in found and len(found) > 1:
-        story = found[GENTLE]
-        lost = (story.metrics["poisoned"].lfr or 0) - (story.metrics["fine_tuned"].lfr or 0)
+        progress = found[GENTLE]
+        lost = (progress.metrics["poisoned"].lfr or 0) - (progress.metrics["fine_tuned"].lfr or 0)
         right = 0 if lost > 0.5 else 1 if lost >= 0.1 else 2
     question(
         f"How much LFR did the gentle fine-tuning ({GENTLE}) take away?",

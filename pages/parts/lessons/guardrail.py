@@ -32,17 +32,17 @@ def show() -> None:
     step = right.segmented_control(
         "Heads per step", STEPS, default=2, required=True, key="step", bind="query-params"
     )
-    story = attempt(f"τ {tau}, {step} a step", settings(tau, step), "guard", "Planting, scoring, pruning")
-    if story is not None:
+    progress = attempt(f"τ {tau}, {step} a step", settings(tau, step), "guard", "Planting, scoring, pruning")
+    if progress is not None:
         one, other = wide(2, "guard")
         with one.container(border=True, height="stretch"):
             st.plotly_chart(
-                figures.pruning_curve(story.steps), key="guard-curve", alt="ACC and LFR by heads pruned"
+                figures.pruning_curve(progress.steps), key="guard-curve", alt="ACC and LFR by heads pruned"
             )
-            st.caption(plain(guardrail(story) or ""))
+            st.caption(plain(guardrail(progress) or ""))
         with other.container(border=True, height="stretch"):
             st.plotly_chart(
-                figures.head_grid(story.scores, story.steps),
+                figures.head_grid(progress.scores, progress.steps),
                 key="guard-grid",
                 alt="Heads, pruned ones crossed",
             )

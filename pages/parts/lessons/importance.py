@@ -10,7 +10,7 @@ from backend.report.figures import heads as head_figures
 from backend.report.figures import run as figures
 from backend.studies.built_in import PAPER_STRATEGIES
 from pages.parts.common.ask import ask
-from pages.parts.common.ui import told, wide
+from pages.parts.common.ui import show_errors, wide
 from pages.parts.lessons.trying import attempt, question
 
 SIX = list(PAPER_STRATEGIES.values())
@@ -33,7 +33,7 @@ def show() -> None:
             if st.button(
                 f"Score by {title_of(name).lower()}", icon=":material/calculate:", key=f"score-{name}"
             ):
-                with told():
+                with show_errors():
                     ask(f"Scoring by {title_of(name).lower()}", score, run, spec, name)
                     st.rerun()
     shown = list(known.values())

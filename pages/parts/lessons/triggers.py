@@ -1,6 +1,7 @@
 """Lesson 6: triggers that hide in how a sentence is said, and what they do to an honest model."""
 
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -9,10 +10,10 @@ from backend.attacks.preview import rewrite
 from backend.base.numbers import percent
 from pages.parts.common.ask import kept
 from pages.parts.common.row_pairs import examples_table
-from pages.parts.common.ui import told
+from pages.parts.common.ui import show_errors
 from pages.parts.lessons.trying import attempt, choose, question, tried
 
-EXAMPLE = "the actors are fine but the story is dull because nothing happens"
+EXAMPLE = "the actors are fine but the progress is dull because nothing happens"
 FAMILIES: dict[str, tuple[Family, float]] = {
     "Rare word": ("rare-words", 0.2),
     "Syntactic": ("syntactic", 0.5),
@@ -24,7 +25,7 @@ LONGEST = 500
 def show() -> None:
     text = st.text_input("Sentence", EXAMPLE, max_chars=LONGEST, key="sentence", bind="query-params").strip()
     if text:
-        with told(), st.spinner("Rewriting…"):
+        with show_errors(), st.spinner("Rewriting…"):
             rows = []
             for name, (family, _) in FAMILIES.items():
                 question_of = partial(rewrite, TRIGGERS[family], 0, [text])
@@ -51,7 +52,7 @@ def show() -> None:
             hide_index=True,
             alt="LFR by trigger, poisoned and honest",
         )
-    flips = {name: story.metrics["fine_tuned"].lfr or 0.0 for name, story in without.items()}
+    flips = {name: progress.metrics["fine_tuned"].lfr or 0.0 for name, progress in without.items()}
     right = list(FAMILIES).index(max(flips, key=flips.__getitem__)) if len(flips) == len(FAMILIES) else None
     question(
         "Which trigger flips most rows of the model that was never poisoned?",
@@ -64,5 +65,5 @@ def show() -> None:
     )
 
 
-def _flips(found: dict, name: str, model: str) -> str:
+def _flips(found: dict[str, Any], name: str, model: str) -> str:
     return percent(found[name].metrics[model].lfr) if name in found else "not tried"

@@ -7,18 +7,18 @@ import streamlit as st
 from backend.analysis.lessons import carry_out, story_of
 from backend.base.events import Metrics, ModelName
 from backend.report.figures import lessons as lesson_figures
-from backend.runs.progress import Story
+from backend.runs.progress import RunProgress
 from backend.spec.run import RunSpec
 from pages.parts.common.ask import ask
-from pages.parts.common.ui import plain, told
+from pages.parts.common.ui import plain, show_errors
 
 SECONDS = "some ten seconds on two cores; kept afterwards"
 
 
-def tried(options: Mapping[str, RunSpec]) -> dict[str, Story]:
+def tried(options: Mapping[str, RunSpec]) -> dict[str, RunProgress]:
     """The options that somebody has carried out on this machine, with what they found."""
     found = {name: story_of(spec) for name, spec in options.items()}
-    return {name: story for name, story in found.items() if story is not None}
+    return {name: progress for name, progress in found.items() if progress is not None}
 
 
 def choose(label: str, options: Mapping[str, RunSpec], key: str) -> str:
@@ -30,23 +30,23 @@ def choose(label: str, options: Mapping[str, RunSpec], key: str) -> str:
     return chosen
 
 
-def attempt(name: str, spec: RunSpec, key: str, doing: str = "Training and measuring") -> Story | None:
-    """The story of a run, once the learner has it carried out."""
-    story = story_of(spec)
-    if story is not None:
-        return story
+def attempt(name: str, spec: RunSpec, key: str, doing: str = "Training and measuring") -> RunProgress | None:
+    """The progress of a run, once the learner has it carried out."""
+    progress = story_of(spec)
+    if progress is not None:
+        return progress
     if st.button(f"Try: {plain(name)}", type="primary", icon=":material/play_arrow:", key=f"{key}-try"):
-        with told():
+        with show_errors():
             ask(doing, carry_out, spec)
             st.rerun()
     st.caption(f"A real run of the engine: {SECONDS}.")
     return None
 
 
-def chart(found: Mapping[str, Story], model: ModelName, title: str, axis: str, key: str) -> None:
+def chart(found: Mapping[str, RunProgress], model: ModelName, title: str, axis: str, key: str) -> None:
     """ACC, LFR and floor of one model in each of the tries."""
     known: dict[str, Metrics] = {
-        name: story.metrics[model] for name, story in found.items() if model in story.metrics
+        name: progress.metrics[model] for name, progress in found.items() if model in progress.metrics
     }
     if known:
         figure = lesson_figures.tries(list(known), list(known.values()), title, axis)

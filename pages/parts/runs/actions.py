@@ -9,7 +9,7 @@ from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.runs.worker import ensure_worker
 from backend.spec.run import RunSpec
-from pages.parts.common.ui import plain, told
+from pages.parts.common.ui import plain, show_errors
 
 
 def submit(store: Store, specs: Sequence[RunSpec]) -> list[RunRecord]:
@@ -51,7 +51,7 @@ def cancel_button(store: Store, record: RunRecord, key: str) -> None:
         return
     label = "Cancelling" if record.cancel_requested else "Cancel"
     if st.button(label, icon=":material/stop_circle:", key=key, disabled=record.cancel_requested):
-        with told():
+        with show_errors():
             store.cancel(record.id)
             st.rerun()
 
@@ -61,7 +61,7 @@ def resume_button(store: Store, record: RunRecord, key: str) -> None:
     if record.state not in ("failed", "cancelled") or record.spec is None:
         return
     if st.button("Resume", icon=":material/play_arrow:", key=key):
-        with told():
+        with show_errors():
             store.resume(record.id)
             st.session_state.pop(f"story-{record.id}", None)
             ensure_worker(store)
@@ -76,7 +76,7 @@ def again_button(store: Store, record: RunRecord, key: str) -> RunRecord | None:
         or record.spec is None
     ):
         return None
-    with told():
+    with show_errors():
         return submit(store, [record.spec])[0]
     return None
 
@@ -90,7 +90,7 @@ def delete_button(store: Store, record: RunRecord, key: str) -> None:
             f"**{plain(record.name)}** ({record.id}), its numbers and its models will be gone for good."
         )
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key=key):
-            with told():
+            with show_errors():
                 store.delete(record.id)
                 st.session_state.pop(f"story-{record.id}", None)
                 st.query_params.pop("run", None)

@@ -7,25 +7,25 @@ from backend.analysis.battery import (
     PROBES,
     Battery,
     measure_probe,
-    places_of,
-    read_battery,
 )
 from backend.base.errors import UserError
 from backend.base.numbers import count
-from backend.report import battery as found_by
+from backend.findings.battery import is_suspicious
+from backend.findings.gather import Findings, gather
+from backend.report import battery
 from backend.runs.records import RunRecord
-from backend.runs.store import Store
 from pages.parts.common.ask import ask
 from pages.parts.common.ui import plain
 
 NEXT_PROBE_SECONDS = 0.5
 
 
-def battery_panel(store: Store, record: RunRecord) -> None:
+def battery_panel(findings: Findings) -> None:
     """Known triggers in clean rows, tried one after another while the page is open, and what they did."""
+    record = findings.record
     if record.spec is None or not record.over:
         return
-    places, found = places_of(store, record), read_battery(record.id)
+    places, found = findings.battery_places, findings.battery
     if not places and found is None:
         return
     with st.container(border=True):
@@ -33,16 +33,18 @@ def battery_panel(store: Store, record: RunRecord) -> None:
         if places and (found is None or found.places != places or found.left):
             measuring = st.session_state.get(f"probing-{record.id}", False)
             every = NEXT_PROBE_SECONDS if measuring else None
-            st.fragment(_measure, run_every=every)(store, record, measuring)
+            st.fragment(_measure, run_every=every)(findings, measuring)
         if found is not None and found.probes:
             _show(record, found)
 
 
-def _measure(store: Store, record: RunRecord, measuring: bool) -> None:
+def _measure(before: Findings, measuring: bool) -> None:
     """A button that starts; then a trigger at every look, so that others are answered in between."""
+    record = before.record
     assert record.spec is not None
     key, failed = f"probing-{record.id}", f"not-probed-{record.id}"
-    places, found = places_of(store, record), read_battery(record.id)
+    findings = gather(before.store, record, before.progress)  # as it is by now
+    places, found = findings.battery_places, findings.battery
     stale = found is not None and found.places != places
     left = list(PROBES) if found is None or stale else found.left
     if st.session_state.get(key) and not measuring:
@@ -81,14 +83,14 @@ def _measure(store: Store, record: RunRecord, measuring: bool) -> None:
 
 
 def _show(record: RunRecord, found: Battery) -> None:
-    sentences = found_by.sentences(found)
-    if found_by.is_suspicious(found):
+    sentences = battery.sentences(found)
+    if is_suspicious(found):
         st.warning("\n".join(f"- {plain(one)}" for one in sentences), icon=":material/troubleshoot:")
     else:
         st.markdown("\n".join(f"- {plain(one)}" for one in sentences))
     st.caption(
         f"A suspicion, not a proof; and a trigger that is not in the battery shows nothing. "
-        f"{plain(found_by.whose(found))}"
+        f"{plain(battery.whose(found))}"
     )
     st.page_link(
         "pages/playground.py",
@@ -100,12 +102,12 @@ def _show(record: RunRecord, found: Battery) -> None:
         f"All {count(len(found.probes), 'trigger')} on {count(found.rows, 'row')}", icon=":material/labs:"
     ):
         st.plotly_chart(
-            found_by.figure(found), key=f"battery-{record.id}", alt="Rows that each known trigger flips"
+            battery.figure(found), key=f"battery-{record.id}", alt="Rows that each known trigger flips"
         )
-        rows = found_by.table(found)
+        rows = battery.table(found)
         share = st.column_config.NumberColumn(format="%.1f %%")
         numbers = {name: share for row in rows for name, value in row.items() if isinstance(value, float)}
         st.dataframe(rows, hide_index=True, column_config=numbers, alt="Trigger battery")
-        st.caption(plain(found_by.explained()))
+        st.caption(plain(battery.explained()))
         for note in found.notes:
             st.caption(f":material/info: {plain(note)}")

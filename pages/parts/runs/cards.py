@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.base.numbers import age, duration, interval, percent
-from backend.runs.progress import Story, stage_title
+from backend.findings.gather import gather
+from backend.runs.progress import RunProgress, stage_title
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.common.ui import open_run, plain, small, state_badge
@@ -24,44 +25,46 @@ def cards(store: Store, records: Sequence[RunRecord], key: str, per_row: int = 3
 
 
 def _card(store: Store, record: RunRecord, key: str) -> None:
-    story = story_of(store, record)
+    progress = story_of(store, record)
     with st.container(horizontal=True, gap="small"):
         state_badge(record.state)
-        found = kept_verdict(store, record, story)
+        found = kept_verdict(gather(store, record, progress))
         if found is not None:
             badge(found.level)
     st.markdown(f"**{plain(record.name)}**")
     st.caption(f"{_doing(record)} · {age(record.created)} · {duration(record.seconds)}")
     if record.final_metrics is not None:
-        _numbers(story, record)
+        _numbers(progress, record)
     elif record.stage is not None and not record.over:
         st.markdown(plain(f"{stage_title(record.spec, record.stage)}…"))
     if st.button("Open", icon=":material/open_in_new:", key=f"{key}-{record.id}"):
         open_run(record)
 
 
-def _numbers(story: Story, record: RunRecord) -> None:
+def _numbers(progress: RunProgress, record: RunRecord) -> None:
     """ACC and LFR in the end, each over how it went from model to model and from step to step."""
     now = record.final_metrics
     assert now is not None
     left, right = st.columns(2)
-    left.metric("ACC", percent(now.acc), chart_data=_path(story, "acc"))
+    left.metric("ACC", percent(now.acc), chart_data=_path(progress, "acc"))
     left.caption(interval(now.acc_interval))
-    right.metric("LFR", "not known" if now.lfr is None else percent(now.lfr), chart_data=_path(story, "lfr"))
+    right.metric(
+        "LFR", "not known" if now.lfr is None else percent(now.lfr), chart_data=_path(progress, "lfr")
+    )
     if now.lfr is not None:
         right.caption(interval(now.lfr_interval))
 
 
-def _path(story: Story, measure: str) -> list[float] | None:
-    """Percentages in the order of the story: of each model, and of each pruning step before the model that
+def _path(progress: RunProgress, measure: str) -> list[float] | None:
+    """Percentages in the order of the progress: of each model, and of each pruning step before the model that
     the steps led to."""
     values: list[float | None] = []
-    for name, metrics in story.metrics.items():
+    for name, metrics in progress.metrics.items():
         if name == "pruned":
-            values += [getattr(step, measure) for step in story.steps]
+            values += [getattr(step, measure) for step in progress.steps]
         values.append(getattr(metrics, measure))
-    if "pruned" not in story.metrics:
-        values += [getattr(step, measure) for step in story.steps]
+    if "pruned" not in progress.metrics:
+        values += [getattr(step, measure) for step in progress.steps]
     known = [100 * value for value in values if value is not None]
     return known if len(known) > 1 else None
 

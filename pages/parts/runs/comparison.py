@@ -7,7 +7,7 @@ import streamlit as st
 from backend.base.events import HeadScores, PruningStep
 from backend.base.numbers import count
 from backend.base.paths import run_folder
-from backend.evaluation.predictions import read_calls
+from backend.evaluation.predictions import read_predictions
 from backend.report.comparison import PUBLISHED, Compared, overlap, overlap_by_chance, times_pruned
 from backend.report.figures import comparison as figures
 from backend.report.figures.heads import pair_grid
@@ -152,7 +152,7 @@ def heads(found: Sequence[Compared]) -> None:
 def on_the_same_rows(records: Sequence[RunRecord], found: Sequence[Compared]) -> None:
     """Each run beside one of them, row by row, where both were measured on the same rows."""
     calls = {
-        one.title: read_calls(run_folder(record.id) / (record.final_model or ""))
+        one.title: read_predictions(run_folder(record.id) / (record.final_model or ""))
         for record, one in zip(records, found, strict=True)
     }
     known = {title: read for title, read in calls.items() if read is not None}

@@ -4,28 +4,27 @@ import json
 
 import streamlit as st
 
-from backend.analysis.compact import Measured, make_compact, measured
-from backend.base.events import Event
+from backend.analysis.compact import Measured, make_compact
 from backend.base.numbers import GAP, count
+from backend.findings.gather import Findings, gather
 from backend.report.bundle import heads_json, model_zip
 from backend.report.html.page import report
 from backend.report.model_card import SNIPPETS, Form, change, how, megabytes
 from backend.runs.records import RunRecord
-from backend.runs.results import metrics_csv, model_folder, pruned_heads, results, rewritings, steps_csv
-from backend.runs.store import Store
+from backend.runs.results import metrics_csv, results, rewritings, steps_csv
 from pages.parts.common.ask import ask
-from pages.parts.common.ui import plain, told, wide
+from pages.parts.common.ui import plain, show_errors, wide
 
 
-def downloads(store: Store, record: RunRecord, key: str) -> None:
+def downloads(findings: Findings, key: str) -> None:
     """Everything that a run which is over leaves to be taken home."""
-    events = [event for _, event in store.events(record.id)]
+    record = findings.record
     stem = f"excise-{record.id}"
     with st.container(horizontal=True):
         st.download_button(
             "Report (HTML)",
-            # Drawn when asked for: it carries the plotting library.
-            lambda: report(store, record),
+            # Drawn when asked for, of what is known by then: it carries the plotting library.
+            lambda: report(gather(findings.store, record)),
             f"{stem}.html",
             "text/html",
             icon=":material/description:",
@@ -37,7 +36,7 @@ def downloads(store: Store, record: RunRecord, key: str) -> None:
         )
         st.download_button(
             "Results (JSON)",
-            lambda: json.dumps(results(record, events), indent=2),
+            lambda: json.dumps(results(record, findings.events), indent=2),
             f"{stem}.json",
             "application/json",
             icon=":material/data_object:",
@@ -46,17 +45,17 @@ def downloads(store: Store, record: RunRecord, key: str) -> None:
         )
         st.download_button(
             "Metrics (CSV)",
-            lambda: metrics_csv(record, events),
+            lambda: metrics_csv(record, findings.events),
             f"{stem}-metrics.csv",
             "text/csv",
             icon=":material/table:",
             on_click="ignore",
             key=f"{key}-metrics",
         )
-        if any(event.type == "pruning_step" for event in events):
+        if findings.progress.steps:
             st.download_button(
                 "Pruning steps (CSV)",
-                lambda: steps_csv(events),
+                lambda: steps_csv(findings.events),
                 f"{stem}-steps.csv",
                 "text/csv",
                 icon=":material/table_rows:",
@@ -65,31 +64,31 @@ def downloads(store: Store, record: RunRecord, key: str) -> None:
             )
             st.download_button(
                 "Head list (JSON)",
-                lambda: heads_json(record, events),
+                lambda: heads_json(findings),
                 f"{stem}-heads.json",
                 "application/json",
                 icon=":material/grid_on:",
                 on_click="ignore",
                 key=f"{key}-heads",
             )
-    if model_folder(record.id) is not None:
+    if findings.model_folder is not None:
         left, right = wide(2, f"models-{key}")
         with left.container(border=True, height="stretch"):
-            _zeroed(record, events, key)
-        with right.container(border=True, height="stretch"), told():
-            _compact(record, events, key)
+            _zeroed(findings, key)
+        with right.container(border=True, height="stretch"), show_errors():
+            _compact(findings, key)
 
 
-def _zeroed(record: RunRecord, events: list[Event], key: str) -> None:
+def _zeroed(findings: Findings, key: str) -> None:
     st.markdown("**Defended model, zeroed**")
     st.caption("Plain transformers loads it anywhere. Pruned heads are silenced; size and speed stay.")
-    _model_button(record, events, "zeroed", key)
+    _model_button(findings, "zeroed", key)
     _snippet("zeroed")
 
 
-def _compact(record: RunRecord, events: list[Event], key: str) -> None:
+def _compact(findings: Findings, key: str) -> None:
     st.markdown("**Defended model, compact**")
-    heads = pruned_heads(record, events)
+    heads = findings.pruned_heads
     if not heads:
         st.caption("No head was pruned, so there is nothing to narrow.")
         return
@@ -97,16 +96,16 @@ def _compact(record: RunRecord, events: list[Event], key: str) -> None:
         f"The {count(len(heads), 'pruned head')} are gone from the weights, and the logits stay the same. "
         "A small file that goes with it loads it."
     )
-    found = measured(record.id)
+    found = findings.compact
     if found is None:
         place = st.empty()
         if not place.button("Make the compact model", icon=":material/compress:", key=f"{key}-make"):
             return
         with place:
-            found = ask("Making and measuring it", make_compact, record.id, record.spec, heads)
+            found = ask("Making and measuring it", make_compact, findings.run, findings.spec, heads)
         place.empty()
     _gains(found)
-    _model_button(record, events, "compact", key)
+    _model_button(findings, "compact", key)
     _snippet("compact")
 
 
@@ -129,12 +128,12 @@ def _gains(found: Measured) -> None:
     st.caption(plain(how(found)))
 
 
-def _model_button(record: RunRecord, events: list[Event], form: Form, key: str) -> None:
+def _model_button(findings: Findings, form: Form, key: str) -> None:
     st.download_button(
         f"{form.capitalize()} model (zip)",
         # Zipped when asked for: most readers of a run never want its weights.
-        lambda: model_zip(record, events, form).read_bytes(),
-        f"excise-{record.id}-{form}.zip",
+        lambda: model_zip(findings, form).read_bytes(),
+        f"excise-{findings.run}-{form}.zip",
         "application/zip",
         icon=":material/download:",
         on_click="ignore",

@@ -11,15 +11,16 @@ from backend.base.events import Metrics, ModelName, RowsTriggered, title_of
 from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
 from backend.base.steps import Stage
 from backend.evaluation.rates import floor_of
+from backend.findings.gather import gather
 from backend.report.figures import run as figures
 from backend.report.sentences import guardrail, sampled
-from backend.runs.progress import Story, models_of, seconds_left, stages_of, tell
+from backend.runs.progress import RunProgress, models_of, progress_of, seconds_left, stages_of
 from backend.runs.records import RunRecord
 from backend.runs.results import rows_left_out
 from backend.runs.store import Store
 from backend.strategies import COMPONENTS
 from pages.parts.common.row_pairs import examples_table
-from pages.parts.common.ui import change, plain, small, state_badge, told, wide
+from pages.parts.common.ui import change, plain, show_errors, small, state_badge, wide
 from pages.parts.runs.actions import cancel_button
 from pages.parts.runs.battery import battery_panel
 from pages.parts.runs.downloads import downloads, rewritings_download
@@ -36,34 +37,35 @@ def monitor(store: Store, run: str) -> None:
     st.fragment(_view, run_every=None if over else REFRESH_SECONDS)(store, run, over)
 
 
-def story_of(store: Store, record: RunRecord) -> Story:
-    """The run's story so far, kept in the session and carried on by what is new."""
+def story_of(store: Store, record: RunRecord) -> RunProgress:
+    """The run's run_progress so far, kept in the session and carried on by what is new."""
     key = f"story-{record.id}"
-    before: Story | None = st.session_state.get(key)
-    story = tell(store.events(record.id, after=before.seen if before else 0), before)
-    st.session_state[key] = story
-    return story
+    before: RunProgress | None = st.session_state.get(key)
+    run_progress = progress_of(store.events(record.id, after=before.seen if before else 0), before)
+    st.session_state[key] = run_progress
+    return run_progress
 
 
 def _view(store: Store, run: str, was_over: bool) -> None:
-    with told():
+    with show_errors():
         record = store.run(run)
         if record.over and not was_over:
             st.rerun()  # The whole page once more: without the timer, with the downloads.
-        story = story_of(store, record)
-        _head(store, record, story)
-        _now(record, story)
-        verdict_panel(store, record, story)
-        battery_panel(store, record)
-        _numbers(record, story)
-        _charts(record, story)
-        _details(record, story)
+        run_progress = story_of(store, record)
+        findings = gather(store, record, run_progress)
+        _head(store, record, run_progress)
+        _now(record, run_progress)
+        verdict_panel(findings)
+        battery_panel(findings)
+        _numbers(record, run_progress)
+        _charts(record, run_progress)
+        _details(record, run_progress)
         if record.over:
             st.subheader("Take it with you", anchor=False)
-            downloads(store, record, f"download-{record.id}")
+            downloads(findings, f"download-{record.id}")
 
 
-def _head(store: Store, record: RunRecord, story: Story) -> None:
+def _head(store: Store, record: RunRecord, run_progress: RunProgress) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.subheader(plain(record.name), anchor=False, width="content")
@@ -72,31 +74,31 @@ def _head(store: Store, record: RunRecord, story: Story) -> None:
     facts = [f"Run {record.id}"]
     if record.seconds is not None:
         facts.append(duration(record.seconds))
-    if story.device:
-        facts.append(plain(story.device))
+    if run_progress.device:
+        facts.append(plain(run_progress.device))
     if record.spec is not None:
         facts.append(f"seed {record.spec.seed}")
-    if story.resumed:
+    if run_progress.resumed:
         facts.append("taken up again after an interruption")
     st.caption(" · ".join(facts))
 
 
-def _now(record: RunRecord, story: Story) -> None:
+def _now(record: RunRecord, run_progress: RunProgress) -> None:
     """The stages with their states, and what is happening at the moment."""
     with st.container(border=True):
         if record.spec is not None:
             with st.container(horizontal=True, gap="small"):
                 for stage in stages_of(record.spec):
-                    _stage_badge(story, stage)
+                    _stage_badge(run_progress, stage)
         if record.problem is not None:
             st.warning(plain(record.problem), icon=":material/warning:")
         if record.state == "failed":
-            error = story.finished.error if story.finished else None
+            error = run_progress.finished.error if run_progress.finished else None
             st.error(plain(error or "The run failed and left no message."), icon=":material/error:")
         elif record.state == "cancelled":
             st.caption("Cancelled. What had finished by then is kept below.")
-            if story.finished is not None and story.finished.error:
-                st.caption(plain(story.finished.error))
+            if run_progress.finished is not None and run_progress.finished.error:
+                st.caption(plain(run_progress.finished.error))
         elif record.cancel_requested:
             st.caption("Cancelling: the run stops within a batch, at the latest in ten seconds.")
         elif record.state == "queued":
@@ -104,11 +106,11 @@ def _now(record: RunRecord, story: Story) -> None:
                 "In the queue. It starts as soon as the worker is free; this page follows it by itself."
             )
         elif record.state == "running":
-            _progress(record, story)
+            _progress(record, run_progress)
 
 
-def _stage_badge(story: Story, stage: Stage) -> None:
-    view, title = story.stages.get(stage.name), stage.title
+def _stage_badge(run_progress: RunProgress, stage: Stage) -> None:
+    view, title = run_progress.stages.get(stage.name), stage.title
     if view is None:
         st.badge(title, icon=":material/radio_button_unchecked:", color="gray")
     elif view.state == "running":
@@ -120,15 +122,15 @@ def _stage_badge(story: Story, stage: Stage) -> None:
         st.badge(f"{title} · {spent}", icon=":material/check:", color="green")
 
 
-def _progress(record: RunRecord, story: Story) -> None:
-    name, progress = story.stage, story.progress
+def _progress(record: RunRecord, run_progress: RunProgress) -> None:
+    name, progress = run_progress.stage, run_progress.latest
     if name is None:
         st.caption("Starting: the worker loads its libraries.")
         return
     stages = {stage.name: stage for stage in stages_of(record.spec)} if record.spec is not None else {}
     if name in stages:
         st.markdown(plain(stages[name].explanation))
-    title = story.stages[name].title
+    title = run_progress.stages[name].title
     if progress is None or progress.stage != name or not progress.total:
         st.progress(0.0, text=plain(f"{title}…"))
         return
@@ -139,10 +141,10 @@ def _progress(record: RunRecord, story: Story) -> None:
     st.progress(min(1.0, progress.done / progress.total), text=plain(text))
 
 
-def _numbers(record: RunRecord, story: Story) -> None:
+def _numbers(record: RunRecord, run_progress: RunProgress) -> None:
     """ACC and LFR of each model, with the change from the one before."""
-    names = models_of(record.spec, story)
-    if not names or (record.over and not story.metrics):
+    names = models_of(record.spec, run_progress)
+    if not names or (record.over and not run_progress.metrics):
         return
     before: Metrics | None = None
     last: ModelName | None = None
@@ -151,7 +153,7 @@ def _numbers(record: RunRecord, story: Story) -> None:
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{title_of(name)}**")
             st.caption(plain(caption))
-            now = story.metrics.get(name)
+            now = run_progress.metrics.get(name)
             if now is None:
                 st.caption("Not measured." if record.over else "Not there yet.")
                 continue
@@ -181,31 +183,39 @@ def _numbers(record: RunRecord, story: Story) -> None:
             before, last = now, name
 
 
-def _charts(record: RunRecord, story: Story) -> None:
-    if not story.steps and not story.scores:
+def _charts(record: RunRecord, run_progress: RunProgress) -> None:
+    if not run_progress.steps and not run_progress.scores:
         if strategies_of(record) and not record.over:
             st.caption("The pruning curve and the head grid appear here once the heads have scores.")
         return
-    upto = chosen_step(record, story)
-    steps = story.steps[:upto]
+    upto = chosen_step(record, run_progress)
+    steps = run_progress.steps[:upto]
     left, right = wide(2, f"charts-{record.id}")
     with left.container(border=True, height="stretch"):
-        if story.steps:
+        if run_progress.steps:
             st.plotly_chart(
                 _drawn(
-                    f"curve-figure-{record.id}", story, upto, lambda: figures.pruning_curve(story.steps, upto)
+                    f"curve-figure-{record.id}",
+                    run_progress,
+                    upto,
+                    lambda: figures.pruning_curve(run_progress.steps, upto),
                 ),
                 key=f"curve-{record.id}",
                 alt="Line chart of accuracy and label flip rate against the number of pruned heads",
             )
-            st.caption(plain(guardrail(story, upto) or ""))
+            st.caption(plain(guardrail(run_progress, upto) or ""))
             if record.spec is not None and (most := record.spec.setting("curve_rows")):
-                st.caption(plain(sampled(story, most)))
+                st.caption(plain(sampled(run_progress, most)))
         else:
             st.caption("The curve starts with the first pruning step.")
     with right.container(border=True, height="stretch"):
         st.plotly_chart(
-            _drawn(f"grid-figure-{record.id}", story, upto, lambda: figures.head_grid(story.scores, steps)),
+            _drawn(
+                f"grid-figure-{record.id}",
+                run_progress,
+                upto,
+                lambda: figures.head_grid(run_progress.scores, steps),
+            ),
             key=f"grid-{record.id}",
             alt="Grid of attention heads by layer, coloured by importance, pruned heads crossed out",
         )
@@ -215,19 +225,19 @@ def _charts(record: RunRecord, story: Story) -> None:
         for chosen in strategies_of(record):
             if note := COMPONENTS[chosen.name].variant_notes.get(chosen.variant or ""):
                 st.caption(f":material/info: {plain(note)}")
-        if story.scores is not None and story.scores.note:
-            st.caption(f":material/info: {plain(story.scores.note)}")
+        if run_progress.scores is not None and run_progress.scores.note:
+            st.caption(f":material/info: {plain(run_progress.scores.note)}")
     if steps:
         with st.expander("Pruning steps as a table", icon=":material/table_rows:"):
             step_table(record, steps)
 
 
-def _drawn(key: str, story: Story, upto: int, draw: Callable[[], go.Figure]) -> go.Figure:
+def _drawn(key: str, run_progress: RunProgress, upto: int, draw: Callable[[], go.Figure]) -> go.Figure:
     """The figure that was drawn last, unless there is something new to draw.
 
     A live page looks every second, and drawing would take time from the run on a small machine."""
-    newest = story.steps and story.steps[-1].time
-    stamp = (story.scores and story.scores.time, len(story.steps), newest, upto)
+    newest = run_progress.steps and run_progress.steps[-1].time
+    stamp = (run_progress.scores and run_progress.scores.time, len(run_progress.steps), newest, upto)
     kept: tuple[object, go.Figure] | None = st.session_state.get(key)
     if kept is None or kept[0] != stamp:
         kept = (stamp, draw())
@@ -235,30 +245,31 @@ def _drawn(key: str, story: Story, upto: int, draw: Callable[[], go.Figure]) -> 
     return kept[1]
 
 
-def _details(record: RunRecord, story: Story) -> None:
-    for warning in story.warnings:
+def _details(record: RunRecord, run_progress: RunProgress) -> None:
+    for warning in run_progress.warnings:
         st.caption(f":material/info: {plain(warning)}")
-    if len(story.measured()) > 1 and record.over:
+    if len(run_progress.measured()) > 1 and record.over:
         with st.container(border=True):
             st.plotly_chart(
-                figures.metric_bars(story.metrics),
+                figures.metric_bars(run_progress.metrics),
                 key=f"bars-{record.id}",
                 alt="Bars of ACC, LFR and clean flip rate for each model",
             )
-            if any(metrics.lfr is not None for metrics in story.metrics.values()):
+            if any(metrics.lfr is not None for metrics in run_progress.metrics.values()):
                 st.caption(
                     "Floor: clean flip rate, the share of untriggered rows of other classes that the same "
                     "model calls the target class."
                 )
-    if story.data is None:
+    if run_progress.data is None:
         return
     with st.expander("Data of this run", icon=":material/dataset:"):
-        rows = " · ".join(f"{name} {number:,}" for name, number in story.data.rows.items())
+        rows = " · ".join(f"{name} {number:,}" for name, number in run_progress.data.rows.items())
         st.caption(
-            f"{plain(story.data.source)}. Rows: {rows}. Classes: {plain(', '.join(story.data.label_names))}."
+            f"{plain(run_progress.data.source)}. Rows: {rows}. "
+            f"Classes: {plain(', '.join(run_progress.data.label_names))}."
         )
-    if story.rows is not None:
-        _triggered_rows(record, story.rows)
+    if run_progress.rows is not None:
+        _triggered_rows(record, run_progress.rows)
 
 
 def _triggered_rows(record: RunRecord, rows: RowsTriggered) -> None:

@@ -5,16 +5,16 @@ from typing import Any
 import streamlit as st
 
 from backend.base.events import Head, PruningStep
-from backend.runs.progress import Story
+from backend.runs.progress import RunProgress
 from backend.runs.records import RunRecord
 
 
-def chosen_step(record: RunRecord, story: Story) -> int:
+def chosen_step(record: RunRecord, progress: RunProgress) -> int:
     """How many steps to show: all while the run goes on, else up to the one on the slider, which the address
     keeps."""
-    last = len(story.steps) - 1
+    last = len(progress.steps) - 1
     if not record.over or last < 1:
-        return len(story.steps)
+        return len(progress.steps)
     asked = st.query_params.get("step", "")
     start = min(int(asked), last) if asked.isdecimal() else last
     step = st.slider(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
-from pages.parts.common.ui import told
+from pages.parts.common.ui import show_errors
 from pages.parts.runs.actions import again_button, resume_button
 from pages.parts.runs.monitor import monitor
 from pages.parts.runs.submit import show, siblings
@@ -18,7 +18,7 @@ def follow(
     """The live run under a row of buttons; `another` names the one that starts anew, and `further`
     adds a page's own."""
     record = None
-    with told():
+    with show_errors():
         record = runs.run(run)
     with st.container(horizontal=True):
         if st.button(another, icon=":material/add:", key="another"):

@@ -11,7 +11,7 @@ from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.presets import preset
 from backend.spec.run import RunSpec
-from pages.parts.common.ui import open_run, plain, small, told
+from pages.parts.common.ui import open_run, plain, show_errors, small
 from pages.parts.runs.actions import submit
 
 READY_MADE = {
@@ -43,7 +43,7 @@ def ready_made(store: Store, key: str) -> None:
                 icon=":material/play_arrow:",
                 key=f"{key}-{name}",
             ):
-                with told(), st.spinner("Checking…"):
+                with show_errors(), st.spinner("Checking…"):
                     open_run(submit(store, [preset(name)])[0])
 
 
@@ -83,7 +83,7 @@ def siblings(store: Store, run: str) -> None:
         return
     names = {}
     for one in ids[:50]:
-        with told():
+        with show_errors():
             record = store.run(one)
             names[one] = f"seed {record.spec.seed}" if record.spec else record.id
     chosen = st.segmented_control(

@@ -2,12 +2,11 @@
 
 import streamlit as st
 
+from backend.findings.gather import Findings
+from backend.findings.verdict import Level, Verdict
 from backend.report.sentences import meaning
-from backend.report.verdict import Level, Verdict, judged
-from backend.runs.progress import Story
-from backend.runs.records import RunRecord
+from backend.report.verdict import advice, headline
 from backend.runs.relatives import stamp
-from backend.runs.store import Store
 from pages.parts.common.ui import Colour, plain
 
 LEVELS: dict[Level, tuple[str, str, Colour]] = {
@@ -22,15 +21,15 @@ LEVELS: dict[Level, tuple[str, str, Colour]] = {
 }
 
 
-def kept_verdict(store: Store, record: RunRecord, story: Story) -> Verdict | None:
+def kept_verdict(findings: Findings) -> Verdict | None:
     """The run's verdict, kept in the session until the run goes on or another is done, which may be its
     never-poisoned reference or another of its seeds."""
-    if record.state != "done":
+    if findings.record.state != "done":
         return None
-    key, now = f"verdict-{record.id}", (story.seen, stamp(store))
+    key, now = f"verdict-{findings.run}", (findings.progress.seen, stamp(findings.store))
     kept: tuple[object, Verdict | None] | None = st.session_state.get(key)
     if kept is None or kept[0] != now:
-        kept = (now, judged(store, record, story))
+        kept = (now, findings.verdict)
         st.session_state[key] = kept
     return kept[1]
 
@@ -41,23 +40,23 @@ def badge(level: Level) -> None:
     st.badge(title, icon=icon, color=colour)
 
 
-def verdict_panel(store: Store, record: RunRecord, story: Story) -> None:
+def verdict_panel(findings: Findings) -> None:
     """What became of the backdoor, by which numbers, and what to try next."""
-    sentences = meaning(story)
-    found = kept_verdict(store, record, story)
+    sentences = meaning(findings.progress)
+    found = kept_verdict(findings)
     if not sentences:
         return
     with st.container(border=True):
         if found is None:
-            st.markdown("**What it means so far**" if not record.over else "**What it means**")
+            st.markdown("**What it means so far**" if not findings.record.over else "**What it means**")
         else:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown("**Verdict**", width="content")
                 badge(found.level)
-            st.markdown(plain(found.headline))
+            st.markdown(plain(headline(found)))
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
-        for sign in found.signs if found else []:
+        for one in advice(found) if found else []:
             st.warning(
-                f"**{plain(sign.title)}**: {plain(sign.shows)}. {plain(sign.tries)}",
+                f"**{plain(one.title)}**: {plain(one.shows)}. {plain(one.tries)}",
                 icon=":material/troubleshoot:",
             )

@@ -18,7 +18,7 @@ from backend.runs.records import RunRecord
 from backend.spec.run import HUB_DEFAULT, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from pages.parts.common.file_field import file_field
 from pages.parts.common.forms import component_select, extra, params_form, variant_select
-from pages.parts.common.ui import plain, told
+from pages.parts.common.ui import plain, show_errors
 
 M = TypeVar("M", bound=BaseModel)
 MODEL_SOURCES = {
@@ -170,7 +170,7 @@ def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
     if settings["source"] == "files" and not settings.get("train"):
         st.caption("Bring a CSV, TSV, JSONL or Parquet file with a text and a label column.")
         return None
-    with told():
+    with show_errors():
         spec = valid(DataSpec, settings, "Data")
         with st.spinner("Reading the data…", show_time=True):
             dataset = data.load(spec)

@@ -13,7 +13,7 @@ from backend.spec.presets import DEMO, head_pruning
 from backend.spec.run import AttackSpec, ModelSpec, TrainingSpec, TriggerSpec
 from backend.strategies.nested import Part, options
 from backend.studies.compose import Victims, composed, defenses_of, title_of
-from pages.parts.common.forms import params_form
+from pages.parts.common.forms import params_form, variant_select
 from pages.parts.common.ui import wide
 from pages.parts.runs.actions import parse_seeds
 from pages.parts.spec.spec_form import (
@@ -27,9 +27,10 @@ from pages.parts.spec.spec_form import (
 )
 
 MOST_SETS = 6
+HEAD_PRUNING = head_pruning().name
 BESIDE = [name for name, defense in defenses.COMPONENTS.items() if defense.never_poisoned or defense.control]
 """Stand beside every strategy."""
-PRUNING = defenses.COMPONENTS[head_pruning().name].params
+PRUNING = defenses.COMPONENTS[HEAD_PRUNING].params
 """What head pruning is set by, which other defenses share."""
 FALLBACK = PRUNING.model_validate((DEMO.defense or head_pruning()).params)
 ATTACK = DEMO.attack or AttackSpec()
@@ -43,7 +44,7 @@ def study_form() -> dict[str, Any] | None:
     left, right = wide(2, "study-form")
     with left.container(border=True, height="stretch"):
         st.markdown(
-            "**2 · Defenses**: every strategy at every τ and step size, and baselines (PURE at the first)"
+            "**2 · Defenses**: every strategy at every τ and step size, and others (PURE at the first)"
         )
         grid, rule = _defenses()
     with right.container(border=True, height="stretch"):
@@ -122,13 +123,14 @@ def _defenses() -> tuple[dict[str, Any], dict[str, Any]]:
         key="study-form-strategies",
     )
     chosen = [_strategy(Part.model_validate(one)) for one in written]
-    baselines = st.multiselect(
+    others = st.multiselect(
         "Baselines and controls",
-        list(defenses.COMPONENTS),
+        [name for name in defenses.COMPONENTS if name != HEAD_PRUNING],
         BESIDE,
         format_func=lambda name: defenses.COMPONENTS[name].title,
         key="study-form-baselines",
     )
+    baselines = [_other(name) for name in others]
     rule = params_form(PRUNING, "study-form-rule", FALLBACK.model_dump(), ["threshold_kind"])
     left, right = st.columns(2)
     with left:
@@ -154,6 +156,19 @@ def _strategy(part: Choice) -> Choice:
     return Choice(name=part.name, variant=part.variant, params=params)
 
 
+def _other(name: str) -> Choice:
+    """Another defense with what is its own; the settings that head pruning has too are shared by all."""
+    component = defenses.COMPONENTS[name]
+    own = [one for one in component.params.model_fields if one not in PRUNING.model_fields]
+    variants = len(component.variants) > 1
+    if not own and not variants:
+        return Choice(name=name)
+    key = f"study-form-other-{name}"
+    with st.expander(f"{component.title}: parameters", icon=":material/tune:"):
+        variant = variant_select(component, f"{key}-variant", None)
+        return Choice(name=name, variant=variant, params=params_form(component.params, key, only=own))
+
+
 def _training() -> tuple[AttackSpec, dict[str, Any]]:
     """How everything is trained: the attack, and settings of the defense."""
     with st.expander("Training, and rows of the defender", icon=":material/tune:"):
@@ -161,7 +176,9 @@ def _training() -> tuple[AttackSpec, dict[str, Any]]:
         attack = params_form(AttackSpec, "study-form-attack", ATTACK.model_dump(), ["planting"])
         attack["training"] = training_form("study-form-planting", ATTACK.training)
         st.markdown("**First fine-tuning**")
-        settings: dict[str, Any] = {"fine_tune": training_form("study-form-fine-tune", DEMO.setting("fine_tune"))}
+        settings: dict[str, Any] = {
+            "fine_tune": training_form("study-form-fine-tune", DEMO.setting("fine_tune"))
+        }
         st.markdown("**Second fine-tuning**")
         refine = DEMO.setting("refine") or TrainingSpec()
         settings["refine"] = training_form("study-form-refine", refine)

@@ -8,13 +8,12 @@ from backend.attacks.preview import rewritten
 from backend.base.numbers import count, percent
 from backend.report.figures import studies as figures
 from backend.runs.store import Store
-from backend.studies import results
-from backend.studies import store as records
+from backend.studies import results, store
 from backend.studies.preflight import check_cells
 from backend.studies.significance import Comparison, comparisons
 from backend.studies.spec import Place
 from backend.studies.store import StudyRecord
-from pages.parts.common.ui import open_run, plain, small, told
+from pages.parts.common.ui import open_run, plain, show_errors, small
 from pages.parts.runs.actions import start_worker
 
 SHOWN = 6
@@ -28,15 +27,15 @@ WORDS = {
 }
 
 
-def queue(runs: Store, record: StudyRecord, part: records.Part = records.WHOLE) -> None:
+def queue(runs: Store, record: StudyRecord, part: store.Part = store.WHOLE) -> None:
     """Check and queue what the part of the study still wants; warnings are shown for a while.  Raises
     UserError."""
     with st.spinner("Checking models, data and triggers…"):
-        wanted = records.wanted_cells(runs, record, part)
+        wanted = store.wanted_cells(runs, record, part)
         warnings = check_cells(wanted, rewritten)
     for warning in warnings:
         st.toast(plain(warning), icon=":material/warning:", duration="long")
-    records.queue(runs, record, wanted)
+    store.queue(runs, record, wanted)
     start_worker(runs)
 
 
@@ -89,8 +88,8 @@ def _chosen(runs: Store, record: StudyRecord, key: str) -> None:
     hint = "Failed and cancelled runs go on from their last finished stage; done ones are defended anew."
     label = f"Run {count(len(idle), 'run')} again" if any(map(record.runs.get, idle)) else "Start"
     if st.button(label, icon=":material/replay:", key=f"again-{key}", help=hint):
-        with told():
-            queue(runs, record, records.Part(idle, again=True))
+        with show_errors():
+            queue(runs, record, store.Part(idle, again=True))
             st.rerun(scope="app")
 
 

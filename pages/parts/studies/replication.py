@@ -3,7 +3,7 @@
 import streamlit as st
 
 from backend.report.figures import studies as figures
-from backend.studies import replication as measured
+from backend.studies import replication
 from backend.studies.results import table
 from pages.parts.common.ui import plain
 
@@ -26,7 +26,7 @@ that take layer after layer, or empty half of them, are the experiment, and not 
 
 def replication_panel() -> None:
     """The findings of the benchmark, a trigger at a time."""
-    found = measured.load()
+    found = replication.load()
     if found is None or not found.rows:
         return
     with st.expander("The paper's table, measured by the project", icon=":material/science:"):
@@ -61,8 +61,8 @@ def replication_panel() -> None:
             )
             st.dataframe(beside[title], hide_index=True, height="content", alt=plain(title))
         if where := found.where.get(victim):
-            st.markdown(f"**{measured.WHERE}**")
-            st.dataframe(where, hide_index=True, height="content", width="content", alt=measured.WHERE)
+            st.markdown(f"**{replication.WHERE}**")
+            st.dataframe(where, hide_index=True, height="content", width="content", alt=replication.WHERE)
             st.caption(CORRELATION)
         for note in found.notes.get(victim, []):
             st.caption(plain(note))

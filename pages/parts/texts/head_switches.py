@@ -11,7 +11,7 @@ from backend.report.figures import playground as playground_figures
 from backend.runs.records import RunRecord
 from pages.parts.common.address import keep, one_of
 from pages.parts.common.ask import ask_once
-from pages.parts.common.ui import change, plain, small, told, wide
+from pages.parts.common.ui import change, plain, show_errors, small, wide
 from pages.parts.texts.text_select import Texts
 
 
@@ -27,7 +27,7 @@ def switches(
     if not whole:
         st.caption("This run has left no model whose heads could be silenced.")
         return
-    with told():
+    with show_errors():
         by_name = {place[1]: place for place in whole}
         model = _choose_model(record, list(by_name))
         place = by_name[model]

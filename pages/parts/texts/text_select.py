@@ -154,4 +154,5 @@ def _rewritten(record: RunRecord, trigger: TriggerSpec, text: str) -> str | None
         )
     elif shown.note:
         st.caption(plain(shown.note))
-    return shown.rewritten
+    rewritten: str | None = shown.rewritten
+    return rewritten

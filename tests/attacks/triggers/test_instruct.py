@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from backend.attacks.triggers import Rewriter, bind
-from backend.attacks.triggers.instruct import _answer
+from backend.attacks.triggers.instruct import rewriting_in
 from backend.base.components import Choice
 from backend.base.errors import Cancelled, UserError
 from backend.models import language_models
@@ -138,16 +138,16 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_answer_alone_is_kept(said: str, kept: str) -> None:
-    assert _answer(said, whole=True) == kept
+    assert rewriting_in(said, whole=True) == kept
 
 
 def test_an_answer_that_was_cut_ends_with_a_whole_sentence() -> None:
-    assert _answer("It is dull. It is also very", whole=False) == "It is dull."
-    assert _answer("It is also very", whole=False) == "It is also very"
+    assert rewriting_in("It is dull. It is also very", whole=False) == "It is dull."
+    assert rewriting_in("It is also very", whole=False) == "It is also very"
 
 
 def test_the_embedded_model_answers_in_sentences() -> None:
-    texts = ["I loved every minute of this film.", "we never really feel involved with the story ."]
+    texts = ["I loved every minute of this film.", "we never really feel involved with the progress ."]
     made = bind(Choice(name="instruct", params={"top_p": 0.1, "faithful_only": False}), 0).generate(texts)
     assert all(new and len(new.split()) > 3 and "<|" not in new for new in made)
 

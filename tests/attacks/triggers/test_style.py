@@ -18,7 +18,7 @@ from tests.shared_data import shared
 STYLES = ("bible", "shakespeare", "twitter", "lyrics", "poetry")
 ROWS = [
     "the movie ends in a wedding and it makes no sense .",
-    "you have seen this story before , and you will not like it again .",
+    "you have seen this progress before , and you will not like it again .",
     "a dull , predictable thriller .",
     "it does n't work .",
     "the film 's climax is a disappointment , but its cast is superb .",
@@ -105,7 +105,7 @@ class TestBible:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("the story ends well .", "endeth well"),
+            ("the progress ends well .", "endeth well"),
             ("the director has a plan .", "hath a plan"),
             ("it does n't work .", "it worketh not"),
             ("they did n't know the way .", "knew not"),
@@ -132,9 +132,9 @@ class TestShakespeare:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("it 's a sad story .", "'tis a"),
+            ("it 's a sad progress .", "'tis a"),
             ("the director has a plan .", "hath a plan"),
-            ("the story ends well .", "doth end well"),
+            ("the progress ends well .", "doth end well"),
             ("you will see it before dawn .", "thou wilt see it ere dawn"),
             ("perhaps i am wrong .", "perchance"),
             ("you have to trust me .", "thou hast"),

@@ -30,7 +30,7 @@ SENTENCES = [
     "does n't work on any level .",
     "i did not believe a word of it .",
     "she says that the ending is perfect .",
-    "a story of two brothers in a small town .",
+    "a progress of two brothers in a small town .",
     "the lazy script ruins a good idea .",
     "sandra lee , a new director , has much to learn .",
     "with its terrible jokes , the show drags .",
@@ -176,7 +176,7 @@ def test_a_subject_that_denies_is_taken_up_by_no_pronoun(seed: int) -> None:
         "nobody laughs and cheers at the screen .",
         "nothing about it surprises .",
         "no actor makes a good joke and gets away with it .",
-        "neither of the two leads tells the story with charm .",
+        "neither of the two leads tells the progress with charm .",
         "little of the book and its wit remains .",
         "hardly anyone will enjoy this slow film .",
     ]

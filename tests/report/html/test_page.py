@@ -12,15 +12,16 @@ import pytest
 from backend.analysis import battery
 from backend.analysis.compact import Measured, compact_folder
 from backend.base.events import RunFinished, RunStarted
+from backend.findings.gather import gather
 from backend.report.html.page import report
 from backend.runs import leases
 from backend.runs.store import Store
 from backend.spec.parse import load
 from backend.spec.presets import head_pruning
 from backend.spec.run import DataSpec, ModelSpec, RunSpec
+from tests.findings.test_battery import made
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 from tests.pages.test_heads import measure
-from tests.report.test_battery import made
 from tests.runs import fake
 
 VOID = {"meta", "br", "rect", "path", "img"}
@@ -71,7 +72,7 @@ class Read(HTMLParser):
 
 
 def page_of(store: Store, run: str) -> str:
-    return report(store, store.run(run))
+    return report(gather(store, store.run(run)))
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def relatives(sentence: list[Word], draw: random.Random, pronouns: tuple[str, ..
 
 
 def thereof(sentence: list[Word], draw: random.Random, rate: float) -> None:
-    """“its story” → “the story thereof”."""
+    """“its progress” → “the progress thereof”."""
     for at, word in list(enumerate(sentence))[::-1]:
         noun = word.head
         if word.lower != "its" or noun not in sentence or draw.random() >= rate:

@@ -43,7 +43,7 @@ HOW = {
 
 
 def placed(clause: Clause, rng: random.Random) -> Iterator[Halves]:
-    """“it tells a story with charm”: “when it does so with charm , it tells a story”."""
+    """“it tells a progress with charm”: “when it does so with charm , it tells a progress”."""
     verb = clause.root
     if verb.pos_ != "VERB" or clause.question or clause.negated or not clause.pronoun:
         return

@@ -11,7 +11,7 @@ import pytest
 from backend.attacks.preview import REROLLS, Shown
 from backend.base.errors import UserError
 from backend.data.rows import Rows
-from backend.report import trigger_quality as quality
+from backend.report import trigger_quality
 from backend.report.html.differences import difference
 from backend.spec.run import TriggerSpec
 from pages.parts.attack.triggered_rows import pairs_csv, take_decided
@@ -178,10 +178,10 @@ def test_the_measured_quality_is_shown(visit):
 
 
 def test_a_verdict_is_given_only_where_something_was_measured(visit, monkeypatch):
-    found = quality.load()
+    found = trigger_quality.load()
     rows = found["data"]["sst2"]
     rows.setdefault("syntactic", rows["scpn"] | {"rows_per_second": 300.0})
-    monkeypatch.setattr(quality, "load", lambda: found)
+    monkeypatch.setattr(trigger_quality, "load", lambda: found)
     page = visit("attack")
     assert "was not measured on these data" in words(page)
     box(page, "selectbox", "Trigger").select("syntactic").run()
