@@ -11,7 +11,6 @@ OF_LIBRARIES = {"_attn_implementation", "_exit"}
 ROOMS_WITHOUT_MODULES = {"browser", "frozen", "pages"}
 """Tests of what the user sees, or of what earlier versions left, over many modules."""
 OVER_SEVERAL_MODULES: Mapping[str, str] = {
-    "defenses/test_baselines.py": "the defenses that head pruning is compared with, side by side",
     "engine/test_interrupted.py": "runs that end in the midst of any step, and go on",
     "strategies/test_published.py": "what the authors' scripts compute, where a strategy has that variant",
 }

@@ -97,8 +97,8 @@ def test_models_of_other_classes_are_not_counted(finished: tuple[Store, RunRecor
     settings = json.loads(config.read_text())
     names = dict(zip(settings["id2label"], reversed(settings["id2label"].values()), strict=True))
     config.write_text(json.dumps(settings | {"id2label": names}))
-    places = dict(sorted(places_of(store, record).items(), reverse=True))
-    assert list(places) == ["before", "after"]
+    places = dict(reversed(places_of(store, record).items()))  # not as another test asked
+    assert set(places) == {"before", "after"}
     found = measure_probe(record.id, record.spec, places, "word-cf")
     assert list(found.probes["word-cf"]) == ["after"]
     said = dict(zip(("before", "after"), sentences(found), strict=True))

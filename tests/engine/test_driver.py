@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from backend import defenses
-from backend.base.components import Component
 from backend.base.events import RunFinished, StageFinished, StageStarted, Warned
-from backend.base.steps import VICTIM, DefenseParams, Record, Stage, Step, Steps
+from backend.base.steps import VICTIM, Defense, DefenseParams, Record, Stage, Step, Steps
 from backend.training.inputs import Inputs
 from tests.tiny_runs import collect, of
 
@@ -61,7 +60,7 @@ def nothing_seen() -> Iterator[None]:
 @pytest.fixture
 def noted(settings: dict, monkeypatch: pytest.MonkeyPatch) -> dict:
     for function in (noting, prying):
-        mine = Component(function.__name__, "Noting", "Takes notes.", Params, function)
+        mine = Defense(function.__name__, "Noting", "Takes notes.", Params, function)
         monkeypatch.setitem(defenses.COMPONENTS, mine.name, mine)
     del settings["attack"]
     return settings | {"defense": {"name": "noting"}}

@@ -204,7 +204,7 @@ def meaning(parsed: RunSpec) -> dict[str, Any]:
 
     A later shape of RunSpec must give the same meanings for what is frozen: change this function with it,
     never the files."""
-    plain = dump(parsed)
+    plain = _without_later(dump(parsed))
     asked = {part: plain[part] for part in ("name", "model", "data", "attack", "seed", "share")}
     asked["trigger"] = parsed.trigger and {
         **_whole(triggers.COMPONENTS, parsed.trigger),
@@ -215,11 +215,21 @@ def meaning(parsed: RunSpec) -> dict[str, Any]:
     return asked
 
 
+LATER = {"warmup": 0, "weight_decay": 0}
+"""Settings that came later, with the values that ask for what was done before."""
+
+
+def _without_later(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    return {name: _without_later(value) for name, value in part.items() if LATER.get(name, ...) != value}
+
+
 def _meaning_of_defense(parsed: RunSpec) -> dict[str, Any] | None:
     """Each defense by the settings that said it when there was one mapping of them."""
     if parsed.defense is None:
         return None
-    params = dump(parsed)["defense"]["params"]
+    params = _without_later(dump(parsed))["defense"]["params"]
     alone = {"strategy": None, "entropy": None, "refine": None, "onion": None}
     search = {
         name: params.get(name)

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from backend import defenses
 from backend.attacks.poison import resolve_target
-from backend.base.components import Choice, Component
+from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.base.steps import DefenseParams
+from backend.base.steps import Defense, DefenseParams
 from backend.data.rows import Dataset, Rows
 from backend.defenses.onion import OnionSettings
 from backend.library.remembered import keep_upload, safe_name
@@ -287,7 +287,7 @@ def gentle(params):
 
 
 def test_a_defense_dropped_in_has_a_form_and_its_values_count(visit, store, monkeypatch):
-    component = Component("gentle", "Gentle", "Fine-tunes with weight decay.", GentleParams, gentle)
+    component = Defense("gentle", "Gentle", "Fine-tunes with weight decay.", GentleParams, gentle)
     monkeypatch.setitem(defenses.COMPONENTS, "gentle", component)
     page = choose_defense(visit, store, "gentle")
     assert "Fine-tunes with weight decay." in words(page) and "Gentle fine-tuning" in words(page)

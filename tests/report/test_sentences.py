@@ -156,7 +156,7 @@ def test_a_failed_run_stops_in_its_stage():
     found = progress_of(
         [(1, StageStarted(run="r", stage="score")), (2, RunFinished(run="r", state="failed", error="no"))]
     )
-    assert found.stages["score"].state == "stopped" and found.progress is None
+    assert found.stages["score"].state == "stopped" and found.latest is None
 
 
 def test_stages_follow_the_specification():

@@ -13,8 +13,22 @@ from tests.frozen.doors import dump
 
 PLANTED = {"trigger": {"name": "rare-words"}, "attack": {}}
 NONE = {"strategy": {"name": "none"}, "refine": None}
-FAST = {"epochs": 2, "learning_rate": 0.001, "batch_size": 8, "max_grad_norm": 0.5}
-WHOLE = {"epochs": 3, "learning_rate": 2e-5, "batch_size": 32, "max_grad_norm": 1.0}
+FAST = {
+    "epochs": 2,
+    "learning_rate": 0.001,
+    "batch_size": 8,
+    "max_grad_norm": 0.5,
+    "warmup": 0.0,
+    "weight_decay": 0.0,
+}
+WHOLE = {
+    "epochs": 3,
+    "learning_rate": 2e-5,
+    "batch_size": 32,
+    "max_grad_norm": 1.0,
+    "warmup": 0.0,
+    "weight_decay": 0.0,
+}
 
 
 def read(defense: Any) -> RunSpec:
@@ -32,7 +46,17 @@ OLD: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     (NONE | {"entropy": {}}, "meft", {"epochs": 3, "learning_rate": 2e-5}),
     (NONE | {"entropy": {"learning_rate": 0.01}}, "meft", {"epochs": 3, "learning_rate": 0.01}),
     (
-        NONE | {"entropy": {"epochs": 1, "batch_size": 8, "max_grad_norm": 0.5}, "fine_tune": FAST},
+        NONE
+        | {
+            "entropy": {
+                "epochs": 1,
+                "batch_size": 8,
+                "max_grad_norm": 0.5,
+                "warmup": 0.0,
+                "weight_decay": 0.0,
+            },
+            "fine_tune": FAST,
+        },
         "meft",
         {"epochs": 1, "learning_rate": 2e-5, "fine_tune": FAST},
     ),
@@ -138,10 +162,13 @@ def test_set_chooses_a_defense_and_its_parameters() -> None:
     [
         (
             {"prune_step": 3, "prun_stp": 3},
-            r"Head pruning: prun_stp: Extra inputs are not permitted \(got 3\)$",
+            r"Head pruning: defense.prun_stp: Extra inputs are not permitted \(got 3\)$",
         ),
-        (NONE | {"trian_rows": 9}, r"Head pruning: trian_rows: Extra inputs are not permitted \(got 9\)$"),
-        (NONE | {"onion": {"rosw": 9}}, r"ONION: rosw: Extra inputs are not permitted \(got 9\)$"),
+        (
+            NONE | {"trian_rows": 9},
+            r"Head pruning: defense.trian_rows: Extra inputs are not permitted \(got 9\)$",
+        ),
+        (NONE | {"onion": {"rosw": 9}}, r"ONION: defense.rosw: Extra inputs are not permitted \(got 9\)$"),
         (NONE | {"entropy": {"epohcs": 9}}, "epohcs: Extra inputs are not permitted"),
         (NONE | {"entropy": 5}, r"entropy: Input should be .* \(got 5\)$"),
         (NONE | {"onion": 5}, r"onion: Input should be .* \(got 5\)$"),
@@ -149,8 +176,14 @@ def test_set_chooses_a_defense_and_its_parameters() -> None:
         ({"strategy": "random"}, r"strategy: Input should be .* \(got 'random'\)$"),
         ({"strategy": {"name": "magic"}}, "There is no strategy 'magic'. Choose one of: .*gradient"),
         ({"name": "magic"}, "There is no defense 'magic'. Choose one of: .*head-pruning"),
-        ({"name": "ft", "params": {"prune_step": 3}}, r"\(FT\): prune_step: Extra inputs are not permitted"),
-        ({"name": "ft", "prune_step": 3}, r"\(FT\): prune_step: Extra inputs are not permitted \(got 3\)$"),
+        (
+            {"name": "ft", "params": {"prune_step": 3}},
+            r"\(FT\): defense.prune_step: Extra inputs are not permitted",
+        ),
+        (
+            {"name": "ft", "prune_step": 3},
+            r"\(FT\): defense.prune_step: Extra inputs are not permitted \(got 3\)$",
+        ),
         ({"name": "ft", "variant": "fast"}, r"\(FT\) has no variant 'fast'; it has: none"),
         ({"name": "ft", "params": [1]}, r"defense.params: .* \(got \[1\]\)$"),
         ({"nmae": "ft"}, "defense.name: Field required; defense.nmae: Extra inputs are not permitted"),
@@ -164,5 +197,7 @@ def test_an_error_names_the_setting_that_is_wrong(defense: Any, said: str) -> No
 
 @pytest.mark.parametrize("change", ["defense.prun_stp=3", "defense.params.prun_stp=3"])
 def test_a_misspelt_path_is_named(change: str) -> None:
-    with pytest.raises(UserError, match=r"Head pruning: prun_stp: Extra inputs are not permitted \(got 3\)"):
+    with pytest.raises(
+        UserError, match=r"Head pruning: defense.prun_stp: Extra inputs are not permitted \(got 3\)"
+    ):
         changed(DEMO, [change])
