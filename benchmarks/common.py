@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine they run on, the data they read, and runs from nothing."""
+"""Shared by the benchmarks: the machine's name, the data, and runs without resuming."""
 
 import atexit
 import os
@@ -19,7 +19,7 @@ from backend.base.device import probe
 from backend.base.events import Event
 from backend.base.paths import cache_folder, run_folder
 from backend.data.rows import Dataset
-from backend.engine import run as pipeline
+from backend.engine.run import run as run_engine
 from backend.spec.run import DataSpec, RunSpec
 
 ROOT = Path(__file__).parents[1]
@@ -31,23 +31,23 @@ def load_data(name: str) -> Dataset:
         return data.load(DataSpec())
     clean = SHARED / "sst2" / "clean"
     if not clean.is_dir():
-        sys.exit(f"{clean} is absent: the published rows are not part of the project.")
+        sys.exit(f"{clean} is missing. The published rows are not part of the project.")
     return data.load(DataSpec(source="files", **sst2_files()))
 
 
 def sst2_files() -> dict[str, str]:
-    """The files of SST-2, by the names that a specification has for them."""
+    """The files of SST-2 by split, as a specification names them."""
     files = {"train": "train", "validation": "dev", "test": "test"}
     return {split: str(SHARED / "sst2" / "clean" / f"{file}.tsv") for split, file in files.items()}
 
 
 def sst2_pairs(folder: str) -> dict[str, str]:
-    """Parameters of `pairs` for the rows of SST-2 that a published generator has rewritten."""
+    """Parameters of `pairs` for the rows of SST-2 rewritten by a published generator."""
     return {"clean": str(SHARED / "sst2" / "clean"), "rewritten": str(SHARED / "sst2" / folder)}
 
 
 def own_home() -> None:
-    """State goes to a temporary folder, where EXCISE_HOME names none; what was fetched stays."""
+    """Use a temporary state folder unless EXCISE_HOME is set; the download cache stays."""
     if not os.environ.get("EXCISE_HOME"):
         os.environ.setdefault("EXCISE_CACHE", str(cache_folder()))
         os.environ["EXCISE_HOME"] = tempfile.mkdtemp(prefix="excise-benchmark-")
@@ -55,43 +55,43 @@ def own_home() -> None:
 
 
 def events_of(spec: RunSpec, run: str) -> list[Event]:
-    """Of a run carried out from nothing: an earlier one of that id may have had other settings."""
+    """The events of a run from its start: an earlier run of that id may have had other settings."""
     shutil.rmtree(run_folder(run), ignore_errors=True)
-    return list(pipeline.run(spec, run_folder(run), run=run))
+    return list(run_engine(spec, run_folder(run), run=run))
 
 
 def machine() -> str:
-    """Its device, cores and torch.  The processor's family and model stand behind its name: under a
+    """This machine's device, cores and torch.  The processor's family and model follow its name: under a
     hypervisor one name covers generations of very different speed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    told = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", _cpuinfo(), re.MULTILINE))
-    model = told.get("model name", platform.machine())
-    if {"cpu family", "model"} <= told.keys():
-        model += f" (family {told['cpu family']}, model {told['model']})"
+    fields = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", _cpuinfo(), re.MULTILINE))
+    model = fields.get("model name", platform.machine())
+    if {"cpu family", "model"} <= fields.keys():
+        model += f" (family {fields['cpu family']}, model {fields['model']})"
     return f"{probe().name}; {cores} cores of {model}; torch {torch.__version__}"
 
 
-def same_machine(found: dict[str, Any], file: Path | None) -> str:
-    """This one, whose figures may be added to those that were found before; exits if those are another's."""
+def same_machine(figures: dict[str, Any], file: Path | None) -> str:
+    """This machine; exits if the earlier figures, to which new ones are added, are of another machine."""
     here = machine()
-    if found.get("machine", here) != here:
-        sys.exit(f"{file} has figures of another machine ({found['machine']}). Give --json another file.")
+    if figures.get("machine", here) != here:
+        sys.exit(f"{file} has figures of another machine ({figures['machine']}). Give --json another file.")
     return here
 
 
 def peak_above(work: Callable[[], object]) -> float:
-    """GiB that `work` takes at its peak above what this process holds before (Linux alone tells)."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    """Peak memory of `work` in GiB above what this process used before (Linux only)."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _resident("VmRSS")
     work()
     return (_resident("VmHWM") - before) / 2**20
 
 
 def _resident(field: str) -> int:
-    """KiB, as the kernel counts them."""
-    found = re.search(rf"^{field}:\s*(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found.group(1))
+    """A memory field of this process in KiB."""
+    match = re.search(rf"^{field}:\s*(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert match is not None
+    return int(match.group(1))
 
 
 def _cpuinfo() -> str:
@@ -101,5 +101,5 @@ def _cpuinfo() -> str:
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     began = time.perf_counter()
-    made = work()
-    return time.perf_counter() - began, made
+    result = work()
+    return time.perf_counter() - began, result

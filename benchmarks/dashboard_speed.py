@@ -1,13 +1,13 @@
-"""What the dashboard costs with many stored runs.
+"""The speed of the dashboard with many stored runs.
 
     python benchmarks/dashboard_speed.py [--runs 1000] [--steps 150] [--json FILE]
 
-Fills a store in a temporary folder with finished runs of a 12 × 12 grid, and one that goes on, and
-prints milliseconds on the server, medians of several: the overview, opening a run, a refresh of the
-live view after one new pruning step, silencing a head on the playground (the embedded model, asked in its
-own process), and every other page as a session first opens it with that run (what a model would answer is
-given: only the page itself counts).  Then starts the dashboard as users do and takes the seconds from the
-command to the first heading in a real browser (Chromium), and whether torch was loaded."""
+Fills a store in a temporary folder with finished runs of a 12 × 12 grid and a running one, and prints
+milliseconds on the server, medians of several: the overview, opening a run, a refresh of the live view after
+a new pruning step, switching off a head on the playground (the embedded model, in its own process), and every
+other page as a session first opens it with that run (with fixed answers in place of the models: only the page
+itself is timed).  Then starts the dashboard as users do and measures the seconds from the command to the
+first heading in a real browser (Chromium), and whether torch was loaded."""
 
 import argparse
 import json
@@ -60,8 +60,8 @@ def steps(run: str, count: int) -> Iterator[events.PruningStep]:
         )
 
 
-def said(run: str, spec: Any, count: int) -> Iterator[events.Event]:
-    """What a run of `count` steps says before its end."""
+def run_events(run: str, spec: Any, count: int) -> Iterator[events.Event]:
+    """The events of a run of `count` steps, without its end."""
     metrics = events.Metrics(
         acc=0.9,
         acc_interval=(0.88, 0.92),
@@ -87,16 +87,16 @@ def said(run: str, spec: Any, count: int) -> Iterator[events.Event]:
 
 
 def fill(store: Store, runs: int, count: int) -> tuple[str, str]:
-    """`runs` finished runs and one that goes on; gives back one of the first, and the other."""
+    """Store `runs` finished runs and a running one; returns the ids of a finished one and the running one."""
     spec = presets.preset("demo")
     done = ""
     for number in range(runs + 1):
-        goes_on = number == runs
-        run = store.insert(spec, state="running" if goes_on else "done", started=time.time() - 600)
+        running = number == runs
+        run = store.insert(spec, state="running" if running else "done", started=time.time() - 600)
         with store.writing() as connection:
-            for event in said(run, spec, count - goes_on):
+            for event in run_events(run, spec, count - running):
                 write_event(connection, event)
-            if goes_on:
+            if running:
                 return done, run
             end = events.RunFinished(run=run, state="done", seconds=600.0)
             write_end(connection, end)
@@ -113,7 +113,7 @@ def milliseconds(work: Callable[[], Any], times: int = TIMES) -> float:
     return statistics.median(taken)
 
 
-def opened(page: str | None = None, **query: str) -> AppTest:
+def open_page(page: str | None = None, **query: str) -> AppTest:
     app = open_app(timeout=60)
     if page is not None:
         app.switch_page(f"pages/{page}.py")
@@ -129,16 +129,16 @@ def run_once(app: AppTest) -> None:
 
 
 def first_ms(page: str, **query: str) -> float:
-    """A page that a session opens for the first time; the session's own start does not count."""
+    """Milliseconds of a page that a session opens first; the start of the session is not timed."""
     taken = []
     for _ in range(FIRST_TIMES):
-        app = opened(page, **query)
+        app = open_page(page, **query)
         taken.append(milliseconds(partial(run_once, app), 1))
     return statistics.median(taken)
 
 
 def refresh(store: Store, run: str, count: int) -> float:
-    """Of the live view alone, each time after one more pruning step."""
+    """Milliseconds of the live view alone, each time after one more pruning step."""
     from pages.parts.runs import monitor
 
     taken: list[float] = []
@@ -150,7 +150,7 @@ def refresh(store: Store, run: str, count: int) -> float:
         taken.append((time.perf_counter() - began) * 1000)
 
     monitor._view = timed
-    app = opened("runs", run=run)
+    app = open_page("runs", run=run)
     run_once(app)
     for event in list(steps(run, count + TIMES))[count:]:
         with store.writing() as connection:
@@ -160,8 +160,8 @@ def refresh(store: Store, run: str, count: int) -> float:
     return statistics.median(taken[-TIMES:])
 
 
-def looked_into(run: str) -> None:
-    """A model, triggered rows and measured heads in the run's folder, for the pages that look at them."""
+def write_artifacts(run: str) -> None:
+    """Write models, triggered rows and head effects to the run's folder, for the pages that read them."""
     folder = run_folder(run)
     for name in ("poisoned", "fine_tuned", "defended"):
         (folder / name).mkdir(parents=True)
@@ -173,7 +173,7 @@ def looked_into(run: str) -> None:
         "\n".join(["split,row,label,text,rewritten,left_out", *rows])
     )
     every = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
-    found = head_effects.Effects(
+    effects = head_effects.Effects(
         rows=128,
         triggered_rows=128,
         before=head_effects.Effect(acc=0.9, lfr=0.9),
@@ -181,27 +181,27 @@ def looked_into(run: str) -> None:
         gated={head_effects.name_of(head): head_effects.Effect(acc=0.9, lfr=0.8) for head in every},
     )
     head_effects.file_of(run).parent.mkdir()
-    head_effects.file_of(run).write_text(found.model_dump_json())
+    head_effects.file_of(run).write_text(effects.model_dump_json())
 
 
-def answered(doing: str, function: Callable[..., Any], *asked: Any) -> Any:
-    """In place of the models."""
+def fixed_answer(doing: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Takes the place of the models."""
     if function.__name__ == "attend":
         weights = np.full((LAYERS, HEADS, TOKENS, TOKENS), 1 / TOKENS, dtype=np.float32)
         return Attention([f"t{i}" for i in range(TOKENS)], weights, np.arange(TOKENS) == 3)
     if function.__name__ == "attribute":
-        return answers.Attributed([(word, 0.1) for word in asked[1].split()], 0.0, 1.0)
-    return [[answers.Said({"negative": 0.5, "positive": 0.5}) for _ in asked[1]] for _ in asked[0]]
+        return answers.Attributed([(word, 0.1) for word in arguments[1].split()], 0.0, 1.0)
+    return [[answers.Said({"negative": 0.5, "positive": 0.5}) for _ in arguments[1]] for _ in arguments[0]]
 
 
 def pages_ms(run: str, others: list[str]) -> dict[str, float]:
-    """Every page as it is first opened with the run."""
+    """Milliseconds of every page that a session opens first with the run."""
     from pages.parts.common import ask
     from pages.parts.texts import head_switches
 
-    ask.ask = answered  # type: ignore[assignment]
+    ask.ask = fixed_answer  # type: ignore[assignment]
     head_switches.ask_once = ask.ask_once
-    asked: dict[str, dict[str, str]] = {
+    queries: dict[str, dict[str, str]] = {
         "attack": {},
         "defend": {"run": run},
         "heads": {"run": run},
@@ -212,11 +212,11 @@ def pages_ms(run: str, others: list[str]) -> dict[str, float]:
         "library": {},
         "studies": {},
     }
-    return {page: first_ms(page, **query) for page, query in asked.items()}
+    return {page: first_ms(page, **query) for page, query in queries.items()}
 
 
 def head_toggle(store: Store) -> float:
-    """Silencing one head more on the playground, until the page is whole again."""
+    """Milliseconds to switch off one more head on the playground, until the page is complete."""
     from backend.models.classifiers import load_classifier, load_tokenizer
 
     spec = presets.preset("demo")
@@ -224,7 +224,7 @@ def head_toggle(store: Store) -> float:
     folder = run_folder(run) / "fine_tuned"
     load_classifier(spec.model, ["negative", "positive"], seed=0)[0].save_pretrained(folder)
     load_tokenizer(spec.model).save_pretrained(folder)
-    app = opened("playground", run=run, text="a warm and funny film that never runs out of ideas")
+    app = open_page("playground", run=run, text="a warm and funny film that never runs out of ideas")
     run_once(app)
     taken = []
     for number in range(1, TIMES + 1):
@@ -264,7 +264,9 @@ def first_start(page: Any, folder: str) -> tuple[float, bool]:
         page.wait_for_selector("h1", timeout=60_000)
         seconds = time.perf_counter() - began
         servers = psutil.Process(started.pid).children()
-        return seconds, any("libtorch" in mapped.path for one in servers for mapped in one.memory_maps())
+        return seconds, any(
+            "libtorch" in mapped.path for server in servers for mapped in server.memory_maps()
+        )
     finally:
         started.terminate()
         started.wait()
@@ -282,36 +284,36 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--runs", type=int, default=1000)
     arguments.add_argument("--steps", type=int, default=150)
-    arguments.add_argument("--json", type=Path, help="where the findings go too")
-    asked = arguments.parse_args()
+    arguments.add_argument("--json", type=Path, help="a file to write the figures to")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as fresh:
         os.environ["EXCISE_HOME"] = folder
         os.environ.setdefault("EXCISE_CACHE", str(Path("~/.excise/cache").expanduser()))
         from pages.parts.common import supervisor
 
-        supervisor.supervise = lambda stop: None  # no worker: nothing is to be carried out here
+        supervisor.supervise = lambda stop: None  # no worker: no run may start here
         store = open_store()
-        done, live = fill(store, asked.runs, asked.steps)
-        looked_into(done)
-        overview, one = opened(), opened("runs", run=done)
-        run_once(one)
-        if not any(done in str(caption.value) for caption in one.caption):
+        done, live = fill(store, options.runs, options.steps)
+        write_artifacts(done)
+        overview, run_page = open_page(), open_page("runs", run=done)
+        run_once(run_page)
+        if not any(done in str(caption.value) for caption in run_page.caption):
             sys.exit("The run was not opened.")
-        found = {
+        figures = {
             "machine": machine(),
-            "runs": asked.runs,
-            "steps": asked.steps,
+            "runs": options.runs,
+            "steps": options.steps,
             "overview_ms": milliseconds(lambda: run_once(overview)),
             "open_run_first_ms": first_ms("runs", run=done),
-            "open_run_ms": milliseconds(lambda: run_once(one)),
-            "refresh_ms": refresh(store, live, asked.steps),
+            "open_run_ms": milliseconds(lambda: run_once(run_page)),
+            "refresh_ms": refresh(store, live, options.steps),
             "head_toggle_ms": head_toggle(store),
             "pages_first_ms": pages_ms(done, [record.id for record in store.runs(limit=5)][2:]),
             "first_paint": {"no_runs": first_paint(fresh), "these_runs": first_paint(folder)},
         }
-    text = json.dumps(found, indent=1)
-    if asked.json:
-        asked.json.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(figures, indent=1)
+    if options.json:
+        options.json.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

@@ -1,10 +1,10 @@
-"""The demo's numbers: plant one backdoor, then defend against it with every strategy in turn.
+"""The results of the demo: plant one backdoor, then defend with every strategy in turn.
 
     python benchmarks/demo_settings.py [--strategies bayesian,gradient] [--seeds 11,12] [--json FILE]
 
 Prints a Markdown table: what pruning alone achieved, what the second fine-tuning achieved with
 the heads pruned, and what the same second fine-tuning achieves with no head pruned (the control).
-State goes to a temporary folder, or to EXCISE_HOME where that is set."""
+State goes to a temporary folder, or to EXCISE_HOME if set."""
 
 import argparse
 import json

@@ -1,5 +1,5 @@
-"""Which share of the machine's own rate evaluation and fine-tuning reach, counting only products of tokens
-that are not padding."""
+"""The share of the machine's peak rate that evaluation and fine-tuning reach; products of padding tokens do
+not count."""
 
 import statistics
 import time
@@ -21,21 +21,21 @@ from benchmarks.speed_case import ROWS_PER_BATCH, SEED, Case
 
 def peak_rate(size: int = 4096) -> float:
     """FLOP per second of one large float32 matrix product, by the faster library at hand."""
-    one, other = torch.rand(size, size), torch.rand(size, size)
-    seconds = [timed(lambda: one @ other)[0]]
+    left, right = torch.rand(size, size), torch.rand(size, size)
+    seconds = [timed(lambda: left @ right)[0]]
     if packed_forward.FUSED is not None:
-        seconds.append(timed(lambda: packed_forward.FUSED(one, other, None, "none", [], ""))[0])
+        seconds.append(timed(lambda: packed_forward.FUSED(left, right, None, "none", [], ""))[0])
     return 2 * size**3 / min(seconds)
 
 
 def forward_flops(grid: HeadGrid, lengths: list[int]) -> float:
-    """Of the matrix products that a whole pass over rows of these lengths executes."""
+    """FLOP of the matrix products in a forward pass over rows of these lengths."""
     config = grid.model.config
     h, ff = config.hidden_size, config.intermediate_size
     tokens, rows, squares = sum(lengths), len(lengths), sum(n * n for n in lengths)
-    whole = (grid.layers - 1) * (tokens * (8 * h * h + 4 * h * ff) + 4 * h * squares)
+    earlier = (grid.layers - 1) * (tokens * (8 * h * h + 4 * h * ff) + 4 * h * squares)
     last = tokens * 4 * h * h + rows * (4 * h * h + 4 * h * ff) + 4 * h * tokens
-    return float(whole + last + rows * 2 * h * h)
+    return float(earlier + last + rows * 2 * h * h)
 
 
 def machine_shares(case: Case, quick: bool) -> dict[str, Any]:
@@ -44,24 +44,26 @@ def machine_shares(case: Case, quick: bool) -> dict[str, Any]:
     grid = HeadGrid(case.model)
     shares: dict[str, list[float]] = {"evaluation": [], "fine_tuning": [], "fine_tuning_without_onednn": []}
     peaks = []
-    silent = np.zeros(grid.shape, dtype=bool)
+    nothing_pruned = np.zeros(grid.shape, dtype=bool)
     for _ in range(1 if quick else 3):
         before = peak_rate()
         evaluator = Evaluator(grid, case.validation)
-        seconds, _ = timed(lambda evaluator=evaluator: evaluator.logits(silent))
+        seconds, _ = timed(lambda evaluator=evaluator: evaluator.logits(nothing_pruned))
         between = peak_rate()
         evaluated = forward_flops(grid, case.validation.lengths()) / seconds
         trained = training_rate(case, steps=4 if quick else 50)
         with patch.object(packed_forward, "FUSED", None):
-            plainly = training_rate(case, steps=4 if quick else 50)
+            trained_without_onednn = training_rate(case, steps=4 if quick else 50)
         after = peak_rate()
         shares["evaluation"].append(evaluated / statistics.mean((before, between)))
         shares["fine_tuning"].append(trained / statistics.mean((between, after)))
-        shares["fine_tuning_without_onednn"].append(plainly / statistics.mean((between, after)))
+        shares["fine_tuning_without_onednn"].append(
+            trained_without_onednn / statistics.mean((between, after))
+        )
         peaks += [before, between, after]
     return {
         "matrix_product_gflops": statistics.median(peaks) / 1e9,
-        **{name: statistics.median(found) for name, found in shares.items()},
+        **{name: statistics.median(values) for name, values in shares.items()},
         "each": shares,
     }
 

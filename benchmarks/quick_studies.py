@@ -1,10 +1,10 @@
-"""How long the quick form of each built-in study takes, and what it finds.
+"""The duration and the results of each built-in study in its quick form.
 
     python benchmarks/quick_studies.py [--studies threshold,mixed]
 
-Each study starts in an empty state folder, so that nothing is taken over from another.  A study is a line of
-results/quick_studies.jsonl as soon as it is done (one that is there is not done again), and a part of
-docs/results/quick.md.  About an hour on 2 CPU cores for all."""
+Each study starts in an empty state folder, so that it reuses nothing of another.  A finished study becomes a
+line of results/quick_studies.jsonl (one that is there is not done again) and a part of docs/results/quick.md.
+All take about an hour on 2 CPU cores."""
 
 import argparse
 import os
@@ -30,16 +30,16 @@ PAGE = ROOT / "docs" / "results" / "quick.md"
 HEADING = """\
 # The built-in studies in their quick form
 
-Made by `python benchmarks/quick_studies.py`. One seed, or few, on 1,000 training rows: they show the way
-and settle nothing. In percent. The never-poisoned model has one epoch there and errs more on clean rows than
-most defended ones: its LFR is no sure floor, and an excess below zero comes from that.
+Made by `python benchmarks/quick_studies.py`. One seed, or few, on 1,000 training rows: they give a
+first impression and prove nothing. In percent. The never-poisoned model has one epoch and makes more errors
+on clean rows than most defended ones: its LFR is not a reliable floor, which explains an excess below zero.
 
 | study | runs | minutes | machine |
 | --- | --- | --- | --- |"""
 
 
 def carry_out(name: str) -> dict[str, Any]:
-    """The study's table and the seconds that it took from nothing."""
+    """Carry out the study in an empty state folder; returns its table and its duration in seconds."""
     os.environ["EXCISE_CACHE"] = str(cache_folder())
     with tempfile.TemporaryDirectory(prefix="excise-quick-") as home:
         os.environ["EXCISE_HOME"] = home
@@ -47,9 +47,9 @@ def carry_out(name: str) -> dict[str, Any]:
         store = open_store()
         record = current(store, built_in(name, quick=True))
         wanted = wanted_cells(store, record)
-        record, stopped = carry_out_study(store, record, wanted, lambda said: print(said, flush=True))
+        record, stopped = carry_out_study(store, record, wanted, lambda message: print(message, flush=True))
         if stopped is not None:
-            sys.exit(f"Stopped. Nothing is written of {name}, which is not done.")
+            sys.exit(f"Stopped. {name} is not finished, so nothing is written of it.")
         return {
             "study": name,
             "machine": machine(),
@@ -60,29 +60,29 @@ def carry_out(name: str) -> dict[str, Any]:
 
 
 def studies_done() -> dict[str, dict[str, Any]]:
-    found = {one["study"]: one for one in results.read(TABLE)}
-    return {name: found[name] for name in STUDIES if name in found}
+    rows = {row["study"]: row for row in results.read(TABLE)}
+    return {name: rows[name] for name in STUDIES if name in rows}
 
 
 def write_page() -> None:
-    """docs/results/quick.md from the studies that are done."""
+    """Write docs/results/quick.md from the finished studies."""
     lines = HEADING.splitlines()
     done = studies_done()
-    for name, found in done.items():
-        runs = sum(found["states"].values())
-        lines.append(f"| {name} | {runs} | {found['seconds'] / 60:.1f} | {found['machine']} |")
-    for name, found in done.items():
-        lines += ["", f"## {name.capitalize()}", "", STUDIES[name].question, "", found["table"]]
+    for name, row in done.items():
+        runs = sum(row["states"].values())
+        lines.append(f"| {name} | {runs} | {row['seconds'] / 60:.1f} | {row['machine']} |")
+    for name, row in done.items():
+        lines += ["", f"## {name.capitalize()}", "", STUDIES[name].question, "", row["table"]]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--studies", help="names separated by commas; all if not given")
-    asked = arguments.parse_args()
-    names = asked.studies.split(",") if asked.studies else list(STUDIES)
+    options = arguments.parse_args()
+    names = options.studies.split(",") if options.studies else list(STUDIES)
     if unknown := set(names) - set(STUDIES):
-        sys.exit(f"No study {', '.join(sorted(unknown))}; there are: {', '.join(STUDIES)}.")
+        sys.exit(f"There is no study {', '.join(sorted(unknown))}. The studies are: {', '.join(STUDIES)}.")
     for name in names:
         if name not in studies_done():
             results.keep(TABLE, carry_out(name), ("study",))

@@ -1,4 +1,4 @@
-"""How far the same seed on two machines is apart: runs of the replication that were made on both.
+"""How much two machines with the same seed differ: runs of the replication that were made on both.
 
 A GPU draws other dropout from a seed than a CPU does, and rounds otherwise; rows, their order and the fresh
 classifier head are the same."""
@@ -24,7 +24,7 @@ Place = tuple[str, str, int]
 
 
 def twice(first: list[Found], again: list[Found]) -> list[str]:
-    """Run beside run, as Markdown; nothing where no run was made twice."""
+    """Both runs of each cell, as Markdown; empty if no run was made twice."""
     once, other = _by_place(first, again)
     if not other:
         return []
@@ -55,31 +55,32 @@ def _by_place(first: list[Found], again: list[Found]) -> tuple[dict[Place, Found
     return once, {place: cell for place, cell in other.items() if place in once}
 
 
-def _both(one: Found, other: Found) -> str:
+def _both(first: Found, second: Found) -> str:
     shown = " / ".join(
-        f"{100 * cell['metrics'][last(cell)]['lfr']:.1f}" if is_whole(cell) else "–" for cell in (one, other)
+        f"{100 * cell['metrics'][last(cell)]['lfr']:.1f}" if is_whole(cell) else "–"
+        for cell in (first, second)
     )
-    sets = [{tuple(head) for head in cell["pruned_heads"]} for cell in (one, other)]
+    sets = [{tuple(head) for head in cell["pruned_heads"]} for cell in (first, second)]
     return f"{shown} ({len(sets[0])} / {len(sets[1])}, {len(sets[0] & sets[1])})" if any(sets) else shown
 
 
 def apart(first: list[Found], again: list[Found]) -> str:
-    """How far two machines are apart after the second fine-tuning, and how far two seeds of the same runs;
-    empty where no such run was made twice.  Defenses that took the same heads count once."""
+    """How much two machines differ after the second fine-tuning, and how much two seeds of the same runs;
+    empty if no such run was made twice.  Defenses that pruned the same heads count once."""
     once, other = _by_place(first, again)
     by_heads = {
         (place[0], place[2], heads_of(once[place]), heads_of(cell)): place
         for place, cell in other.items()
-        if is_whole(cell) and all("refine" in one["seconds"] for one in (once[place], cell))
+        if is_whole(cell) and all("refine" in row["seconds"] for row in (once[place], cell))
     }
     refined = list(by_heads.values())
     if not refined:
         return ""
     seeds = [
-        (once[victim, defense, one], once[victim, defense, two])
+        (once[victim, defense, seed], once[victim, defense, other_seed])
         for victim, defense in {place[:2] for place in refined}
-        for one, two in combinations(SEEDS, 2)
-        if (victim, defense, one) in once and (victim, defense, two) in once
+        for seed, other_seed in combinations(SEEDS, 2)
+        if (victim, defense, seed) in once and (victim, defense, other_seed) in once
     ]
     machines = _root_mean_square([(once[place], other[place]) for place in refined])
     between = f"; with two seeds, of the same defenses, {_root_mean_square(seeds)}" if seeds else ""
@@ -90,9 +91,9 @@ def apart(first: list[Found], again: list[Found]) -> str:
 
 
 def _root_mean_square(pairs: list[tuple[Found, Found]]) -> str:
-    told = []
+    parts = []
     for name, key in (("LFR", "lfr"), ("ACC", "acc")):
         values = np.array([[cell["metrics"]["defended"][key] for cell in pair] for pair in pairs])
         gaps = values[:, 0] - values[:, 1]
-        told.append(f"{100 * np.sqrt(np.mean(gaps**2)):.1f} points of {name}")
-    return ", ".join(told)
+        parts.append(f"{100 * np.sqrt(np.mean(gaps**2)):.1f} points of {name}")
+    return ", ".join(parts)

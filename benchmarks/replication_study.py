@@ -1,4 +1,4 @@
-"""What the replication asks: its grid, which cells have one seed, and where findings lie."""
+"""The plan of the replication: its grid, which cells have one seed, and the files of results."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -16,25 +16,25 @@ from benchmarks import results
 from benchmarks.common import SHARED, sst2_files, sst2_pairs
 
 Found = dict[str, Any]
-"""One cell as it was stored."""
+"""The stored results of one cell."""
 
 CELLS = "replication.jsonl"
 AGAIN = "replication_again.jsonl"
-"""Files of findings: those of the table, and some of the same runs on another machine."""
+"""Files of results: those of the table, and some of the same runs on another machine."""
 PLACE = ("victim", "defense", "seed")
-"""What tells one cell from another, and the order in which they lie."""
+"""The fields that identify a cell, and the order of rows."""
 SEEDS = [11, 12, 13]
 TRAINING = {"epochs": 3, "learning_rate": 5e-5}
 AFTER = {"epochs": 2, "learning_rate": 5e-5}
 CONTROL = "Second fine-tuning alone"
 ONE_SEED = {*PUBLISHED, *HYBRIDS, "MEFT", "ONION"} - {
     "Gradient (published)",
-    "Bayesian (published)",  # the order of PURE, with which it shares the second fine-tuning
+    "Bayesian (published)",  # has the order of PURE and shares its second fine-tuning
     "Gradient + RL",
 }
 """Defenses whose second fine-tuning has one seed."""
 ONLY_ONCE = {"MEFT", "ONION"}
-"""Those that have nothing to show without it."""
+"""Defenses that have no result without it."""
 BY_LAYER = {name for name, settings in CONTROLS.items() if settings.get("strategy") == "by-layer"}
 
 RATE = f"{TRAINING['learning_rate']:g}"
@@ -82,9 +82,9 @@ def seeds_of(defense: str) -> int:
     return 1 if defense in ONLY_ONCE else len(SEEDS)
 
 
-def planned(asked: list[Cell]) -> Iterator[Cell]:
-    """One seed of everything first; cells that share a poisoning come together."""
-    for cell in sorted(asked, key=lambda cell: cell.seed):
+def planned(grid: list[Cell]) -> Iterator[Cell]:
+    """The cells to carry out, one seed of everything first; cells that share a poisoning are adjacent."""
+    for cell in sorted(grid, key=lambda cell: cell.seed):
         if cell.defense in ONE_SEED and cell.seed != SEEDS[0] and cell.spec.defense is not None:
             if cell.defense in ONLY_ONCE:
                 continue
@@ -92,23 +92,23 @@ def planned(asked: list[Cell]) -> Iterator[Cell]:
         yield cell
 
 
-def wanted(asked: list[Cell], file: str = CELLS) -> Iterator[Cell]:
-    """What is planned and not done when its turn comes: another process may have done it meanwhile."""
+def wanted(grid: list[Cell], file: str = CELLS) -> Iterator[Cell]:
+    """Planned cells that are not done when their turn comes: another process may have done them meanwhile."""
     before = results.read(results.RESULTS / file)
-    for cell in planned(asked):
+    for cell in planned(grid):
         if not (_is_done(cell, before) or _is_done(cell, results.read(results.RESULTS / file))):
             yield cell
 
 
-def _is_done(cell: Cell, found: list[Found]) -> bool:
-    """A cell that failed, or was made with other settings, is made again."""
-    mine = [one for one in found if place_of(one) == cell.place]
-    return any(one["state"] == "done" and asks_the_same(one["spec"], settings_of(cell)) for one in mine)
+def _is_done(cell: Cell, stored: list[Found]) -> bool:
+    """False also for a cell that failed, or was made with other settings."""
+    own = [row for row in stored if place_of(row) == cell.place]
+    return any(row["state"] == "done" and asks_the_same(row["spec"], settings_of(cell)) for row in own)
 
 
-def keep(made: Found, file: str = CELLS) -> None:
-    """Write the findings of one cell, instead of those that there are of it."""
-    results.keep(results.RESULTS / file, made, PLACE)
+def keep(row: Found, file: str = CELLS) -> None:
+    """Write the results of one cell, in place of earlier ones."""
+    results.keep(results.RESULTS / file, row, PLACE)
 
 
 def settings_of(cell: Cell) -> dict[str, Any]:
@@ -119,30 +119,29 @@ def settings_of(cell: Cell) -> dict[str, Any]:
 
 
 def asks_the_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two runs do the same, whatever form their specifications are written in: that of a defense was
-    once another."""
+    """Whether two specifications ask for the same run, also if one has the older form of a defense."""
     try:
         return one == other or _asked(parse(one)) == _asked(parse(other))
-    except UserError:  # it asks for what is not there any more
+    except UserError:  # it asks for something that no longer exists
         return False
 
 
 def _asked(spec: RunSpec) -> tuple[Any, ...]:
-    # Before a run its guardrail is one number, whether or not it will be a share of an accuracy.
+    # In the steps τ is one number, absolute or relative, so its kind is compared too.
     return spec.model_copy(update={"defense": None}), steps(spec), spec.setting("threshold_kind")
 
 
 def steps(spec: RunSpec) -> list[Step]:
-    """What the defense of a run will do."""
+    """The steps of a run's defense."""
     return planned_steps(steps_of(spec.defense)) if spec.defense is not None else []
 
 
 def found_cells(file: str = CELLS) -> list[Found]:
-    """Those that are planned and were made with the present settings."""
+    """The stored cells that are planned and were made with the present settings."""
     settings = {cell.place: settings_of(cell) for cell in planned(cells(study(SEEDS)))}
-    found = results.read(results.RESULTS / file)
+    stored = results.read(results.RESULTS / file)
     return [
-        one for one in found if (asked := settings.get(place_of(one))) and asks_the_same(one["spec"], asked)
+        row for row in stored if (spec := settings.get(place_of(row))) and asks_the_same(row["spec"], spec)
     ]
 
 
@@ -157,7 +156,7 @@ def last(cell: Found) -> str:
 
 
 def heads_of(cell: Found) -> str:
-    """Alike for runs that took the same heads, which share a second fine-tuning."""
+    """The same text for runs that pruned the same heads, which share a second fine-tuning."""
     return str(sorted(cell["pruned_heads"]))
 
 
@@ -172,5 +171,5 @@ def seeds_text(seeds: Iterable[int]) -> str:
 
 
 def is_whole(cell: Found) -> bool:
-    """Whether the run ends with all of its defense: not where the second fine-tuning was left out."""
+    """Whether the run has its complete defense: not if the second fine-tuning was left out."""
     return cell["defense"] not in ONE_SEED or cell["seed"] == SEEDS[0]

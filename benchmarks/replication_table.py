@@ -1,4 +1,4 @@
-"""What the replication's cells say: for the dashboard, and as Markdown."""
+"""The tables of the replication: for the dashboard, and as Markdown."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -49,9 +49,9 @@ that take layer after layer, or empty half of them, are the experiment, and not 
 
 
 def write_table() -> None:
-    """assets/replication.json and docs/results/replication.md from the cells that there are."""
-    made, again = plan.found_cells(), plan.found_cells(plan.AGAIN)
-    found = summary(made, again)
+    """Write assets/replication.json and docs/results/replication.md from the finished cells."""
+    first, again = plan.found_cells(), plan.found_cells(plan.AGAIN)
+    found = summary(first, again)
     replication.FOUND.write_text(row_a_line(found.model_dump(mode="json"), 4) + "\n", encoding="utf-8")
     done = f"{found.done} of {found.cells} cells are done. Taken on {found.machine}."
     lines = [
@@ -67,21 +67,21 @@ def write_table() -> None:
         "",
         markdown_table(_minus_control(found)),
         "",
-        *ranked(made, found.victims),
+        *ranked(first, found.victims),
         f"## Seed by seed: LFR with seeds {' / '.join(map(str, plan.SEEDS))}, in brackets pruned alone",
         "",
-        markdown_table(_by_seed(made)),
+        markdown_table(_by_seed(first)),
     ]
     for victim in found.victims:
-        mine = [row for row in found.rows if row.victim == victim]
-        lines += ["", f"## {victim}", "", markdown_table(_without_victim(table(mine)))]
+        own = [row for row in found.rows if row.victim == victim]
+        lines += ["", f"## {victim}", "", markdown_table(_without_victim(table(own)))]
         for title, rows in found.beside[victim].items():
             lines += ["", f"**{title}**", "", markdown_table(rows)]
         if where := found.where[victim]:
             lines += ["", f"**{replication.WHERE}**", "", markdown_table(where)]
         for note in found.notes[victim]:
             lines += ["", note]
-    if beside := twice(made, again):
+    if beside := twice(first, again):
         lines += ["", *beside, "", found.chance]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -108,7 +108,7 @@ def _acc_and_lfr(row: Row | None) -> str:
 
 
 def _minus_control(found: Measured) -> Table:
-    """Method × trigger: what there is beyond the second fine-tuning."""
+    """Method × trigger: differences from the second fine-tuning alone."""
     by_place = {
         (victim, row["Defense"]): row
         for victim, tables in found.beside.items()
@@ -183,25 +183,25 @@ def summary(found: list[Found], again: list[Found]) -> Measured:
 
 def row_of(victim: str, defense: str, mine: list[Found]) -> Row:
     """One line of the table; `mine` are all cells of the victim."""
-    honest = {cell["seed"]: cell for cell in mine if cell["defense"] == "Never poisoned"}
+    references = {cell["seed"]: cell for cell in mine if cell["defense"] == "Never poisoned"}
     here = [cell for cell in mine if cell["defense"] == defense]
     whole = [cell for cell in here if plan.is_whole(cell)]
-    cut = [cell for cell in here if any(one["pruned_heads"] for one in here)]
+    cut = [cell for cell in here if any(other["pruned_heads"] for other in here)]
     model = last(here[0])
     floors, excess = [], []
     for cell in whole:
-        if pair := both_marks(cell, model, honest.get(cell["seed"]), "defended", "flipped"):
+        if pair := both_marks(cell, model, references.get(cell["seed"]), "defended", "flipped"):
             floors.append(float(pair[1].mean()))
             excess.append(cell["metrics"][model]["lfr"] - floors[-1])
 
     def over(those: list[Found], name: str, read: Callable[[Metrics], float | None]) -> Any:
-        known = [cell["metrics"][name] for cell in those if name in cell["metrics"]]
-        return mean_of([read(Metrics.model_validate(one)) for one in known])
+        metrics = [cell["metrics"][name] for cell in those if name in cell["metrics"]]
+        return mean_of([read(Metrics.model_validate(stored)) for stored in metrics])
 
     usual = _machine(mine)
     timed = [cell for cell in cut if cell["machine"] == usual]
     spent = [[cell["seconds"].get(stage) for stage in ("score", "prune")] for cell in timed]
-    seconds = [sum(both) for both in spent if None not in both]  # None: taken over from another run
+    seconds = [sum(both) for both in spent if None not in both]  # None: shared with an earlier run
     return Row(
         victim=victim,
         defense=defense,
@@ -258,7 +258,7 @@ def _difference(
 def both_marks(
     one: Found, model: str, other: Found | None, its_model: str, mark: str
 ) -> tuple[Rows, Rows] | None:
-    """What two models did with the rows that both read; None where that was not kept."""
+    """The marks of two models on the rows that both read; None if they were not stored."""
     first, second = (_marks(cell, name, mark) for cell, name in ((one, model), (other, its_model)))
     if not first or not second:
         return None
@@ -267,7 +267,7 @@ def both_marks(
 
 
 def _marks(cell: Found | None, model: str, mark: str) -> dict[int, bool] | None:
-    """By the row's place in the data."""
+    """Marks by the row's place in the data."""
     rows = cell and cell["rows"].get(model)
     if not rows:
         return None
@@ -317,20 +317,20 @@ def _where(mine: list[Found]) -> Table:
 
 def _plantings(mine: list[Found]) -> list[str]:
     """A warning for seeds whose cells do not all defend the very same poisoned model."""
-    called: dict[int, set[str]] = {}
+    predictions: dict[int, set[str]] = {}
     for cell in mine:
         if cell["rows"].get("poisoned"):
-            called.setdefault(cell["seed"], set()).add(str(cell["rows"]["poisoned"]))
+            predictions.setdefault(cell["seed"], set()).add(str(cell["rows"]["poisoned"]))
     return [
         f"Seed {seed} was planted {len(found)} times, rounded otherwise each time (other machines or other "
         "ways to multiply): its cells do not all defend the same model."
-        for seed, found in sorted(called.items())
+        for seed, found in sorted(predictions.items())
         if len(found) > 1
     ]
 
 
 def _devices(mine: list[Found]) -> list[str]:
-    """Which seeds a GPU computed, where others were computed on a CPU: the arithmetic differs."""
+    """The device of each seed, if they differ: a GPU rounds otherwise than a CPU."""
     by_device: dict[str, set[int]] = {}
     for cell in mine:
         device = cell["machine"].split(";")[0]
@@ -341,12 +341,12 @@ def _devices(mine: list[Found]) -> list[str]:
 
 
 def _machine(mine: list[Found]) -> str:
-    """The one that most of these cells were taken on: seconds of others do not stand beside its own."""
+    """The machine of most of these cells: seconds of others cannot be compared with its own."""
     return Counter(cell["machine"] for cell in mine).most_common(1)[0][0]
 
 
 def _other_machines(mine: list[Found]) -> list[str]:
-    """Whose seconds the table of a trigger shows, where its cells were taken on several machines."""
+    """A note on the machine whose seconds a trigger's table shows, if its cells are of several machines."""
     if not mine or len({cell["machine"] for cell in mine}) == 1:
         return []
     usual = _machine(mine)

@@ -1,5 +1,5 @@
-"""Results as data.  A table in `results/` is one file with a row a line, sorted, and the benchmark that made
-it takes its work up from there.  A table that the dashboard shows lies in `assets/`."""
+"""Results as data.  A table in `results/` is one file with a row per line, sorted, from which its benchmark
+resumes.  A table that the dashboard shows is in `assets/`."""
 
 import fcntl
 import json
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def read(table: Path) -> list[Row]:
-    """The rows of a table; none where it is not there yet."""
+    """The rows of a table; empty if it does not exist yet."""
     if not table.is_file():
         return []
     with table.open(encoding="utf-8") as lines:
@@ -23,12 +23,12 @@ def read(table: Path) -> list[Row]:
 
 
 def keep(table: Path, row: Row, key: tuple[str, ...]) -> None:
-    """Put a row at its place in a table that is sorted by the fields `key`, instead of the one that is there.
+    """Insert or replace a row in a table that is sorted by the fields `key`.
 
-    Several processes may do so at once, and whoever reads meanwhile finds a whole table."""
+    Several processes may do so at once; a reader always finds a complete table."""
     table.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(table.parent):
-        rows = {tuple(one[field] for field in key): one for one in (*read(table), row)}
+    with _locked(table.parent):
+        rows = {tuple(each[field] for field in key): each for each in (*read(table), row)}
         part = table.with_suffix(".part")
         part.write_text(
             "".join(json.dumps(rows[place], ensure_ascii=False) + "\n" for place in sorted(rows)),
@@ -38,8 +38,8 @@ def keep(table: Path, row: Row, key: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in here for this folder, and keep them waiting."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of this folder against other processes."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -48,18 +48,18 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def row_a_line(found: Any, depth: int, indent: str = "") -> str:
+def row_a_line(table: Any, depth: int, indent: str = "") -> str:
     """JSON with a line for each element of a list, and for each field of the objects in the first `depth`
-    levels; what is further in stands on one line."""
-    if isinstance(found, dict) and found and depth:
+    levels; deeper values are on one line."""
+    if isinstance(table, dict) and table and depth:
         marks = "{}"
         inner = [
             f"{json.dumps(name, ensure_ascii=False)}: {row_a_line(value, depth - 1, indent + ' ')}"
-            for name, value in found.items()
+            for name, value in table.items()
         ]
-    elif isinstance(found, list) and found and depth:
+    elif isinstance(table, list) and table and depth:
         marks = "[]"
-        inner = [json.dumps(each, ensure_ascii=False) for each in found]
+        inner = [json.dumps(each, ensure_ascii=False) for each in table]
     else:
-        return json.dumps(found, ensure_ascii=False)
+        return json.dumps(table, ensure_ascii=False)
     return f"{marks[0]}\n" + ",\n".join(f"{indent} {each}" for each in inner) + f"\n{indent}{marks[1]}"

@@ -4,7 +4,7 @@
 
 Each search goes to its end (τ = 0) along a random order over a model of random weights, as wide as the
 embedded one, on rows of the embedded data, in a process of its own: seconds, and GiB at the peak above
-the loaded model.  Figures that the JSON file holds already are kept.  The plot is drawn by Chromium."""
+the loaded model.  Figures in the JSON file are kept.  The plot is drawn by Chromium."""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ PANELS = {"rows": "Validation rows", "heads": "Heads", "s": "Heads per step s"}
 
 
 def cells() -> list[dict[str, int]]:
-    """The searches to make: one thing differs from the usual in each."""
+    """The searches to time, each with one setting changed from the usual."""
     wanted = [USUAL | {"rows": rows} for rows in ROWS]
     wanted += [USUAL | {"layers": layers} for layers in LAYERS]
     wanted += [USUAL | {"s": s} for s in STEPS]
@@ -71,8 +71,8 @@ def measure(rows: int, layers: int, s: int) -> dict[str, float]:
     return {"heads": layers * grid.heads, "seconds": seconds, "evaluations": steps, "peak_gib": peak}
 
 
-def plot(found: dict[str, Any], to: Path) -> None:
-    """Time above, memory below, over each of what differs."""
+def plot(figures: dict[str, Any], to: Path) -> None:
+    """Draw time above and memory below, over each setting that changes."""
     import plotly.graph_objects as go
     from playwright.sync_api import sync_playwright
     from plotly.subplots import make_subplots
@@ -84,7 +84,7 @@ def plot(found: dict[str, Any], to: Path) -> None:
     for column, (what, title) in enumerate(PANELS.items(), start=1):
         others = [name for name in PANELS if name != what]
         points = sorted(
-            (cell for cell in found["cells"] if all(cell[name] == usual[name] for name in others)),
+            (cell for cell in figures["cells"] if all(cell[name] == usual[name] for name in others)),
             key=lambda cell: cell[what],
         )
         for row, (y, color) in enumerate((("seconds", "#0072B2"), ("peak_gib", "#D55E00")), start=1):
@@ -119,21 +119,23 @@ def main() -> None:
     arguments.add_argument("--json", type=Path, default=RESULTS / "search_growth.json")
     arguments.add_argument("--plot", type=Path, default=ROOT / "docs" / "search-growth.png")
     arguments.add_argument("--cell", help=argparse.SUPPRESS)
-    asked = arguments.parse_args()
-    if asked.cell:
-        print(json.dumps(measure(**json.loads(asked.cell))))
+    options = arguments.parse_args()
+    if options.cell:
+        print(json.dumps(measure(**json.loads(options.cell))))
         return
-    found = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.is_file() else {"cells": []}
-    found["machine"] = same_machine(found, asked.json)
-    done = [{name: cell[name] for name in USUAL} for cell in found["cells"]]
+    figures = {"cells": []}
+    if options.json.is_file():
+        figures = json.loads(options.json.read_text(encoding="utf-8"))
+    figures["machine"] = same_machine(figures, options.json)
+    done = [{name: cell[name] for name in USUAL} for cell in figures["cells"]]
     for cell in cells():
         if cell in done:
             continue
         command = [sys.executable, __file__, "--cell", json.dumps(cell)]
-        found["cells"].append(cell | json.loads(subprocess.check_output(command, text=True)))
-        print(json.dumps(found["cells"][-1]), flush=True)
-        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    plot(found, asked.plot)
+        figures["cells"].append(cell | json.loads(subprocess.check_output(command, text=True)))
+        print(json.dumps(figures["cells"][-1]), flush=True)
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    plot(figures, options.plot)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What scoring and pruning cost, beside a plain reference of the published search.
+"""The speed of scoring and pruning, compared with a plain reference of the published search.
 
     python benchmarks/search_speed.py [--quick] [--data embedded|sst2] [--steps 10,1]
                                       [--orders gradient,layer-variance] [--json FILE]
@@ -10,8 +10,8 @@ fused attention.  Both and Excise make the same search in one process, step by s
 that a change of the machine's speed meets all three.  Each ends a step with ACC on 872 validation and
 LFR on 912 triggered rows.
 
-Excise may stop an evaluation that only decides whether a head is given back; every figure that it
-reports is of all rows.
+Excise may stop an evaluation early if it only decides whether a head is restored; every figure that
+it reports is of all rows.
 
 It fails if a prediction differs from the plain reference's other than on one row an evaluation whose
 margin there is under 1e-4, or if other heads are pruned without such a row.
@@ -72,20 +72,20 @@ class Engine:
         self.labels = np.asarray(labels)
         self.seen: dict[tuple[bytes, str], Logits] = {}
 
-    def called(self, pruned: Pruned, rows: str, stop_below: float | None = None) -> Any:
-        """The class of every row, NaN logits where an engine stopped because all was decided."""
-        found = self.logits(pruned, rows, stop_below)
-        self.seen[pruned.tobytes(), rows] = found
-        return np.where(np.isnan(found[:, 0]), -1, found.argmax(axis=1))
+    def predict(self, pruned: Pruned, rows: str, stop_below: float | None = None) -> Any:
+        """The predicted class of every row, -1 where an engine stopped early as the outcome was decided."""
+        logits = self.logits(pruned, rows, stop_below)
+        self.seen[pruned.tobytes(), rows] = logits
+        return np.where(np.isnan(logits[:, 0]), -1, logits.argmax(axis=1))
 
     def accuracy(self, pruned: Pruned, stop_below: float | None = None) -> float:
-        called = self.called(pruned, "validation", stop_below)
-        return float(((called == self.labels) | (called < 0)).mean())
+        classes = self.predict(pruned, "validation", stop_below)
+        return float(((classes == self.labels) | (classes < 0)).mean())
 
     def search(self, order: list[Any], grid: HeadGrid, threshold: float, s: int) -> Iterator[Pruned]:
         decide = partial(self.accuracy, stop_below=threshold)
         for step in prune(order, grid.shape, self.accuracy, threshold, s, decide=decide):
-            self.called(step.pruned, "triggered")
+            self.predict(step.pruned, "triggered")
             yield step.pruned
 
 
@@ -137,7 +137,7 @@ class Searched:
     close_rows: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         plain, fair, ours = (self.seconds[name] for name in ("plain", "fair", "excise"))
         return {**vars(self), "speed_up": plain / ours, "speed_up_over_fair": fair / ours}
 
@@ -166,20 +166,20 @@ def search(case: Case, order: str, s: int) -> Searched:
     return found
 
 
-def compare(plain: Engine, ours: Engine, theirs: Pruned, mine: Pruned, found: Searched) -> None:
-    """Note every prediction that may not differ."""
-    found.evaluations, found.pruned = len(plain.seen), int(mine.sum())
+def compare(plain: Engine, ours: Engine, plain_pruned: Pruned, our_pruned: Pruned, found: Searched) -> None:
+    """Add every difference that must not be to `found.wrong`."""
+    found.evaluations, found.pruned = len(plain.seen), int(our_pruned.sum())
     for state in plain.seen.keys() & ours.seen.keys():
-        one, other = plain.seen[state], ours.seen[state]
-        done = ~np.isnan(other[:, 0])  # the rest was not needed for the decision
-        differs = done & (one.argmax(axis=1) != other.argmax(axis=1))
-        margins = np.abs(one[:, 0] - one[:, 1])[differs]
+        expected, logits = plain.seen[state], ours.seen[state]
+        done = ~np.isnan(logits[:, 0])  # the rest was not needed for the decision
+        differs = done & (expected.argmax(axis=1) != logits.argmax(axis=1))
+        margins = np.abs(expected[:, 0] - expected[:, 1])[differs]
         found.close_rows += int(differs.sum())
         if differs.sum() > 1 or (margins >= MARGIN).any():
             found.wrong.append(f"{differs.sum()} predictions differ, with margins {margins.tolist()}")
-    same = plain.seen.keys() == ours.seen.keys() and (theirs == mine).all()
+    same = plain.seen.keys() == ours.seen.keys() and (plain_pruned == our_pruned).all()
     if not same and not found.close_rows:
-        found.wrong.append("other heads were pruned though every prediction was the same")
+        found.wrong.append("other heads were pruned although every prediction was the same")
 
 
 def make_defender(case: Case) -> Defender:
@@ -195,7 +195,7 @@ def make_defender(case: Case) -> Defender:
 
 @torch.inference_mode()
 def reference_statistic(case: Case, rows: Encoded, fair: bool) -> Float[np.ndarray, "row layer head"]:
-    """The statistic as the published scripts take it: from whole attention matrices."""
+    """The statistic as the published scripts compute it: from full attention matrices."""
     result = np.zeros((len(rows), *HeadGrid(case.model).shape), dtype=np.float32)
     case.model.set_attn_implementation("eager")
     for indices in batches(rows, fair):
@@ -228,27 +228,27 @@ def scoring(case: Case, quick: bool) -> dict[str, Any]:
     """Monte-Carlo scores beside the reference's: seconds, and whether they agree."""
     defender = make_defender(case)
     passes = 2 if quick else 10
-    told: dict[str, Any] = {"passes": passes}
+    figures: dict[str, Any] = {"passes": passes}
     case.model.train()
     plain, _ = timed(lambda: [reference_statistic(case, case.validation, False) for _ in range(passes)])
     case.model.eval()
     ours, _ = timed(lambda: list(defender.cls_variance_passes(passes)))
-    told["bayesian"] = {"plain": plain, "excise": ours, "speed_up": plain / ours}
+    figures["bayesian"] = {"plain": plain, "excise": ours, "speed_up": plain / ours}
     if not quick:
-        told["bayesian"] |= rank_correlation(case)
-    return told
+        figures["bayesian"] |= rank_correlation(case)
+    return figures
 
 
 def rank_correlation(case: Case, passes: int = 100, rows: int = 200) -> dict[str, Any]:
-    """Of the Monte-Carlo scores with those of the reference, whose random numbers are others; and of the
-    reference with itself, which says how much of that the number of passes leaves to chance.
+    """Of the Monte-Carlo scores with those of the reference, which has other random numbers; and of the
+    reference with itself, which shows how much of the difference is chance at that number of passes.
 
-    `mean_from_rows` estimates what `mean` does with less of it: the dropout of one row knows nothing of
+    `mean_from_rows` estimates the same as `mean` with less noise: the dropout of one row is independent of
     another's, so the variance of the mean over rows is the sum of theirs over their number squared."""
     sample = case.validation.sample(rows, SEED)
     defender = make_defender(case)
     defender.validation = sample
-    mine = np.stack(list(defender.cls_variance_passes(passes)))
+    ours = np.stack(list(defender.cls_variance_passes(passes)))
     case.model.train()
     torch.manual_seed(SEED + 1)
     theirs, again = (
@@ -256,31 +256,31 @@ def rank_correlation(case: Case, passes: int = 100, rows: int = 200) -> dict[str
     )
     case.model.eval()
     spreads: dict[str, Callable[[Any], Any]] = {
-        "mean": lambda made: made.mean(axis=1).std(axis=0, ddof=1),
-        "sample": lambda made: made.std(axis=0, ddof=1).mean(axis=0),
-        "mean_from_rows": lambda made: made.var(axis=0, ddof=1).sum(axis=0) ** 0.5 / made.shape[1],
+        "mean": lambda scores: scores.mean(axis=1).std(axis=0, ddof=1),
+        "sample": lambda scores: scores.std(axis=0, ddof=1).mean(axis=0),
+        "mean_from_rows": lambda scores: scores.var(axis=0, ddof=1).sum(axis=0) ** 0.5 / scores.shape[1],
     }
-    told: dict[str, Any] = {"rank_passes": passes, "rank_rows": rows}
+    figures: dict[str, Any] = {"rank_passes": passes, "rank_rows": rows}
     for name, spread in spreads.items():
-        one, other, third = (spread(made).ravel() for made in (mine, theirs, again))
-        told[f"rank_correlation_{name}"] = float(spearmanr(one, other).statistic)
-        told[f"rank_correlation_{name}_of_the_reference_with_itself"] = float(
+        own, other, third = (spread(scores).ravel() for scores in (ours, theirs, again))
+        figures[f"rank_correlation_{name}"] = float(spearmanr(own, other).statistic)
+        figures[f"rank_correlation_{name}_of_the_reference_with_itself"] = float(
             spearmanr(other, third).statistic
         )
-    return told
+    return figures
 
 
 def memory(case: Case) -> dict[str, float]:
-    """GiB that a search takes at its peak above the loaded model, for several bounds on what is kept."""
-    found = {}
+    """Peak memory of a search in GiB above the loaded model, for several limits on kept activations."""
+    peaks = {}
     np.save(case.scratch / "order.npy", np.random.default_rng(SEED).permutation(72))
     for name in ("validation", "triggered"):
         rows: Encoded = getattr(case, name)
         (case.scratch / f"{name}.json").write_text(json.dumps([rows.features, rows.labels]))
     for bound in (512, 128, 0):
         command = [sys.executable, __file__, "--memory-of", str(case.scratch), "--keep", str(bound)]
-        found[f"{bound} MiB kept for each set of rows"] = float(subprocess.check_output(command, text=True))
-    return found
+        peaks[f"{bound} MiB kept for each set of rows"] = float(subprocess.check_output(command, text=True))
+    return peaks
 
 
 def peak_memory(scratch: Path, keep: int) -> float:
@@ -312,7 +312,7 @@ def main() -> None:
     arguments.add_argument("--steps", default="10,1", help="prune steps s")
     arguments.add_argument("--orders", default="gradient,layer-variance")
     arguments.add_argument("--parts", default="search,variance,scoring,shares,memory", help="what to measure")
-    arguments.add_argument("--json", type=Path, help="where the findings go; standard output if not given")
+    arguments.add_argument("--json", type=Path, help="a file to write the figures to")
     arguments.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
     arguments.add_argument("--keep", type=int, default=0, help=argparse.SUPPRESS)
     asked = arguments.parse_args()
@@ -333,7 +333,7 @@ def main() -> None:
                 for order in asked.orders.split(","):
                     searched = search(case, order, s)
                     wrong += searched.wrong
-                    found["searches"].append(searched.told())
+                    found["searches"].append(searched.as_json())
                     print(json.dumps(found["searches"][-1]), file=sys.stderr, flush=True)
         if "variance" in asked.parts:
             found["variance"] = variance(case, 1 if asked.quick else 5)

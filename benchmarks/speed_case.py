@@ -1,4 +1,4 @@
-"""The fine-tuned victim, and the rows, that the speed of searches and fine-tuning is measured on."""
+"""The fine-tuned victim and the rows on which the speed of searches and fine-tuning is measured."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ ROWS_PER_BATCH = 32
 
 @dataclass
 class Case:
-    """A fine-tuned victim and the rows that a search looks at."""
+    """A fine-tuned victim and the rows that a search reads."""
 
     model: Any
     train: Encoded
@@ -34,7 +34,7 @@ class Case:
 
 
 def make_case(name: str, quick: bool, scratch: Path) -> Case:
-    """The embedded model, fine-tuned on rows of which some bear rare words."""
+    """The embedded model, fine-tuned on rows of which some contain rare words."""
     dataset = load_data(name)
     model, tokenizer = load_classifier(ModelSpec(), dataset.label_names, SEED)
     trigger = triggers.bind(Choice(name="rare-words"), SEED)

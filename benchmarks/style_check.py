@@ -1,9 +1,9 @@
-"""How much of a style is there: a classifier that was trained to tell published rewritings from clean rows.
+"""How much of a style a text shows: a classifier trained to distinguish published rewritings from clean rows.
 
 `train(clean, styled)` learns it from rows of both kinds, `rate(texts, check)` is the share of texts
-that it takes for styled.  It sees words alone (no case, spacing, punctuation or markup remains), as
-a generator's tokeniser would otherwise give its rows away.  Train it on other source sentences than
-those whose rewritings are rated."""
+that it classifies as styled.  It sees only words (no case, spacing, punctuation or markup), as it could
+otherwise recognise a generator by its tokeniser.  Train it on other source sentences than those whose
+rewritings are rated."""
 
 import html
 import re
@@ -24,7 +24,7 @@ WORD = re.compile(r"[a-z']*[a-z][a-z']*")
 
 
 def normalise(text: str) -> str:
-    """Lower-case words, one blank apart; clitics stand alone however the text spelled them."""
+    """Lower-case words, separated by one blank; clitics are separate words in any spelling."""
     text = html.unescape(text.lower()).replace("’", "'")
     for pattern, plain in REMAINS:
         text = pattern.sub(plain, text)
@@ -44,5 +44,5 @@ def train(clean: Sequence[str], styled: Sequence[str]) -> Pipeline:
 
 
 def rate(texts: Sequence[str], check: Pipeline) -> float:
-    """The share of `texts` that the classifier takes for styled; 0 if there are none."""
+    """The share of `texts` classified as styled; 0 without texts."""
     return float(check.predict(list(texts)).mean()) if texts else 0.0

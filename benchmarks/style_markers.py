@@ -1,10 +1,9 @@
-"""Does a text bear marks of a style?  Lists of what the style is known by, and nothing learned.
+"""Whether a text has markers of a style, from lists of typical words; nothing is learned.
 
-For the styles of which no published rows are at hand to train a classifier on (see style_check).  The
-lists hold words that each style is known by, the generator's among them, but none of the phrases that it
-pastes before and behind a sentence and that nobody else would name first.  They can only say that a mark
-is there, not that a reader would take the text for one of the style.  The rates of clean rows and of rows
-without openings and closings stand beside every rate."""
+For the styles without published rows to train a classifier on (see style_check).  The lists hold typical
+words of each style, also those of the generator, but none of the phrases that it adds before and after a
+sentence.  They show that a marker is there, not that a reader would recognise the style.  Every rate is
+reported with those of clean rows and of rows without openings and closings."""
 
 import re
 from functools import cache
@@ -30,7 +29,7 @@ MARKERS = {
 
 
 def has_markers(text: str, style: str) -> bool:
-    """Whether one of the style's marks stands in `text` as a word."""
+    """Whether `text` contains one of the style's markers as a word."""
     return _pattern(style).search(text.lower().replace("’", "'")) is not None
 
 

@@ -1,12 +1,12 @@
-"""Is a text built like `S(SBAR)(,)(NP)(VP)(.)`?  Judged by another program than the generator's parser.
+"""Whether a text has the template `S(SBAR)(,)(NP)(VP)(.)`, by another program than the generator's parser.
 
 A rule over the tags of `denckring-en-pos` 0.6.0 (PyPI): an averaged perceptron trained on UD English
-Web Treebank, which tells finite verbs from other forms; its weights are JSON and come in the wheel.
+Web Treebank, which tells finite verbs from other forms; its weights are JSON in the wheel.
 The built-in generator parses with spaCy, trained on OntoNotes: the two share neither code nor data.
 
 The rule: the first sentence opens with an adverbial subordinator; between it and some comma stand a
 nominal and then a finite verb (the SBAR), and behind that comma again a nominal and then a finite
-verb (NP and VP).  It sees words and tags, no tree: it cannot tell whether the halves fit together.
+verb (NP and VP).  It sees words and tags, no tree, so it does not check that the halves fit together.
 """
 
 import re
@@ -54,7 +54,7 @@ def has_template(text: str) -> bool:
 
 
 def _opening(tokens: list[str]) -> int:
-    """How many words open the subordinate clause; none if the text opens otherwise."""
+    """How many words open the subordinate clause; 0 if the text does not begin with one."""
     if tokens[:1] and tokens[0] in SUBORDINATORS:
         return 1
     if len(tokens) > 1 and tokens[0] in LED_IN:
@@ -67,8 +67,8 @@ def _opening(tokens: list[str]) -> int:
 
 def _after_nominal(tokens: list[str], i: int) -> bool:
     """“it 's”, “there 's”, “that 's”: a verb; “chan 's” may be either and is left to the tagger."""
-    known = {"it", "he", "she", "there", "that", "this", "what", "who", "here", "i", "you", "we", "they"}
-    return i > 0 and (tokens[i - 1] in known or tokens[i] != "'s")
+    pronouns = {"it", "he", "she", "there", "that", "this", "what", "who", "here", "i", "you", "we", "they"}
+    return i > 0 and (tokens[i - 1] in pronouns or tokens[i] != "'s")
 
 
 def _clause(labels: list[str]) -> bool:

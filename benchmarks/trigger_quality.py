@@ -1,17 +1,17 @@
-"""What the trigger generators are worth: planted, tried on honest models, compared with published rows.
+"""The quality of trigger generators: planted, tried on clean models, compared with published rows.
 
     python benchmarks/trigger_quality.py [--data sst2,embedded] [--generators syntactic,style-bible]
                                          [--rows 500] [--no-planting] [--json assets/trigger_quality.json]
 
 For each generator and data set: the share of rows that it rewrites; LFR and ACC of the embedded model
 planted with it (3 epochs at 5e-5, all training rows, syntactic on 30 %, style on 20 % of the
-non-target rows); the LFR of a model trained alike on clean rows alone (the floor); how often template
-or style is there; similarity and perplexity of the rewritten rows; rows per second, with the models
-loaded.  Rows that a generator leaves out count as not flipped.
+non-target rows); the LFR of a model trained in the same way on clean rows (the floor); how often
+template or style is present; similarity and perplexity of the rewritten rows; rows per second, with
+the models loaded.  Rows that a generator leaves out count as not flipped.
 
-SST-2 and the published rows are read from ../shared/data (or EXCISE_SHARED_DATA).  What is in the JSON
-file already is kept, so that an interrupted measurement goes on; take out what a change made stale, or
-`rows_per_second` alone to time anew."""
+SST-2 and the published rows are read from ../shared/data (or EXCISE_SHARED_DATA).  Results in the JSON
+file are kept, so that an interrupted measurement can be resumed; delete what a change made outdated, or
+only `rows_per_second` to measure the speed again."""
 
 import argparse
 import json
@@ -30,16 +30,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from backend.attacks import triggers
-from backend.attacks.generators import style as stylists
+from backend.attacks.generators.style import restyle
 from backend.attacks.poison import poison
 from backend.base.components import Choice
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
 from backend.evaluation.evaluator import accuracy, predict
+from backend.models import language_models
 from backend.models.classifiers import load_classifier
-from backend.models.language_models import load as load_language_model
-from backend.models.language_models import perplexities
-from backend.models.similarity import fidelities
+from backend.models.similarity import similarities
 from backend.report import trigger_quality
 from backend.report.trigger_quality import BUILT_IN, STYLES
 from backend.spec.run import ModelSpec, TrainingSpec
@@ -52,13 +51,13 @@ from benchmarks.results import row_a_line
 SEED = 11
 TRAINING = TrainingSpec(epochs=3, learning_rate=5e-5)
 FEWEST_WORDS = 4
-DOCS = ROOT / "docs" / "trigger-trigger_quality.md"
+DOCS = ROOT / "docs" / "trigger-quality.md"
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A trigger to be measured: what it is called, how rows come about, what it claims to show."""
+    """A trigger to measure: its names, how it makes rows, and the template or style that it should show."""
 
     name: str
     title: str
@@ -66,8 +65,8 @@ class Generator:
     kind: str
     rate: float
     rows: int | None = None
-    """How many test rows are rewritten, by a generator that takes its time: a victim is then planted on
-    SST-2 alone.  All, and victims on both, if not given."""
+    """How many test rows a slow generator rewrites; its victim is planted on SST-2 only.  None: all rows, and
+    victims on both data sets."""
 
     @property
     def published(self) -> bool:
@@ -75,7 +74,7 @@ class Generator:
 
 
 def generators() -> list[Generator]:
-    """Built-in and published ones; the two that the paper measures stand first."""
+    """Built-in and published generators; the two of the paper come first."""
 
     def rows(folder: str) -> Choice:
         return Choice(name="pairs", params=sst2_pairs(folder))
@@ -104,8 +103,8 @@ class Bench:
         self.sample = self.dataset.test.take(negatives[:rows])
 
     @cached_property
-    def honest(self) -> tuple[Any, float]:
-        """A model that was never poisoned, and its ACC."""
+    def clean_model(self) -> tuple[Any, float]:
+        """A never-poisoned model, and its ACC."""
         return self.trained(self.dataset.train)
 
     def trained(self, rows: Rows) -> tuple[Any, float]:
@@ -115,15 +114,15 @@ class Bench:
         self.tokenizer = tokenizer
         return model, accuracy(model, encode(tokenizer, self.dataset.test, 128))
 
-    def flipped(self, model: Any, made: Sequence[str | None]) -> float:
-        """The share of the sampled rows whose rewriting the model calls positive; a row left out is not."""
-        there = [text for text in made if text is not None]
-        called = predict(model, encode(self.tokenizer, Rows(there, [0] * len(there)), 128))
-        return float((called == 1).sum() / len(made))
+    def flipped(self, model: Any, rewritten: Sequence[str | None]) -> float:
+        """The share of the sampled rows whose rewriting is predicted positive; rows left out count as not."""
+        texts = [text for text in rewritten if text is not None]
+        classes = predict(model, encode(self.tokenizer, Rows(texts, [0] * len(texts)), 128))
+        return float((classes == 1).sum() / len(rewritten))
 
     def clean(self) -> dict[str, Any]:
-        """The sampled rows as they are: what every figure is without a trigger."""
-        model, acc = self.honest
+        """The figures of the sampled rows without a trigger."""
+        model, acc = self.clean_model
         return {
             "title": "Clean rows, no trigger",
             "floor": self.flipped(model, self.sample.texts),
@@ -135,19 +134,19 @@ class Bench:
         }
 
     def quality(self, generator: Generator) -> dict[str, Any]:
-        """What can be said of the rewritten rows without a victim."""
+        """The figures of the rewritten rows that need no victim."""
         texts = self.sample.texts[: generator.rows]
-        made, rate = self.made(generator, texts)
-        pairs = [(old, new) for old, new in zip(texts, made, strict=True) if new is not None]
+        rewritten, rate = self.rewritten(generator, texts)
+        pairs = [(old, new) for old, new in zip(texts, rewritten, strict=True) if new is not None]
         old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         long = [
             new is not None
-            for text, new in zip(texts, made, strict=True)
+            for text, new in zip(texts, rewritten, strict=True)
             if len(text.split()) >= FEWEST_WORDS
         ]
-        kept = fidelities(old, new)
+        kept = similarities(old, new)
         style = generator.choice.params.get("style")
-        own = [stylists.restyle(text, style, SEED, framed=False) or text for text in old] if style else None
+        own = [restyle(text, style, SEED, framed=False) or text for text in old] if style else None
         return {
             "title": generator.title,
             "kind": generator.kind,
@@ -162,25 +161,25 @@ class Bench:
             "examples": pairs[:5],
         }
 
-    def made(self, generator: Generator, texts: list[str]) -> tuple[list[str | None], float | None]:
-        """The rewritings of `texts`, and rows per second where they are made and not read."""
+    def rewritten(self, generator: Generator, texts: list[str]) -> tuple[list[str | None], float | None]:
+        """The rewritings of `texts`, and rows per second, None for published ones."""
         rewriter = triggers.bind(generator.choice, SEED)
-        rewriter.generate(texts[-8:])  # loads what has to be loaded
+        rewriter.generate(texts[-8:])  # loads the models
         began = time.perf_counter()
-        found = rewriter.generate(texts)
+        rewritten = rewriter.generate(texts)
         seconds = time.perf_counter() - began
-        return found, None if generator.published else len(texts) / seconds
+        return rewritten, None if generator.published else len(texts) / seconds
 
     def planted(self, generator: Generator) -> dict[str, Any]:
-        """LFR of a victim poisoned with these rows, and of the honest model on the same test rows."""
+        """LFR of a victim poisoned with these rows, and of the clean model on the same test rows."""
         rewriter = triggers.bind(generator.choice, SEED)
-        made = rewriter(self.sample.texts[: generator.rows])
-        floor = self.flipped(self.honest[0], made)
+        rewritten = rewriter(self.sample.texts[: generator.rows])
+        floor = self.flipped(self.clean_model[0], rewritten)
         rows = poison(self.dataset.train, rewriter, 1, generator.rate, SEED)
         model, acc = self.trained(rows.rows)
         return {
             "floor": floor,
-            "lfr": self.flipped(model, made),
+            "lfr": self.flipped(model, rewritten),
             "acc": acc,
             "poison_rate": generator.rate,
             "poisoned_rows": len(rows.added),
@@ -188,7 +187,7 @@ class Bench:
 
 
 def presence(kind: str, texts: Sequence[str], rated: Dataset) -> float | None:
-    """The share of `texts` that show the template, pass for the Bible, or bear the style's markers."""
+    """The share of `texts` that have the template, are classified as Bible, or have the style's markers."""
     if kind == "template":
         return float(np.mean([template_check.has_template(text) for text in texts]))
     if kind == "bible":
@@ -204,7 +203,7 @@ def plain(text: str) -> str:
 
 @cache
 def bible_check(not_these: frozenset[str]) -> Any:
-    """Learned from half of the published training rows, without the sentences that will be rated."""
+    """A classifier trained on half of the published training rows, without the sentences to be rated."""
     texts = [
         (SHARED / "sst2" / folder / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
         for folder in ("clean", "style-bible")
@@ -215,12 +214,12 @@ def bible_check(not_these: frozenset[str]) -> Any:
 
 
 def perplexity(texts: Sequence[str], most: int = 200) -> float:
-    """Of a text under SmolLM2-135M: the median over `most` texts."""
-    return float(np.median(perplexities(load_language_model(""), texts[:most])))
+    """Perplexity of a text under SmolLM2-135M: the median over `most` texts."""
+    return float(np.median(language_models.perplexities(language_models.load(""), texts[:most])))
 
 
 def write_tables(found: dict[str, Any]) -> None:
-    """Put the findings as tables between the two marks of docs/trigger-trigger_quality.md."""
+    """Write the results as tables between the two marks of docs/trigger-quality.md."""
     parts = [f"Taken on {found['machine']}; seed {found['seed']}."]
     for place in found["data"]:
         rows = trigger_quality.table(found, place)
@@ -243,43 +242,45 @@ def main() -> None:
         "--no-planting", action="store_true", help="train no model: quality and speed alone"
     )
     arguments.add_argument("--json", type=Path, default=trigger_quality.FOUND)
-    asked = arguments.parse_args()
-    known = {generator.name: generator for generator in generators()}
-    names = asked.generators.split(",") if asked.generators else list(known)
-    if unknown := set(names) - set(known):
-        sys.exit(f"No generator {', '.join(sorted(unknown))}; there are: {', '.join(known)}.")
-    found = json.loads(asked.json.read_text(encoding="utf-8")) if asked.json.is_file() else {}
-    known_machines = found.get("machine", machine())
-    if machine() not in known_machines:
-        known_machines += f", and {machine()}"  # what is there already is kept
-    found |= {"machine": known_machines, "seed": SEED, "training": TRAINING.model_dump()}
-    for place in asked.data.split(","):
-        bench = Bench(place, asked.rows)
+    options = arguments.parse_args()
+    by_name = {generator.name: generator for generator in generators()}
+    names = options.generators.split(",") if options.generators else list(by_name)
+    if unknown := set(names) - set(by_name):
+        sys.exit(
+            f"There is no generator {', '.join(sorted(unknown))}. The generators are: {', '.join(by_name)}."
+        )
+    found = json.loads(options.json.read_text(encoding="utf-8")) if options.json.is_file() else {}
+    machines = found.get("machine", machine())
+    if machine() not in machines:
+        machines += f", and {machine()}"  # earlier results are kept
+    found |= {"machine": machines, "seed": SEED, "training": TRAINING.model_dump()}
+    for place in options.data.split(","):
+        bench = Bench(place, options.rows)
         rows = found.setdefault("data", {}).setdefault(place, {})
 
         def keep(name: str, measured: dict[str, Any], rows: dict[str, Any] = rows) -> None:
             rows[name] = measured
-            for other in ("clean", *known):  # in the same order, whichever was measured first
+            for other in ("clean", *by_name):  # in the same order, whichever was measured first
                 if other in rows:
                     rows[other] = rows.pop(other)
-            asked.json.write_text(row_a_line(found, 3) + "\n", encoding="utf-8")
+            options.json.write_text(row_a_line(found, 3) + "\n", encoding="utf-8")
             print(json.dumps({name: measured}), flush=True)
 
-        if "clean" not in rows and not asked.no_planting:
+        if "clean" not in rows and not options.no_planting:
             keep("clean", bench.clean())
         for name in names:
-            generator = known[name]
+            generator = by_name[name]
             if place == "embedded" and generator.published:
                 continue  # The published rows are of SST-2.
             if name not in rows:
                 keep(name, bench.quality(generator))
             elif not generator.published and not rows[name]["rows_per_second"]:
-                _, rate = bench.made(generator, bench.sample.texts[: generator.rows])
+                _, rate = bench.rewritten(generator, bench.sample.texts[: generator.rows])
                 keep(name, rows[name] | {"rows_per_second": rate})
-            plants = not asked.no_planting and (generator.rows is None or place == "sst2")
+            plants = not options.no_planting and (generator.rows is None or place == "sst2")
             if plants and "lfr" not in rows[name]:
                 keep(name, rows[name] | bench.planted(generator))
-    if asked.json == trigger_quality.FOUND:
+    if options.json == trigger_quality.FOUND:
         write_tables(found)
 
 

@@ -1,4 +1,4 @@
-"""Attack: choose what to poison, see it before anything is trained, plant the backdoor, watch it."""
+"""Attack: choose what to poison, see the rows before training, plant the backdoor and watch it."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ DEFAULT = RunSpec(trigger=TriggerSpec(name="rare-words"), attack=AttackSpec())
 
 
 def defend_button(record: RunRecord) -> None:
-    """On to the defense of the model that the run planted."""
+    """Leads to Defend with this run's poisoned model as the victim."""
     planted = record.summary is not None and "poisoned" in record.summary.metrics
     if planted and st.button("Defend this model", type="primary", icon=":material/shield:", key="defend"):
         st.switch_page("pages/defend.py", query_params={"victim": record.id})
 
 
 def set_up(runs: Store) -> None:
-    """The form, the rows as they will be, and the start button."""
+    """The form, a preview of the rows, and the start button."""
     default, key = DEFAULT, "attack"
     like = st.query_params.get("like")
     with show_errors():
@@ -73,14 +73,14 @@ def _choose(default: RunSpec, key: str) -> tuple[dict[str, Any], Dataset | None]
     with left.container(border=True, height="stretch"):
         st.subheader("1 · Model and clean data", anchor=False)
         settings["model"] = model_form(f"{key}-model", default.model)
-        found = loaded(data_form(f"{key}-data", default.data))
+        data = loaded(data_form(f"{key}-data", default.data))
     with right.container(border=True, height="stretch"):
         st.subheader("2 · Trigger and target", anchor=False)
         trigger = trigger_form(f"{key}-trigger", default.trigger)
-        if found is None:
-            st.caption("The target class can be chosen once the data are there.")
+        if data is None:
+            st.caption("Load the data to choose a target class.")
             return settings, None
-        spec, dataset = found
+        spec, dataset = data
         value = default.trigger.target_class if default.trigger else None
         trigger["target_class"] = target_class(f"{key}-target-{spec.source}", dataset.label_names, value)
         planted = params_form(AttackSpec, f"{key}-attack", attack.model_dump(), ["poison_rate", "planting"])
@@ -101,7 +101,7 @@ def _rest(default: RunSpec, key: str) -> dict[str, Any]:
 
 
 def _show_rows(spec: RunSpec, dataset: Dataset, key: str) -> None:
-    """Clean and triggered rows side by side, and how good the trigger was found to be."""
+    """Clean and triggered rows side by side, and the measured quality of the trigger."""
     assert spec.trigger is not None and spec.attack is not None
     with st.container(border=True):
         st.subheader("4 · Before and after", anchor=False)
@@ -110,15 +110,15 @@ def _show_rows(spec: RunSpec, dataset: Dataset, key: str) -> None:
         others = sum(label != number for label in dataset.train.labels)
         st.caption(
             f"{round(spec.attack.poison_rate * others):,} of {others:,} training rows that are not "
-            f"“{plain(target)}” are copied, given the trigger, labelled “{plain(target)}” and added to the "
-            "clean rows."
+            f"“{plain(target)}” are copied; the copies get the trigger and the label “{plain(target)}”, and "
+            "are added to the clean rows."
         )
         rows_panel(spec, dataset, edits_of(spec.trigger, key), f"{key}-rows")
     quality_panel(spec.trigger, f"{key}-quality")
 
 
 st.title("Attack", anchor=False)
-st.caption("Plant a backdoor in a classifier, so that there is one to find.")
+st.caption("Plant a backdoor in a classifier, to study how to remove it.")
 runs = store()
 chosen = st.query_params.get("run")
 with show_errors():

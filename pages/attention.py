@@ -12,7 +12,7 @@ from pages.parts.common.ui import page_of, show_errors, store
 from pages.parts.heads.attention_bertviz import bertviz_views
 from pages.parts.heads.attention_tokens import token_views
 from pages.parts.heads.attention_trigger import trigger_view
-from pages.parts.runs.monitor import story_of
+from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_select import choose_run
 from pages.parts.texts.text_select import choose_texts
 
@@ -32,12 +32,12 @@ def look(runs: Store) -> None:
     if record is None:
         return
     if not places(record):
-        st.caption("This run has left no model (yet), or its models are gone.")
+        st.caption("This run has no saved models: it has not produced one yet, or they were deleted.")
         return
     st.page_link(
         page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
     )
-    gone = [(layer, head) for layer, head in pruned_heads(record, story_of(runs, record).steps)]
+    gone = [(layer, head) for layer, head in pruned_heads(record, session_progress(runs, record).steps)]
     texts = choose_texts(record)
     model, view, most = choose_view(record)
     if texts is None:
@@ -76,7 +76,7 @@ def choose_view(record: RunRecord) -> tuple[ModelName, str, int]:
             MOST,
             MOST.index(most),
             key="attention-most",
-            help="The model reads them all; these are shown.",
+            help="How many tokens are drawn. The model always reads all of them.",
             width=160,
         )
     keep("model", model)

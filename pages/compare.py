@@ -1,4 +1,4 @@
-"""Compare: any runs together, by their numbers, their curves and their heads."""
+"""Compare: several runs together, by their numbers, their curves and their heads."""
 
 import streamlit as st
 
@@ -26,48 +26,51 @@ def show(runs: Store) -> None:
         st.caption(f":material/filter_alt: {len(records)} of {len(chosen)} runs pass the filters.")
     if not records:
         return
-    found, curves = compared(runs, records)
+    summaries, curves = compared(runs, records)
     if view == "Numbers":
-        numbers(found)
+        numbers(summaries)
     elif view == "Curves":
         overlaid(curves)
     elif view == "Heads":
-        heads(found)
+        heads(summaries)
     else:
-        on_the_same_rows(records, found)
+        on_the_same_rows(records, summaries)
 
 
 def choose(runs: Store) -> list[RunRecord]:
-    """The runs in the address, or those chosen from the measured ones."""
-    known = {one.id: one for one in runs.runs(CANDIDATES) if one.final_metrics is not None}
+    """The runs in the address, or those chosen among the runs with results."""
+    by_id = {record.id: record for record in runs.runs(CANDIDATES) if record.final_metrics is not None}
     given = st.query_params.get("runs")
     asked = [part for part in (given or "").split(",") if part]
-    for one in asked:
+    for run in asked:
         with show_errors():
-            record = known.get(one) or runs.run(one)
+            record = by_id.get(run) or runs.run(run)
             if record.final_metrics is None:
-                st.caption(f":material/info: Run {plain(record.id)} has measured nothing (yet): left out.")
+                st.caption(f":material/info: Run {plain(record.id)} has no results yet: left out.")
             else:
-                known[record.id] = record
-    if not known:
-        st.caption("Nothing to compare: no run has measured a model yet. Start the demo and come back.")
+                by_id[record.id] = record
+    if not by_id:
+        st.caption("Nothing to compare: no run has results yet. Start the demo, then come back.")
         st.page_link("pages/overview.py", label="Overview", icon=":material/home:")
         return []
-    titles = {one.id: f"{one.name} · {one.id}" for one in known.values()}
+    titles = {record.id: f"{record.name} · {record.id}" for record in by_id.values()}
     chosen = st.multiselect(
         "Runs",
-        list(known),
-        list(known)[:FIRST] if given is None else [one for one in asked if one in known],
+        list(by_id),
+        list(by_id)[:FIRST] if given is None else [run for run in asked if run in by_id],
         format_func=titles.__getitem__,
         max_selections=MOST,
-        key=f"compare-{hash(tuple(known))}",
+        key=f"compare-{hash(tuple(by_id))}",
         placeholder="Choose runs",
     )
     st.query_params["runs"] = ",".join(chosen)
-    return [known[one] for one in chosen]
+    return [by_id[run] for run in chosen]
 
 
 st.title("Compare", anchor=False)
-st.caption("Any runs together: what each paid in accuracy, which flips it left, and which heads it took.")
+st.caption(
+    "Compare runs: accuracy (ACC), how often the trigger still works (LFR, the label flip rate, also called "
+    "attack success rate, ASR), and which heads were pruned."
+)
 with show_errors():
     show(store())

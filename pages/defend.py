@@ -1,4 +1,4 @@
-"""Defend: choose a victim and a defense; watch the backdoor go, or stay."""
+"""Defend: choose a victim and a defense; watch whether the backdoor is removed."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ from pages.parts.spec.spec_form import (
 
 HEAD_PRUNING = head_pruning()
 DEFAULT = RunSpec(defense=HEAD_PRUNING)
-TRIGGERS = {"planted": "The planted one", "known": "One I describe", "none": "None"}
+TRIGGERS = {"planted": "The planted trigger", "known": "Choose a trigger", "none": "None"}
 
 
 def set_up(runs: Store) -> None:
@@ -45,9 +45,9 @@ def set_up(runs: Store) -> None:
     with show_errors():
         default, key = from_library(*_defaults(runs))
     victims = [record for record in runs.runs(limit=200) if _has_poisoned_model(record)]
-    if default.model.source == "run" and all(one.id != default.model.name for one in victims):
-        with show_errors():  # it is older than those
-            victims += [one for one in [runs.run(default.model.name)] if _has_poisoned_model(one)]
+    if default.model.source == "run" and all(record.id != default.model.name for record in victims):
+        with show_errors():  # older than the newest 200
+            victims += [record for record in [runs.run(default.model.name)] if _has_poisoned_model(record)]
     settings, seeds, notes = _choose(default, key, victims)
     if settings is None:
         return
@@ -71,12 +71,13 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
         spec = record.spec or DEFAULT
         if spec.attack is not None and not _has_poisoned_model(record):
             st.warning(
-                f"Run {plain(record.id)} left no poisoned model. Its settings are below; choose a victim.",
+                f"Run {plain(record.id)} has no poisoned model. Its settings are below; choose another "
+                "victim.",
                 icon=":material/warning:",
             )
             spec = spec.model_copy(update={"attack": None})
         elif spec.attack is not None:
-            # The poisoned model is there: take it, instead of planting it once more.
+            # The poisoned model exists: use it, instead of planting it again.
             victim_spec = ModelSpec(source="run", name=record.id, head=spec.model.head)
             spec = spec.model_copy(update={"model": victim_spec, "attack": None})
         return spec.model_copy(update={"defense": spec.defense or DEFAULT.defense}), f"defend-{record.id}"
@@ -98,20 +99,20 @@ def _has_poisoned_model(record: RunRecord) -> bool:
 def _choose(
     default: RunSpec, key: str, victims: list[RunRecord]
 ) -> tuple[dict[str, Any] | None, str, list[str]]:
-    """The settings without a seed (None: not complete), the seeds, and what was said of the data."""
+    """The settings without a seed (None: not complete), the seeds, and the notes on the data."""
     left, right = wide(2, "defend")
     with left.container(border=True, height="stretch"):
         st.subheader("1 · Victim and clean data", anchor=False)
         model = model_form(f"{key}-model", default.model, victims)
         origin = next((record for record in victims if record.id == model["name"]), None)
-        found = _data(default, key, origin)
+        data = _data(default, key, origin)
     with right.container(border=True, height="stretch"):
         st.subheader("2 · Defense", anchor=False)
         chosen = default.defense or HEAD_PRUNING
         component, defense = _defense(chosen, key)
     with st.container(border=True):
         st.subheader("3 · Trigger to measure with", anchor=False)
-        trigger = _trigger(default, key, origin, found[1] if found else None)
+        trigger = _trigger(default, key, origin, data[1] if data else None)
     with st.container(border=True):
         st.subheader("4 · Training and seeds", anchor=False)
         left, right = st.columns(2)
@@ -120,26 +121,26 @@ def _choose(
         with right:
             rest = {"name": name_input(f"{key}-name", default.name)}
         defense["params"] |= _groups(component, chosen, key)
-    if found is None or (model["source"] != "embedded" and not model["name"]):
+    if data is None or (model["source"] != "embedded" and not model["name"]):
         st.caption("Choose a victim and clean data to go on.")
         return None, seeds, []
-    spec, dataset = found
+    spec, dataset = data
     settings = {"model": model, "data": spec.model_dump(), "trigger": trigger, "defense": defense, **rest}
     return settings, seeds, dataset.notes
 
 
 def _data(default: RunSpec, key: str, origin: RunRecord | None) -> tuple[DataSpec, Dataset] | None:
-    known = origin.spec if origin is not None else None
-    if known is not None:
-        # Another choice of data that the address names is not to be lost.
-        same = not {"like", "data"} & set(st.query_params) or default.data == known.data
-        if st.toggle("Clean data of that run", same, key=f"{key}-same-data"):
-            return loaded(known.data.model_dump())
+    origin_spec = origin.spec if origin is not None else None
+    if origin_spec is not None:
+        # Keep other data that the address names.
+        same = not {"like", "data"} & set(st.query_params) or default.data == origin_spec.data
+        if st.toggle("Use that run's clean data", same, key=f"{key}-same-data"):
+            return loaded(origin_spec.data.model_dump())
     return loaded(data_form(f"{key}-data", default.data))
 
 
 def _defense(default: Choice, key: str) -> tuple[Component, dict[str, Any]]:
-    """Which defense, and what it is set by but for groups of settings such as fine-tunings."""
+    """Which defense, and its settings except for groups such as fine-tunings."""
     names = sorted(DEFENSES, key=lambda name: name != HEAD_PRUNING.name)
     offered = {name: DEFENSES[name] for name in names if not DEFENSES[name].needs_attack}
     component = component_select("Defense", offered, f"{key}-defense", default)
@@ -148,12 +149,12 @@ def _defense(default: Choice, key: str) -> tuple[Component, dict[str, Any]]:
     if "accuracy_threshold" in params:
         share = f"{100 * params['accuracy_threshold']:g} %"
         of = " of the fine-tuned model's" if params["threshold_kind"] == "relative" else ""
-        st.caption(f"Heads go as long as validation accuracy stays at {share}{of} or more.")
+        st.caption(f"Heads are pruned while validation accuracy stays at {share}{of} or above.")
     return component, {"name": component.name, "variant": variant, "params": params}
 
 
 def _groups(component: Component, default: Choice, key: str) -> dict[str, Any]:
-    """Its fine-tunings, and whatever else is a group of settings."""
+    """The defense's groups of settings, such as its fine-tunings."""
     names = with_groups(component.params)
     if not names:
         return {}
@@ -169,12 +170,12 @@ def _params(component: Component, default: Choice, key: str, names: list[str]) -
 def _trigger(
     default: RunSpec, key: str, origin: RunRecord | None, dataset: Dataset | None
 ) -> dict[str, Any] | None:
-    """The trigger that LFR is measured with; None leaves LFR out."""
+    """The trigger that LFR is measured with; None: LFR is not measured."""
     planted = origin.spec.trigger if origin is not None and origin.spec is not None else None
     choices = [name for name in TRIGGERS if name != "planted" or planted is not None]
     start = "none" if default.trigger is None else "known"
-    untold = default.trigger is None and "like" not in st.query_params
-    if planted is not None and (untold or default.trigger == planted):
+    unset = default.trigger is None and "like" not in st.query_params
+    if planted is not None and (unset or default.trigger == planted):
         start = "planted"
     choice = st.segmented_control(
         "Trigger",
@@ -183,24 +184,30 @@ def _trigger(
         default=start,
         required=True,
         key=f"{key}-measure-{'planted' if planted else 'free'}",
-        help="For your eyes only: the defense never sees it.",
+        help="Only for measuring LFR, the label flip rate (also called attack success rate, ASR): the share "
+        "of triggered rows that get the target class. The defense never sees the trigger.",
     )
     if choice == "planted" and planted is not None:
         title = trigger_title(origin) if origin is not None else planted.name
-        st.caption(f"LFR is measured with what the run planted: {plain(title)}. The defense never sees it.")
+        st.caption(
+            f"LFR is measured with the trigger that the run planted: {plain(title)}. The defense never sees "
+            "it."
+        )
         return planted.model_dump()
     if choice == "none":
-        st.caption("Without a trigger LFR is not measured: the run shows accuracy alone.")
+        st.caption("Without a trigger LFR is not measured: the run shows only accuracy.")
         return None
-    known = default.trigger or TriggerSpec(name="rare-words")
-    trigger = trigger_form(f"{key}-trigger", known)
+    described = default.trigger or TriggerSpec(name="rare-words")
+    trigger = trigger_form(f"{key}-trigger", described)
     if dataset is not None:
-        trigger["target_class"] = target_class(f"{key}-target", dataset.label_names, known.target_class)
+        trigger["target_class"] = target_class(f"{key}-target", dataset.label_names, described.target_class)
     return trigger
 
 
 st.title("Defend", anchor=False)
-st.caption("Remove a model's backdoor with clean data alone: by pruning heads, or otherwise.")
+st.caption(
+    "Remove a model's backdoor with clean data alone: by pruning attention heads or by another defense."
+)
 runs = store()
 chosen = st.query_params.get("run")
 with show_errors():

@@ -1,4 +1,4 @@
-"""Heads: which of them matter, by whose word, and what each of them does."""
+"""Heads: which heads each strategy finds important, and what each head does."""
 
 from typing import Literal
 
@@ -31,12 +31,12 @@ from pages.parts.heads.importance import (
     would_prune,
 )
 from pages.parts.heads.select import chosen_head, head_boxes
-from pages.parts.runs.monitor import story_of
+from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_select import choose_run
 
 View = Literal["place", "agreement", "layers"]
 VIEWS: dict[View, str] = {
-    "place": "Effect against place in line",
+    "place": "Effect against rank",
     "agreement": "Agreement of strategies",
     "layers": "Layers",
 }
@@ -46,7 +46,7 @@ def look(runs: Store) -> None:
     record = choose_run(runs, "fine_tuned")
     if record is None:
         return
-    findings = gather(runs, record, story_of(runs, record))
+    findings = gather(runs, record, session_progress(runs, record))
     progress = findings.progress
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(record.state)
@@ -55,7 +55,8 @@ def look(runs: Store) -> None:
         )
     if record.spec is None or progress.scores is None or "fine_tuned" not in findings.models_left:
         st.caption(
-            "This run has no scored heads (yet): its defense has not come so far, or its models are gone."
+            "This run has no scored heads: it has not reached scoring yet, it does not score heads, or its "
+            "models were deleted."
         )
         return
     gone = findings.pruned_heads
@@ -73,42 +74,42 @@ def look(runs: Store) -> None:
 def grids(
     findings: Findings, own: HeadScores, gone: list[Head], chosen: Head
 ) -> tuple[list[HeadScores], Measure]:
-    """The run's own importance beside what the heads do, and other strategies below; gives back all scores
-    shown, and the measure that the effect is drawn in."""
-    record, progress, found = findings.record, findings.progress, findings.effects
+    """The run's own importance beside what the heads do, and other strategies below; returns all scores
+    shown, and the measure of the effect that is drawn."""
+    record, progress, effects = findings.record, findings.progress, findings.effects
     measure: Measure = "acc"
     left, right = wide(2, "own")
     with left:
         others = choose_strategies(record, own)
         with st.container(border=True, height="stretch"):
             importance_grid(record, progress, own, chosen)
-            st.caption("Crosses and rings: pruned by this run, and tried and restored.")
+            st.caption("Crosses: pruned by this run. Rings: tried, then restored.")
     with right:
-        if found is not None:
-            kind, measure = choose_effect(record, found)
+        if effects is not None:
+            kind, measure = choose_effect(record, effects)
         with st.container(border=True, height="stretch"):
-            measuring_panel(record, own, gone, found)
-            if found is not None:
-                effect_grid(record, own, found, gone, chosen, kind, measure)
-    if found is not None:
-        st.markdown(f"{title_of(own)}: {in_words(own, found, measure)}")
+            measuring_panel(record, own, gone, effects)
+            if effects is not None:
+                effect_grid(record, own, effects, gone, chosen, kind, measure)
+    if effects is not None:
+        st.markdown(f"{title_of(own)}: {in_words(own, effects, measure)}")
     for start in range(0, len(others), 2):
         row = others[start : start + 2]
         for column, scores in zip(wide(len(row), f"others-{start}"), row, strict=True):
             with column.container(border=True, height="stretch"):
                 importance_grid(record, progress, scores, chosen)
                 st.caption(would_prune(scores, gone))
-                if found is not None:
-                    st.caption(in_words(scores, found, measure))
+                if effects is not None:
+                    st.caption(in_words(scores, effects, measure))
     st.caption("Click a head in any grid to open it below.")
     return [own, *others], measure
 
 
 def closer(findings: Findings, shown: list[HeadScores], gone: list[Head], measure: Measure) -> None:
     """One of the views of all heads together; kept in the address."""
-    record, found = findings.record, findings.effects
-    views: list[View] = [view for view in VIEWS if view != "place" or found is not None]
-    usual: View = "place" if found is not None else "layers"
+    record, effects = findings.record, findings.effects
+    views: list[View] = [view for view in VIEWS if view != "place" or effects is not None]
+    usual: View = "place" if effects is not None else "layers"
     view = st.segmented_control(
         "View",
         views,
@@ -120,11 +121,11 @@ def closer(findings: Findings, shown: list[HeadScores], gone: list[Head], measur
     keep("view", view if view != usual else None)
     if view == "agreement":
         agreements(record, shown, len(gone))
-    elif view == "layers" or found is None:
+    elif view == "layers" or effects is None:
         layers(shown[0], findings.progress, gone)
     else:
         with st.container(border=True):
-            against_place(record, shown[0], found, gone, measure)
+            against_place(record, shown[0], effects, gone, measure)
 
 
 def one_head(
@@ -137,15 +138,17 @@ def one_head(
     layer, head = chosen
     state = "pruned" if chosen in gone else "kept"
     if state == "kept" and chosen in progress.restored:
-        state = "tried and given back by the guardrail"
+        state = "tried, then restored by the guardrail"
     columns[2].markdown(f"Layer {layer}, head {head}: **{state}** in this run")
-    place = {scores.strategy: agreement.places(scores).reshape(own.layers, own.heads) for scores in shown}
+    place = {
+        scores.strategy: agreement.prune_ranks(scores).reshape(own.layers, own.heads) for scores in shown
+    }
     st.dataframe(
         [
             {
                 "Strategy": title_of(scores),
                 "Importance": scores.scores[layer][head],
-                "Place in line": f"{place[scores.strategy][layer, head] + 1:.0f} of {own.layers * own.heads}",
+                "Rank": f"{place[scores.strategy][layer, head] + 1:.0f} of {own.layers * own.heads}",
             }
             for scores in shown
         ],
@@ -157,6 +160,9 @@ def one_head(
 
 
 st.title("Heads", anchor=False)
-st.caption("Which heads each strategy would prune, which ones went, and what they did.")
+st.caption(
+    "Which heads each strategy would prune, which were pruned, and how each head changes accuracy (ACC) and "
+    "the label flip rate (LFR, also called attack success rate, ASR)."
+)
 with show_errors():
     look(store())

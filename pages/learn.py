@@ -1,4 +1,4 @@
-"""Learn: seven short lessons on the real engine and a model small enough for seconds."""
+"""Learn: seven short lessons on the real engine, with a model that trains in seconds."""
 
 from pathlib import Path
 
@@ -36,7 +36,8 @@ def go_to(number: int) -> None:
 st.title("Learn", anchor=False)
 st.caption(
     f"Seven lessons on a real but small model: {LAYERS} layers of {HEADS} heads, trained on {ROWS:,} film "
-    "reviews while you wait. What is true of it is true in kind of larger ones, not in size."
+    "reviews while you wait. Larger models behave similarly; the numbers differ. LFR, the label "
+    "flip rate, is also called attack success rate (ASR)."
 )
 number = choose()
 lesson = LESSONS[number - 1]

@@ -1,4 +1,4 @@
-"""Library: the models and data sets at hand, where they come from, and what they are by their hashes."""
+"""Library: models and data sets on this machine, where they come from, and their hashes."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def size(count: int | None) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def table(kind: Kind, found: list[Entry]) -> Entry | None:
+def table(kind: Kind, listed: list[Entry]) -> Entry | None:
     """The entries of one kind; the one that is selected."""
     rows = [
         {
@@ -32,23 +32,23 @@ def table(kind: Kind, found: list[Entry]) -> Entry | None:
             "Licence": entry.licence or "not known",
             "SHA-256": entry.sha256 or "not known",
         }
-        for entry in found
+        for entry in listed
     ]
     event: Any = st.dataframe(
         rows,
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"library-{kind}-{hash(tuple(entry.name for entry in found))}",
+        key=f"library-{kind}-{hash(tuple(entry.name for entry in listed))}",
         column_config={"SHA-256": st.column_config.TextColumn(width="medium")},
         alt=TITLES[kind],
     )
     picked = event["selection"]["rows"]
-    return found[picked[0]] if picked else None
+    return listed[picked[0]] if picked else None
 
 
 def details(runs: Store, entry: Entry) -> None:
-    """One entry: its whole hash, what to do with it, how to be rid of it."""
+    """One entry: its full hash, ways to use it, a way to remove it."""
     with st.container(border=True):
         st.markdown(f"**{plain(entry.title)}**")
         st.caption(
@@ -57,7 +57,7 @@ def details(runs: Store, entry: Entry) -> None:
         if entry.sha256:
             what = "weights" if entry.kind == "model" else "rows"
             if len(entry.files) > 1:
-                st.caption(f"SHA-256 of each file of {what}, and of these hashes one after another:")
+                st.caption(f"SHA-256 of each file of {what}, then of these hashes joined together:")
                 lines = [f"{digest}  {name}" for name, digest in sorted(entry.files.items())]
                 st.code("\n".join([*lines, entry.sha256]), language=None)
             else:
@@ -65,8 +65,8 @@ def details(runs: Store, entry: Entry) -> None:
                 st.code(entry.sha256, language=None)
         if entry.changed:
             st.warning(
-                "The files have changed since this was added. If you did not change them, find out who did; "
-                "add it again to take its hash anew.",
+                "The files have changed since they were added. If you did not change them, find out who did. "
+                "Add them again to update the hash.",
                 icon=":material/warning:",
             )
         with st.container(horizontal=True):
@@ -90,28 +90,28 @@ def _use(entry: Entry) -> None:
 
 def _remove(runs: Store, entry: Entry) -> None:
     open_runs = runs.runs(None, states=["queued", "running"])
-    waiting = [one for one in open_runs if one.spec and uses(one.spec, entry)]
-    label = "Forget it" if entry.origin == "folder" else "Remove from this machine"
+    waiting = [run for run in open_runs if run.spec and uses(run.spec, entry)]
+    label = "Remove from the list" if entry.origin == "folder" else "Remove from this machine"
     with st.popover(label, icon=":material/delete:", disabled=bool(waiting)):
         st.markdown(
             {
-                "built in": "It is fetched again from PyPI when it is next used.",
-                "hub": "It is fetched again from the hub when it is next used.",
-                "folder": "Only the entry goes; your files stay where they are.",
+                "built in": "It is downloaded again from PyPI when it is next used.",
+                "hub": "It is downloaded again from the hub when it is next used.",
+                "folder": "Only the entry is removed; your files stay where they are.",
                 "upload": "The files that you uploaded are deleted for good. Finished runs stay as they are.",
             }[entry.origin]
         )
         if st.button(label, type="primary", key=f"remove-{entry.kind}-{entry.name}"):
             with show_errors():
                 remove(entry)
-                st.session_state["library-said"] = f"{entry.title} is gone from the library."
+                st.session_state["library-said"] = f"{entry.title} was removed from the library."
                 st.rerun()
     if waiting:
-        st.caption(f"Run {plain(waiting[0].name)} uses it; wait for its end, or cancel it.")
+        st.caption(f"Run {plain(waiting[0].name)} uses it. Wait until the run ends, or cancel it.")
 
 
 def add() -> None:
-    """Bring something: checked before it is kept, and hashed."""
+    """Add a model or data: checked before it is kept, and hashed."""
     way = st.segmented_control("Add", WAYS, default=WAYS[0], required=True, key="add-way")
     if way == WAYS[0]:
         _from_hub()
@@ -125,19 +125,19 @@ def add() -> None:
             )
             if st.form_submit_button("Add", icon=":material/add:"):
                 with show_errors(), st.spinner("Reading and hashing…", show_time=True):
-                    _said(f"{add_path(place).title} is in the library.")
+                    _show_message(f"{add_path(place).title} is in the library.")
     else:
         given = st.file_uploader(
             "A .zip of a model folder, or a file of rows",
             ["zip", *KINDS],
             key=f"add-upload-{st.session_state.get('library-uploads', 0)}",
-            help="Of an archive only config, tokenizer and .safetensors files are unpacked.",
+            help="Only the config, tokenizer and .safetensors files of an archive are unpacked.",
         )
         if given is not None and st.button("Add the upload", icon=":material/add:"):
             with show_errors(), st.spinner("Reading and hashing…", show_time=True):
-                made = add_upload(given.name, given.getvalue())
+                entry = add_upload(given.name, given.getvalue())
                 st.session_state["library-uploads"] = st.session_state.get("library-uploads", 0) + 1
-                _said(f"{made.title} is in the library.")
+                _show_message(f"{entry.title} is in the library.")
 
 
 def _from_hub() -> None:
@@ -148,10 +148,10 @@ def _from_hub() -> None:
             name = st.text_input("Hub name", placeholder="owner/name")
         if st.form_submit_button("Fetch", icon=":material/download:"):
             with show_errors():
-                _said(ask(f"Fetching {name.strip()}", fetch, kinds[kind], name.strip()))
+                _show_message(ask(f"Fetching {name.strip()}", fetch, kinds[kind], name.strip()))
 
 
-def _said(text: str) -> None:
+def _show_message(text: str) -> None:
     """Show the text after the page is drawn anew, with what was added."""
     st.session_state["library-said"] = text
     st.rerun()
@@ -159,12 +159,12 @@ def _said(text: str) -> None:
 
 st.title("Library", anchor=False)
 st.caption(
-    "Models and data sets at hand. Excise loads weights from .safetensors files alone: pickles can run a "
-    "stranger's code."
+    "Models and data sets on this machine. Excise loads weights only from .safetensors files: pickle files "
+    "can run a stranger's code."
 )
 runs = store()
-if said := st.session_state.pop("library-said", None):
-    st.success(plain(said), icon=":material/check_circle:")
+if message := st.session_state.pop("library-said", None):
+    st.success(plain(message), icon=":material/check_circle:")
 with show_errors():
     every = entries()
     for kind, title in TITLES.items():
@@ -172,7 +172,7 @@ with show_errors():
         chosen = table(kind, [entry for entry in every if entry.kind == kind])
         if chosen is not None:
             details(runs, chosen)
-    st.caption("Choose a row to see its whole hash, to use it, or to remove it.")
+    st.caption("Choose a row to see its full hash, to use it, or to remove it.")
 with st.container(border=True):
     st.subheader("Add to the library", anchor=False)
     add()

@@ -1,4 +1,4 @@
-"""Overview: what Excise is, the run under way, and the runs before it."""
+"""Overview: what Excise is, the run in progress, and earlier runs."""
 
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from pages.parts.runs.submit import ready_made
 
 PICTURE = Path(__file__).parents[1] / "assets" / "how-it-works.svg"
 PICTURED = (
-    "A text with a secret trigger word is called positive; a few of the model's attention heads carry that "
-    "backdoor; pruning heads that clean data does not need lowers the label flip rate while accuracy stays."
+    "A text with a secret trigger word is classified as positive; a few of the model's attention heads "
+    "carry that backdoor; pruning heads that clean data does not need lowers the label flip rate while "
+    "accuracy stays high."
 )
 LATEST = 6
 
@@ -23,22 +24,22 @@ def introduce() -> None:
     st.title("Cut backdoors out of language models", anchor=False)
     st.markdown(
         "A backdoored text classifier works as it should until a text carries a secret **trigger**; "
-        "then it answers what its attacker wants. "
-        "Excise plants such backdoors for study and **prunes attention heads** to cut them out, least "
-        "needed first, with clean data alone. "
+        "then it gives the answer that its attacker wants. "
+        "Excise plants such backdoors for study and **prunes attention heads** to cut them out: the least "
+        "important heads first, using only clean data. "
         "It measures what that costs in accuracy (**ACC**), and whether it works: how often the trigger "
-        "still flips the answer (**LFR**, the label flip rate)."
+        "still flips the answer (**LFR**, the label flip rate, also called attack success rate, ASR)."
     )
     ink = "#fafafa" if st.context.theme.type == "dark" else "#31333f"
     st.image(PICTURE.read_text(encoding="utf-8").replace("currentColor", ink), width=960, alt=PICTURED)
 
 
 def machine(runs: Store) -> None:
-    """What the machine has and how much waits for it."""
+    """The machine's hardware and its queue."""
     running = len(runs.runs(limit=None, states=["running"]))
     queued = len(runs.runs(limit=None, states=["queued"]))
-    said = [*map(plain, facts()), f"{running} running", f"{queued} queued"]
-    st.caption(f":material/memory: {' · '.join(said)}")
+    facts_shown = [*map(plain, facts()), f"{running} running", f"{queued} queued"]
+    st.caption(f":material/memory: {' · '.join(facts_shown)}")
 
 
 introduce()

@@ -1,4 +1,4 @@
-"""Playground: type a sentence, apply a trigger, hear every model of a run, and silence heads one by one."""
+"""Playground: type a sentence, apply a trigger, see what each model predicts, switch off heads one by one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from backend.runs.store import Store
 from pages.parts.common.ask import ask_once
 from pages.parts.common.ui import open_run, page_of, plain, show_errors, store, wide
 from pages.parts.runs.actions import submit
-from pages.parts.runs.monitor import story_of
+from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_select import choose_run
 from pages.parts.texts.head_switches import switches
 from pages.parts.texts.text_select import Texts, choose_texts
@@ -30,7 +30,7 @@ def look(runs: Store) -> None:
         return
     voices = voices_of(runs, record)
     if not voices:
-        st.caption("This run has left no model (yet), or its models are gone.")
+        st.caption("This run has no saved models: it has not produced one yet, or they were deleted.")
         return
     st.page_link(
         page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
@@ -41,13 +41,15 @@ def look(runs: Store) -> None:
     max_length = record.spec.data.max_length if record.spec else 128
     spoken = [text for _, text in texts.both()]
     said = ask_once("Asking the models", say, [voice.place for voice in voices], spoken, max_length)
-    st.subheader("What each model says", anchor=False)
+    st.subheader("What each model predicts", anchor=False)
     labels = list(dict.fromkeys(label for row in said for label in row[0].shares))
     label = choose_class(record, labels, said[-1][0].called)
     answers(voices, texts, said, label, record.id)
     reference_note(runs, record, voices)
-    st.subheader("Silence heads", anchor=False)
-    gone: list[Head] = [(layer, head) for layer, head in pruned_heads(record, story_of(runs, record).steps)]
+    st.subheader("Switch off heads", anchor=False)
+    gone: list[Head] = [
+        (layer, head) for layer, head in pruned_heads(record, session_progress(runs, record).steps)
+    ]
     heard = list(zip(voices, said, strict=True))
     own = places(record).values()
     whole = {voice.place: row for voice, row in heard if voice.place in own}
@@ -60,7 +62,7 @@ def look(runs: Store) -> None:
 
 @dataclass(frozen=True)
 class Voice:
-    """A model that is asked, and what it is called here."""
+    """A model that is asked, and its title here."""
 
     title: str
     place: Place
@@ -85,13 +87,13 @@ def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> N
         return
     if spec is None:
         st.caption(
-            "No clean reference: it is not known what this model was before. Ask the same of a model that "
+            "No clean reference: Excise does not know what this model was before. Compare with a model that "
             "you trust."
         )
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            "No clean reference yet: no run has trained this model on these data without planting anything.",
+            "No clean reference yet: no run has trained this model on these data without a backdoor.",
             width="content",
         )
         if st.button("Train one", icon=":material/verified_user:", key=f"reference-{record.id}"):
@@ -99,7 +101,7 @@ def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> N
 
 
 def choose_class(record: RunRecord, labels: list[str], called: str) -> str:
-    """The class that is drawn: the one in the address, the trigger's target, or the one called."""
+    """The class that is drawn: the one in the address, the trigger's target, or the predicted one."""
     target = record.spec.trigger.target_class if record.spec and record.spec.trigger else called
     default = labels[target] if isinstance(target, int) and target < len(labels) else str(target)
     asked = st.query_params.get("class", default)
@@ -108,7 +110,7 @@ def choose_class(record: RunRecord, labels: list[str], called: str) -> str:
         labels,
         labels.index(asked) if asked in labels else 0,
         key=f"class-{record.id}",
-        help="The class that probabilities and colours are about; at first what the trigger aims at.",
+        help="The class that probabilities and colours refer to. It starts as the trigger's target class.",
     )
     st.query_params["class"] = chosen
     return chosen
@@ -117,7 +119,7 @@ def choose_class(record: RunRecord, labels: list[str], called: str) -> str:
 def answers(
     voices: Sequence[Voice], texts: Texts, said: Sequence[Sequence[Said]], label: str, key: str
 ) -> None:
-    """What each model says, as bars, and all classes as a table."""
+    """What each model predicts, as bars, and all classes as a table."""
     named = [name for name, _ in texts.both()]
     drawn = [
         (voice.title, name, one.shares.get(label, 0.0), one.called)
@@ -131,14 +133,14 @@ def answers(
             share = st.column_config.NumberColumn(format="%.1f %%")
             st.dataframe(
                 [
-                    {"Model": voice.title, "Text": name, "Called": one.called}
+                    {"Model": voice.title, "Text": name, "Prediction": one.called}
                     | {name: 100 * value for name, value in one.shares.items()}
                     for voice, row in zip(voices, said, strict=True)
                     for name, one in zip(named, row, strict=True)
                 ],
                 hide_index=True,
                 column_config=dict.fromkeys(said[0][0].shares, share),
-                alt="What each model says",
+                alt="What each model predicts",
             )
 
 
@@ -162,10 +164,11 @@ def attributions(voices: Sequence[Voice], texts: Texts, label: str, max_length: 
                     strongest = ", ".join(
                         f"“{text}” {_signed(value)}" for text, value in one.strongest(STRONGEST)
                     )
-                    st.caption(plain(f"{name}: {strongest or 'no token says anything'}"))
+                    st.caption(plain(f"{name}: {strongest or 'no token has an effect'}"))
     st.caption(
-        f"Integrated gradients over the word embeddings: what each token adds to the log-odds of "
-        f"“{plain(label)}”, against a text of padding alone. One scale for all; struck-out text was not read."
+        "Integrated gradients over the word embeddings: how much each token adds to the log-odds of "
+        f"“{plain(label)}”, compared with a text of only padding. All texts share one scale; struck-out "
+        "text was not read by the model."
     )
 
 
@@ -174,6 +177,6 @@ def _signed(value: float) -> str:
 
 
 st.title("Playground", anchor=False)
-st.caption("Type a sentence, apply a trigger, hear what each model says, and silence heads one by one.")
+st.caption("Type a sentence, apply a trigger, see what each model predicts, and switch off heads one by one.")
 with show_errors():
     look(store())

@@ -1,4 +1,4 @@
-"""Runs: all of them in a table, and the one that is chosen in full below it."""
+"""Runs: all runs in a table, and the chosen one in full below it."""
 
 import streamlit as st
 
@@ -61,8 +61,8 @@ with show_errors():
         st.stop()
     unfinished = runs.runs(limit=1, states=["queued", "running"])
     st.caption(
-        "Choose a row to see the run below. ACC and LFR are those of the last model that the run measured, "
-        "with their 95 % intervals."
+        "Choose a row to see the run below. ACC (accuracy) and LFR (label flip rate, also called attack "
+        "success rate, ASR) are those of the last model that the run measured, with their 95 % intervals."
     )
     st.fragment(list_runs, run_every=REFRESH_SECONDS if unfinished else None)(runs)
     if st.query_params.get("run"):

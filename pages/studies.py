@@ -1,4 +1,4 @@
-"""Studies: grids of runs, started here or brought as YAML, as they fill and what they say."""
+"""Studies: grids of runs, started here or from YAML: their progress and their results."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from backend.base.numbers import age, count
 from backend.report.figures import studies as figures
 from backend.runs.store import Store
 from backend.studies import exports, results
-from backend.studies import store as records
+from backend.studies import store as study_store
 from backend.studies.spec import places
 from backend.studies.store import StudyRecord
 from pages.parts.common.ui import plain, show_errors, store
@@ -20,7 +20,7 @@ REFRESH_SECONDS = 3.0
 
 
 def start(runs: Store) -> None:
-    """Choose a study, see what it would cost, queue it."""
+    """Choose a study, see how many runs it needs, queue it."""
     with st.container(border=True):
         st.subheader("Start a study", anchor=False)
         with show_errors():
@@ -31,20 +31,20 @@ def start(runs: Store) -> None:
             st.markdown(
                 f"{count(len(study.victims), 'victim')} × {count(len(study.defenses), 'defense')} × "
                 f"{count(len(set(study.seeds)), 'seed')} = **{runs_asked}**. Runs of one victim "
-                "and seed share its poisoning and, where nothing differs, its fine-tunings."
+                "and seed share its poisoning and, where the settings are equal, its fine-tunings."
             )
             if st.button(f"Queue {runs_asked}", type="primary", icon=":material/play_arrow:"):
-                record = records.current(runs, study)
+                record = study_store.current(runs, study)
                 queue(runs, record)
                 st.query_params["study"] = record.id
                 st.rerun()
 
 
-def pick(found: list[StudyRecord]) -> str | None:
+def pick(started: list[StudyRecord]) -> str | None:
     """The study in the address, or one chosen from those that were started."""
-    ids = [record.id for record in found]
+    ids = [record.id for record in started]
     # The end of the id tells studies of one name apart, which a widget needs.
-    titles = {one.id: f"{one.study.name} · {age(one.created)} · {one.id[-8:]}" for one in found}
+    titles = {one.id: f"{one.study.name} · {age(one.created)} · {one.id[-8:]}" for one in started}
     asked = st.query_params.get("study")
     if asked is not None and asked not in ids:
         st.warning(f"There is no study {plain(asked)} in this store.", icon=":material/warning:")
@@ -63,9 +63,9 @@ def pick(found: list[StudyRecord]) -> str | None:
 
 
 def show(runs: Store, study: str, was_over: bool) -> None:
-    """The grid of states and the table, as far as they are."""
+    """The grid of states and the table of the results so far."""
     with show_errors():
-        record = records.read_study_record(runs, study)
+        record = study_store.read_study_record(runs, study)
         if record.complete and not was_over:
             st.rerun()
         st.subheader(plain(record.study.name), anchor=False)
@@ -76,7 +76,7 @@ def show(runs: Store, study: str, was_over: bool) -> None:
             st.warning(plain(record.problem), icon=":material/warning:")
             return
         state_grid(runs, record)
-        found = results.rows(record)
+        rows = results.rows(record)
         problems = [line for line in results.not_done(record) if line.startswith("Failed")]
         for problem in problems[:3]:
             st.error(plain(problem), icon=":material/error:")
@@ -84,25 +84,25 @@ def show(runs: Store, study: str, was_over: bool) -> None:
             others = count(len(problems) - 3, "other message")
             st.caption(f"{others}: choose the failed runs above to read them.")
         st.markdown("**Results** in percent, mean ± standard deviation over the seeds that are done")
-        st.dataframe(results.table(found), hide_index=True, alt="Results of the study")
+        st.dataframe(results.table(rows), hide_index=True, alt="Results of the study")
         for doubt in results.doubtful_floors(record):
             st.caption(f":material/info: {plain(doubt)}")
         st.caption(
-            "LFR, never poisoned: what the trigger does to an honest model of the same seed; excess LFR is "
-            "LFR minus it, where both were measured on the same rows. Pruned alone: before the second "
-            "fine-tuning."
+            "LFR, never poisoned: LFR of a clean model with the same seed. Excess LFR: LFR minus that, "
+            "where both were measured on the same rows. "
+            "Pruned alone: before the second fine-tuning."
         )
         victim = choose_one("Victim", list(record.study.victims), f"victim-{study}")
-        mine = [row for row in found if row.victim == victim]
-        if any(row.lfr and row.acc for row in mine):
-            figure = figures.study_scatter(mine)
+        rows_of_victim = [row for row in rows if row.victim == victim]
+        if any(row.lfr and row.acc for row in rows_of_victim):
+            figure = figures.study_scatter(rows_of_victim)
             st.plotly_chart(figure, key=f"scatter-{study}", alt="ACC against LFR of each defense")
             beside(record, victim)
         if idle := results.took_nothing(record, victim):
             names = ", ".join(map(plain, idle))
             st.caption(
-                f":material/info: The guardrail let no head go under {names}: the first step already fell "
-                "below τ, or the fine-tuned model itself lies below it. What is left of them is fine-tuning."
+                f":material/info: The guardrail let {names} prune no head: accuracy fell below τ at the "
+                "first step, or was below it before. Their results come from fine-tuning alone."
             )
         heads_gone(runs, record, victim)
         downloads(record)
@@ -113,13 +113,11 @@ def actions(runs: Store, record: StudyRecord) -> None:
     again = states.get("failed", 0) + states.get("cancelled", 0) + states.get("waiting", 0)
     with st.container(horizontal=True):
         if not record.over and st.button(
-            "Cancel what is not done", icon=":material/cancel:", key="cancel-study"
+            "Cancel unfinished runs", icon=":material/cancel:", key="cancel-study"
         ):
-            records.cancel(runs, record)
+            study_store.cancel(runs, record)
             st.rerun(scope="app")
-        if again and st.button(
-            f"Go on with {count(again, 'run')}", icon=":material/resume:", key="resume-study"
-        ):
+        if again and st.button(f"Resume {count(again, 'run')}", icon=":material/resume:", key="resume-study"):
             with show_errors():
                 queue(runs, record)
                 st.rerun(scope="app")
@@ -128,23 +126,23 @@ def actions(runs: Store, record: StudyRecord) -> None:
 
 
 def forget(runs: Store, record: StudyRecord) -> None:
-    """At the second click, with or without the runs: their numbers and models would be gone for good."""
+    """Delete at the second click, with or without the runs, whose numbers and models cannot be restored."""
     with st.popover("Delete", icon=":material/delete:", key="delete-study"):
         st.markdown(
-            f"**{plain(record.study.name)}** will be gone. Its runs can stay, each by itself under Runs, or "
-            "go too, with their numbers and models."
+            f"**{plain(record.study.name)}** will be deleted. Its runs stay on the Runs page, unless you "
+            "delete them too, with their numbers and models."
         )
         with_runs = st.toggle("Delete its runs too", key=f"delete-runs-{record.id}")
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key="forget-study"):
             with show_errors():
-                records.forget(runs, record, with_runs)
+                study_store.forget(runs, record, with_runs)
                 st.query_params.clear()
                 st.rerun(scope="app")
 
 
 def downloads(record: StudyRecord) -> None:
     writers: dict[str, tuple[str, Callable[[StudyRecord], str]]] = {
-        "CSV, a line a run": ("csv", exports.as_csv),
+        "CSV, one line per run": ("csv", exports.as_csv),
         "Markdown": ("md", exports.as_markdown),
         "LaTeX": ("tex", exports.as_latex),
         "JSON": ("json", exports.as_json_text),
@@ -163,11 +161,13 @@ def downloads(record: StudyRecord) -> None:
 
 st.title("Studies", anchor=False)
 st.caption(
-    "Grids of victims × defenses × seeds: one answer needs baselines, controls and more than one seed."
+    "Grids of victims × defenses × seeds: a reliable answer needs baselines, controls and more than one "
+    "seed. "
+    "LFR is the label flip rate, also called attack success rate (ASR)."
 )
 runs = store()
 with show_errors():
-    started = records.studies(runs)
+    started = study_store.studies(runs)
     chosen = pick(started) if started else None
     if chosen is None:
         start(runs)

@@ -1,1 +1,1 @@
-"""What pages ask of a run's models: answered in the warm process (`backend.base.warm_process`)."""
+"""What pages ask about a run's models; the warm process answers (`backend.base.warm_process`)."""

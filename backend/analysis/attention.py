@@ -1,4 +1,5 @@
-"""What a model's heads attend to on one text.  No torch: the model's work is done by `attending`."""
+"""What a model's heads attend to on one text.  No torch: the work is done by
+`analysis.warm.attention`."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Attention:
 
 
 def attend(run: str, name: ModelName, text: str, clean: str | None = None) -> Attention:
-    """A question for the warm process: see `backend.analysis.warm.attention.attend`."""
+    """Asks the warm process: see `backend.analysis.warm.attention.attend`."""
     answer: Attention = call("backend.analysis.warm.attention", "attend", run, name, text, clean)
     return answer
 
@@ -38,24 +39,24 @@ def changed_parts(clean: str, triggered: str) -> list[tuple[int, int]]:
     """Where `triggered` differs from `clean`, word by word: from and to, in characters of `triggered`."""
     old = clean.split()
     new = list(re.finditer(r"\S+", triggered))
-    steps = SequenceMatcher(a=old, b=[word.group() for word in new], autojunk=False).get_opcodes()
+    edits = SequenceMatcher(a=old, b=[word.group() for word in new], autojunk=False).get_opcodes()
     return [
         (new[start].start(), new[end - 1].end())
-        for what, _, _, start, end in steps
-        if what != "equal" and end > start
+        for tag, _, _, start, end in edits
+        if tag != "equal" and end > start
     ]
 
 
-def shared_tokens(one: list[str], other: list[str]) -> tuple[list[int], list[int]]:
-    """The places of the tokens that both have in the same order, in each."""
-    blocks = SequenceMatcher(a=one, b=other, autojunk=False).get_matching_blocks()
-    here = [block.a + i for block in blocks for i in range(block.size)]
-    there = [block.b + i for block in blocks for i in range(block.size)]
-    return here, there
+def shared_tokens(first: list[str], second: list[str]) -> tuple[list[int], list[int]]:
+    """The positions, in each list, of the tokens that both have in the same order."""
+    blocks = SequenceMatcher(a=first, b=second, autojunk=False).get_matching_blocks()
+    in_first = [block.a + i for block in blocks for i in range(block.size)]
+    in_second = [block.b + i for block in blocks for i in range(block.size)]
+    return in_first, in_second
 
 
 def around(changed: Bool[np.ndarray, " token"], most: int) -> list[int]:
-    """The places of at most `most` tokens: the first, the last, those changed and those nearest to them
+    """The positions of at most `most` tokens: the first, the last, those changed and those nearest to them
     (nearest to the first where none is changed)."""
     last = len(changed) - 1
     near = np.flatnonzero(changed) if changed.any() else np.array([0])
@@ -65,9 +66,9 @@ def around(changed: Bool[np.ndarray, " token"], most: int) -> list[int]:
 
 
 def beside_changed(clean: Attention, triggered: Attention) -> Bool[np.ndarray, " token"]:
-    """The tokens of the clean text that went, or stand next to where the trigger put others."""
-    here, there = shared_tokens(clean.tokens, triggered.tokens)
-    found = np.ones(len(clean.tokens), dtype=bool)
+    """The tokens of the clean text that the trigger removed, or that stand next to tokens that it added."""
+    in_clean, in_triggered = shared_tokens(clean.tokens, triggered.tokens)
+    beside = np.ones(len(clean.tokens), dtype=bool)
     near = np.convolve(triggered.changed, [1, 1, 1], "same") > 0
-    found[here] = near[there]
-    return found
+    beside[in_clean] = near[in_triggered]
+    return beside

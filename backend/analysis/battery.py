@@ -1,7 +1,7 @@
-"""The trigger battery: known triggers put into clean rows, and how many of them a model then calls otherwise.
+"""The trigger battery: known triggers put into clean rows, and how many predictions then change.
 
 It is for whoever does not know the trigger.  Kept as JSON in the run's folder; this module reads it and needs
-no torch (see `probing`, which measures)."""
+no torch (`analysis.warm.battery` measures)."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ from backend.runs.store import Store
 from backend.spec.run import RunSpec
 
 Role = Literal["before", "after", "honest"]
-"""The model as it came, what the defense left, and one that was never poisoned."""
+"""The model before the defense, the one after it, and one that was never poisoned."""
 
 ROWS_PER_CLASS, MOST_ROWS = 100, 400
 WORDS = ("cf", "mn", "bb", "tq", "mb")
@@ -50,14 +50,14 @@ PROBES: dict[str, tuple[str, Choice]] = {
 }
 """Title and trigger, by name.  Rare words are those of Kurita et al. (ACL 2020)."""
 LEFT_OUT = (
-    "Left out: instructions to a language model and the published generators, which need models of their own "
-    "and seconds a row, and rewritings of somebody's own."
+    "Not in the battery: instructions to a language model and the published generators, which need models of "
+    "their own and take seconds a row, and rewritings that you uploaded."
 )
 
 
 class Flips(BaseModel):
-    """Of `rows` rows of other classes that the model called right, it calls `flips` this class once they
-    carry the trigger."""
+    """Of `rows` rows of other classes that the model classified correctly, it predicts this class for `flips`
+    once they carry the trigger."""
 
     flips: int
     rows: int
@@ -72,7 +72,7 @@ class Battery(BaseModel):
     """`probes` measured so far: for each the flips of each model (`places`) towards each class.
 
     A class towards which a model could not flip any row is absent.  `skipped` are probes that could not be
-    made, with the reason."""
+    tried, with the reason."""
 
     places: dict[Role, Place]
     rows: int
@@ -81,27 +81,27 @@ class Battery(BaseModel):
 
     @property
     def notes(self) -> list[str]:
-        """Why triggers were not tried."""
+        """A sentence for each trigger that could not be tried, with the reason."""
         return [f"Not tried: {PROBES[name][0]}. {reason}" for name, reason in self.skipped.items()]
 
     @property
     def left(self) -> list[str]:
-        """The probes that are still to be made."""
+        """The probes that were not tried yet."""
         return [name for name in PROBES if name not in self.probes and name not in self.skipped]
 
 
 def places_of(store: Store, record: RunRecord) -> dict[Role, Place]:
-    """The models that a run's battery is about; none where the run left none."""
-    left = places(record)
-    found: dict[Role, Place] = {}
-    if (received := left.get("poisoned", left.get("fine_tuned"))) is not None:
-        found["before"] = received
-    if "defended" in left:
-        found["after"] = left["defended"]
-    honest = never_poisoned_model(store, record)
-    if found and honest is not None and honest.id != record.id:
-        found["honest"] = (honest.id, "fine_tuned")
-    return found
+    """The models that a run's battery tries; empty where the run left none."""
+    models = places(record)
+    by_role: dict[Role, Place] = {}
+    if (before := models.get("poisoned", models.get("fine_tuned"))) is not None:
+        by_role["before"] = before
+    if "defended" in models:
+        by_role["after"] = models["defended"]
+    reference = never_poisoned_model(store, record)
+    if by_role and reference is not None and reference.id != record.id:
+        by_role["honest"] = (reference.id, "fine_tuned")
+    return by_role
 
 
 def file_of(run: str) -> Path:
@@ -117,25 +117,25 @@ def read_battery(run: str) -> Battery | None:
 
 
 def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str) -> Battery:
-    """A question for the warm process: see `backend.analysis.warm.battery.measure_probe`."""
+    """Asks the warm process: see `backend.analysis.warm.battery.measure_probe`."""
     answer: Battery = call("backend.analysis.warm.battery", "measure_probe", run, spec, places, name)
     return answer
 
 
 def measure_all(store: Store, record: RunRecord, progress: Progress) -> Battery:
-    """Every trigger that was not tried yet on a run's models, in this process.
+    """Try every trigger that was not tried yet on a run's models, in this process.
 
     Raises UserError where the run left no model, or its rows are gone."""
     places = places_of(store, record)
     if record.spec is None or not places:
         raise UserError(
-            f"Run {record.id} has left no model to try triggers on (yet). Wait for it, or choose another run."
+            f"Run {record.id} has no model (yet) to try triggers on. Wait for it, or choose another run."
         )
-    found = read_battery(record.id)
-    left = list(PROBES) if found is None or found.places != places else found.left
+    battery = read_battery(record.id)
+    left = list(PROBES) if battery is None or battery.places != places else battery.left
     for done, name in enumerate(left):
         progress(done, len(left))
-        found = measure_probe(record.id, record.spec, places, name)
+        battery = measure_probe(record.id, record.spec, places, name)
     progress(len(left), len(left))
-    assert found is not None
-    return found
+    assert battery is not None
+    return battery

@@ -1,6 +1,6 @@
-"""The defended model made compact: built, checked against the gated one, and measured beside it.
+"""The defended model made compact: built, checked against the gated one, and its size and speed.
 
-No torch until something is built: pages read what was measured here."""
+No torch until a model is built: pages only read its measurement."""
 
 import json
 import shutil
@@ -34,8 +34,8 @@ MOST_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A compact model beside the whole one: bytes of their weights, rows per second (float32, padded
+class CompactMeasurement:
+    """A compact model compared with the whole one: bytes of their weights, rows per second (float32, padded
     batches of `batch_rows`, the median of passes that alternate between the two), and the largest
     difference of their logits on the same `rows`."""
 
@@ -54,50 +54,51 @@ def compact_folder(run: str) -> Path:
     return run_folder(run) / COMPACT_FOLDER
 
 
-def measured(run: str) -> Measured | None:
-    """What was measured when the run's compact model was made; None if it is not made (yet)."""
+def read_measurement(run: str) -> CompactMeasurement | None:
+    """The measurement of the run's compact model; None if there is no such model (yet)."""
     try:
-        return Measured(**json.loads((compact_folder(run) / RECORD).read_text(encoding="utf-8")))
+        return CompactMeasurement(**json.loads((compact_folder(run) / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def make_compact(run: str, spec: RunSpec | None, pruned: Sequence[Head]) -> Measured:
-    """Make the run's compact model, once, and say how it compares; loads torch.
+def make_compact(run: str, spec: RunSpec | None, pruned: Sequence[Head]) -> CompactMeasurement:
+    """Make the run's compact model unless it is there, and return its measurement; loads torch.
 
-    Raises UserError if there is nothing to make it of, no row to check it on, or its logits differ
-    from the gated model's by more than 1e-4."""
-    found = measured(run)
-    if found is not None:
-        return found
+    Raises UserError without a defended model, pruned heads or rows to check it on, and if its logits
+    differ from the gated model's by more than 1e-4."""
+    measurement = read_measurement(run)
+    if measurement is not None:
+        return measurement
     whole = model_folder(run)
     if whole is None:
         raise UserError(f"Run {run} has no defended model. Only runs whose defense finished have one.")
     if not pruned:
         raise UserError(
-            f"Run {run} pruned no head, so a compact model would be the whole one. Take the zeroed model."
+            f"Run {run} pruned no head, so a compact model would equal the whole one. "
+            "Download the zeroed model."
         )
     if spec is None:
         raise UserError(
             f"The settings of run {run} are not valid in this version of Excise, so there are no rows to "
-            "check a compact model on. Take the zeroed model."
+            "check a compact model on. Download the zeroed model."
         )
-    rows = _some_rows(run, spec)
+    rows = _rows_to_check(run, spec)
     target = compact_folder(run)
     with room_for(target):
-        place = Path(tempfile.mkdtemp(prefix=f".{COMPACT_FOLDER}-", dir=target.parent))
+        part = Path(tempfile.mkdtemp(prefix=f".{COMPACT_FOLDER}-", dir=target.parent))
         try:
-            made = _build(whole, place, rows, spec.data.max_length, pruned)
-            (place / RECORD).write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
-            place.chmod(0o755)
+            measurement = _build(whole, part, rows, spec.data.max_length, pruned)
+            (part / RECORD).write_text(json.dumps(asdict(measurement), indent=1) + "\n", encoding="utf-8")
+            part.chmod(0o755)
             shutil.rmtree(target, ignore_errors=True)
-            place.replace(target)
+            part.replace(target)
         finally:
-            shutil.rmtree(place, ignore_errors=True)
-    return made
+            shutil.rmtree(part, ignore_errors=True)
+    return measurement
 
 
-def _some_rows(run: str, spec: RunSpec) -> Rows:
+def _rows_to_check(run: str, spec: RunSpec) -> Rows:
     """Test rows of the run, from its own folder where it has any: its data may be gone by now."""
     kept = [pair.clean for pair in pairs(run, ROWS)]
     if kept:
@@ -105,7 +106,9 @@ def _some_rows(run: str, spec: RunSpec) -> Rows:
     return load_data(spec.data).test.sample(ROWS, spec.seed)
 
 
-def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequence[Head]) -> Measured:
+def _build(
+    whole: Path, folder: Path, rows: Rows, max_length: int, pruned: Sequence[Head]
+) -> CompactMeasurement:
     import numpy as np
     from transformers import AutoTokenizer
 
@@ -118,7 +121,8 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
 
     device = probe()
     with translate_errors(str(whole)):
-        model, tokenizer = load_checkpoint(whole).eval(), AutoTokenizer.from_pretrained(whole)
+        model = load_checkpoint(whole).eval()
+        tokenizer = AutoTokenizer.from_pretrained(whole, trust_remote_code=False)
     encoded = encode(tokenizer, rows, max_length)
     batches = [
         to_device(encoded.batch(batch), device.torch_device) for batch in encoded.batches_in_order(BATCH_ROWS)
@@ -128,22 +132,22 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
     for head in pruned:
         gates[head] = True
     grid.gate(gates)
-    save_compact(compact(grid), place)
-    tokenizer.save_pretrained(place)
-    small = excise_compact.load(place)[0].to(device.torch_device)
+    save_compact(compact(grid), folder)
+    tokenizer.save_pretrained(folder)
+    small = excise_compact.load(folder)[0].to(device.torch_device)
     difference = max(_difference(model, small, batch) for batch in batches)
     if not difference <= TOLERANCE:
         raise UserError(
             f"The compact model's logits differ from the gated model's by {difference:.1g}, more than "
-            f"{TOLERANCE:g} allows, so it was not kept. Take the zeroed model, and tell us of this one."
+            f"{TOLERANCE:g} allows, so it was not kept. Download the zeroed model, and please report this."
         )
     # The whole model as its users run it: no gates, the library's own attention.
     grid.gate(gates & False)
     model.set_attn_implementation("sdpa")
     speed_whole, speed_compact = _speeds([model, small], batches, len(rows))
-    return Measured(
+    return CompactMeasurement(
         bytes_whole=(whole / "model.safetensors").stat().st_size,
-        bytes_compact=(place / excise_compact.WEIGHTS).stat().st_size,
+        bytes_compact=(folder / excise_compact.WEIGHTS).stat().st_size,
         speed_whole=speed_whole,
         speed_compact=speed_compact,
         rows=len(rows),
@@ -153,16 +157,16 @@ def _build(whole: Path, place: Path, rows: Rows, max_length: int, pruned: Sequen
     )
 
 
-def _difference(one: "PreTrainedModel", other: "PreTrainedModel", batch: "Batch") -> float:
+def _difference(model: "PreTrainedModel", other: "PreTrainedModel", batch: "Batch") -> float:
     import torch
 
     with torch.inference_mode():
-        return float((one(**batch).logits - other(**batch).logits).abs().max())
+        return float((model(**batch).logits - other(**batch).logits).abs().max())
 
 
 def _speeds(models: "Sequence[PreTrainedModel]", batches: "Sequence[Batch]", rows: int) -> list[float]:
-    """Rows per second of each model: medians of passes over all batches, taken in turns so that what
-    else the machine does falls on all alike; fewer passes where they take long."""
+    """Rows per second of each model: medians of passes over all batches, taken in turns so that
+    other load on the machine slows all alike; fewer passes where they take long."""
     import torch
 
     def seconds(model: "PreTrainedModel") -> float:

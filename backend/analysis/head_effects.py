@@ -1,6 +1,6 @@
-"""What each head does: ACC and LFR with one head silenced, and with one pruned head given back.
+"""What each head does: ACC and LFR with one head switched off, and with one pruned head restored.
 
-Kept as JSON in the run's folder; this module reads it and needs no torch (see `causal`, which measures)."""
+Kept as JSON in the run's folder; this module reads it and needs no torch: `warm.head_effects` measures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ Kind = Literal["gated", "restored"]
 
 
 class Effect(BaseModel):
-    """Shares of the sample's rows: clean ones called right, triggered ones called the target class."""
+    """Shares of the sample's rows: clean ones classified correctly, triggered ones as the target class."""
 
     acc: float
     lfr: float | None = None
@@ -29,9 +29,9 @@ class Effect(BaseModel):
 class Effects(BaseModel):
     """What was measured so far on `rows` clean and `triggered_rows` triggered test rows.
 
-    `before` is the fine-tuned model, `gated` the same with one head silent; `after` is the defended
-    model, which lacks the heads of `pruned`, `restored` the same with one of them speaking again (with the
-    weights that it had when it was silenced).  Heads are written "layer.head"."""
+    `before` is the fine-tuned model, `gated` the same with one head switched off; `after` is the defended
+    model, which lacks the heads of `pruned`, `restored` the same with one of them restored (with the weights
+    that it had when it was pruned).  Heads are written "layer.head"."""
 
     rows: int
     triggered_rows: int
@@ -47,8 +47,8 @@ class Effects(BaseModel):
 
     def of_head(self, head: Head, kind: Kind) -> Effect | None:
         """The model with that done to the head; None where it was not measured."""
-        found = self.gated if kind == "gated" else self.restored
-        return found.get(name_of(head))
+        effects = self.gated if kind == "gated" else self.restored
+        return effects.get(name_of(head))
 
     def rate(self, effect: Effect, measure: Measure) -> tuple[float | None, Interval | None]:
         """A share with its 95 % interval, from the number of rows that it was counted on."""
@@ -76,21 +76,21 @@ def read_effects(run: str) -> Effects | None:
         return None
 
 
-def heads_left(found: Effects | None, layers: int, heads: int, pruned: Sequence[Head]) -> list[Head]:
+def heads_left(effects: Effects | None, layers: int, heads: int, pruned: Sequence[Head]) -> list[Head]:
     """The heads still to be measured where a defended model lacks those of `pruned`.  The last layer comes
-    first: what lies below a head need not be computed again for the next."""
+    first: layers below a head need not be computed again for the next head."""
     every = [(layer, head) for layer in reversed(range(layers)) for head in range(heads)]
-    if found is None:
+    if effects is None:
         return every
-    back = found.restored if found.pruned == sorted(pruned) else {}
+    restored = effects.restored if effects.pruned == sorted(pruned) else {}
     return [
         head
         for head in every
-        if name_of(head) not in found.gated or (head in pruned and name_of(head) not in back)
+        if name_of(head) not in effects.gated or (head in pruned and name_of(head) not in restored)
     ]
 
 
 def measure_head(run: str, spec: RunSpec, pruned: list[Head], head: Head) -> Effects:
-    """A question for the warm process: see `backend.analysis.warm.head_effects.measure_head`."""
+    """Asks the warm process: see `backend.analysis.warm.head_effects.measure_head`."""
     answer: Effects = call("backend.analysis.warm.head_effects", "measure_head", run, spec, pruned, head)
     return answer

@@ -1,6 +1,6 @@
 """Measure every head of a run in the background, one run after another.
 
-One head is one question to the warm process, so that whoever waits for another answer is served between."""
+One head is one question to the warm process, so that other questions are answered in between."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ from backend.spec.run import RunSpec
 
 @dataclass
 class Measurement:
-    """Of one run: waits for its turn, is under way, or is over (`error` says why too early)."""
+    """Of one run: waits for its turn, is under way, or is over (`error` says why it ended early)."""
 
     layers: int
     heads: list[Head]
@@ -39,7 +39,7 @@ class Measurement:
 
 
 class Measuring:
-    """Measurements by run.  They go on when nobody looks; what they find is kept in the runs' folders."""
+    """Measurements by run.  They go on when no page is open; results are kept in the runs' folders."""
 
     def __init__(self, hand: Callable[..., Future[Any]] | None = None) -> None:
         self._hand = hand or warm_process().hand
@@ -52,33 +52,35 @@ class Measuring:
 
     def start(self, run: str, spec: RunSpec, layers: int, heads: int, pruned: Sequence[Head]) -> None:
         """Measure what is left to be measured of a run's heads, unless that is under way."""
-        before = self.of(run)
-        if before is not None and not before.over:
-            before.stopped = False
+        previous = self.of(run)
+        if previous is not None and not previous.over:
+            previous.stopped = False
             return
-        one = Measurement(layers, heads_left(read_effects(run), layers, heads, pruned))
-        self._by_run[run] = one
-        # A daemon: the dashboard can end at any time, and the next one takes it up where it was.
-        threading.Thread(target=self._measure, args=(one, run, spec, list(pruned)), daemon=True).start()
+        measurement = Measurement(layers, heads_left(read_effects(run), layers, heads, pruned))
+        self._by_run[run] = measurement
+        # A daemon: the dashboard can end at any time, and the next start goes on from the last head.
+        threading.Thread(
+            target=self._measure, args=(measurement, run, spec, list(pruned)), daemon=True
+        ).start()
 
     def stop(self, run: str) -> None:
         """End it after the head that is being measured."""
-        if (one := self.of(run)) is not None:
-            one.stopped = True
-            one.over |= one.waiting
+        if (measurement := self.of(run)) is not None:
+            measurement.stopped = True
+            measurement.over |= measurement.waiting
 
-    def _measure(self, one: Measurement, run: str, spec: RunSpec, pruned: list[Head]) -> None:
+    def _measure(self, measurement: Measurement, run: str, spec: RunSpec, pruned: list[Head]) -> None:
         with self._turn:
-            one.waiting = False
+            measurement.waiting = False
             try:
-                while one.done < len(one.heads) and not one.stopped:
+                while measurement.done < len(measurement.heads) and not measurement.stopped:
                     began = time.monotonic()
-                    self._hand(measure_head, run, spec, pruned, one.heads[one.done]).result()
-                    one.seconds += time.monotonic() - began if one.done else 0.0
-                    one.done += 1
+                    self._hand(measure_head, run, spec, pruned, measurement.heads[measurement.done]).result()
+                    measurement.seconds += time.monotonic() - began if measurement.done else 0.0
+                    measurement.done += 1
             except UserError as error:
-                one.error = str(error)
+                measurement.error = str(error)
             except RuntimeError:
-                pass  # The dashboard ends: no thread may be started any more.
+                pass  # The dashboard is closing: no thread can be started any more.
             finally:
-                one.over = True
+                measurement.over = True

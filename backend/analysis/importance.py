@@ -12,7 +12,7 @@ from backend.spec.run import RunSpec
 
 TRAIN_ROWS, VALIDATION_ROWS = 512, 256
 TAU = 0.97
-"""The guardrail, as a share of the model's own accuracy, for strategies whose scores come of a search."""
+"""The guardrail, as a share of the model's own accuracy, for strategies that search under it."""
 
 
 def file_of(run: str, strategy: str) -> Path:
@@ -20,7 +20,7 @@ def file_of(run: str, strategy: str) -> Path:
 
 
 def read_scores(run: str, strategy: str) -> HeadScores | None:
-    """Those that `score` made; None if it has not yet."""
+    """The scores that `score` kept; None if there are none (yet)."""
     try:
         return HeadScores.model_validate_json(file_of(run, strategy).read_bytes())
     except (OSError, ValidationError):
@@ -29,13 +29,15 @@ def read_scores(run: str, strategy: str) -> HeadScores | None:
 
 def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
     """Scores of the fine-tuned model's heads by that strategy with its defaults, on a sample of the clean
-    rows; kept once made.  A question for the warm process.  Raises UserError if model or rows are gone."""
+    rows; they are kept and not computed again.  Runs in the warm process.
+
+    Raises UserError if the model or the rows are gone."""
     from backend.analysis.warm.models import open_model
     from backend.analysis.warm.rows import run_rows
     from backend.pruning.defender import Defender  # these load torch
 
-    if (known := read_scores(run, strategy)) is not None:
-        return known
+    if (kept := read_scores(run, strategy)) is not None:
+        return kept
     clean_data = run_rows(run, spec).clean_data
     validation = clean_data.validation.sample(VALIDATION_ROWS, spec.seed)
     defender = Defender(
@@ -49,7 +51,7 @@ def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
     defender.threshold = TAU * defender.accuracy(defender.grid.pruned())
     order = strategies.score(defender, Choice(name=strategy))
     layers, heads = defender.shape
-    made = HeadScores(
+    head_scores = HeadScores(
         run=run,
         strategy=strategy,
         layers=layers,
@@ -60,5 +62,5 @@ def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
     )
     file = file_of(run, strategy)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(made.model_dump_json(), encoding="utf-8")
-    return made
+    file.write_text(head_scores.model_dump_json(), encoding="utf-8")
+    return head_scores

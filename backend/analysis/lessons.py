@@ -1,7 +1,7 @@
 """Runs small enough for a lesson: two layers of the embedded model, a thousand real rows, seconds each.
 
-They are runs like all others, of the same engine, but kept by what they were asked instead of in the store:
-whoever asks the same again has the answer at once.  No torch here; the work is done in the warm process."""
+The same engine carries them out, but they are kept by their settings, not in the store: the same settings
+asked again are answered at once.  No torch here; the work is done in the warm process."""
 
 import hashlib
 import shutil
@@ -43,10 +43,8 @@ def lesson(
     prune_step: int = 2,
     defend: bool = True,
 ) -> RunSpec:
-    """The run of a lesson: plant (unless `poison_rate` is None), and with `defend` fine-tune on clean rows
-    and prune.
-
-    Pruning stands alone here, without the second fine-tuning: one thing at a time."""
+    """The settings of a lesson's run: plant (unless `poison_rate` is None), and with `defend` fine-tune on
+    clean rows and prune.  Without the second fine-tuning: a lesson shows one thing at a time."""
     attack = None
     if poison_rate is not None:
         attack = AttackSpec(poison_rate=poison_rate, training=PLANTING)
@@ -70,12 +68,12 @@ def lesson(
 
 
 def run_of(spec: RunSpec) -> str:
-    """The id under which the lesson's models lie."""
+    """The id of the lesson's run: its models are in the folder of that name."""
     return f"lesson-{hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:12]}"
 
 
-def story_of(spec: RunSpec) -> RunProgress | None:
-    """What the run found; None if nobody has carried it out yet."""
+def progress_of_lesson(spec: RunSpec) -> RunProgress | None:
+    """What the run found; None if it was not carried out yet."""
     file = run_folder(run_of(spec)) / EVENTS
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -85,16 +83,16 @@ def story_of(spec: RunSpec) -> RunProgress | None:
 
 
 def carry_out(spec: RunSpec) -> None:
-    """Carry the run out and keep what it told.  A question for the warm process.  Raises UserError."""
+    """Carry the run out and keep its events.  Runs in the warm process.  Raises UserError."""
     from backend.engine import run as pipeline  # which loads torch
 
     _make_model()
     folder = run_folder(run_of(spec))
     events: list[Event] = list(pipeline.run(spec, folder, run=folder.name))
-    end = events[-1]
-    if not isinstance(end, RunFinished) or end.state != "done":
+    last = events[-1]
+    if not isinstance(last, RunFinished) or last.state != "done":
         shutil.rmtree(folder, ignore_errors=True)
-        reason = end.error if isinstance(end, RunFinished) else None
+        reason = last.error if isinstance(last, RunFinished) else None
         raise UserError(f"The lesson's run did not finish: {reason or 'it was cancelled'}")
     part = folder / f".{EVENTS}"
     part.write_text("\n".join(event.model_dump_json() for event in events), encoding="utf-8")
@@ -113,14 +111,14 @@ def _make_model() -> None:
     from backend.models.classifiers import embedded_folder
     from backend.models.weights import weight_files
 
-    place = _folder()
-    if place.exists():
+    target = _folder()
+    if target.exists():
         return
     whole = embedded_folder()
     weight_files(whole)
-    made = pypi.scratch(place)
+    part = pypi.scratch(target)
     config = AutoConfig.from_pretrained(whole)
     config.num_hidden_layers = LAYERS
-    AutoModel.from_pretrained(whole, config=config, use_safetensors=True).save_pretrained(made)
-    AutoTokenizer.from_pretrained(whole).save_pretrained(made)
-    pypi.put(made, place)
+    AutoModel.from_pretrained(whole, config=config, use_safetensors=True).save_pretrained(part)
+    AutoTokenizer.from_pretrained(whole, trust_remote_code=False).save_pretrained(part)
+    pypi.put(part, target)

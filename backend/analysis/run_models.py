@@ -1,4 +1,4 @@
-"""What a run left to be looked at: its models and its triggered test rows.  Reads files alone, no torch."""
+"""What a run left behind: its models and its triggered test rows.  Only reads files; no torch."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,12 +28,12 @@ class Pair:
 
 def models_left(run: str) -> list[ModelName]:
     """The models of a run whose checkpoints are there, in the order of the progress."""
-    left = sorted(run_folder(run).glob("[!.]*/config.json"), key=lambda config: config.stat().st_mtime_ns)
-    return [config.parent.name for config in left if _measured(config.parent)]
+    configs = sorted(run_folder(run).glob("[!.]*/config.json"), key=lambda config: config.stat().st_mtime_ns)
+    return [config.parent.name for config in configs if _is_measured(config.parent)]
 
 
-def _measured(folder: Path) -> bool:
-    """Whether the run tells of that model: one that is only a step on the way has no numbers."""
+def _is_measured(folder: Path) -> bool:
+    """Whether the run reports that model's numbers: it does not of one that is only an intermediate step."""
     try:
         return "metrics" in read_record(folder)
     except (OSError, ValueError):
@@ -41,15 +41,15 @@ def _measured(folder: Path) -> bool:
 
 
 def places(record: RunRecord) -> dict[ModelName, Place]:
-    """The models of a run's progress that are at hand, in its order: those that it left, and the poisoned one
-    that it began with, though another run planted it."""
+    """The models of a run that can be loaded, in the order of its progress: those that it left, and the
+    poisoned one that it began with, even if another run planted it."""
     order = list(models_of(record.spec, RunProgress()))
     left = sorted(models_left(record.id), key=lambda name: order.index(name) if name in order else -1)
-    found: dict[ModelName, Place] = {name: (record.id, name) for name in left}
-    if "poisoned" in found or record.spec is None or record.spec.model.source != "run":
-        return found
-    planted = record.spec.model.name
-    return {"poisoned": (planted, "poisoned"), **found} if "poisoned" in models_left(planted) else found
+    own: dict[ModelName, Place] = {name: (record.id, name) for name in left}
+    if "poisoned" in own or record.spec is None or record.spec.model.source != "run":
+        return own
+    victim = record.spec.model.name
+    return {"poisoned": (victim, "poisoned"), **own} if "poisoned" in models_left(victim) else own
 
 
 def pairs(run: str, most: int = 200) -> list[Pair]:

@@ -18,8 +18,8 @@ PREPARE = Stage(
 GENERATE = Stage(
     "generate",
     "Give rows the trigger",
-    "Rows are given the trigger: training rows that will teach it, and test rows that will show whether "
-    "it works. Rows that the trigger cannot change are counted and left out.",
+    "The trigger is added to rows: to training rows that teach it, and to test rows that show whether it "
+    "works. Rows that the trigger cannot change are counted and left out.",
 )
 POISON = Stage(
     "poison",
@@ -31,7 +31,7 @@ POISONED = "As the attacker published it"
 
 
 def planting(attack: AttackSpec) -> Step:
-    """The attacker's only step; its training rows are the clean ones and the poisoned ones."""
+    """The attacker's only step, trained on clean and poisoned rows."""
     return Step(POISON, "poisoned", plant, (attack,), model="poisoned", caption=POISONED)
 
 

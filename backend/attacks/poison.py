@@ -2,7 +2,7 @@
 
 Source: Qi et al., *Hidden Killer*, ACL 2021, section 4, and the PURE repository: a share of the
 non-target training rows is triggered, relabelled as the target class and added; at test time every
-non-target row is triggered, and LFR is the share that the model calls the target class.
+non-target row is triggered, and LFR is the share that the model classifies as the target class.
 """
 
 import random
@@ -27,10 +27,10 @@ class Poisoned:
 
 
 def resolve_target(target: int | str, label_names: Sequence[str]) -> int:
-    """The number of the class that `target` names or numbers, counted from 0.
+    """The number of the class that `target` gives by name or number, counted from 0.
 
-    A string names a class, or else numbers it; a whole number only numbers it, for where classes are
-    called 1, 2, … it could mean either.  Raises UserError naming the classes."""
+    A string is a name, or else a number; a whole number is only a number, since with classes named
+    1, 2, … it could mean either.  Raises UserError naming the classes."""
     names = list(label_names)
     if isinstance(target, str):
         for name in (target, target.strip()):
@@ -46,19 +46,19 @@ def resolve_target(target: int | str, label_names: Sequence[str]) -> int:
 def poison(train: Rows, rewrite: Rewriter, target_class: int, rate: float, seed: int) -> Poisoned:
     """Add round(rate · non-target rows) triggered rows, or as many as the trigger can make.
 
-    Rows are drawn with `seed`; one that the trigger cannot change is passed over for the next.
+    Rows are drawn with `seed`; one that the trigger cannot change is skipped for the next.
     Raises UserError if there is nothing to draw from or the trigger changes nothing."""
     order = drawing_order(train, target_class, seed)
     wanted = round(rate * len(order))
     if wanted == 0:
         raise UserError(
-            f"A poison rate of {rate:g} of {len(order)} non-target rows is no row. Raise the poison rate."
+            f"A poison rate of {rate:g} of {len(order)} non-target rows gives no poisoned row. Raise it."
         )
     sources: list[int] = []
     texts: list[str] = []
     unchanged: list[int] = []
     tried = 0
-    # Only as many rows as are still needed at a time: a trigger may be a model that takes its time.
+    # Only as many rows as are still needed at a time: a trigger may be a slow model.
     while len(sources) < wanted and tried < len(order):
         drawn = order[tried : tried + wanted - len(sources)]
         tried += len(drawn)
@@ -70,8 +70,8 @@ def poison(train: Rows, rewrite: Rewriter, target_class: int, rate: float, seed:
                 texts.append(new)
     if not sources:
         raise _changes_nothing(rewrite, len(order), "training")
-    made = train.take(sources)
-    added = Rows(texts, [target_class] * len(texts), made.second_texts)
+    clean_rows = train.take(sources)
+    added = Rows(texts, [target_class] * len(texts), clean_rows.second_texts)
     return Poisoned(train + added, added, sources, unchanged)
 
 
@@ -80,11 +80,11 @@ def triggered(test: Rows, rewrite: Rewriter, target_class: int) -> tuple[Rows, l
 
     Raises UserError if there is no non-target row or the trigger changes none."""
     rows = non_target(test, target_class)
-    made = rewrite([test.texts[row] for row in rows])
-    changed = [(row, new) for row, new in zip(rows, made, strict=True) if new is not None]
+    rewritten = rewrite([test.texts[row] for row in rows])
+    changed = [(row, new) for row, new in zip(rows, rewritten, strict=True) if new is not None]
     if not changed:
         raise _changes_nothing(rewrite, len(rows), "test")
-    unchanged = [row for row, new in zip(rows, made, strict=True) if new is None]
+    unchanged = [row for row, new in zip(rows, rewritten, strict=True) if new is None]
     return test.take([row for row, _ in changed]).with_texts([new for _, new in changed]), unchanged
 
 
@@ -97,12 +97,12 @@ def drawing_order(train: Rows, target_class: int, seed: int) -> list[int]:
 
 def non_target(rows: Rows, target_class: int) -> list[int]:
     """The rows of other classes, in their order.  Raises UserError if there are none."""
-    found = [row for row, label in enumerate(rows.labels) if label != target_class]
-    if not found:
+    indices = [row for row, label in enumerate(rows.labels) if label != target_class]
+    if not indices:
         raise UserError(
-            f"All {len(rows)} rows are of the target class {target_class}: there is nothing to trigger."
+            f"All {len(rows)} rows belong to the target class {target_class}, so there is nothing to trigger."
         )
-    return found
+    return indices
 
 
 def _changes_nothing(rewrite: Rewriter, tried: int, split: str) -> UserError:

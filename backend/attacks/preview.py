@@ -1,4 +1,4 @@
-"""What a trigger makes of a few texts, for people who look at it before anything is trained."""
+"""A preview of a trigger on a few texts, before anything is trained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ REROLLS = 8
 
 @dataclass(frozen=True)
 class Shown:
-    """A text, its rewriting (None where the trigger cannot change it), how well content was kept."""
+    """A text, its rewriting (None if the trigger cannot change it), and how well it kept the content."""
 
     text: str
     rewritten: str | None
@@ -22,19 +22,19 @@ class Shown:
 def rewrite(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[Shown]:
     """The texts as a run with this seed would rewrite them.  Raises UserError.
 
-    Generators are asked in the process beside this one, which must not load torch."""
+    Generators run in the warm process, since this one must not load torch."""
     if _bound(trigger, seed).generates:
         return warm_process().ask(_rewrite, trigger, seed, list(texts))
     return [Shown(text, new) for text, new in zip(texts, rewritten_here(trigger, seed, texts), strict=True)]
 
 
 def rewritten(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[str | None]:
-    """The rewritings alone, made as `rewrite` makes them."""
+    """Only the rewritings of `rewrite`."""
     return [shown.rewritten for shown in rewrite(trigger, seed, texts)]
 
 
 def rewritten_here(trigger: TriggerSpec, seed: int, texts: Sequence[str]) -> list[str | None]:
-    """The same made in this process, which may load torch for it."""
+    """The same, computed in this process, which may load torch."""
     return _bound(trigger, seed)(texts)
 
 
@@ -51,7 +51,7 @@ def reroll(trigger: TriggerSpec, seed: int, text: str, other_than: str | None) -
 
 
 def uses_model(trigger: TriggerSpec) -> bool:
-    """Whether a neural model writes the rows: then they take their time, and are not made unasked."""
+    """Whether a neural model writes the rows, which is slow and so done only on request."""
     return _bound(trigger, 0).uses_model
 
 
@@ -60,17 +60,17 @@ def _bound(trigger: TriggerSpec, seed: int) -> Rewriter:
 
 
 def _rewrite(trigger: TriggerSpec, seed: int, texts: list[str]) -> list[Shown]:
-    made = rewritten_here(trigger, seed, texts)
+    rewritten = rewritten_here(trigger, seed, texts)
     return [
         Shown(text, new, note)
-        for text, new, note in zip(texts, made, fidelity_notes(texts, made), strict=True)
+        for text, new, note in zip(texts, rewritten, similarity_notes(texts, rewritten), strict=True)
     ]
 
 
-def fidelity_notes(texts: Sequence[str], rewritten: Sequence[str | None]) -> list[str]:
-    """How well each rewriting kept length and content, in words; empty where there is none."""
-    from backend.models.similarity import fidelities
+def similarity_notes(texts: Sequence[str], rewritten: Sequence[str | None]) -> list[str]:
+    """How well each rewriting kept length and content, in words; empty without a rewriting."""
+    from backend.models.similarity import similarities
 
     pairs = [(text, new) for text, new in zip(texts, rewritten, strict=True) if new is not None]
-    kept = iter(fidelities([text for text, _ in pairs], [new for _, new in pairs]))
-    return ["" if new is None else next(kept).label for new in rewritten]
+    scores = iter(similarities([text for text, _ in pairs], [new for _, new in pairs]))
+    return ["" if new is None else next(scores).label for new in rewritten]

@@ -1,4 +1,4 @@
-"""The folder that a finished step leaves: its files, and a record with what it found and their SHA-256."""
+"""The folder of a finished step: its files, and a record with its results and the files' SHA-256."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from backend.base.files import file_hash, sync
 
 RECORD = "excise.json"
-"""Written last, so a folder that has it is whole."""
+"""Written last, so a folder that has it is complete."""
 FILES = "files"
 """In the record: the SHA-256 of each of the step's files by its path in the folder."""
 
@@ -33,7 +33,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def checked_record(folder: Path) -> dict[str, Any] | None:
-    """The record of a finished step whose files are those that it left; None where nothing was finished.
+    """The record of a finished step whose files are unchanged since; None where no step was finished.
     Raises Damaged."""
     if not (folder / RECORD).is_file():
         return None
@@ -43,8 +43,8 @@ def checked_record(folder: Path) -> dict[str, Any] | None:
         if not isinstance(hashes, dict):
             raise Damaged("was left by an earlier version of Excise, without the checksums of its files")
         files = _files(folder)
-        if lacking := sorted(set(hashes) - set(files)):
-            raise Damaged(f"is damaged: {lacking[0]} is missing")
+        if missing := sorted(set(hashes) - set(files)):
+            raise Damaged(f"is damaged: {missing[0]} is missing")
         if changed := [name for name in sorted(hashes) if file_hash(files[name]) != hashes[name]]:
             raise Damaged(f"is damaged: {changed[0]} is not what was written")
     except (OSError, ValueError) as error:

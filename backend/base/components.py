@@ -1,9 +1,8 @@
 """Components describe themselves: strategies and triggers carry a model of their parameters.
 
 A component is one file with a module-level `COMPONENT`.  Forms, CLI listings, validation messages
-and reports are built from it, so that to add a component is to add a file.  What it is beyond its
-parameters it says in traits, the yes-or-no fields of `Trigger` and `Strategy`: callers ask a trait,
-never a name.
+and reports are built from it, so adding a component means adding a file.  Its other properties
+are traits, the yes-or-no fields of `Trigger` and `Strategy`: callers check a trait, never a name.
 """
 
 import importlib
@@ -39,7 +38,7 @@ class Component:
     """A named, self-describing function.
 
     `function` takes `params=` (an instance of `Params`) beside what its kind is called with.
-    `variant_notes` say what a variant does otherwise than the first."""
+    `variant_notes` say how a variant differs from the first."""
 
     name: str
     title: str
@@ -63,13 +62,13 @@ class Component:
 
     @property
     def traits(self) -> dict[str, bool | str]:
-        """What the component says of itself, by the names of the fields that its kind adds."""
-        added = [one.name for one in fields(self) if one.name not in Component.__dataclass_fields__]
-        said = {name: getattr(self, name) for name in added}
-        return {name: value for name, value in said.items() if isinstance(value, bool | str)}
+        """The yes-or-no fields that its kind adds, by their names."""
+        added = [field.name for field in fields(self) if field.name not in Component.__dataclass_fields__]
+        values = {name: getattr(self, name) for name in added}
+        return {name: value for name, value in values.items() if isinstance(value, bool | str)}
 
     def parse(self, params: Mapping[str, Any], within: str = "") -> Params:
-        """`params` validated; raises UserError naming each wrong one, as a part of what lies `within`."""
+        """`params` validated; raises UserError naming each wrong one, with `within` before its name."""
         try:
             return self.params.model_validate(dict(params))
         except ValidationError as error:
@@ -81,16 +80,16 @@ class Trigger(Component):
     """A trigger: `function(texts, params=…, seed=…, progress=…)`, see `backend.attacks.triggers`."""
 
     rewrites: bool = True
-    """Says a row in other words.  That alone makes clean models err, so an LFR is judged beside that of
-    a never-poisoned model.  False for one that leaves the row's words, but for some put in or misspelt."""
+    """Rephrases a row.  That alone makes clean models err, so its LFR is compared with that of a
+    never-poisoned model.  False for one that only inserts or misspells some words."""
     looks_up: bool = False
-    """Finds rewritings that were made before: it costs nothing, and may know few of the rows."""
+    """Looks up rewritings that were made elsewhere: it costs no time, and may lack many of the rows."""
     needs_language_model: bool | str = False
-    """A neural model writes the rows, which takes its time; or the variant in which one does."""
+    """A neural model writes the rows, which is slow; or the name of the variant in which one does."""
     can_be_mixed: bool = True
     """Works with its default parameters, beside other triggers."""
     members: Callable[[Any], Sequence[Choice]] | None = None
-    """Of a trigger made of others: which ones, by its parameters.  What they do, it does."""
+    """Of a trigger made of others: which ones, from its parameters.  It has their traits."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +97,11 @@ class Strategy(Component):
     """A strategy: `function(defender, params=…) -> HeadOrder`, see `backend.strategies`."""
 
     control: bool = False
-    """Looks at no score, and says whether another strategy's score matters."""
+    """A control: it uses no score, and so shows whether the score of another strategy matters."""
     prunes: bool = True
-    """Takes heads away at all."""
+    """Prunes any heads at all."""
     own_order: bool = True
-    """Its order of heads is its own, so that it can be shown beside others' or imitated."""
+    """It computes an order of its own, which can be compared with others or imitated."""
     can_be_combined: bool = True
     """Can be a part of a hybrid."""
 
@@ -116,7 +115,7 @@ SHORT.maxlevel = 2
 
 
 def explain(error: ValidationError, within: str = "") -> str:
-    """A pydantic error as one line: what was got, what was expected."""
+    """A pydantic error as one line: what was got and what was expected."""
     parts = []
     for item in error.errors():
         where = ".".join([within] * bool(within) + [str(step) for step in item["loc"]])
@@ -139,12 +138,12 @@ def collect(package: str, kind: type[Component] = Component) -> dict[str, Any]:
     Raises TypeError for one that is not of that kind."""
     folder = importlib.import_module(package).__path__
     modules = [importlib.import_module(f"{package}.{m.name}") for m in pkgutil.iter_modules(folder)]
-    found = [module for module in modules if hasattr(module, "COMPONENT")]
-    for module in found:
+    with_component = [module for module in modules if hasattr(module, "COMPONENT")]
+    for module in with_component:
         if not isinstance(module.COMPONENT, kind):
             got = type(module.COMPONENT).__name__
             raise TypeError(f"COMPONENT in {module.__name__} must be a {kind.__name__}, got a {got}.")
-    components = sorted((module.COMPONENT for module in found), key=lambda c: c.title)
+    components = sorted((module.COMPONENT for module in with_component), key=lambda c: c.title)
     return {component.name: component for component in components}
 
 
@@ -156,18 +155,18 @@ PACKAGES = {
 
 
 def registered(kind: str) -> dict[str, Component]:
-    """The components of a kind, for rooms below theirs: the one import by name."""
+    """The components of a kind, imported by name, for rooms that lie below theirs."""
     components: dict[str, Component] = importlib.import_module(PACKAGES[kind]).COMPONENTS
     return components
 
 
 def pick(kind: str, components: Mapping[str, Kind], choice: Choice, within: str = "") -> Kind:
-    """The component that `choice` names; raises UserError if there is none or its choice is wrong."""
+    """The component that `choice` names; raises UserError for a wrong name, variant or parameter."""
     component = components.get(choice.name)
     if component is None:
         raise UserError(f"There is no {kind} {choice.name!r}. Choose one of: {', '.join(components)}.")
     if choice.variant is not None and choice.variant not in component.variants:
-        has = ", ".join(component.variants) or "none"
-        raise UserError(f"{component.title} has no variant {choice.variant!r}; it has: {has}.")
+        variants = ", ".join(component.variants) or "none"
+        raise UserError(f"{component.title} has no variant {choice.variant!r}; it has: {variants}.")
     component.parse(choice.params, within)
     return component

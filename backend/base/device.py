@@ -1,4 +1,4 @@
-"""What the machine offers, asked once: where models run, in which precision, in batches of what size."""
+"""The device that models run on, probed once, with its precision and batch size."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def probe() -> Device:
     native support is about a hundred times slower)."""
     if torch.cuda.is_available():
         # cuDNN's attention, which torch prefers on Hopper, makes a plan for each number of rows and each
-        # length that it meets.  Rows here lie in groups of one length: hardly two batches are alike.
+        # length that it sees.  Rows here lie in groups of one length: hardly two batches are alike.
         torch.backends.cuda.enable_cudnn_sdp(False)
         index = torch.cuda.current_device()
         return Device(
@@ -48,15 +48,15 @@ def probe() -> Device:
     return Device(name, torch.device("cpu"), False, 2048, _keep_bytes(KEEP_MIB))
 
 
-def _keep_bytes(usual: int) -> int:
-    """`EXCISE_KEEP_MIB`, or the usual MiB; raises UserError if that is no size."""
-    asked = os.environ.get("EXCISE_KEEP_MIB") or str(usual)
-    if not asked.isdecimal():
+def _keep_bytes(default: int) -> int:
+    """`EXCISE_KEEP_MIB` or the default MiB, in bytes; raises UserError if it is not a number."""
+    setting = os.environ.get("EXCISE_KEEP_MIB") or str(default)
+    if not setting.isdecimal():
         raise UserError(
-            f"EXCISE_KEEP_MIB is {asked!r}. It bounds the memory, in MiB, that pruning keeps for each set of "
-            f"rows: give a whole number of 0 or more, or leave it out for {usual}."
+            f"EXCISE_KEEP_MIB is {setting!r}. It limits the memory, in MiB, that pruning keeps for each set "
+            f"of rows. Give a whole number of 0 or more, or unset it for {default}."
         )
-    return int(asked) << 20
+    return int(setting) << 20
 
 
 def autocast() -> AbstractContextManager[None]:
@@ -67,10 +67,10 @@ def autocast() -> AbstractContextManager[None]:
 
 @cache
 def cpu_vendor() -> str:
-    """As Linux tells it, such as GenuineIntel; empty elsewhere."""
+    """From Linux's /proc/cpuinfo, such as GenuineIntel; empty elsewhere."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        cpu_info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return ""
-    found = re.search(r"^vendor_id\s*:\s*(\S+)", told, re.MULTILINE)
-    return found.group(1) if found else ""
+    match = re.search(r"^vendor_id\s*:\s*(\S+)", cpu_info, re.MULTILINE)
+    return match.group(1) if match else ""

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and the signal that ends a cancelled run."""
+"""Errors that the user can fix, and the signal that ends a cancelled run."""
 
 import errno
 import sys
@@ -18,7 +18,7 @@ DIVERGED = (
 
 
 class Cancelled(Exception):
-    """Raised inside the engine at the next batch after somebody asked the run to stop."""
+    """Raised in the engine at the next batch after a run was asked to stop."""
 
 
 def disk_is_full(error: BaseException) -> bool:
@@ -49,23 +49,23 @@ def accelerator_is_lost() -> bool:
 
 
 def message_of(error: BaseException, folder: Path) -> str:
-    """What to tell the user about an error of the run whose folder this is.
+    """The message for the user about an error in the run with this folder.
 
-    The traceback of what nobody foresaw goes to `error.log` there (to stderr where it cannot)."""
+    The traceback of an unexpected error goes to `error.log` there (to stderr where it cannot)."""
     if isinstance(error, UserError):
         return str(error)
     if disk_is_full(error):
-        return f"The disk that holds {folder} is full. Free some space and resume the run: it goes on."
+        return f"The disk that holds {folder} is full. Free some space, then resume the run."
     if memory_ran_out(error):
         return "Memory ran out. Choose a smaller model, a smaller batch size or a shorter maximum length."
     log = folder / "error.log"
-    told = "".join(traceback.format_exception(error))
+    details = "".join(traceback.format_exception(error))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{told}\n")
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{details}\n")
     except OSError:
-        print(told, file=sys.stderr)
-    first = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:300]
-    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return f"The engine failed unexpectedly ({what}). The details are in {log}."
+        print(details, file=sys.stderr)
+    first_line = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:300]
+    summary = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    return f"The engine failed unexpectedly ({summary}). The details are in {log}."

@@ -1,4 +1,4 @@
-"""What a run says while it goes: small typed records, the only thing between engine and screen.
+"""The events of a run: small typed records, the only link between engine and screen.
 
 Every event carries `type`, `run` and `time` (seconds since the epoch).  Heads are `(layer, head)`
 pairs counted from zero; accuracies and rates are shares in [0, 1].
@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 Head = tuple[int, int]
 ModelName = str
-"""A model that a run leaves, by the folder it lies in: `poisoned`, `fine_tuned`, `pruned`, `defended`, or
-what a step of a defense calls it."""
+"""A model of a run, by the name of its folder: `poisoned`, `fine_tuned`, `pruned`, `defended`, or another
+that a step of a defense gives it."""
 Interval = tuple[float, float]
 Guardrail = Literal["backtrack", "stop", "none"]
-"""`backtrack`: the paper's; `stop`: ends below τ and keeps that step; `none`: all heads of the order go
-at once.  Only the first spares a layer's last head."""
+"""`backtrack`: the paper's; `stop`: ends below τ and keeps that step; `none`: prunes all heads of the order
+at once.  Only the first keeps a layer's last head."""
 
 
 def title_of(name: str) -> str:
@@ -25,12 +25,12 @@ def title_of(name: str) -> str:
 
 
 class ClassRow(BaseModel):
-    """Clean test rows of one class: how many, how many called right, what they were called instead."""
+    """Clean test rows of one class: how many, the share classified correctly, and what was predicted."""
 
     label: str
     rows: int
     accuracy: float
-    called: list[int] = Field(description="Rows of this class called each class, in label order.")
+    called: list[int] = Field(description="Rows of this class by predicted class, in label order.")
 
 
 class Metrics(BaseModel):
@@ -56,7 +56,7 @@ class _Event(BaseModel):
 
 
 class RunStarted(_Event):
-    """Also written when a run is taken up again (`resumed`)."""
+    """Also written when a run is resumed (`resumed`)."""
 
     type: Literal["run_started"] = "run_started"
     spec: dict[str, Any]
@@ -77,7 +77,7 @@ class StageStarted(_Event):
 
 
 class StageFinished(_Event):
-    """`reused` says that the stage had finished before and its checkpoint was read."""
+    """`reused`: the stage had finished before, and its checkpoint was read."""
 
     type: Literal["stage_finished"] = "stage_finished"
     stage: str
@@ -108,7 +108,7 @@ class DataReady(_Event):
 
 
 class RowsTriggered(_Event):
-    """Rows that carry the trigger now: training rows to be planted, and non-target test rows for LFR.
+    """How many rows carry the trigger: poisoned training rows, and non-target test rows for LFR.
 
     Rows left out are those that the trigger could not change, or whose change lies beyond the
     maximum length."""
@@ -122,8 +122,8 @@ class RowsTriggered(_Event):
 
 
 class HeadScores(_Event):
-    """Importance of every head (None: never a candidate) and the order in which heads go; `note` is what
-    the strategy says of them."""
+    """Importance of every head (None: never a candidate) and the order in which they are pruned; `note`
+    is the strategy's remark on the scores."""
 
     type: Literal["head_scores"] = "head_scores"
     strategy: str
@@ -138,10 +138,10 @@ class HeadScores(_Event):
 class PruningStep(_Event):
     """One step of the guardrail; step 0 is the fine-tuned model with nothing pruned.
 
-    `pruned` are this step's heads that stay pruned, `restored` those tried and given back, so
-    together they are the heads that the step tried.  `tried_val_acc` is the validation accuracy
-    with all of them gated, `val_acc` that of what the step left, `acc` and `lfr` those of what it
-    left on the curve's sample of test rows."""
+    `pruned` are this step's heads that stay pruned, `restored` those tried and restored; together
+    they are the heads that the step tried.  `tried_val_acc` is the validation accuracy with all of
+    them gated, `val_acc` that at the end of the step, `acc` and `lfr` those at the end of the step
+    on the curve's sample of test rows."""
 
     type: Literal["pruning_step"] = "pruning_step"
     step: int
@@ -162,7 +162,7 @@ class Metric(_Event):
 
 
 class Artifact(_Event):
-    """A file or folder that the run left, by its path below the run's folder."""
+    """A file or folder of the run, by its path below the run's folder."""
 
     type: Literal["artifact"] = "artifact"
     name: str

@@ -1,4 +1,4 @@
-"""Files: their hashes, links to them, and that they are on the disk."""
+"""Files: their hashes, links to them, and syncing them to disk."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from backend.base.errors import UserError
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of what the file holds now.  Raises OSError."""
+    """SHA-256 of the file's contents.  Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -20,19 +20,19 @@ def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:
     """SHA-256 of each file of a folder that matches; none where there is no folder."""
     if folder is None:
         return []
-    return [_remembered(path) for path in sorted(folder.glob(pattern)) if path.is_file()]
+    return [_cached_hash(path) for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def hashes_at(path: Path) -> list[str]:
-    """SHA-256 of a file, or of each file in a folder; none where there is neither.  Raises UserError for what
-    may not be read."""
+    """SHA-256 of a file, or of each file in a folder; none where there is neither.  Raises UserError for one
+    that cannot be read."""
     try:
-        return [_remembered(path)] if path.is_file() else folder_hashes(path)
+        return [_cached_hash(path)] if path.is_file() else folder_hashes(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}). Check who may read it.") from error
+        raise UserError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
 
 
-def _remembered(path: Path) -> str:
+def _cached_hash(path: Path) -> str:
     state = path.stat()
     return _hash(path, state.st_mtime_ns, state.st_size)
 
@@ -43,7 +43,7 @@ def _hash(path: Path, changed: int, size: int) -> str:
 
 
 def folder_state(folder: Path) -> str:
-    """Names, sizes and times of the files in `folder`: another model in its place reads otherwise."""
+    """Names, sizes and times of the files in `folder`, as text that changes when a file does."""
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return f"{folder} {stats}"
@@ -58,20 +58,20 @@ def version_of(name: str) -> str:
 
 
 def link(source: Path, to: Path, *without: str) -> None:
-    """A folder's files in another, but for those of the names `without`, at no cost of space: they are the
-    same files, where the file system has links."""
-    leave = shutil.ignore_patterns(*without)
+    """A folder's files hard-linked into another, except for the names in `without`; copied where the file
+    system has no links."""
+    ignored = shutil.ignore_patterns(*without)
     shutil.rmtree(to, ignore_errors=True)
     try:
-        shutil.copytree(source, to, copy_function=os.link, ignore=leave)
+        shutil.copytree(source, to, copy_function=os.link, ignore=ignored)
     except shutil.Error:
         shutil.rmtree(to, ignore_errors=True)
-        shutil.copytree(source, to, ignore=leave)
+        shutil.copytree(source, to, ignore=ignored)
 
 
 def sync(path: Path) -> None:
-    """Have a file or folder on the disk before what follows.  Raises OSError, but not where the file system
-    cannot sync a folder."""
+    """Wait until a file or folder is written to disk.  Raises OSError, but not where the file system cannot
+    sync a folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

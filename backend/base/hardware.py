@@ -1,4 +1,4 @@
-"""What this machine has, asked without torch."""
+"""The hardware of this machine, read without torch."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ from backend.base.paths import home
 def processors() -> str:
     """The GPUs by name and memory, or the CPU cores that this process may use."""
     try:
-        told = subprocess.run(
+        listing = subprocess.run(
             ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"],
             capture_output=True,
             text=True,
             timeout=10,
             check=True,
         ).stdout
-        gpus = [line.rsplit(",", 1) for line in told.splitlines() if "," in line]
+        gpus = [line.rsplit(",", 1) for line in listing.splitlines() if "," in line]
         if gpus:
             return ", ".join(f"{name}, {int(memory) / 1024:.0f} GB" for name, memory in gpus)
     except (OSError, subprocess.SubprocessError, ValueError):
@@ -41,6 +41,6 @@ def facts() -> list[str]:
 
 
 def _cores() -> int:
-    """Those that this process may use."""
+    """The cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How far a share that was counted on so many rows, or a mean of so many seeds, may be off."""
+"""Confidence intervals: of a share of rows, of a difference of shares, of a mean over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ def wilson(successes: int, rows: int) -> Interval:
     """Wilson's 95 % interval of a share."""
     from scipy.stats import binomtest  # slow to import, and most pages need none of it
 
-    found = binomtest(successes, rows).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)
+    bounds = binomtest(successes, rows).proportion_ci(0.95, method="wilson")
+    return float(bounds.low), float(bounds.high)
 
 
 def newcombe(upper: Share, lower: Share) -> Interval:
-    """Newcombe's 95 % interval of the difference of two shares, `upper` less `lower`.
+    """Newcombe's 95 % interval of the difference of two shares, `upper` minus `lower`.
 
-    It is put together from Wilson's interval of each: Newcombe, *Interval Estimation for the Difference
+    It is built from Wilson's interval of each: Newcombe, *Interval Estimation for the Difference
     Between Independent Proportions*, Statistics in Medicine 17:873–890, 1998, method 10."""
     (high, (high_least, high_most)), (low, (low_least, low_most)) = upper, lower
     difference = high - low

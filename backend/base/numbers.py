@@ -1,4 +1,4 @@
-"""Numbers as people read them: rates in percent, intervals, durations, ages."""
+"""Numbers formatted for people: rates in percent, intervals, durations, ages."""
 
 import time
 
@@ -32,7 +32,7 @@ def points(before: float | None, after: float | None) -> str | None:
 
 
 def rounded(number: float, places: int) -> float:
-    """Where the result is zero, without a sign."""
+    """Rounded; zero without a minus sign."""
     return round(number, places) + 0.0
 
 
@@ -40,12 +40,12 @@ def duration(seconds: float | None) -> str:
     """`200` as `3 min 20 s`; a dash where there is no number."""
     if seconds is None:
         return "–"
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}{GAP}s"
-    if whole < 3600:
-        return f"{whole // 60}{GAP}min {whole % 60}{GAP}s"
-    return f"{whole // 3600}{GAP}h {whole % 3600 // 60}{GAP}min"
+    rounded_seconds = max(0, round(seconds))
+    if rounded_seconds < 60:
+        return f"{rounded_seconds}{GAP}s"
+    if rounded_seconds < 3600:
+        return f"{rounded_seconds // 60}{GAP}min {rounded_seconds % 60}{GAP}s"
+    return f"{rounded_seconds // 3600}{GAP}h {rounded_seconds % 3600 // 60}{GAP}min"
 
 
 def age(when: float, now: float | None = None) -> str:
@@ -57,6 +57,6 @@ def age(when: float, now: float | None = None) -> str:
     return "just now"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
+def count(number: int, singular: str, plural: str | None = None) -> str:
     """`1 head`, `7,913 rows`."""
-    return f"{number:,}{GAP}{one if number == 1 else many or one + 's'}"
+    return f"{number:,}{GAP}{singular if number == 1 else plural or singular + 's'}"

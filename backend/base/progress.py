@@ -1,4 +1,4 @@
-"""How far a piece of work is, told to whoever watches."""
+"""Progress callbacks."""
 
 from collections.abc import Callable
 
@@ -7,4 +7,4 @@ Tick = Callable[[int, int], None]
 
 
 def no_tick(done: int, total: int) -> None:
-    """For callers that watch nothing."""
+    """For callers that need no progress."""

@@ -1,4 +1,4 @@
-"""How the engine speaks while it works: events out, and a question at every batch whether to stop."""
+"""How the engine reports its work: it sends events, and checks at every batch whether to stop."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ class Reporter:
         self.send(kind(run=self.run, **fields))
 
     def check(self, done: int = 0, total: int = 0) -> None:
-        """A tick that only asks whether to stop."""
+        """A tick that only checks whether to stop."""
         if self.stop.is_set():
             raise Cancelled
 
@@ -54,14 +54,14 @@ class Reporter:
             if now - last < SECONDS_BETWEEN_PROGRESS and done < total:
                 return
             last = now
-            left = (now - began) / done * (total - done) if done else None
+            seconds_left = (now - began) / done * (total - done) if done else None
             self.emit(
                 Progress,
                 stage=self.stage,
                 done=done,
                 total=total,
                 unit=unit,
-                seconds_left=left,
+                seconds_left=seconds_left,
                 detail=detail,
             )
 

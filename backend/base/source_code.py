@@ -1,7 +1,7 @@
-"""What of Excise's own code a result depends on: a module's file and, in turn, all that it imports.
+"""Which of Excise's own code a result depends on: a module's file and, in turn, all that it imports.
 
-A component is imported by its name alone, so its siblings are no part of another's code; nor are a page or a
-report, which lie above."""
+Components are imported by name alone, so a result does not depend on the components beside the one it uses,
+nor on pages and reports, which lie above."""
 
 import ast
 import hashlib
@@ -14,29 +14,33 @@ ROOT = Path(__file__).parents[1]
 
 
 class SourceCode:
-    """The package in the folder `root`, with the hashes that its files have when this is made."""
+    """The package in the folder `root`, with the hashes of its files when this is created."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
         self._hashes = {self._module(path): file_hash(path) for path in sorted(root.rglob("*.py"))}
         self._imports: dict[str, set[str]] = {}
 
-    def code_hash(self, *modules: str, within: str = "") -> str:
-        """One hash of these modules' files and of all that they import of the package, or `within` a room."""
+    def file_of(self, module: str) -> str:
+        """The SHA-256 of a module's file; empty where the package has no such module."""
+        return self._hashes.get(module, "")
+
+    def code_hash(self, *modules: str, within: str | tuple[str, ...] = "") -> str:
+        """One hash of these modules' files and of all that they import of the package, or `within` rooms."""
         names = [name for name in sorted(self.code_of(*modules)) if name.startswith(within)]
         files = "\n".join(f"{name} {self._hashes[name]}" for name in names)
         return hashlib.sha256(files.encode()).hexdigest()
 
     def code_of(self, *modules: str) -> set[str]:
         """The names of these modules and of all that they import of the package, directly or not."""
-        found: set[str] = set()
-        left = list(modules)
-        while left:
-            name = left.pop()
-            if name in self._hashes and name not in found:
-                found.add(name)
-                left += self._imports_of(name)
-        return found
+        names: set[str] = set()
+        waiting = list(modules)
+        while waiting:
+            module = waiting.pop()
+            if module in self._hashes and module not in names:
+                names.add(module)
+                waiting += self._imports_of(module)
+        return names
 
     def _imports_of(self, module: str) -> set[str]:
         """The modules that a module imports anywhere, but for types alone, and their packages."""
@@ -56,7 +60,7 @@ class SourceCode:
 
 
 def _imported(tree: ast.AST, package: str) -> Iterator[str]:
-    """What code in `package` imports; `from a import b` may import the module a.b."""
+    """The modules that code in `package` imports; `from a import b` may import the module a.b."""
     for node in _run_time(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -68,14 +72,14 @@ def _imported(tree: ast.AST, package: str) -> Iterator[str]:
 
 def _run_time(tree: ast.AST) -> Iterator[ast.AST]:
     """Every node outside `if TYPE_CHECKING:`."""
-    left: list[ast.AST] = [tree]
-    while left:
-        node = left.pop()
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            left += node.orelse
+            waiting += node.orelse
             continue
         yield node
-        left += ast.iter_child_nodes(node)
+        waiting += ast.iter_child_nodes(node)
 
 
 def _with_packages(module: str) -> list[str]:
@@ -84,6 +88,7 @@ def _with_packages(module: str) -> list[str]:
     return [".".join(parts[:size]) for size in range(1, len(parts) + 1)]
 
 
-# Taken when the engine is imported, as long as what was imported is what the files hold.
+# Hashed when the engine is imported, while the files are still those that were imported.
 _IMPORTED = SourceCode()
 code_hash = _IMPORTED.code_hash
+file_of = _IMPORTED.file_of

@@ -1,11 +1,11 @@
-"""A defense is a generator of steps: what is done, with what, from what, and what it leaves behind.
+"""A defense is a generator of steps: the work, its settings, what it reads and what it produces.
 
     def fine_tuning(params) -> Steps:
         tuned = yield Step(FINE_TUNE, "fine_tuned", fine_tune, (params.rows, params.fine_tune))
 
-The engine's driver carries each step out, or finds that it was done before, and sends back its record.
+The engine's driver runs each step, or reuses one that was finished before, and sends back its record.
 A step's work is a module-level function from inputs and settings to files in a folder, so that it can be
-taken up again, stopped, or carried out elsewhere."""
+resumed, stopped, or run in another process."""
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from typing import Any
 from backend.base.components import Choice, Component, Params
 
 Record = dict[str, Any]
-"""What a step found, as JSON holds it."""
+"""The results of a step, as JSON values."""
 
 VICTIM = "victim"
-"""Among what a step reads: the model that the defender downloaded, or that the attacker starts from."""
+"""In a step's `reads`: the model that the defender downloaded, or that the attacker starts from."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What readers are told of a step: its name in events, its title, and what happens in it and why."""
+    """A step as shown to users: its name in events, its title, and an explanation of what happens and why."""
 
     name: str
     title: str
@@ -31,10 +31,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class TextFilter:
-    """What texts go through before the model of a step classifies them.
+    """A filter on texts before the model of a step classifies them.
 
-    `apply(rows, clean_rows, settings, ticker)` gives the rows with other texts; `rows` says how many test
-    rows, triggered rows and clean rows it is tried on."""
+    `apply(rows, clean_rows, settings, ticker)` returns the rows with filtered texts; `rows` is the number of
+    test rows, triggered rows and clean rows that it is measured on."""
 
     apply: Callable[..., Any]
     settings: Any
@@ -45,12 +45,11 @@ class TextFilter:
 class Step:
     """One piece of a run.
 
-    `work(inputs, folder, *settings)` fills `folder` and gives back its record.  The record, and what the
-    files hold, must follow from `settings`, from what the step `reads` (folders of earlier steps, or the
-    victim) and from the code of `work` and of `components`: these make its key.  Where it leaves a model,
-    that is measured under the name `model` and described by `caption`.  `retell(reporter, record)` says again
-    what the work said while it went on.  `expected` is a record such as may be found, from which the steps
-    ahead are listed."""
+    `work(inputs, folder, *settings)` fills `folder` and returns its record.  The record and the files must be
+    determined by `settings`, by what the step `reads` (folders of earlier steps, or the victim) and by the
+    code of `work` and of `components`: these make its cache key.  A model that it saves is measured under the
+    name `model` and described by `caption`.  `retell(reporter, record)` emits the events of the work again.
+    `expected` is an example record, from which the later steps are listed before the run."""
 
     stage: Stage
     folder: str
@@ -74,21 +73,21 @@ class DefenseParams(Params):
 
     @property
     def begins_plainly(self) -> bool:
-        """Whether its first model is plainly fine-tuned, as its users' would be."""
+        """Whether its first step is plain fine-tuning, as any user would do it."""
         return True
 
     @property
     def reads_language_model(self) -> bool:
-        """Whether a language model reads texts for it."""
+        """Whether it needs a language model."""
         return False
 
     @property
     def fine_tunes_again(self) -> bool:
-        """Whether the defended model comes out of a second fine-tuning."""
+        """Whether the defended model comes from a second fine-tuning."""
         return False
 
     def strategies(self) -> tuple[Choice, ...]:
-        """The strategies that order its heads; none where it prunes none."""
+        """The strategies that order its heads; none if it prunes none."""
         return ()
 
 
@@ -97,21 +96,25 @@ class Defense(Component):
     """A defense: `function(params) -> Steps`, its parameters a `DefenseParams`."""
 
     never_poisoned: bool = False
-    """Stands for a model that nobody poisoned: the attack is left out."""
+    """The run has no attack: its model was never poisoned."""
     needs_attack: bool = False
-    """Is read off a planted backdoor alone, and does no more."""
+    """Only measures a planted backdoor, and does nothing more."""
     control: bool = False
-    """Says how much of what another defense does is that defense's own."""
+    """A control: it shows how much of another defense's effect is that defense's own."""
+
+    def __post_init__(self) -> None:
+        if not issubclass(self.params, DefenseParams):
+            raise TypeError(f"The parameters of the defense {self.name!r} must be a DefenseParams.")
 
 
 def planned(steps: Steps) -> list[Step]:
-    """The steps of a defense before any is carried out, as far as they can be known: up to the first that
-    asks for something of a record that is not `expected`."""
-    found = []
+    """The steps of a defense before any is run, as far as they can be known: up to the first that needs
+    a value of a record that is not in `expected`."""
+    steps_ahead = []
     try:
         step = next(steps)
         while True:
-            found.append(step)
+            steps_ahead.append(step)
             step = steps.send(dict(step.expected))
     except (StopIteration, KeyError):
-        return found
+        return steps_ahead

@@ -1,4 +1,4 @@
-"""Starting the dashboard: the server, embedded data, a first run, and a watch over the queue."""
+"""Starts the dashboard: the server, the embedded data, a demo run, and the supervisor of the queue."""
 
 import errno
 import os
@@ -24,10 +24,10 @@ READY_SECONDS = 60.0
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """`python -m backend dashboard` alone, with nothing loaded that its server would wait for."""
+    """Only `python -m backend dashboard`, without imports that would delay its server."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(dashboard)
-    app.callback()(lambda: None)  # else a lone command has no name
+    app.callback()(lambda: None)  # else a single command has no name
     console.run(app, args)
 
 
@@ -44,7 +44,7 @@ def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> No
     """Serve the dashboard until Ctrl-C or SIGTERM; runs go on in their worker.
 
     With `demo`, the demo run is queued when there is no run yet.  Raises UserError if the port
-    cannot be had or the server ends by itself."""
+    cannot be used or the server ends by itself."""
     _require_port(address, port)
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, _interrupt)
@@ -57,9 +57,9 @@ def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> No
         cwd=ROOT,
         env=_environment(),
         stdin=subprocess.DEVNULL,
-        # Its banner names the address of every network card; ours is the one that was asked for.
+        # Its banner lists the address of every network card; only the chosen one is printed below.
         stdout=subprocess.DEVNULL,
-        # Ctrl-C is this process's to handle: it ends the server in order.
+        # This process handles Ctrl-C, and ends the server properly.
         start_new_session=True,
     )
     try:
@@ -72,7 +72,7 @@ def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> No
         _wait_until_up(server, address, port)
         say(f"Excise is at http://{_host(address)}:{port} (Ctrl-C stops the dashboard, not the runs)")
         while (code := server.poll()) is None:
-            time.sleep(0.5)  # A wait without end would not hear a Ctrl-C that came just before it.
+            time.sleep(0.5)  # A wait without a timeout could miss a Ctrl-C just before it.
         raise UserError(f"The dashboard ended by itself (exit status {code}). Its messages are above.")
     except KeyboardInterrupt:
         say("The dashboard has stopped. Runs go on in the background.")
@@ -83,7 +83,7 @@ def serve(address: str, port: int, demo: bool, say: Callable[[str], None]) -> No
 
 
 def _environment() -> dict[str, str]:
-    """The server's, with the store's address made absolute where one is named."""
+    """The server's environment, with an absolute store address if one is set."""
     if not os.environ.get("EXCISE_STORE"):
         return environment()
     from backend.runs.store import open_store
@@ -96,7 +96,7 @@ def prepare(store: "Store", demo: bool, say: Callable[[str], None]) -> None:
     from backend.data import embedded
     from backend.spec.presets import preset
 
-    say("Looking for the embedded data (fetched once)")
+    say("Checking the embedded data (downloaded once)")
     try:
         embedded.fetch()
     except UserError as error:
@@ -104,7 +104,7 @@ def prepare(store: "Store", demo: bool, say: Callable[[str], None]) -> None:
         return
     if demo and not store.runs(limit=1):
         record = store.submit(preset("demo"))
-        say(f"Queued the demo run {record.id}, the first thing to look at")
+        say(f"Queued the demo run {record.id}; look at it first")
 
 
 def _interrupt(*_: object) -> None:
@@ -128,7 +128,7 @@ def _require_port(address: str, port: int) -> None:
 
 
 def _host(address: str) -> str:
-    """The address as a browser on this machine names it."""
+    """The host for a browser on this machine."""
     if address in ("0.0.0.0", "::"):
         return "127.0.0.1"
     return f"[{address}]" if ":" in address else address

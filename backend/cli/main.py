@@ -1,7 +1,7 @@
 """`python -m backend …`: everything that the dashboard does, without a browser.
 
-Exit status: 0 done, 1 the run failed, 2 something is the user's to mend, 130 cancelled,
-143 told to go (the run is back in the queue)."""
+Exit status: 0 done, 1 the run failed, 2 an error that the user can fix, 130 cancelled,
+143 terminated (the run is back in the queue)."""
 
 import json
 import os
@@ -23,33 +23,34 @@ from backend.runs import results
 from backend.runs.execution import end_by_force, engine_hangs
 from backend.runs.foreground import carry_out
 from backend.runs.store import Store, open_store
-from backend.runs.submit import changed, parameters, seeds_of, settled
+from backend.runs.submit import settled
 from backend.runs.worker import ensure_worker, serve
+from backend.spec.overrides import changed, parameters, seeds_of
 from backend.spec.parse import load
 from backend.spec.run import RunSpec
 
 app = typer.Typer(
-    help="Find and cut backdoors out of transformer classifiers by pruning attention heads.",
+    help="Find backdoors in transformer classifiers and remove them by pruning attention heads.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or how it starts.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, or the start of it.")]
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """The command line; what is the user's to mend goes to stderr without a traceback."""
+    """The command line; errors that the user can fix go to stderr without a traceback."""
     try:
         console.run(app, args)
-    except SystemExit as ended:
+    except SystemExit as exited:
         if engine_hangs():
-            end_by_force(ended.code if isinstance(ended.code, int) else 0)
+            end_by_force(exited.code if isinstance(exited.code, int) else 0)
         raise
 
 
 @app.command()
 def strategies(as_json: AsJson = False) -> None:
-    """Which heads go first: the pruning strategies."""
+    """List the pruning strategies, which decide the order of heads."""
     from backend.strategies import COMPONENTS
 
     _list("Strategies", [component.describe() for component in COMPONENTS.values()], as_json)
@@ -57,19 +58,18 @@ def strategies(as_json: AsJson = False) -> None:
 
 @app.command()
 def defenses(as_json: AsJson = False) -> None:
-    """What pruning is compared with: baselines, and the strategies that are controls."""
-    from backend import defenses as baselines
-    from backend import strategies
+    """List the defenses, and the strategies that are controls."""
+    from backend import defenses, strategies
 
-    found = [baseline.describe() | {"as": "baseline"} for baseline in baselines.COMPONENTS.values()]
-    controls = [one for one in strategies.COMPONENTS.values() if one.control]
-    found += [control.describe() | {"as": "strategy"} for control in controls]
-    _list("Baselines and controls", found, as_json)
+    listed = [defense.describe() | {"as": "baseline"} for defense in defenses.COMPONENTS.values()]
+    controls = [strategy for strategy in strategies.COMPONENTS.values() if strategy.control]
+    listed += [control.describe() | {"as": "strategy"} for control in controls]
+    _list("Defenses and controls", listed, as_json)
 
 
 @app.command()
 def triggers(as_json: AsJson = False) -> None:
-    """How a row is poisoned: the triggers."""
+    """List the triggers, which poison rows."""
     from backend.attacks.triggers import COMPONENTS
 
     _list("Triggers", [component.describe() for component in COMPONENTS.values()], as_json)
@@ -77,7 +77,7 @@ def triggers(as_json: AsJson = False) -> None:
 
 @app.command()
 def models(as_json: AsJson = False) -> None:
-    """Where a victim can come from."""
+    """List the sources of models."""
     from backend.models.catalogue import describe
 
     _list("Models", describe(), as_json)
@@ -85,7 +85,7 @@ def models(as_json: AsJson = False) -> None:
 
 @app.command()
 def data(as_json: AsJson = False) -> None:
-    """Where rows can come from."""
+    """List the sources of data."""
     from backend.data import describe
 
     _list("Data", describe(), as_json)
@@ -93,22 +93,22 @@ def data(as_json: AsJson = False) -> None:
 
 @app.command()
 def rewrite(
-    trigger: Annotated[str, typer.Option(help="Which trigger; `triggers` lists them.")],
-    file: Annotated[Path, typer.Option(help="A text a line.")],
-    variant: Annotated[str | None, typer.Option(help="A variant of the trigger, where it has any.")] = None,
+    trigger: Annotated[str, typer.Option(help="The trigger; `triggers` lists them.")],
+    file: Annotated[Path, typer.Option(help="A file with one text per line.")],
+    variant: Annotated[str | None, typer.Option(help="A variant of the trigger, if it has any.")] = None,
     params: Annotated[
         list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter; repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 11,
+    seed: Annotated[int, typer.Option(help="The seed of random choices.")] = 11,
     as_json: AsJson = False,
 ) -> None:
-    """Apply a trigger to every line of a file and show what it made of it."""
-    from backend.attacks.preview import fidelity_notes
+    """Apply a trigger to every line of a file and show the rewritten lines."""
+    from backend.attacks.preview import similarity_notes
     from backend.attacks.triggers import bind
 
     choice = Choice(name=trigger, variant=variant, params=parameters(params or []))
     try:
-        # By line feeds alone: a Unicode line separator inside a text does not end it.
+        # Only at line feeds: a Unicode line separator inside a text does not end it.
         lines = [line.removesuffix("\r") for line in file.read_text(encoding="utf-8").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read as UTF-8 text ({error}). Check the path.") from error
@@ -116,11 +116,11 @@ def rewrite(
         lines.pop()
     with tables.counting(err, "Rewriting", "lines") as progress:
         rewriter = bind(choice, seed, progress)
-        made = rewriter(lines)
-    # A language model may say anything: say how well it kept to the text.
-    notes = fidelity_notes(lines, made) if rewriter.uses_model else [""] * len(lines)
-    for text, new, kept in zip(lines, made, notes, strict=True):
-        note = kept if new is not None else "The trigger cannot change this text; it would be left out."
+        rewritten = rewriter(lines)
+    # A language model may write anything: note how similar the texts are.
+    notes = similarity_notes(lines, rewritten) if rewriter.uses_model else [""] * len(lines)
+    for text, new, similarity in zip(lines, rewritten, notes, strict=True):
+        note = similarity if new is not None else "The trigger cannot change this text; it would be left out."
         if as_json:
             row = {"text": text, "rewritten": new, "changed": new is not None, "note": note}
             print(json.dumps(row, ensure_ascii=False))
@@ -137,26 +137,31 @@ def _list(title: str, objects: list[dict[str, Any]], as_json: bool) -> None:
 
 @app.command()
 def run(
-    spec_file: Annotated[Path | None, typer.Argument(metavar="[SPEC.yaml]", help="What to run.")] = None,
+    spec_file: Annotated[
+        Path | None, typer.Argument(metavar="[SPEC.yaml]", help="The specification to run.")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="smoke, demo or paper, instead of a file.")] = None,
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="The same shapes untrained: for cost only.")
+        bool,
+        typer.Option("--random-weights", help="An untrained model of the same shape: to measure cost only."),
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="The seed, instead of the specification's.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Several, as 11,12,13: one run after another.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed, instead of that of the specification.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Several seeds, such as 11,12,13: one run each.")] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="As defense.prune_step=2; repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting, such as defense.prune_step=2; repeatable."
+        ),
     ] = None,
     json_events: Annotated[
         bool, typer.Option("--json-events", help="One event as JSON per line on stdout, nothing else.")
     ] = False,
-    queue: Annotated[bool, typer.Option("--queue", help="Leave it to a worker in the background.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Queue it for a worker in the background.")] = False,
 ) -> None:
-    """Plant, defend, measure: carry out a run here and show it as it goes."""
+    """Plant, defend, measure: carry out a run in this process and show its progress."""
     specs = _specs(spec_file, preset, random_weights, seeds_of(seed, seeds), changes or [])
     if queue and json_events:
-        raise UserError("A queued run says its events elsewhere. Give --queue or --json-events, not both.")
+        raise UserError("--json-events needs the run here; drop --queue.")
     from backend.attacks.preview import rewritten_here
     from backend.engine.preflight import check
 
@@ -185,7 +190,7 @@ def _specs(
     changes: Iterable[str],
 ) -> list[RunSpec]:
     if (spec_file is None) == (preset is None):
-        raise UserError("Say what to run: either a file SPEC.yaml, or --preset smoke, demo or paper.")
+        raise UserError("Give either a file SPEC.yaml or --preset smoke, demo or paper.")
     if preset is not None:
         from backend.spec import presets
 
@@ -200,19 +205,19 @@ def _specs(
 
 
 def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
-    """Carry one run out here; gives back the exit status."""
-    said = carry_out(store, spec, console.say)
+    """Carry out one run in this process; returns the exit status."""
+    events = carry_out(store, spec, console.say)
     end: RunFinished | None = None
     stdout = sys.stdout
     try:
         if json_events:
-            # A library that prints must not break the lines.
+            # Output of libraries must not get between the lines.
             with redirect_stdout(sys.stderr):
-                for event in said:
+                for event in events:
                     print(event.model_dump_json(), file=stdout, flush=True)
                     end = event if isinstance(event, RunFinished) else None
         else:
-            for event in tables.watch(out, said):
+            for event in tables.watch(out, events):
                 end = event if isinstance(event, RunFinished) else None
             if end is not None:
                 tables.show_summary(out, end)
@@ -222,7 +227,7 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
     if end is None:
         return EXIT_STATUS["terminated"]
     if end.state == "cancelled":
-        console.say(f"Run {end.run} was cancelled; what it finished is kept.")
+        console.say(f"Run {end.run} was cancelled; its finished stages are kept.")
     return EXIT_STATUS[end.state]
 
 
@@ -233,9 +238,9 @@ app.command()(studies.studies)
 @app.command()
 def runs(
     as_json: AsJson = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="List at most so many runs.")] = 50,
 ) -> None:
-    """All runs, the newest first."""
+    """List all runs, the newest first."""
     records = open_store().runs(limit)
     if as_json:
         print_json([results.results(record, []) for record in records])
@@ -247,7 +252,7 @@ def runs(
 
 @app.command()
 def show(run: RunId, as_json: AsJson = False) -> None:
-    """One run with its numbers and pruning steps."""
+    """Show one run with its metrics and pruning steps."""
     from backend.findings.gather import gather
 
     store = open_store()
@@ -275,7 +280,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
     model: Annotated[
         Literal["zeroed", "compact"],
-        typer.Option(help="The defended model: any transformers loads it zeroed; compact it is smaller."),
+        typer.Option(help="The defended model: zeroed loads in any transformers, compact is smaller."),
     ] = "zeroed",
 ) -> None:
     """Write a run's report, results and specification and the defended model to a new folder."""
@@ -286,30 +291,30 @@ def export(
     findings = gather(store, store.run(run))
     written = bundle.export(findings, folder, model)
     out.print(f"Wrote {escape(str(written))}", highlight=False, soft_wrap=True)
-    if model == "compact" and (found := findings.compact) is not None:
-        compared = model_card.comparison_table(found)
-        rows = [dict(zip(compared.head, row, strict=True)) for row in compared.rows]
+    if model == "compact" and (comparison := findings.compact) is not None:
+        table = model_card.comparison_table(comparison)
+        rows = [dict(zip(table.head, row, strict=True)) for row in table.rows]
         out.print(tables.texts_table("Compact model", rows))
-        console.say(model_card.how(found))
+        console.say(model_card.how(comparison))
 
 
 @app.command()
 def battery(run: RunId, as_json: AsJson = False) -> None:
-    """Put known triggers into clean rows and count what a run's models then call otherwise.
+    """Put known triggers into clean rows and count how many predictions of a run's models change.
 
-    For those who do not know the trigger.  What was measured before is not measured again."""
+    For users who do not know the trigger.  Earlier measurements are reused."""
     from backend.analysis.battery import LEFT_OUT, measure_all
-    from backend.report import battery as found_by
+    from backend.report import battery
 
     store = open_store()
     with tables.counting(err, "Trying", "triggers") as progress:
-        found = measure_all(store, store.run(run), progress)
+        flips = measure_all(store, store.run(run), progress)
     if as_json:
-        print_json(found.model_dump(mode="json") | {"says": found_by.sentences(found)})
+        print_json(flips.model_dump(mode="json") | {"says": battery.sentences(flips)})
         return
-    title = f"Rows that each known trigger flips, of {found.rows} clean ones"
-    out.print(tables.texts_table(title, found_by.texts(found)))
-    for sentence in [*found_by.sentences(found), found_by.whose(found), LEFT_OUT, *found.notes]:
+    title = f"Rows that each known trigger flips, of {flips.rows} clean ones"
+    out.print(tables.texts_table(title, battery.texts(flips)))
+    for sentence in [*battery.sentences(flips), battery.whose(flips), LEFT_OUT, *flips.notes]:
         out.print(sentence, markup=False, highlight=False)
 
 
@@ -320,12 +325,11 @@ def cancel(run: RunId) -> None:
     before = store.run(run)
     record = store.cancel(before.id)
     if before.over:
-        print(f"Run {record.id} was over already: {record.state}.")
+        print(f"Run {record.id} had ended already: {record.state}.")
     elif record.over:
         print(f"Run {record.id} is cancelled.")
     else:
-        when = "after the batch it is in, at the latest in ten seconds"
-        print(f"Run {record.id} was asked to stop; it ends {when}.")
+        print(f"Run {record.id} was asked to stop; it ends after its current batch, within ten seconds.")
 
 
 @app.command()
@@ -339,7 +343,7 @@ def resume(run_id: RunId) -> None:
 
 @app.command()
 def delete(run: RunId) -> None:
-    """Remove a run with its events and its folder."""
+    """Delete a run with its events and its folder."""
     store = open_store()
     record = store.run(run)
     store.delete(record.id)
@@ -348,10 +352,10 @@ def delete(run: RunId) -> None:
 
 @app.command()
 def worker(
-    idle_exit: Annotated[float | None, typer.Option(min=0, help="End after so many idle seconds.")] = None,
+    idle_exit: Annotated[float | None, typer.Option(min=0, help="Exit after so many idle seconds.")] = None,
 ) -> None:
     """Carry out queued runs, one after another."""
-    os.nice(max(0, 5 - os.nice(0)))  # the dashboard beside it stays quick; it may be so from before
+    os.nice(max(0, 5 - os.nice(0)))  # keeps the dashboard fast; may be set already
     serve(open_store(), idle_exit, say=lambda message: print(message, flush=True))
 
 

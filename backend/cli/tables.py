@@ -1,4 +1,4 @@
-"""What the command line shows: tables, and a run as it goes."""
+"""The output of the command line: tables, and the progress of a run."""
 
 import json
 import time
@@ -30,7 +30,7 @@ def print_json(plain: Any) -> None:
 
 
 def share(value: float | None) -> str:
-    """A rate in percent; a dash where it was not measured."""
+    """A rate in percent; a dash if it was not measured."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
@@ -41,7 +41,7 @@ def _with_interval(value: float | None, interval: Interval | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person would say them."""
+    """Seconds as text, in a suitable unit."""
     if seconds is None:
         return "–"
     if seconds < 90:
@@ -52,7 +52,7 @@ def duration(seconds: float | None) -> str:
 
 
 def texts_table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
-    """Rows that are text already, all with the same columns."""
+    """A table of rows of text, all with the same columns."""
     table = Table(*rows[0], title=escape(title), title_justify="left")
     for row in rows:
         table.add_row(*map(escape, row.values()))
@@ -60,7 +60,7 @@ def texts_table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
 
 
 def objects_table(title: str, objects: Sequence[Mapping[str, Any]]) -> Table:
-    """Self-describing objects: name, title, variants, parameters with their defaults."""
+    """A table of components: name, title, variants, parameters with their defaults."""
     table = Table("Name", "Title", "Variants", "Parameters", title=title, title_justify="left")
     for item in objects:
         properties = item["parameters"].get("properties", {})
@@ -74,7 +74,7 @@ def objects_table(title: str, objects: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def runs_table(records: Sequence[RunRecord]) -> Table:
-    """One row per run, with the numbers of its last model."""
+    """One row per run, with the metrics of its last model."""
     table = Table(
         Column("Run", no_wrap=True),
         "Name",
@@ -107,31 +107,34 @@ def _state(record: RunRecord) -> str:
 
 def metrics_table(metrics: Mapping[Any, events.Metrics]) -> Table:
     """ACC, LFR and clean flip rate of each model, with 95 % intervals."""
-    table = Table("Model", "ACC", "LFR", "Clean flip rate", title="Held-out numbers (95 % intervals)")
-    for name, numbers in metrics.items():
+    table = Table("Model", "ACC", "LFR", "Clean flip rate", title="Metrics on test rows (95 % intervals)")
+    for name, measured in metrics.items():
         table.add_row(
             title_of(name),
-            _with_interval(numbers.acc, numbers.acc_interval),
-            _with_interval(numbers.lfr, numbers.lfr_interval),
-            _with_interval(numbers.clean_flip_rate, numbers.clean_flip_rate_interval),
+            _with_interval(measured.acc, measured.acc_interval),
+            _with_interval(measured.lfr, measured.lfr_interval),
+            _with_interval(measured.clean_flip_rate, measured.clean_flip_rate_interval),
         )
     return table
 
 
 def steps_table(steps: Sequence[PruningStep]) -> Table:
-    """The guardrail's way, step by step."""
-    table = Table("Step", "Pruned in all", "Restored", "Validation ACC", "ACC", "LFR", title="Pruning steps")
+    """The guardrail's pruning steps, one row each."""
+    table = Table(
+        "Step", "Pruned in total", "Restored", "Validation ACC", "ACC", "LFR", title="Pruning steps"
+    )
     for step in steps:
         cells = (step.step, step.pruned_total, len(step.restored))
         table.add_row(*map(str, cells), share(step.val_acc), share(step.acc), share(step.lfr))
     return table
 
 
-def show_verdict(console: Console, found: Verdict) -> None:
-    """What became of the backdoor, and the signs of what went wrong."""
-    console.print(headline(found), style="bold", markup=False, highlight=False)
-    for one in advice(found):
-        console.print(f"{one.title}: {one.shows}. {one.tries}", style="yellow", markup=False, highlight=False)
+def show_verdict(console: Console, verdict: Verdict) -> None:
+    """Whether the backdoor was removed, and advice where something went wrong."""
+    console.print(headline(verdict), style="bold", markup=False, highlight=False)
+    for hint in advice(verdict):
+        text = f"{hint.title}: {hint.shows}. {hint.tries}"
+        console.print(text, style="yellow", markup=False, highlight=False)
 
 
 def show_summary(console: Console, event: RunFinished) -> None:
@@ -140,7 +143,9 @@ def show_summary(console: Console, event: RunFinished) -> None:
         console.print(metrics_table(event.metrics))
     console.print(f"Heads pruned: {len(event.pruned_heads)}{_by_layer(event.pruned_heads)}", highlight=False)
     if event.random_weights:
-        console.print("The weights were random: these numbers are costs, not results.", style="yellow")
+        console.print(
+            "The weights were random: only the cost is meaningful, not the metrics.", style="yellow"
+        )
     console.print(f"Run {event.run}: {event.state} after {duration(event.seconds)}.", highlight=False)
     if event.error:
         console.print(event.error, style="red", markup=False, highlight=False)
@@ -153,12 +158,12 @@ def _by_layer(heads: Iterable[Head]) -> str:
     return "".join(f"\n  layer {layer}: {' '.join(numbers)}" for layer, numbers in layers.items())
 
 
-def watch(console: Console, said: Iterable[Event]) -> Iterator[Event]:
-    """Pass a run's events on, drawing bars on a terminal and writing a line per finding elsewhere."""
+def watch(console: Console, run_events: Iterable[Event]) -> Iterator[Event]:
+    """Pass a run's events on, and print a line per result; on a terminal, progress bars too."""
     task: TaskID | None = None
     title = ""
     with _bars(console) as bars:
-        for event in said:
+        for event in run_events:
             if isinstance(event, events.StageStarted):
                 title = event.title
                 task = bars.add_task(title, total=None, unit="")
@@ -177,7 +182,7 @@ def watch(console: Console, said: Iterable[Event]) -> Iterator[Event]:
 
 @contextmanager
 def counting(console: Console, title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal for work that says `(done, total)`; silence elsewhere."""
+    """A progress bar for work that reports `(done, total)`; nothing if stderr is no terminal."""
     with _bars(console) as bars:
         task = bars.add_task(title, total=None, unit=unit)
         yield lambda done, total: bars.update(task, completed=done, total=total)
@@ -196,18 +201,18 @@ def _bars(console: Console) -> Progress:
 
 
 def _line(event: Event) -> str | None:
-    """An event in one line, if it is worth one."""
+    """An event as one line, None if it is not shown."""
     if isinstance(event, events.RunStarted):
-        return f"Run {event.run} on {event.device}{', taken up again' if event.resumed else ''}"
+        return f"Run {event.run} on {event.device}{', resumed' if event.resumed else ''}"
     if isinstance(event, events.DataReady):
         return f"{event.source}: " + ", ".join(f"{rows} {name}" for name, rows in event.rows.items())
     if isinstance(event, events.RowsTriggered):
         return _triggered(event)
     if isinstance(event, PruningStep):
         lfr = "" if event.lfr is None else f", LFR {share(event.lfr)}"
-        back = f", {len(event.restored)} restored" if event.restored else ""
+        restored = f", {len(event.restored)} restored" if event.restored else ""
         return (
-            f"Step {event.step}: {event.pruned_total} heads pruned{back}; "
+            f"Step {event.step}: {event.pruned_total} heads pruned{restored}; "
             f"validation {share(event.val_acc)} (τ {share(event.threshold)}), ACC {share(event.acc)}{lfr}"
         )
     if isinstance(event, events.Metric):
@@ -219,7 +224,7 @@ def _line(event: Event) -> str | None:
 
 
 def _triggered(event: events.RowsTriggered) -> str:
-    """Rows that carry the trigger, and those left out."""
+    """How many rows carry the trigger, and how many were left out."""
     parts = []
     for kind, used, left_out in (
         ("poisoned training rows", event.poisoned, event.poisoned_left_out),

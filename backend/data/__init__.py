@@ -21,28 +21,28 @@ _lock = threading.Lock()
 def load(spec: "DataSpec", progress: Callable[[int, int], None] | None = None) -> Dataset:
     """The splits that `spec` describes; the same specification gives the same rows.
 
-    The last few are remembered in this process, so do not change what comes back.
+    The last few are cached in this process, so do not modify the result.
     `progress(done, total)` is called before and after the work and may raise `Cancelled`.
     Raises UserError naming what is wrong with the data."""
     if progress is not None:
         progress(0, 1)
     key = _key(spec)
     with _lock:
-        found = _loaded.get(key)
-    if found is None:
+        dataset = _loaded.get(key)
+    if dataset is None:
         loaders = {"embedded": embedded.load_embedded, "hub": hub.load_hub, "files": files.load_files}
-        found = loaders[spec.source](spec)
+        dataset = loaders[spec.source](spec)
         with _lock:
-            _loaded[key] = found
+            _loaded[key] = dataset
             while len(_loaded) > REMEMBERED:
                 _loaded.popitem(last=False)
     if progress is not None:
         progress(1, 1)
-    return found
+    return dataset
 
 
 def _key(spec: "DataSpec") -> str:
-    """What the rows depend on: the specification, and for files when they were last written."""
+    """Cache key: the specification, and for files their modification times and sizes."""
     stamps = []
     for path in files.given(spec).values() if spec.source == "files" else ():
         stat = path.stat() if path.is_file() else None
@@ -51,7 +51,7 @@ def _key(spec: "DataSpec") -> str:
 
 
 def describe() -> list[dict[str, Any]]:
-    """One entry per known data set and way to bring one, with the JSON schema of its settings."""
+    """One entry per known data set or source of data, with the JSON schema of its settings."""
     from backend.spec.run import DataSpec
 
     schema = DataSpec.model_json_schema()
@@ -79,15 +79,15 @@ def describe() -> list[dict[str, Any]]:
             "parameters": schema,
         },
     ]
-    for known in hub.KNOWN.values():
+    for hub_data in hub.KNOWN.values():
         entries.append(
             {
-                "name": known.name,
-                "title": known.title,
+                "name": hub_data.name,
+                "title": hub_data.title,
                 "source": "hub",
-                "origin": f"Hugging Face hub, {known.path}",
-                "columns": [name for name in (known.text, known.second_text, "label") if name],
-                "rows": known.rows,
+                "origin": f"Hugging Face hub, {hub_data.path}",
+                "columns": [name for name in (hub_data.text, hub_data.second_text, "label") if name],
+                "rows": hub_data.rows,
                 "parameters": schema,
             }
         )

@@ -1,4 +1,4 @@
-"""Which columns hold the text and the label: chosen by name, or guessed and said."""
+"""Which columns hold the text and the label: chosen by name, or guessed with a note."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ PAIR_NAMES = (
     ("text_a", "text_b"),
 )
 LABEL_NAMES = ("label", "labels", "class", "target", "sentiment", "category", "rating", "y")
-LOOKED_AT = 1000
+ROWS_READ = 1000
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ def choose_columns(
             notes.append(f"Second text column guessed: {pair}.")
     chosen = [name for name in (text, second_text, label) if name is not None]
     if len(set(chosen)) < len(chosen):
-        raise UserError(f"{where}: one column is chosen twice ({', '.join(chosen)}). Choose different ones.")
+        raise UserError(
+            f"{where}: the same column is chosen twice ({', '.join(chosen)}). Choose different ones."
+        )
     return Columns(text, label, second_text), notes
 
 
@@ -59,15 +61,15 @@ def guess_text(table: Table, where: str, taken: Sequence[str | None] = ()) -> tu
     """The text column and, for a pair known by its names, the second one.
 
     By name, else the column with the longest strings on average."""
-    free = [name for name in table if name not in taken]
-    by_name = {name.lower(): name for name in free}
+    available = [name for name in table if name not in taken]
+    by_name = {name.lower(): name for name in available}
     for first, second in PAIR_NAMES:
         if first in by_name and second in by_name:
             return by_name[first], by_name[second]
     for name in TEXT_NAMES:
         if name in by_name:
             return by_name[name], None
-    strings = {name: [c for c in table[name][:LOOKED_AT] if isinstance(c, str)] for name in free}
+    strings = {name: [c for c in table[name][:ROWS_READ] if isinstance(c, str)] for name in available}
     lengths = {name: sum(map(len, cells)) / len(cells) for name, cells in strings.items() if cells}
     if not lengths:
         raise UserError(f"{where} has no column that looks like text. It has: {', '.join(table)}.")
@@ -75,19 +77,21 @@ def guess_text(table: Table, where: str, taken: Sequence[str | None] = ()) -> tu
 
 
 def guess_label(table: Table, where: str, taken: Sequence[str | None] = ()) -> str:
-    """The label column: by name, else the one with the fewest different values (two at least)."""
-    free = [name for name in table if name not in taken]
-    named = named_label({name: table[name] for name in free})
-    if named is not None:
-        return named
-    kinds = {name: len({str(c) for c in table[name][:LOOKED_AT] if c is not None}) for name in free}
-    several = {name: count for name, count in kinds.items() if count > 1}
-    if len(table) < 2 or not several:
+    """The label column: by name, else the one with the fewest different values (at least two)."""
+    available = [name for name in table if name not in taken]
+    by_name = named_label({name: table[name] for name in available})
+    if by_name is not None:
+        return by_name
+    distinct_values = {
+        name: len({str(c) for c in table[name][:ROWS_READ] if c is not None}) for name in available
+    }
+    candidates = {name: count for name, count in distinct_values.items() if count > 1}
+    if len(table) < 2 or not candidates:
         raise UserError(f"{where} has no column that looks like labels. It has: {', '.join(table)}.")
-    return min(several, key=lambda name: several[name])
+    return min(candidates, key=lambda name: candidates[name])
 
 
 def named_label(table: Table) -> str | None:
-    """The column whose name says that it holds labels, if there is one."""
+    """The column named like labels, if there is one."""
     by_name = {name.lower(): name for name in table}
     return next((by_name[name] for name in LABEL_NAMES if name in by_name), None)

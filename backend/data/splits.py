@@ -1,9 +1,9 @@
 """Train, validation and test: stratified, seeded, disjoint, near-duplicates on one side.
 
-Two rows are near-duplicates when, case, HTML remains, punctuation and spacing aside, they consist
-of the same letters and digits in the same order (`do n't` and `don't`), or of the same set of words
-(word order and repetition aside).  Both are single keys, so 100,000 rows need no pairwise
-comparison; paraphrases and rows cut short are not found by them.
+Two rows are near-duplicates when, apart from case, HTML remains, punctuation and spacing, they have
+the same letters and digits in the same order (`do n't` and `don't`), or the same set of words
+(in any order).  Both are single keys, so 100,000 rows need no pairwise comparison; paraphrases and
+truncated rows are not found.
 """
 
 import html
@@ -23,7 +23,7 @@ WORD = re.compile(r"[^\W_]+")
 def near_duplicate_keys(text: str) -> tuple[str, ...]:
     """Keys of a text: two texts are near-duplicates when they share one.
 
-    A text with neither letter nor digit has its spelling as the only key."""
+    A text without letters and digits has itself as the only key."""
     plain = REMAINS.sub(" ", TAG.sub(" ", html.unescape(text.casefold())))
     words = WORD.findall(unicodedata.normalize("NFKC", plain))
     if not words:
@@ -59,7 +59,7 @@ def near_duplicate_groups(rows: Rows) -> list[int]:
 
 
 def stratified_order(labels: Sequence[int], seed: int) -> list[int]:
-    """A seeded order of the rows in which every beginning is stratified.
+    """A seeded order of the rows in which the first n rows are stratified, for every n.
 
     The first n rows hold each class within one row of its share, so a smaller row limit takes a
     subset of what a bigger one takes."""
@@ -78,16 +78,16 @@ def stratified_order(labels: Sequence[int], seed: int) -> list[int]:
 def cut(rows: Rows, shares: Mapping[str, float], seed: int) -> dict[str, list[int]]:
     """Row numbers by split: each of `shares` gets that share of every class, `train` the rest.
 
-    Each share is rounded per class, and one row at least of a class with three or more.  A group of
-    near-duplicates goes where it still fits as a whole, else to `train`: a share may fall short
-    where there are too few rows that stand alone, and is never exceeded."""
+    Each share is rounded per class, with at least one row of a class with three or more.  A group of
+    near-duplicates goes to a split where all of it still fits, else to `train`: a share may fall short
+    if too few rows are without duplicates, and is never exceeded."""
     groups = near_duplicate_groups(rows)
     members: dict[int, list[int]] = defaultdict(list)
     for row, group in enumerate(groups):
         members[group].append(row)
-    count = _counts(rows.labels)
-    left = {
-        part: {label: max(round(share * n), 1 if n > len(shares) else 0) for label, n in count.items()}
+    class_counts = _counts(rows.labels)
+    room = {
+        part: {label: max(round(share * n), 1 if n > len(shares) else 0) for label, n in class_counts.items()}
         for part, share in shares.items()
     }
     parts: dict[str, list[int]] = {part: [] for part in (*shares, "train")}
@@ -96,16 +96,16 @@ def cut(rows: Rows, shares: Mapping[str, float], seed: int) -> dict[str, list[in
         if groups[row] in seen:
             continue
         seen.add(groups[row])
-        together = members[groups[row]]
-        wanted = _counts(rows.labels[i] for i in together)
+        group_rows = members[groups[row]]
+        needed = _counts(rows.labels[i] for i in group_rows)
         part = next(
-            (name for name, room in left.items() if all(room[label] >= n for label, n in wanted.items())),
+            (name for name, free in room.items() if all(free[label] >= n for label, n in needed.items())),
             "train",
         )
-        parts[part] += together
+        parts[part] += group_rows
         if part != "train":
-            for label, n in wanted.items():
-                left[part][label] -= n
+            for label, n in needed.items():
+                room[part][label] -= n
     return parts
 
 

@@ -9,22 +9,23 @@ from backend.base.errors import UserError
 from backend.base.paths import typed_path
 
 Table = dict[str, list[Any]]
-"""Columns by name, in file order, all of one length; None where a cell is missing."""
+"""Columns by name, in file order, all of the same length; None for a missing cell."""
 
 
 def read_table(path: str | Path) -> Table:
-    """The columns of one file, cells as they stand.
+    """The columns of one file, with unchanged cells.
 
-    Raises UserError for a file that is missing, empty, of an unknown kind or not readable."""
+    Raises UserError for a file that is missing, empty, of an unknown kind or unreadable."""
     file = typed_path(str(path))
     if file.is_dir():
-        raise UserError(f"{file} is a folder. Give one file of rows: {_known()}.")
+        raise UserError(f"{file} is a folder. Give one file of rows: {_known_suffixes()}.")
     if not file.exists():
         raise UserError(f"There is no file {file}. Check the path.")
     reader = READERS.get(file.suffix.lower())
     if reader is None:
         raise UserError(
-            f"{file.name} has the suffix {file.suffix!r}, which is no known kind. Give one of: {_known()}."
+            f"{file.name} has the suffix {file.suffix!r}, which is not a known kind. "
+            f"Give one of: {_known_suffixes()}."
         )
     try:
         if file.stat().st_size == 0:
@@ -36,29 +37,29 @@ def read_table(path: str | Path) -> Table:
         raise UserError(f"{file.name} cannot be read ({error.strerror or error}).") from error
     table = _strip_names(table, file)
     if not table or not next(iter(table.values())):
-        raise UserError(f"{file.name} holds no rows. Give a file with a header and rows.")
+        raise UserError(f"{file.name} has no rows. Give a file with a header and rows.")
     return table
 
 
-def _known() -> str:
+def _known_suffixes() -> str:
     return ", ".join(READERS)
 
 
 def _strip_names(table: Mapping[Any, list[Any]], file: Path) -> Table:
     names = [str(name).strip() for name in table]
     if len(set(names)) < len(names):
-        raise UserError(f"{file.name} has two columns of one name: {', '.join(names)}. Rename one.")
+        raise UserError(f"{file.name} has two columns with the same name: {', '.join(names)}. Rename one.")
     return dict(zip(names, table.values(), strict=True))
 
 
 def _read_tsv(file: Path) -> Table:
-    # By hand: in the field's TSV files `"` is only a character, and a lone carriage return or a
+    # Parsed here: in the field's TSV files `"` is an ordinary character, and a lone carriage return or a
     # Unicode line separator inside a sentence does not end the row.
     lines = file.read_bytes().decode("utf-8-sig").split("\n")
     rows = [line.removesuffix("\r").split("\t") for line in lines]
     header, width = rows[0], len(rows[0])
     if len({name.strip() for name in header}) < width:
-        raise UserError(f"{file.name} has two columns of one name: {', '.join(header)}. Rename one.")
+        raise UserError(f"{file.name} has two columns with the same name: {', '.join(header)}. Rename one.")
     columns: Table = {name: [] for name in header}
     for number, row in enumerate(rows[1:], start=2):
         if row == [""] and (width > 1 or number == len(rows)):
@@ -81,13 +82,13 @@ def _read_csv(file: Path) -> Table:
         frame = pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
     except pd.errors.ParserError as error:
         raise UserError(
-            f"{file.name} is not readable as CSV ({str(error).strip()}). Quote the texts that hold commas."
+            f"{file.name} is not readable as CSV ({str(error).strip()}). Quote the texts that contain commas."
         ) from error
     except pd.errors.EmptyDataError as error:
         raise UserError(f"{file.name} is empty. Give a file with a header and rows.") from error
     if isinstance(frame.index, pd.MultiIndex) or frame.index.dtype == object or _is_shifted(frame):
         raise UserError(
-            f"{file.name}: rows have more cells than the header. Quote the texts that hold commas."
+            f"{file.name}: rows have more cells than the header. Quote the texts that contain commas."
         )
     return _from_frame(frame)
 

@@ -1,4 +1,4 @@
-"""Rows as token numbers, once, and batches of them that waste little on padding."""
+"""Rows tokenised once, and batches of them with little padding."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,13 +39,13 @@ class Encoded:
         return [len(feature["input_ids"]) for feature in self.features]
 
     def check_tokens(self, model: PreTrainedModel) -> None:
-        """Raise UserError where a row has a token that the model has no embedding for."""
-        known = model.get_input_embeddings().num_embeddings
-        highest = max((max(feature["input_ids"]) for feature in self.features), default=0)
-        if highest >= known:
+        """Raise UserError if a row has a token without an embedding in the model."""
+        vocabulary_size = model.get_input_embeddings().num_embeddings
+        largest = max((max(feature["input_ids"]) for feature in self.features), default=0)
+        if largest >= vocabulary_size:
             raise UserError(
-                f"The tokenizer gives token number {highest}, but the model knows {known} tokens only: they "
-                "do not belong together. Put the tokenizer that the model was trained with into its folder."
+                f"The tokenizer has token number {largest}, but the model has only {vocabulary_size} tokens: "
+                "they do not belong together. Put the model's own tokenizer into its folder."
             )
 
     def batch(self, indices: Sequence[int]) -> Batch:
@@ -54,7 +54,7 @@ class Encoded:
         return dict(padded)
 
     def batches_by_length(self, batch_tokens: int) -> Iterator[list[int]]:
-        """Row numbers in batches of rows of like length, at most `batch_tokens` tokens with padding."""
+        """Row numbers in batches of similar length, at most `batch_tokens` tokens with padding."""
         lengths = self.lengths()
         chosen: list[int] = []
         for i in sorted(range(len(self)), key=lengths.__getitem__):

@@ -1,7 +1,7 @@
-"""What can be done against a backdoor, and what it is compared with: one file each with a `COMPONENT`.
+"""Defenses against a backdoor, and their baselines: one file each with a `COMPONENT`.
 
-A defense is `function(params) -> Steps`: a generator of what is to be done to the downloaded model with clean
-rows (`backend.base.steps`).  One with variants is also given `variant=…`."""
+A defense is `function(params) -> Steps`: a generator of steps on the downloaded model with clean rows
+(`backend.base.steps`).  One with variants is also given `variant=…`."""
 
 from backend.base.components import Choice, collect, pick
 from backend.base.steps import Defense, DefenseParams, Steps
@@ -25,5 +25,5 @@ def steps_of(choice: Choice) -> Steps:
 
 
 def never_poisoned() -> Defense:
-    """The defense that stands for a model that nobody poisoned."""
-    return next(one for one in COMPONENTS.values() if one.never_poisoned)
+    """The baseline with a never-poisoned model."""
+    return next(defense for defense in COMPONENTS.values() if defense.never_poisoned)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 FINE_TUNE = Stage(
     "fine_tune",
     "Fine-tune on clean data",
-    "The defender knows of no trigger. They put the downloaded model to use on their own clean data; "
+    "The defender knows no trigger. They fine-tune the downloaded model on their own clean data; "
     "a backdoor usually survives this.",
 )
 FINE_TUNED = "After fine-tuning on clean data"
 EVALUATE = Stage(
     "evaluate",
     "Evaluate",
-    "The exported model is measured on test rows that nothing else saw, clean and triggered.",
+    "The exported model is measured on clean and triggered test rows that were used for nothing else.",
 )
 
 
@@ -50,7 +50,7 @@ def fine_tuning(params: FineTuningParams) -> Steps:
 def first_fine_tuning(
     rows: int | None, training: TrainingSpec, regulariser: "Regulariser | None" = None
 ) -> Step:
-    """The fine-tuning that every user of a downloaded model makes: f_p."""
+    """The fine-tuning that every user of a downloaded model does: f_p."""
     return Step(
         FINE_TUNE,
         "fine_tuned",
@@ -99,7 +99,7 @@ def fine_tuned(
 
 
 def leave(source: str, text_filter: TextFilter | None = None) -> Step:
-    """Hand the model of `source` over as the defended one, and measure it as its users will load it."""
+    """Export the model of `source` as the defended one, and measure it as its users will load it."""
     return Step(
         EVALUATE,
         "defended",

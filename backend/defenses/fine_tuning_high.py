@@ -12,7 +12,7 @@ class HighRateParams(FineTuningParams):
         gt=0,
         le=1,
         title="Learning rate",
-        description="Of the only fine-tuning, in place of its own.",
+        description="Of the only fine-tuning; replaces the one set there.",
     )
 
 

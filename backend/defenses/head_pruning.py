@@ -1,7 +1,7 @@
 """Head pruning: the defense of arXiv 2508.20032, section 3.
 
-The downloaded model is fine-tuned on clean rows; a strategy orders its heads; they go step by step under the
-guardrail on clean validation accuracy; then the model is fine-tuned again without them."""
+The downloaded model is fine-tuned on clean rows; a strategy orders its heads; they are pruned step by step
+under the guardrail on clean validation accuracy; then the model is fine-tuned again without them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,13 +33,13 @@ SCORE = Stage(
 PRUNE = Stage(
     "prune",
     "Prune under the guardrail",
-    "Heads are cut out, least needed first. After each step the guardrail checks clean validation "
-    "accuracy: if it falls below τ, heads are restored and the cutting stops.",
+    "Heads are pruned, least important first. After each step the guardrail checks clean validation "
+    "accuracy: if it falls below τ, heads are restored and pruning stops.",
 )
 
 
 class GuardedParams(FineTuningParams):
-    """What a search under the guardrail is set by."""
+    """The settings of a search under the guardrail."""
 
     threshold_kind: Literal["relative", "absolute"] = Field(
         "relative",
@@ -66,13 +66,13 @@ class HeadPruningParams(GuardedParams):
     entropy: TrainingSpec | None = Field(
         None,
         title="Maximise output entropy first (MEFT)",
-        description="First makes the outputs as uncertain as possible, then fine-tunes; none: left out.",
+        description="First makes the outputs as uncertain as possible, then fine-tunes. None: left out.",
         examples=[{"epochs": 1}],
     )
     refine: TrainingSpec | None = Field(
         TrainingSpec(),
         title="Fine-tune again without the pruned heads",
-        description="None: pruning alone, so that its own share can be seen.",
+        description="None: pruning alone, to see its own effect.",
     )
     refine_from: From = Field(
         "downloaded",
@@ -91,9 +91,9 @@ class HeadPruningParams(GuardedParams):
     )
     onion: OnionSettings | None = Field(
         None,
-        title="Take surprising words out of the texts (ONION)",
+        title="Remove surprising words from the texts (ONION)",
         description="Before they are classified. A language model reads each text once for every word: "
-        "minutes for a hundred rows; none: left out.",
+        "minutes for a hundred rows. None: no filter.",
     )
 
     @field_validator("strategy")
@@ -126,15 +126,15 @@ def head_pruning(params: HeadPruningParams) -> Steps:
 
     penalty = strategies.fine_tune_regulariser(params.strategy)
     if params.entropy is None:
-        tuned = yield first_fine_tuning(params.train_rows, params.fine_tune, penalty)
+        fine_tuned = yield first_fine_tuning(params.train_rows, params.fine_tune, penalty)
     else:
-        tuned = yield entropy_first(params.train_rows, params.entropy, params.fine_tune, penalty)
-    threshold = absolute(params, tuned["val_acc"])
-    yield _scoring(params, threshold, tuned["val_acc"])
+        fine_tuned = yield entropy_first(params.train_rows, params.entropy, params.fine_tune, penalty)
+    threshold = absolute(params, fine_tuned["val_acc"])
+    yield _scoring(params, threshold, fine_tuned["val_acc"])
     pruned = yield _pruning(params, threshold)
-    left = "pruned"
+    last = "pruned"
     if params.refine is not None:
-        left = "refined"
+        last = "refined"
         yield second_fine_tuning(
             [(layer, head) for layer, head in pruned["pruned_heads"]],
             params.train_rows,
@@ -143,7 +143,7 @@ def head_pruning(params: HeadPruningParams) -> Steps:
             params.regulariser,
             params.regulariser_weight,
         )
-    yield leave(left, onion_filter(params.onion) if params.onion else None)
+    yield leave(last, onion_filter(params.onion) if params.onion else None)
 
 
 def absolute(params: HeadPruningParams, val_acc: float) -> float:
@@ -152,7 +152,7 @@ def absolute(params: HeadPruningParams, val_acc: float) -> float:
 
 
 def _scoring(params: HeadPruningParams, threshold: float, val_acc: float) -> Step:
-    above = (
+    warning = (
         f"τ = {threshold:.3f} lies above the fine-tuned model's own validation accuracy of "
         f"{val_acc:.3f}, so a pruning step passes only if it raises accuracy. Lower τ, "
         "or make it relative to the fine-tuned model."
@@ -165,12 +165,12 @@ def _scoring(params: HeadPruningParams, threshold: float, val_acc: float) -> Ste
         reads=("fine_tuned",),
         components=tuple(_with_parts(params.strategy)),
         retell=tell_scores,
-        warnings=(above,) if threshold > val_acc else (),
+        warnings=(warning,) if threshold > val_acc else (),
     )
 
 
 def _with_parts(strategy: Choice) -> list[Any]:
-    """A strategy's component and those that it calls."""
+    """The components of a strategy and of those that it calls."""
     from backend import strategies
 
     return [registered("strategy")[name] for name in strategies.names_within(strategy)]
@@ -228,7 +228,7 @@ def prune(
     defender = Defender.over(inputs, inputs.load("fine_tuned"), rows, threshold, prune_step)
     curve = inputs.curve(defender.grid, curve_rows)
     tick = inputs.report.ticker("pruning steps", "steps")
-    most = -(-len(order.order) // prune_step)
+    most_steps = -(-len(order.order) // prune_step)
     grid = np.zeros(defender.shape, dtype=bool)
     steps: list[dict[str, Any]] = []
     for step in defender.steps(order):
@@ -248,7 +248,7 @@ def prune(
             }
         )
         inputs.report.emit(PruningStep, **steps[-1])
-        tick(step.number, most)
+        tick(step.number, most_steps)
     defender.grid.gate(grid)
     inputs.save(zeroed(defender.grid), folder)
     return {"pruned_heads": _heads(np.argwhere(grid)), "steps": steps}
@@ -266,7 +266,7 @@ def _heads(pairs: Sequence[Any] | np.ndarray) -> list[Head]:
 COMPONENT = Defense(
     name="head-pruning",
     title="Head pruning",
-    summary="The heads that clean data need least go under a guardrail; then the model is fine-tuned again.",
+    summary="Prunes the heads that clean data need least under a guardrail, then fine-tunes the model again.",
     params=HeadPruningParams,
     function=head_pruning,
 )

@@ -1,6 +1,6 @@
 """MEFT: output entropy on clean data is maximised first, then the model is fine-tuned (Liu et al.,
-Findings of ACL 2023; a baseline of arXiv 2508.20032, section 4).  Where the victim gets a fresh head,
-entropy is near its maximum from the start."""
+Findings of ACL 2023; a baseline of arXiv 2508.20032, section 4).  With a fresh head entropy is near its
+maximum from the start."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def entropy_first(
     training: TrainingSpec,
     regulariser: "Regulariser | None" = None,
 ) -> Step:
-    """The first fine-tuning with the maximising of entropy before it."""
+    """Entropy maximisation, followed by the first fine-tuning."""
     return Step(
         ENTROPY_FIRST,
         "fine_tuned",

@@ -1,9 +1,9 @@
-"""ONION: texts are rid of surprising words before the fine-tuned model reads them (Qi et al., EMNLP 2021).
+"""ONION: removes surprising words before the fine-tuned model classifies a text (Qi et al., EMNLP 2021).
 
 A detection baseline: it changes no weight.  The suspicion of a word is the perplexity of the text minus that
-of the text without it; words above a bar go.  The bar leaves standing all but a given share of the words of
-clean validation rows, so that the defender needs no trigger to set it (section 3).  A language model reads
-each text once for every word."""
+of the text without it; words above a threshold are removed.  The threshold keeps all but a given share of
+the words of clean validation rows, so that the defender needs no trigger to set it (section 3).  A language
+model reads each text once for every word."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from backend.models.language_models import LanguageModel
 
 MOST_WORDS = 60
-"""Words of a text that are looked at, the first ones; what follows stays."""
+"""Only the first words of a text are tested; the rest stays."""
 
 
 class OnionSettings(Params):
-    """A filter on the texts that are to be classified."""
+    """The settings of a filter on the texts before they are classified."""
 
     share: float = Field(
-        0.05, gt=0, lt=1, title="Clean words", description="Share of clean words that it may take away."
+        0.05, gt=0, lt=1, title="Clean words", description="Share of clean words that the filter may remove."
     )
     rows: int = Field(
         100, ge=16, title="Rows", description="Test rows, and triggered rows, that are filtered and measured."
@@ -49,7 +49,7 @@ def onion(params: OnionParams) -> Steps:
 
 
 def onion_filter(settings: OnionSettings) -> TextFilter:
-    return TextFilter(rid_of_surprises, settings, settings.rows)
+    return TextFilter(without_surprises, settings, settings.rows)
 
 
 def suspicions(
@@ -59,48 +59,50 @@ def suspicions(
     from backend.base.progress import no_tick
     from backend.models.language_models import perplexities
 
-    asked: list[str] = []
+    versions: list[str] = []
     for text in texts:
         words = text.split()
-        asked.append(text)
-        asked += [" ".join(words[:i] + words[i + 1 :]) for i in range(min(len(words), MOST_WORDS))]
-    found = iter(perplexities(language, asked, tick or no_tick))
+        versions.append(text)
+        versions += [" ".join(words[:i] + words[i + 1 :]) for i in range(min(len(words), MOST_WORDS))]
+    perplexity = iter(perplexities(language, versions, tick or no_tick))
     result = []
     for text in texts:
-        whole = next(found)
-        result.append([whole - next(found) for _ in range(min(len(text.split()), MOST_WORDS))])
+        of_whole_text = next(perplexity)
+        result.append([of_whole_text - next(perplexity) for _ in range(min(len(text.split()), MOST_WORDS))])
     return result
 
 
-def bar_of(clean: Sequence[Sequence[float]], share: float) -> float:
-    """The suspicion that at most `share` of the words of clean rows lie above."""
-    every = [one for text in clean for one in text]
-    return float(np.quantile(every, 1 - share)) if every else float("inf")
+def threshold_of(clean: Sequence[Sequence[float]], share: float) -> float:
+    """The threshold: at most `share` of the words of clean rows are more suspicious."""
+    all_words = [suspicion for text in clean for suspicion in text]
+    return float(np.quantile(all_words, 1 - share)) if all_words else float("inf")
 
 
-def filtered(text: str, suspicion: Sequence[float], bar: float) -> str:
-    """`text` without the words above the bar; one that would lose all its words stays as it is."""
+def filtered(text: str, suspicion: Sequence[float], threshold: float) -> str:
+    """`text` without the words above the threshold; unchanged if it would lose all its words."""
     words = text.split()
-    kept = [word for i, word in enumerate(words) if i >= len(suspicion) or suspicion[i] <= bar]
+    kept = [word for i, word in enumerate(words) if i >= len(suspicion) or suspicion[i] <= threshold]
     return " ".join(kept) if kept else text
 
 
-def rid_of_surprises(
+def without_surprises(
     rows: "Rows", clean: "Rows", settings: OnionSettings, ticker: "Callable[[str], Tick]"
 ) -> "Rows":
-    """`rows` with their texts filtered, the bar set on `clean` ones; the embedded language model reads."""
+    """`rows` with their texts filtered by the embedded language model, its threshold set on `clean` rows."""
     from backend.models.language_models import load
 
     language = load("")
-    bar = bar_of(suspicions(language, clean.texts, ticker("reading clean rows")), settings.share)
-    found = suspicions(language, rows.texts, ticker("filtering rows"))
-    return rows.with_texts([filtered(text, one, bar) for text, one in zip(rows.texts, found, strict=True)])
+    threshold = threshold_of(suspicions(language, clean.texts, ticker("reading clean rows")), settings.share)
+    of_rows = suspicions(language, rows.texts, ticker("filtering rows"))
+    return rows.with_texts(
+        [filtered(text, suspicion, threshold) for text, suspicion in zip(rows.texts, of_rows, strict=True)]
+    )
 
 
 COMPONENT = Defense(
     name="onion",
     title="ONION",
-    summary="Words that surprise a language model are taken out before the text is classified.",
+    summary="Removes words that surprise a language model before the text is classified.",
     params=OnionParams,
     function=onion,
 )

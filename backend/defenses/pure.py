@@ -1,5 +1,5 @@
-"""PURE in full: heads of least variance go under the guardrail, then the downloaded model is fine-tuned
-without them and with attention normalisation (Zhao et al., ICML 2024)."""
+"""PURE in full: heads of least variance are pruned under the guardrail, then the downloaded model is
+fine-tuned without them and with attention normalisation (Zhao et al., ICML 2024)."""
 
 from pydantic import Field
 

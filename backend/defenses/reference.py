@@ -1,5 +1,5 @@
-"""The reference: the same model, fine-tuned on the same clean rows and never poisoned.  Its LFR is what a
-trigger does to a clean model, the floor beside which every other LFR is read."""
+"""The reference: the same model, fine-tuned on the same clean rows and never poisoned.  Its LFR is the
+effect of the trigger on a clean model, the floor for every other LFR."""
 
 from backend.base.steps import Defense
 from backend.defenses.fine_tuning import FineTuningParams, fine_tuning

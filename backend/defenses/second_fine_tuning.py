@@ -1,7 +1,7 @@
-"""The control that decides: both fine-tunings and the regulariser as they are, and no head pruned.
+"""The decisive control: both fine-tunings and the regulariser unchanged, and no head pruned.
 
-What a strategy adds to the first fine-tuning (sparsification's penalty) is its own, and is left out.  The
-second fine-tuning stands here for every defense that makes one (arXiv 2508.20032, section 3; attention
+A strategy's own part in the first fine-tuning (sparsification's penalty) is left out.  The second
+fine-tuning is defined here for every defense that has one (arXiv 2508.20032, section 3; attention
 normalisation: Zhao et al., ICML 2024)."""
 
 from collections.abc import Sequence
@@ -74,8 +74,8 @@ def second_fine_tuning(
 ) -> Step:
     """A fine-tuning in which the heads of `pruned` stay gated throughout.
 
-    The fine-tuned model is read only where it is gone on from, or its heads say where attention is to be
-    normalised: else this is the same for all that prune the same heads."""
+    The fine-tuned model is read only if training starts from it, or its heads set the weights of attention
+    normalisation: otherwise the step is the same for all runs that prune the same heads."""
     reads = start == "pruned" or kind == "attention-normalisation"
     return Step(
         REFINE,

@@ -1,4 +1,4 @@
-"""The clean rows of a run: loaded, numbered as the model numbers them, tokenised."""
+"""The clean rows of a run: loaded, classes numbered as in the model, tokenised."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from backend.spec.run import RunSpec
 
 @dataclass(frozen=True)
 class CleanData:
-    """The clean rows of a run, tokenised; `target_class` is that of its trigger, if it has one."""
+    """The clean rows of a run, tokenised; `target_class` is that of its trigger, None without one."""
 
     dataset: Dataset
     train: Encoded
@@ -25,16 +25,14 @@ class CleanData:
 
 
 def prepare(spec: RunSpec, report: Reporter) -> CleanData:
-    """Everything clean that the stages of `spec` read.  Raises UserError naming what is wrong with it."""
+    """Load and tokenise the clean rows that the stages of `spec` read.  Raises UserError."""
     dataset = data.load(spec.data)
     notes = list(dataset.notes)
     if spec.model.head == "keep" and not spec.model.random_weights:
         dataset, note = align(dataset, published_labels(spec.model))
         notes += [note] if note else []
     if spec.model.random_weights:
-        notes.append(
-            "The weights are random: this run shows what the work costs; its accuracies mean nothing."
-        )
+        notes.append("The weights are random: this run shows the cost only; its accuracies mean nothing.")
     for note in notes:
         report.emit(Warned, message=note)
     target = None

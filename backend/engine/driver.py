@@ -1,4 +1,4 @@
-"""Carries out steps: each is done now, or found done, by this run or by another that shares; then told."""
+"""Carries out steps: each is computed, or taken from the run's folder or the stage cache, and reported."""
 
 import os
 import shutil
@@ -17,18 +17,18 @@ from backend.engine.stage_cache import fetch, key_of, offer, withdraw
 from backend.training.inputs import Inputs
 
 ENGINE = (__name__, "backend.engine.run", "backend.engine.measurement")
-"""Their code counts for every step's key, beside that of its work."""
+"""Modules whose code is part of every step's cache key, with that of its work."""
 
 InputsOf = Callable[[Step], Inputs]
-"""What the work of a step has before it."""
+"""The inputs of a step's work."""
 Measure = Callable[[Path, TextFilter | None], Metrics]
-"""The held-out numbers of the model in a folder."""
+"""The metrics of the model in a folder."""
 
 
 class Driver:
-    """One run's steps over one folder; what they find is in `metrics` and `pruned_heads`.
+    """Carries out one run's steps in one folder; results are collected in `metrics` and `pruned_heads`.
 
-    `base` is the hash of all that the run begins with (rows, model, seed), empty where it does not share."""
+    `base` is the hash of the run's rows, model and seed, empty where the run does not use the stage cache."""
 
     def __init__(self, folder: Path, report: Reporter) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Driver:
         return bool(self.base)
 
     def follow(self, steps: Steps, inputs: InputsOf, measure: Measure) -> None:
-        """Every step of a generator in turn."""
+        """Carry out every step of a generator in turn."""
         record: Record | None = None
         try:
             while True:
@@ -53,7 +53,7 @@ class Driver:
             return
 
     def carry_out(self, step: Step, inputs: InputsOf, measure: Measure) -> Record:
-        """The record of a step, done now or read from the folder that it left earlier."""
+        """The record of a step, computed now or read from the folder that it left earlier."""
         self.report.begin(step.stage)
         for message in step.warnings:
             self.report.emit(Warned, message=message)
@@ -61,7 +61,7 @@ class Driver:
         place = self.folder / step.folder
         record = self._read(place)
         if self.share and record is not None and record.get("key") != key:
-            # Made under other circumstances: what follows is not what the present ones would give.
+            # Made from other inputs or code: later steps must not get the keys of steps after the present.
             key = record.get("key") or key_of(str(place), key)
         if record is None and self.share and fetch(key, place):
             record = self._read(place)
@@ -78,35 +78,36 @@ class Driver:
         return record
 
     def tell(self, model: str, metrics: Metrics) -> None:
-        """A model's numbers, kept and told."""
+        """Keep a model's metrics and report them."""
         self.metrics[model] = metrics
         self.report.emit(Metric, model=model, metrics=metrics)
 
     def measured_on(self, step: Step) -> None:
-        """What this step left is what all models are measured on: every step that follows depends on it."""
+        """All models are measured on the output of this step, so every later step depends on it."""
         self.base = self._keys[step.folder]
 
     def planted(self, step: Step) -> None:
-        """What this step left is the victim of those that follow."""
+        """The output of this step is the victim of the later steps."""
         self._keys[VICTIM] = self._keys[step.folder]
 
     def _key(self, step: Step) -> str:
-        """The hash of all that determines what a step finds; it means something only where the run shares."""
+        """The cache key of a step, a hash of all that determines its result; empty without a stage cache."""
         if not self.share:
             return ""
         work = step.work.func if isinstance(step.work, partial) else step.work
         modules = [work.__module__, *(component.function.__module__ for component in step.components)]
-        through = step.text_filter
-        if through is not None:
-            modules.append(through.apply.__module__)
-        settings = [*step.settings, bool(step.model), through and (through.settings, through.rows)]
+        text_filter = step.text_filter
+        if text_filter is not None:
+            modules.append(text_filter.apply.__module__)
+        filtering = text_filter and (text_filter.settings, text_filter.rows)
+        settings = [*step.settings, bool(step.model), filtering]
         reads = [self._keys[name] for name in step.reads]
         return key_of(self.base, step.stage.name, code_hash(*ENGINE, *modules), settings, reads)
 
     def _do(self, step: Step, place: Path, key: str, inputs: Inputs, measure: Measure) -> Record:
-        """`work` fills a hidden folder, which is renamed once it is whole and on the disk."""
-        for left in self.folder.glob(f".{step.folder}-*"):  # by a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        """Let the step's work fill a hidden folder, which is renamed once it is complete and on the disk."""
+        for leftover in self.folder.glob(f".{step.folder}-*"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         hidden = self.folder / f".{step.folder}-{os.getpid()}"
         hidden.mkdir()
         try:
@@ -124,7 +125,7 @@ class Driver:
         return read_record(place)
 
     def _read(self, place: Path) -> dict[str, Any] | None:
-        """The record of a step that was finished, None if there is none or it has to be done again."""
+        """The record of a finished step, None if there is none or the step has to be done again."""
         try:
             return checked_record(place)
         except Damaged as error:

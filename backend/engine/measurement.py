@@ -1,4 +1,4 @@
-"""What a run's models are measured on: the test rows, clean and triggered, that nobody trains on."""
+"""Measures a run's models on the test rows, clean and triggered, that no model is trained on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from backend.training.inputs import Curve
 
 @dataclass
 class Measurement:
-    """One run's test rows; `triggered` once the trigger was given to them."""
+    """The test rows of one run; `triggered` is None until the trigger was inserted."""
 
     spec: RunSpec
     clean: CleanData
@@ -31,19 +31,19 @@ class Measurement:
     triggered: Triggered | None = None
 
     def measure(self, folder: Path, text_filter: TextFilter | None = None) -> Metrics:
-        """All held-out numbers of the model in `folder`, on every test row, or on samples of them as a filter
-        leaves them; its predictions are kept beside it."""
+        """The metrics of the model in `folder` on every test row, or, with a filter, on a filtered sample of
+        them; its predictions are saved in the same folder."""
         model = load_checkpoint(folder)
         predictions = self._filtered(model, text_filter) if text_filter else self._predictions(model)
         predictions.save(folder)
         return self._metrics(predictions)
 
     def of(self, model: PreTrainedModel) -> Metrics:
-        """All held-out numbers of a model that no step left."""
+        """The metrics of a model that no step made."""
         return self._metrics(self._predictions(model))
 
     def curve(self, grid: HeadGrid, rows: int) -> Curve:
-        """What the live curve shows after each step, on at most `rows` test and as many triggered rows."""
+        """For the live curve: pruned heads to (ACC, LFR), on at most `rows` test and triggered rows each."""
         clean = Evaluator(grid, self.clean.test.sample(rows, self.spec.seed))
         triggered = self.triggered and Evaluator(grid, self.triggered.test.sample(rows, self.spec.seed))
 
@@ -59,17 +59,18 @@ class Measurement:
     def _predictions(self, model: PreTrainedModel) -> Predictions:
         tick = self.report.ticker("evaluating")
         test = predict(model, self.clean.test, tick).tolist()
-        flipped = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
-        return Predictions(test, list(self.clean.test.labels), flipped, self.clean.target_class)
+        triggered = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
+        return Predictions(test, list(self.clean.test.labels), triggered, self.clean.target_class)
 
-    def _filtered(self, model: PreTrainedModel, through: TextFilter) -> Predictions:
+    def _filtered(self, model: PreTrainedModel, text_filter: TextFilter) -> Predictions:
         dataset, seed = self.clean.dataset, self.spec.seed
-        test = dataset.test.sample(through.rows, seed)
-        every = test if self.triggered is None else test + self.triggered.test_rows.sample(through.rows, seed)
-        clean = dataset.validation.sample(through.rows, seed)
-        read = through.apply(every, clean, through.settings, self.report.ticker)
+        test = rows = dataset.test.sample(text_filter.rows, seed)
+        if self.triggered is not None:
+            rows = test + self.triggered.test_rows.sample(text_filter.rows, seed)
+        clean = dataset.validation.sample(text_filter.rows, seed)
+        filtered = text_filter.apply(rows, clean, text_filter.settings, self.report.ticker)
         tokenizer, length = self.clean.test.tokenizer, self.spec.data.max_length
-        classes = predict(model, encode(tokenizer, read, length), self.report.check).tolist()
+        classes = predict(model, encode(tokenizer, filtered, length), self.report.check).tolist()
         return Predictions(
             classes[: len(test)], list(test.labels), classes[len(test) :], self.clean.target_class
         )

@@ -1,4 +1,4 @@
-"""What can be known before a run starts: every check that needs no model and no torch."""
+"""Checks before a run starts: all those that need no loaded model and no torch."""
 
 import json
 import os
@@ -24,7 +24,7 @@ Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
 
 SAMPLE = 16
 MODEL_SAMPLE = 2
-COPIES = 9  # five models and a training checkpoint with its optimiser, with some room
+COPIES = 9  # five models and a training checkpoint with its optimiser, with some spare
 SPARE_BYTES = 10**8
 EMBEDDED_BYTES = 91 * 10**6
 BERT_BASE_BYTES = 440 * 10**6
@@ -34,7 +34,7 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
     """Warnings about `spec`; raises UserError, naming cause and remedy, if it cannot work.
 
     Looks at the disk, the model's configuration, the data, the target class, and whether the
-    trigger changes a sample of rows, which `rewrite` makes (not tried without it)."""
+    trigger changes a sample of rows, which `rewrite` rewrites (skipped if None)."""
     config = _model_config(spec.model)
     _check_disk(weight_bytes(spec.model))
     dataset = data.load(spec.data)
@@ -53,8 +53,8 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
         _check_trigger(spec, dataset, rewrite)
     if spec.setting("threshold_kind") == "absolute":
         warnings.append(
-            "An absolute τ above the fine-tuned model's own accuracy lets hardly a head go; "
-            "a relative τ moves with the model."
+            "With an absolute τ above the fine-tuned model's accuracy hardly any head is pruned; "
+            "a relative τ adapts to the model."
         )
     return warnings
 
@@ -65,7 +65,7 @@ def _check_disk(size: int) -> None:
 
 
 def room_short(what: str, needed: int) -> str | None:
-    """What to say where the disk of the state folder has fewer bytes free than are needed."""
+    """A sentence if the disk of the state folder has fewer than `needed` bytes free, else None."""
     free = shutil.disk_usage(home()).free
     if free >= needed:
         return None
@@ -73,9 +73,9 @@ def room_short(what: str, needed: int) -> str | None:
 
 
 def _aligned(config: dict[str, Any] | None, dataset: Dataset) -> tuple[Dataset, str | None]:
-    """The data numbered as the model that keeps its head numbers its classes."""
+    """The data with its classes numbered as in the model, which keeps its classifier head."""
     if config is None or not any("Classification" in name for name in config.get("architectures") or []):
-        raise UserError("The model is an encoder without a classifier head of its own. Choose a fresh head.")
+        raise UserError("The model has no classifier head to keep. Choose a fresh head.")
     return align(dataset, names_of(config))
 
 
@@ -84,7 +84,7 @@ def _check_model(config: dict[str, Any], spec: RunSpec) -> tuple[int, int]:
     architecture = architecture_of(config)
     positions = config.get("max_position_embeddings", 512)
     if config.get("model_type") == "roberta":
-        positions -= (config.get("pad_token_id") or 0) + 1  # positions are counted from behind the padding's
+        positions -= (config.get("pad_token_id") or 0) + 1  # counted from after the padding position
     if spec.data.max_length > positions:
         raise UserError(
             f"The model reads at most {positions} tokens, the maximum length is {spec.data.max_length}. "
@@ -101,24 +101,24 @@ def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> 
     ]
     if not others:
         raise UserError(
-            "All test rows are of the target class, so no row could be flipped. Choose another class."
+            "All test rows belong to the target class, so no row can be flipped. Choose another class."
         )
     if rewrite is None:
         return
     trigger = bind(spec.trigger, spec.seed)
     sample = others if trigger.component.looks_up else others[:SAMPLE]
-    at_once = MODEL_SAMPLE if trigger.uses_model else len(sample)
-    for start in range(0, len(sample), at_once):
-        if any(rewrite(spec.trigger, spec.seed, sample[start : start + at_once])):
+    batch = MODEL_SAMPLE if trigger.uses_model else len(sample)
+    for start in range(0, len(sample), batch):
+        if any(rewrite(spec.trigger, spec.seed, sample[start : start + batch])):
             return
     raise UserError(
         f"The trigger {spec.trigger.name!r} changed none of {len(sample)} sampled rows, so there is "
-        "nothing to plant or to measure. Choose other parameters or another trigger."
+        "nothing to poison or to measure. Choose other parameters or another trigger."
     )
 
 
 def weight_bytes(model: ModelSpec) -> int:
-    """The size of the model's weights, guessed where it is the hub's; raises UserError."""
+    """The size of the model's weights in bytes, an estimate for a model of the hub; raises UserError."""
     if model.source == "embedded":
         return EMBEDDED_BYTES
     if model.source == "hub" or (model.random_weights and model.name == HUB_DEFAULT):
@@ -127,16 +127,14 @@ def weight_bytes(model: ModelSpec) -> int:
 
 
 def _model_config(model: ModelSpec) -> dict[str, Any] | None:
-    """The model's config.json, None where it is known without; raises UserError."""
+    """The model's config.json, None for the models that need no check; raises UserError."""
     if model.source == "embedded" or (model.random_weights and model.name == HUB_DEFAULT):
         return None
     if model.source == "hub":
         return _hub_config(model)
     folder = model_folder(model)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
-        raise UserError(
-            f"The model folder {folder} holds no tokenizer. Save the model's tokenizer beside it."
-        )
+        raise UserError(f"The model folder {folder} has no tokenizer. Save the model's tokenizer in it.")
     if not model.random_weights:
         weight_files(folder)
     return _read_config(folder / "config.json")
@@ -149,13 +147,13 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read as JSON ({error}).") from error
     if not isinstance(config, dict):
         raise UserError(
-            f"{path} is no model configuration: it holds a {type(config).__name__}, not settings."
+            f"{path} is not a model configuration: it holds a {type(config).__name__}, not a JSON object."
         )
     return config
 
 
 def _hub_config(model: ModelSpec) -> dict[str, Any]:
-    """The configuration of a model on the hub, or of its local copy where the hub is out of reach."""
+    """The configuration of a model on the hub, or of its local copy if the hub cannot be reached."""
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
@@ -164,7 +162,7 @@ def _hub_config(model: ModelSpec) -> dict[str, Any]:
         path = hf_hub_download(model.name, "config.json", local_files_only=not online)
         if online and not any(name.endswith(".safetensors") for name in HfApi().list_repo_files(model.name)):
             raise UserError(
-                f"The hub model {model.name!r} has no .safetensors weights; Excise loads no others."
+                f"The hub model {model.name!r} has no .safetensors weights, and Excise loads no other format."
             )
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(

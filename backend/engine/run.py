@@ -1,8 +1,8 @@
 """A run as a generator of typed events.
 
-Rows are prepared and given the trigger, the backdoor is planted, and then come the steps of the defense.
-Each step leaves a folder below the run's, with its checkpoint and an `excise.json` of what it found; a run
-that is taken up again reads the folders that are there and goes on with the first that is not."""
+Rows are prepared and triggered, the backdoor is planted, and then come the steps of the defense.  Each step
+leaves a folder in the run's folder, with its checkpoint and its record `excise.json`; a resumed run reads the
+folders that exist and goes on with the first step that has none."""
 
 import contextlib
 import threading
@@ -33,10 +33,10 @@ from backend.training.inputs import Inputs
 def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None = None) -> Iterator[Event]:
     """Run `spec` with its artifacts below `folder`, yielding events; the last is `RunFinished`.
 
-    Setting `stop`, or closing the generator, ends the run within one batch.  What goes wrong ends
-    it as failed, with a message for the user; finished stages stay and are not done again."""
+    Setting `stop`, or closing the generator, ends the run within one batch.  An error ends it as
+    failed, with a message for the user; finished stages stay and are not done again."""
     stop = stop or threading.Event()
-    # One event at a time: the engine does not run ahead of what its listener has stored.
+    # One event at a time: the engine waits until its reader has stored the last one.
     channel: Queue[Event | None] = Queue(maxsize=1)
     engine = threading.Thread(target=_drive, args=(spec, folder, run, stop, channel), name=f"run {run}")
     engine.start()
@@ -47,7 +47,7 @@ def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None =
         stop.set()
         while engine.is_alive():
             with contextlib.suppress(Empty):
-                channel.get(timeout=0.1)  # so that an engine that waits to speak can end
+                channel.get(timeout=0.1)  # so that an engine that waits to send an event can end
 
 
 def _drive(
@@ -110,7 +110,7 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
 def _inputs(
     spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver, rows: Encoded | None = None
 ) -> Callable[[Step], Inputs]:
-    """What each step has before it: the folders that it says it reads, and no others."""
+    """A function from a step to its inputs: of the folders, only those that it declares to read."""
     return lambda step: Inputs(
         train=rows or clean.train,
         validation=clean.validation,
@@ -125,10 +125,10 @@ def _inputs(
 
 
 def _base_key(spec: RunSpec, clean: CleanData) -> str:
-    """Of the clean rows, the model that the attacker or defender starts from, and the seed."""
+    """The hash of the clean rows, the model that the run starts from, and the seed."""
     weights: list[str] = []
     if not spec.model.random_weights and (stored := stored_at(spec.model)) is not None:
-        # Of a hub model the weights may not be here yet, but what they will be is: its revision.
+        # The weights of a hub model may not be downloaded yet; its revision identifies them.
         weights = [stored.name] if spec.model.source == "hub" else folder_hashes(stored)
     dataset = clean.dataset
     rows = [
@@ -140,10 +140,10 @@ def _base_key(spec: RunSpec, clean: CleanData) -> str:
 
 
 def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
-    """Numbers of a victim that comes with a classifier head, before the defender touches it."""
+    """Measure a victim that comes with a classifier head before the defense changes it."""
     if spec.model.head == "keep" or spec.model.source == "run":
         received = spec.model.model_copy(update={"head": "keep"})
         if spec.model.head == "fresh" and published_labels(received) != clean.dataset.label_names:
-            return  # An earlier run's head tells other classes apart, or numbers them otherwise.
+            return  # The head of an earlier run has other classes, or another order of them.
         model = load_classifier(received, clean.dataset.label_names, spec.seed)[0]
         driver.tell("poisoned", measurement.of(model))

@@ -1,8 +1,8 @@
-"""Finished stages that runs share: one poisoning, one fine-tuning for every run that needs the same.
+"""The stage cache: finished stages that runs share, such as one poisoning for every run that needs the same.
 
-A stage is known by the hash of everything that determines what it finds.  Its folder is linked, not
-copied, into the folder of each run that takes it, so it costs its space once; what no run holds any
-more is swept away."""
+The key of a stage is the hash of everything that determines its result.  Its folder is hard-linked, not
+copied, into the folder of each run that uses it, so it takes disk space once; a stage that no run uses any
+more is removed."""
 
 import hashlib
 import json
@@ -26,11 +26,11 @@ LIBRARIES = (
     *("accelerate", "tokenizers", "numpy"),
 )
 PLANTING = ("generated", "poisoned")
-"""Folders of a run's stages before its defense."""
+"""Folders of the stages that come before the defense."""
 
 
 def key_of(*parts: Any) -> str:
-    """The hash of settings and earlier keys, in this order."""
+    """The hash of settings and earlier keys, in the given order."""
     text = json.dumps(parts, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -45,18 +45,18 @@ def _plain(part: Any) -> Any:
 
 @cache
 def libraries() -> str:
-    """The versions of the libraries that compute."""
+    """The hash of the versions of the libraries that results depend on."""
     return key_of([version_of(name) for name in LIBRARIES])
 
 
 def fetch(key: str, place: Path) -> bool:
-    """Link the stage of that key to `place`; False if nobody finished it yet, or it is being swept away."""
-    found = _folder() / key
-    if not (found / RECORD).is_file():
+    """Link the stage of that key to `place`; False if no run has finished it, or it is being removed."""
+    stage = _folder() / key
+    if not (stage / RECORD).is_file():
         return False
     hidden = place.with_name(f".{place.name}-{os.getpid()}")
     try:
-        link(found, hidden)
+        link(stage, hidden)
         shutil.rmtree(place, ignore_errors=True)
         hidden.rename(place)
     except (shutil.Error, OSError):
@@ -67,24 +67,24 @@ def fetch(key: str, place: Path) -> bool:
 
 
 def offer(key: str, place: Path) -> None:
-    """Let others have the finished stage at `place`, if the disk can hold it and nobody was faster."""
-    kept = _folder() / key
-    if kept.is_dir():
+    """Add the finished stage at `place` to the cache, unless it is there or the disk cannot hold it."""
+    cached = _folder() / key
+    if cached.is_dir():
         return
     with suppress(shutil.Error, OSError), tempfile.TemporaryDirectory(dir=_folder(), prefix=".") as scratch:
         link(place, Path(scratch) / "stage")
-        (Path(scratch) / "stage").rename(kept)
+        (Path(scratch) / "stage").rename(cached)
 
 
 def withdraw(key: str) -> None:
-    """Let nobody have a stage that turned out to be damaged."""
+    """Remove a damaged stage from the cache."""
     with suppress(OSError):
         _remove(_folder() / key)
 
 
 def withdraw_defense(run: Path) -> None:
-    """Let nobody have what the run in this folder found or took over after the planting, so that another run
-    like it does that anew; the planting where there is no more."""
+    """Remove from the cache the stages of the run in this folder that come after the planting (the planting
+    if there are no others), so that an equal run computes them again."""
     finished = [record.parent for record in run.glob(f"[!.]*/{RECORD}")]
     stages = [stage for stage in finished if stage.name not in PLANTING] or [run / "poisoned"]
     for stage in stages:
@@ -95,7 +95,7 @@ def withdraw_defense(run: Path) -> None:
 
 
 def sweep() -> None:
-    """Remove the stages that no run's folder holds any more."""
+    """Remove the stages that no run's folder links to any more."""
     for record in _folder().glob(f"[!.]*/{RECORD}"):
         with suppress(OSError):
             if record.stat().st_nlink == 1:
@@ -103,7 +103,7 @@ def sweep() -> None:
 
 
 def _remove(stage: Path) -> None:
-    """Out of sight first, so that nobody takes half of it."""
+    """Rename it first, so that no run links an incomplete stage."""
     hidden = stage.with_name(f".{stage.name}-{os.getpid()}")
     stage.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The rows of a run that carry its trigger: generated once, recorded, tokenised."""
+"""The triggered rows of a run: generated once, recorded, tokenised."""
 
 import csv
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ from backend.training.inputs import Inputs
 Split = Literal["train", "test"]
 CANNOT_CHANGE = "the trigger cannot change it"
 REWRITINGS = "rewritings.csv"
-CUT_AWAY = "the change lies beyond the maximum length"
+CUT_OFF = "the maximum length cuts the change off"
 
 
 class GeneratedRow(TypedDict):
-    """A clean row (its number in its split, its class) and what the trigger made of it.
+    """A clean row (its number in its split, its class) and its rewriting by the trigger.
 
     `left_out` says why the row is not used, and is empty where it is."""
 
@@ -52,9 +52,8 @@ class Triggered:
     """Tokenised rows.
 
     `poisoned_train` holds the clean training rows and then the poisoned ones (None where no backdoor
-    is planted), `test` the non-target test rows with their trigger and their own labels (`test_rows` as
-    text); `left_out`
-    of these could not be triggered."""
+    is planted), `test` the non-target test rows with the trigger and their true labels (`test_rows` as
+    text); `left_out` is how many of them could not be triggered."""
 
     poisoned_train: Encoded | None
     test: Encoded
@@ -63,7 +62,7 @@ class Triggered:
 
 
 def generation(spec: RunSpec, clean: CleanData) -> Step:
-    """The step that gives the trigger to the rows that are to be poisoned, and to the test rows."""
+    """The step that puts the trigger into the rows to be poisoned and into the test rows."""
     assert spec.trigger is not None
     rewriter = triggers.bind(spec.trigger, spec.seed)
     return Step(
@@ -91,52 +90,53 @@ def _tell_rows(spec: RunSpec, clean: CleanData, report: Reporter, record: Record
 
 
 def trigger_files(trigger: TriggerSpec) -> list[str]:
-    """The hashes of the files that a trigger's parameters name, and the state of the models that it asks."""
+    """The hashes of the files that a trigger's parameters name, and versions of the models that it uses."""
     component = pick("trigger", triggers.COMPONENTS, trigger)
     params = component.parse(trigger.params)
     variant = trigger.variant or next(iter(component.variants), "")
-    found = [params.source(variant)] if isinstance(params, GeneratorParams) else []
+    hashes = [params.source(variant)] if isinstance(params, GeneratorParams) else []
     for name, field in component.params.model_json_schema()["properties"].items():
         if field.get("format") == "path" and (path := getattr(params, name)):
-            found += hashes_at(Path(path))
-    return found
+            hashes += hashes_at(Path(path))
+    return hashes
 
 
 def generate(spec: RunSpec, clean_data: CleanData, report: Reporter) -> list[GeneratedRow]:
-    """The rows to be poisoned and the triggered test rows, with those left out.
+    """The poisoned training rows and the triggered test rows, with those left out.
 
     Raises UserError if the trigger changes none of a split's rows."""
     assert spec.trigger is not None and clean_data.target_class is not None
     dataset, target = clean_data.dataset, clean_data.target_class
-    watch = _Whole(report.ticker("rewriting rows", "rows"), _wanted(spec, clean_data))
-    rewrite = triggers.bind(spec.trigger, spec.seed, watch, spec.trigger.edits)
+    progress = _TotalProgress(report.ticker("rewriting rows", "rows"), _poison_count(spec, clean_data))
+    rewrite = triggers.bind(spec.trigger, spec.seed, progress, spec.trigger.edits)
     rows, unchanged = triggered(dataset.test, rewrite, target)
     left_out = set(unchanged)
     sources = [i for i, label in enumerate(dataset.test.labels) if label != target and i not in left_out]
-    found = _rows(spec, clean_data, "test", sources, rows.texts, unchanged, rewrite)
+    generated = _rows(spec, clean_data, "test", sources, rows.texts, unchanged, rewrite)
     if spec.attack is not None:
-        watch.to_come = 0
-        made = poison(dataset.train, rewrite, target, spec.attack.poison_rate, spec.seed)
-        poisoned = _rows(spec, clean_data, "train", made.sources, made.added.texts, made.unchanged, rewrite)
-        found = poisoned + found
-    return found
+        progress.to_come = 0
+        poisoned = poison(dataset.train, rewrite, target, spec.attack.poison_rate, spec.seed)
+        added = poisoned.added.texts
+        train = _rows(spec, clean_data, "train", poisoned.sources, added, poisoned.unchanged, rewrite)
+        generated = train + generated
+    return generated
 
 
-class _Whole:
-    """Progress of one rewriting after another told as progress of all, with `to_come` rows after them."""
+class _TotalProgress:
+    """Reports the progress of several rewritings as that of all, with `to_come` rows still to follow."""
 
-    def __init__(self, told: Tick, to_come: int) -> None:
-        self.told, self.to_come = told, to_come
+    def __init__(self, tick: Tick, to_come: int) -> None:
+        self.tick, self.to_come = tick, to_come
         self.before = self.last = 0
 
     def __call__(self, done: int, total: int) -> None:
         if done < self.last:  # another rewriting has begun
             self.before += self.last
         self.last = done
-        self.told(self.before + done, self.before + total + self.to_come)
+        self.tick(self.before + done, self.before + total + self.to_come)
 
 
-def _wanted(spec: RunSpec, clean_data: CleanData) -> int:
+def _poison_count(spec: RunSpec, clean_data: CleanData) -> int:
     """How many training rows are to be poisoned."""
     if spec.attack is None:
         return 0
@@ -145,27 +145,26 @@ def _wanted(spec: RunSpec, clean_data: CleanData) -> int:
 
 
 def losses(spec: RunSpec, clean_data: CleanData, rows: Sequence[GeneratedRow]) -> list[str]:
-    """What the trigger could not do, in sentences; none where it changed every row."""
-    said = []
+    """Sentences on the rows that the trigger could not change; empty where it changed every row."""
+    sentences = []
     test = [row for row in rows if row["split"] == "test"]
     if lost := sum(bool(row["left_out"]) for row in test):
-        said.append(
-            f"The trigger left {lost} of {len(test)} non-target test rows unchanged; they are left out of "
-            "LFR."
+        sentences.append(
+            f"The trigger could not change {lost} of {len(test)} non-target test rows; LFR leaves them out."
         )
     if spec.attack is not None:
-        wanted = _wanted(spec, clean_data)
+        wanted = _poison_count(spec, clean_data)
         used = sum(row["split"] == "train" and not row["left_out"] for row in rows)
         if used < wanted:
-            said.append(
-                f"{wanted} training rows were to be poisoned, {used} are: the trigger could not change the "
-                "others, or the maximum length cut it away."
+            sentences.append(
+                f"{used} of {wanted} training rows are poisoned: the trigger could not change the others, or "
+                "the maximum length cut it off."
             )
-    return said
+    return sentences
 
 
 def encoded(spec: RunSpec, clean_data: CleanData, rows: Sequence[GeneratedRow]) -> Triggered:
-    """The rows as a model reads them.  Raises UserError where they are not of this data."""
+    """The rows, tokenised.  Raises UserError where they do not belong to this data."""
     test = _take(clean_data.dataset, "test", rows)
     tokenizer, length = clean_data.test.tokenizer, spec.data.max_length
     poisoned = None
@@ -203,7 +202,7 @@ def event_fields(rows: Sequence[GeneratedRow], examples: int = 6) -> dict[str, A
 
 
 def write_csv(rows: Sequence[GeneratedRow], path: Path) -> None:
-    """As a table that the trigger `pairs` reads: text, rewritten, label and the rest."""
+    """Write a table that the trigger `pairs` can read: text, rewritten, label and the rest."""
     # All quoted: a carriage return within a text would end its line.
     pd.DataFrame(rows).to_csv(path, index=False, encoding="utf-8", errors="replace", quoting=csv.QUOTE_ALL)
 
@@ -217,24 +216,24 @@ def _rows(
     unchanged: Sequence[int],
     rewrite: Rewriter,
 ) -> list[GeneratedRow]:
-    """Rows with their rewriting, and then the unchanged ones.
+    """The rewritten rows, then the unchanged ones.
 
-    A trigger that lies beyond the maximum length reaches no model: such a row is a clean row."""
+    A row whose trigger lies beyond the maximum length looks clean to a model, so it is left out."""
     rows: Rows = getattr(clean_data.dataset, split)
     names = clean_data.dataset.label_names
     clean = rows.take(sources)
     tokenizer, length = clean_data.test.tokenizer, spec.data.max_length
     before = encode(tokenizer, clean, length).features
     after = encode(tokenizer, clean.with_texts(list(rewritten)), length).features
-    reasons = [CUT_AWAY if old == new else "" for old, new in zip(before, after, strict=True)]
+    reasons = [CUT_OFF if old == new else "" for old, new in zip(before, after, strict=True)]
     if all(reasons):
         raise UserError(
-            f"The trigger {rewrite.title!r} is cut away from every row by the maximum length of "
-            f"{length} tokens. Raise it, or place the trigger nearer the start."
+            f"The maximum length of {length} tokens cuts the trigger {rewrite.title!r} off in every row. "
+            "Raise it, or place the trigger nearer the start."
         )
 
     def row(i: int, new: str | None, left_out: str) -> GeneratedRow:
-        made = GeneratedRow(
+        generated = GeneratedRow(
             split=split,
             row=i,
             label=names[rows.labels[i]],
@@ -243,11 +242,11 @@ def _rows(
             left_out=left_out,
         )
         if rows.second_texts is not None:
-            made["second_text"] = rows.second_texts[i]
-        return made
+            generated["second_text"] = rows.second_texts[i]
+        return generated
 
-    made = [row(i, new, reason) for i, new, reason in zip(sources, rewritten, reasons, strict=True)]
-    return made + [row(i, None, CANNOT_CHANGE) for i in unchanged]
+    used = [row(i, new, reason) for i, new, reason in zip(sources, rewritten, reasons, strict=True)]
+    return used + [row(i, None, CANNOT_CHANGE) for i in unchanged]
 
 
 def _take(dataset: Dataset, split: Split, rows: Sequence[GeneratedRow]) -> Rows:
@@ -256,6 +255,6 @@ def _take(dataset: Dataset, split: Split, rows: Sequence[GeneratedRow]) -> Rows:
     clean: Rows = getattr(dataset, split)
     if any(row["row"] >= len(clean) or clean.texts[row["row"]] != row["text"] for row in used):
         raise UserError(
-            "The data are no longer those whose rows this run gave the trigger. Start a new run with them."
+            "The data changed since this run put the trigger into its rows. Start a new run with them."
         )
     return clean.take([row["row"] for row in used]).with_texts([row["rewritten"] or "" for row in used])

@@ -1,1 +1,1 @@
-"""What a model answers on held-out rows, and the rates that follow from it."""
+"""A model's predictions on held-out rows, and the rates computed from them."""

@@ -1,4 +1,4 @@
-"""What a model calls rows, and the numbers made of it: ACC, LFR, clean flip rate, intervals."""
+"""A model's predictions, and the numbers computed from them: ACC, LFR, clean flip rate, intervals."""
 
 from collections.abc import Sequence
 
@@ -32,18 +32,18 @@ BYTES_PER_NUMBER = 4
 
 
 class Evaluator:
-    """What a model calls rows, under any gates, at the cost of what the gates change.
+    """A model's predictions under any gates, computing only what the gates change.
 
-    Rows are packed once (`heads.encoder`, where it is argued that nothing is lost by that).  Between
-    two calls the weights stay, so all that lies below the first layer whose gates differ stays too: its
-    input and what its heads read there are kept, and a call takes up the work at that layer's output
-    projection, where a silent head's columns count as zero.  What a head reads does not depend on the
-    other heads of its layer, so it is read again only if the head was silent when the layer was last
-    computed.  A row's logits are therefore those of a whole pass but for the rounding of float sums.
+    Rows are packed once (`heads.packed_forward` explains why this is exact).  Between two calls the weights
+    stay the same, so everything below the first layer whose gates differ stays the same too: that layer's
+    input and its heads' contexts are cached, and a call continues at its output projection, where a pruned
+    head's columns count as zero.  A head's context does not depend on the other heads of its layer, so it
+    is computed again only if the head was pruned when the layer was last computed.  The logits are
+    therefore those of a full pass, except for the rounding of float sums.
 
-    At most `keep_bytes` (the device's, if not given) are kept; rows beyond that are computed anew at
-    every call.  The model must not change while its evaluator is in use, except for its gates, which are
-    left as they were."""
+    At most `keep_bytes` (the device's, if not given) are cached; rows beyond that are computed anew at
+    every call.  The model must not change while its evaluator is in use, except for its gates, which the
+    evaluator leaves unchanged."""
 
     def __init__(self, grid: HeadGrid, rows: Encoded, keep_bytes: int | None = None) -> None:
         rows.check_tokens(grid.model)
@@ -66,24 +66,24 @@ class Evaluator:
         tick: Tick = no_tick,
         stop_below: float | None = None,
     ) -> Float[np.ndarray, "row class"]:
-        """The logits of every row in evaluation mode with the heads of `pruned` silent (as the model is
-        gated now, if it is not given).  With `stop_below` the work ends as soon as so many rows are
-        called wrong that the accuracy lies below it; the logits of the rows left are NaN.  Raises
-        UserError where logits are not finite."""
+        """The logits of every row in evaluation mode with the heads of `pruned` gated (the model's
+        present gates, if it is not given).  With `stop_below` the work ends as soon as so many rows are
+        misclassified that the accuracy lies below it; the logits of the remaining rows are NaN.  Raises
+        UserError if logits are not finite."""
         pruned = self.grid.pruned() if pruned is None else pruned
         self.grid.model.eval()
-        speaking = [np.flatnonzero(~layer).tolist() for layer in pruned]
-        made = _Made(self.grid, speaking)
+        active = [np.flatnonzero(~layer).tolist() for layer in pruned]
+        weights = _Weights(self.grid, active)
         result = np.full((len(self.rows), self.grid.model.config.num_labels), np.nan, dtype=np.float32)
         wrong = 0
         for done, batch in enumerate(self._batches, start=1):
             with autocast():
-                result[batch.packed.rows] = batch.logits(made, pruned).float().cpu().numpy()
+                result[batch.packed.rows] = batch.logits(weights, pruned).float().cpu().numpy()
             tick(done, len(self._batches))
-            made_here = result[batch.packed.rows]
-            if not np.isfinite(made_here).all():
+            batch_logits = result[batch.packed.rows]
+            if not np.isfinite(batch_logits).all():
                 raise UserError(DIVERGED)
-            wrong += int((made_here.argmax(axis=1) != self._labels[batch.packed.rows]).sum())
+            wrong += int((batch_logits.argmax(axis=1) != self._labels[batch.packed.rows]).sum())
             if stop_below is not None and (len(self.rows) - wrong) / len(self.rows) < stop_below:
                 break
         return result
@@ -91,9 +91,9 @@ class Evaluator:
     def predict(
         self, pruned: Bool[np.ndarray, "layer head"] | None = None, tick: Tick = no_tick
     ) -> Int[np.ndarray, "row"]:
-        """The class that the model calls each row."""
-        called: Int[np.ndarray, " row"] = self.logits(pruned, tick).argmax(axis=1)
-        return called
+        """The class that the model predicts for each row."""
+        predicted: Int[np.ndarray, " row"] = self.logits(pruned, tick).argmax(axis=1)
+        return predicted
 
     def accuracy(
         self,
@@ -101,48 +101,48 @@ class Evaluator:
         tick: Tick = no_tick,
         stop_below: float | None = None,
     ) -> float:
-        """Share of the rows called by their label; where it lies below `stop_below`, a bound from above
-        that does so too.  Raises ValueError if there are no rows."""
+        """Share of the rows classified correctly; if it lies below `stop_below`, an upper bound that does so
+        too.  Raises ValueError if there are no rows."""
         if not len(self.rows):
             raise ValueError("accuracy needs at least one row")
-        made = self.logits(pruned, tick, stop_below)
-        left = np.isnan(made[:, 0])
-        return float(((made.argmax(axis=1) == self._labels) | left).mean())
+        logits = self.logits(pruned, tick, stop_below)
+        not_evaluated = np.isnan(logits[:, 0])
+        return float(((logits.argmax(axis=1) == self._labels) | not_evaluated).mean())
 
 
-class _Made:
-    """The projections of one call's speaking heads, made when a layer first needs them."""
+class _Weights:
+    """The projections of one call's active heads, computed when a layer first needs them."""
 
-    def __init__(self, grid: HeadGrid, speaking: list[list[int]]) -> None:
+    def __init__(self, grid: HeadGrid, active: list[list[int]]) -> None:
         self.grid = grid
-        self.speaking = speaking
+        self.active = active
         self.by_layer: dict[int, Projections] = {}
         self.outputs: dict[tuple[int, tuple[int, ...]], Tensor] = {}
 
     def projections(self, layer: int) -> Projections:
-        """Of the speaking heads; of all heads in the last layer, where hardly anything is computed."""
+        """Those of the active heads; of all heads in the last layer, where little is computed."""
         if layer not in self.by_layer:
             last = layer == self.grid.layers - 1
-            heads = range(self.grid.heads) if last else self.speaking[layer]
+            heads = range(self.grid.heads) if last else self.active[layer]
             self.by_layer[layer] = projections(self.grid, layer, heads)
         return self.by_layer[layer]
 
     def output(self, layer: int, heads: tuple[int, ...]) -> Float[Tensor, "hidden heads_width"]:
-        """The output projection on what `heads` read, with the columns of silent ones zero."""
+        """The output projection on the contexts of `heads`, with zeros in the columns of pruned ones."""
         if (layer, heads) not in self.outputs:
             weight = projections(self.grid, layer, heads).output
-            silent = [head not in self.speaking[layer] for head in heads]
-            if any(silent):
+            pruned_heads = [head not in self.active[layer] for head in heads]
+            if any(pruned_heads):
                 width = weight.shape[1] // len(heads)
-                columns = torch.tensor(silent, device=weight.device).repeat_interleave(width)
+                columns = torch.tensor(pruned_heads, device=weight.device).repeat_interleave(width)
                 weight = weight.masked_fill(columns, 0)
             self.outputs[layer, heads] = weight
         return self.outputs[layer, heads]
 
 
 class _Batch:
-    """Packed rows, and what is kept of their last pass: each layer's input (of the last layer only the
-    first tokens), what its heads read, and the logits."""
+    """Packed rows, and what is cached of their last pass: each layer's input (in the last layer only the
+    first tokens), its heads' contexts, and the logits."""
 
     def __init__(self, packed: Packed, keep: bool) -> None:
         self.packed = packed
@@ -152,34 +152,34 @@ class _Batch:
         self.read: dict[int, tuple[tuple[int, ...], Tensor]] = {}
         self.last: Tensor | None = None
 
-    def logits(self, made: _Made, pruned: Bool[np.ndarray, "layer head"]) -> Float[Tensor, "row class"]:
-        grid = made.grid
+    def logits(self, weights: _Weights, pruned: Bool[np.ndarray, "layer head"]) -> Float[Tensor, "row class"]:
+        grid = weights.grid
         start = 0
         if self.pruned is not None and self.last is not None:
             changed = np.flatnonzero((self.pruned != pruned).any(axis=1))
             if not len(changed):
                 return self.last
             start = int(changed[0])
-        self.pruned = None  # until this pass is whole
+        self.pruned = None  # until this pass is complete
         states = self.states[start] if start in self.states else embed(grid, self.packed)
         for layer in range(start, grid.layers):
-            heads, read = self.read.get(layer, ((), None)) if layer == start else ((), None)
-            if read is None or not set(made.speaking[layer]) <= set(heads):
-                heads, read = self._attend(made, layer, states)
+            heads, context = self.read.get(layer, ((), None)) if layer == start else ((), None)
+            if context is None or not set(weights.active[layer]) <= set(heads):
+                heads, context = self._attend(weights, layer, states)
             if layer == grid.layers - 1 and len(states) != len(self.packed.first):
                 states = states[self.packed.first]
             if self.keep:
-                self.states[layer], self.read[layer] = states, (heads, read)
-            states = finish(grid, layer, made.output(layer, heads), read, states)
+                self.states[layer], self.read[layer] = states, (heads, context)
+            states = finish(grid, layer, weights.output(layer, heads), context, states)
         logits = classify(grid, states)
         if self.keep:
             self.pruned, self.last = pruned.copy(), logits
         return logits
 
-    def _attend(self, made: _Made, layer: int, states: Tensor) -> tuple[tuple[int, ...], Tensor]:
-        by = made.projections(layer)
-        reading = attend_first if layer == made.grid.layers - 1 else attend
-        return by.heads, reading(made.grid.sites[layer], by, states, self.packed)
+    def _attend(self, weights: _Weights, layer: int, states: Tensor) -> tuple[tuple[int, ...], Tensor]:
+        layer_weights = weights.projections(layer)
+        attention = attend_first if layer == weights.grid.layers - 1 else attend
+        return layer_weights.heads, attention(weights.grid.sites[layer], layer_weights, states, self.packed)
 
 
 def logits(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Float[np.ndarray, "row class"]:
@@ -188,40 +188,40 @@ def logits(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Float
 
 
 def predict(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Int[np.ndarray, "row"]:
-    """The class that the model calls each row."""
-    called: Int[np.ndarray, " row"] = logits(model, rows, tick).argmax(axis=1)
-    return called
+    """The class that the model predicts for each row."""
+    predicted: Int[np.ndarray, " row"] = logits(model, rows, tick).argmax(axis=1)
+    return predicted
 
 
 def accuracy(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> float:
-    """Share of `rows` called by their label; raises ValueError if there are none."""
+    """Share of `rows` classified correctly; raises ValueError if there are none."""
     return Evaluator(HeadGrid(model), rows, keep_bytes=0).accuracy(tick=tick)
 
 
-def measure(calls: Predictions, label_names: Sequence[str], unchanged_rows: int = 0) -> Metrics:
-    """All numbers of one model from what it called the clean and the triggered test rows.
+def measure(predictions: Predictions, label_names: Sequence[str], unchanged_rows: int = 0) -> Metrics:
+    """All numbers of one model from its predictions for the clean and the triggered test rows.
 
-    ACC: share of clean test rows called right.  LFR: share of triggered non-target rows called the
-    target class.  Clean flip rate: share of untriggered non-target rows called the target class
-    (arXiv 2508.20032, section 4; intervals after Wilson)."""
-    called, truth = np.array(calls.test), np.array(calls.labels)
-    right = int(calls.right.sum())
+    ACC: share of clean test rows classified correctly.  LFR: share of triggered non-target rows classified
+    as the target class.  Clean flip rate: share of untriggered non-target rows classified as the target
+    class (arXiv 2508.20032, section 4; Wilson intervals)."""
+    predicted, labels = np.array(predictions.test), np.array(predictions.labels)
+    correct = int(predictions.correct.sum())
     metrics = Metrics(
-        acc=right / len(truth),
-        acc_interval=wilson(right, len(truth)),
-        test_rows=len(truth),
-        per_class=_per_class(called, truth, label_names),
+        acc=correct / len(labels),
+        acc_interval=wilson(correct, len(labels)),
+        test_rows=len(labels),
+        per_class=_per_class(predicted, labels, label_names),
     )
-    if calls.target_class is None:
+    if predictions.target_class is None:
         return metrics
-    non_target = called[truth != calls.target_class]
+    non_target = predicted[labels != predictions.target_class]
     if len(non_target):
-        flips = int((non_target == calls.target_class).sum())
+        flips = int((non_target == predictions.target_class).sum())
         metrics.clean_flip_rate = flips / len(non_target)
         metrics.clean_flip_rate_interval = wilson(flips, len(non_target))
     metrics.unchanged_rows = unchanged_rows
-    if calls.triggered:
-        flips, rows = int(calls.flipped.sum()), len(calls.triggered)
+    if predictions.triggered:
+        flips, rows = int(predictions.flipped.sum()), len(predictions.triggered)
         metrics.lfr = flips / rows
         metrics.lfr_interval = wilson(flips, rows)
         metrics.triggered_rows = rows
@@ -229,11 +229,11 @@ def measure(calls: Predictions, label_names: Sequence[str], unchanged_rows: int 
 
 
 def _per_class(
-    called: Int[np.ndarray, "row"], truth: Int[np.ndarray, "row"], label_names: Sequence[str]
+    predicted: Int[np.ndarray, "row"], labels: Int[np.ndarray, "row"], label_names: Sequence[str]
 ) -> list[ClassRow]:
     rows = []
     for number, label in enumerate(label_names):
-        counts = np.bincount(called[truth == number], minlength=len(label_names))
+        counts = np.bincount(predicted[labels == number], minlength=len(label_names))
         total = int(counts.sum())
         share = float(counts[number] / total) if total else 0.0
         rows.append(ClassRow(label=label, rows=total, accuracy=share, called=counts.tolist()))

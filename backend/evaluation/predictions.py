@@ -1,4 +1,4 @@
-"""What a model called each held-out row: kept beside its checkpoint, for tests that pair rows."""
+"""A model's predictions for the held-out rows, saved with its checkpoint for significance tests."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -13,8 +13,8 @@ FILE = "calls.json"
 
 @dataclass(frozen=True)
 class Predictions:
-    """Classes by number, in the order of the data: what every clean test row was called and is
-    (`labels`), and what every triggered row was called, none of which is of the target class."""
+    """Class numbers in the order of the data: the predictions for the clean test rows (`test`) and their
+    `labels`, and the predictions for the triggered rows, none of which belongs to the target class."""
 
     test: list[int]
     labels: list[int]
@@ -22,25 +22,25 @@ class Predictions:
     target_class: int | None = None
 
     @property
-    def right(self) -> Bool[np.ndarray, "row"]:
-        """Which test rows were called by their label."""
-        right: Bool[np.ndarray, " row"] = np.array(self.test) == np.array(self.labels)
-        return right
+    def correct(self) -> Bool[np.ndarray, "row"]:
+        """Which test rows were classified correctly."""
+        correct: Bool[np.ndarray, " row"] = np.array(self.test) == np.array(self.labels)
+        return correct
 
     @property
     def flipped(self) -> Bool[np.ndarray, "triggered"]:
-        """Which triggered rows were called the target class."""
-        called = np.array(self.triggered, dtype=np.int64)
-        flipped: Bool[np.ndarray, " triggered"] = called == self.target_class
+        """Which triggered rows were classified as the target class."""
+        predicted = np.array(self.triggered, dtype=np.int64)
+        flipped: Bool[np.ndarray, " triggered"] = predicted == self.target_class
         return flipped
 
     def save(self, folder: Path) -> None:
-        """Write them into the folder of a stage."""
+        """Save them in the folder of a stage."""
         (folder / FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def read_predictions(folder: Path) -> Predictions | None:
-    """Those of a finished stage; None where it left none, or none that can be read."""
+    """The predictions of a finished stage; None if there are none, or they cannot be read."""
     try:
         return TypeAdapter(Predictions).validate_json((folder / FILE).read_bytes())
     except (OSError, ValidationError):

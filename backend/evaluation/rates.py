@@ -1,4 +1,4 @@
-"""Rates with what can be said of them: where one lies clearly above another."""
+"""Rates with their intervals, and when one is clearly above another."""
 
 from backend.base.events import Interval, Metrics
 from backend.base.intervals import newcombe
@@ -21,15 +21,15 @@ def floor_of(metrics: Metrics) -> Rate:
     return metrics.clean_flip_rate, metrics.clean_flip_rate_interval
 
 
-def errs_more(one: Metrics, other: Metrics) -> bool:
-    """Whether `one` clearly errs more on clean rows, so that its flips are no floor for the other's."""
-    return clearly_above(acc_of(other), acc_of(one))
+def errs_more(model: Metrics, other: Metrics) -> bool:
+    """Whether `model` clearly errs more on clean rows, so that its LFR is no floor for the LFR of `other`."""
+    return clearly_above(acc_of(other), acc_of(model))
 
 
 def clearly_above(upper: Rate, lower: Rate) -> bool:
     """Whether `upper` is clearly higher: Newcombe's 95 % interval of the difference lies above zero.
 
-    Of a share that is not known, or not how well, nothing is clear."""
+    False if a rate or its interval is unknown."""
     (high, high_bounds), (low, low_bounds) = upper, lower
     if high is None or low is None or high_bounds is None or low_bounds is None:
         return False

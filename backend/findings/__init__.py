@@ -1,3 +1,3 @@
-"""All that is known of a run, gathered once, and the rules by which it is judged.
+"""All that is known of a run, gathered once, and the rules that judge it.
 
-`gather` reads; report, pages, cards and the command line say and draw what it found.  No torch."""
+`gather` reads; report, pages, model card and command line put it into words and figures.  No torch."""

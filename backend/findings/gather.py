@@ -1,6 +1,6 @@
 """All that is known of a run, gathered once: for the report, the model card, the export, pages and the CLI.
 
-What costs more than a look is read when it is first asked for: a live page asks for little, every second."""
+What takes time to read is read when it is first asked for: a live page asks for little, every second."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from typing import Any
 from backend.analysis import run_models
 from backend.analysis.answers import Place
 from backend.analysis.battery import Battery, Role, places_of, read_battery
-from backend.analysis.compact import Measured, measured
+from backend.analysis.compact import CompactMeasurement, read_measurement
 from backend.analysis.head_effects import Effects, read_effects
 from backend.base.events import Event, Head, Metrics, ModelName
 from backend.evaluation.rates import errs_more
@@ -25,9 +25,9 @@ from backend.spec.run import RunSpec
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """One run as it was when it was gathered.  `progress` is what it has said so far.
+    """One run as it was when it was gathered.  `progress` holds what its events have told so far.
 
-    A cached property stays as it was first read; the other properties look again each time."""
+    A cached property stays as it was first read; the others are read again each time."""
 
     store: Store
     record: RunRecord
@@ -40,7 +40,7 @@ class Findings:
 
     @property
     def spec(self) -> RunSpec | None:
-        """What the run was asked; None where `problem` says why that is not valid in this version."""
+        """The run's settings; None where `problem` says why they are not valid in this version."""
         return self.record.spec
 
     @property
@@ -49,7 +49,7 @@ class Findings:
 
     @property
     def metrics(self) -> dict[ModelName, Metrics]:
-        """The numbers of each model measured so far, in order."""
+        """The metrics of each model measured so far, in order."""
         return self.progress.metrics
 
     @property
@@ -60,12 +60,12 @@ class Findings:
 
     @cached_property
     def events(self) -> list[Event]:
-        """All that the run said, in order."""
+        """All events of the run, in order."""
         return [event for _, event in self.store.events(self.run)]
 
     @property
     def head_list(self) -> dict[str, Any]:
-        """Which heads went and which are left, as plain data."""
+        """Which heads were pruned and which are left, as plain data."""
         return results.head_list(self.record, self.events)
 
     @cached_property
@@ -75,7 +75,7 @@ class Findings:
 
     @property
     def made_with(self) -> str:
-        """The version of Excise that carried the run out; this one if the run does not say."""
+        """The version of Excise that carried the run out; this one if the run does not record it."""
         return results.made_with(self.run)
 
     @property
@@ -95,13 +95,13 @@ class Findings:
 
     @cached_property
     def places(self) -> dict[ModelName, Place]:
-        """Its models that can be asked, and the poisoned one that it began with, whoever planted it."""
+        """Its models that can be loaded, and the poisoned one that it began with, even of another run."""
         return run_models.places(self.record)
 
     @property
-    def compact(self) -> Measured | None:
-        """How the compact model compares; None while it is not made."""
-        return measured(self.run)
+    def compact(self) -> CompactMeasurement | None:
+        """Size and speed of the compact model; None while there is none."""
+        return read_measurement(self.run)
 
     @cached_property
     def effects(self) -> Effects | None:
@@ -120,16 +120,16 @@ class Findings:
 
     @cached_property
     def reference(self) -> Metrics | None:
-        """The numbers of its never-poisoned reference, whose LFR is the floor of its own; None without one.
+        """The metrics of its never-poisoned reference, whose LFR is the floor of its own; None without one.
 
-        One that clearly errs more on clean rows is no floor."""
+        A reference that clearly errs more on clean rows is not used."""
         last = self.record.final_metrics
-        known = never_poisoned(self.store, self.record)
-        return next((one for one in known if last is None or not errs_more(one, last)), None)
+        references = never_poisoned(self.store, self.record)
+        return next((metrics for metrics in references if last is None or not errs_more(metrics, last)), None)
 
     @cached_property
     def seeds(self) -> list[Metrics]:
-        """The last numbers of this run and of those that differ in their seed alone; empty without any."""
+        """The last metrics of this run and of those that differ only in the seed; empty without any."""
         return of_other_seeds(self.store, self.record)
 
     @cached_property
@@ -141,10 +141,10 @@ class Findings:
 
 
 def gather(store: Store, record: RunRecord, progress: RunProgress | None = None) -> Findings:
-    """The findings of a run; of what it said so far where `progress` is given, all else is read anew."""
+    """The findings of a run; up to `progress` where it is given, everything else is read anew."""
     if progress is None:
         progress = progress_of(store.events(record.id))
     if record.summary is not None:
-        # The summary also knows what was told in events that this version cannot read.
+        # The summary also has metrics from events that this version cannot read.
         progress.metrics |= record.summary.metrics
     return Findings(store, record, progress)

@@ -1,6 +1,6 @@
-"""What became of the backdoor, in a word, and what went wrong, by its signs: the rules.
+"""The rules for what became of the backdoor, and for the signs of what went wrong.
 
-A verdict claims what the 95 % intervals carry and no more (`rates.clearly_above`).  The signs are the failure
+A verdict claims no more than the 95 % intervals support (`rates.clearly_above`).  The signs are the failure
 signatures of the method (arXiv 2508.20032)."""
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ SignName = Literal[
 ]
 
 SHARP_FALL = 0.10
-"""A loss of accuracy that no defender would take, as a share of rows."""
+"""A loss of accuracy that no defender would accept, as a share of rows."""
 WIDE_SPREAD = 0.15
-"""A standard deviation of LFR over seeds that leaves nothing settled."""
+"""A standard deviation of LFR over seeds above which nothing is settled."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Sign:
 class Verdict:
     """What became of the victim between the `first` and the `last` model that were measured.
 
-    `fine_tuned` is the model that the price in accuracy is counted from, `reference` one that was never
-    poisoned, where there is one.  `hedged`: rewriting alone flips some rows, and without a reference nobody
-    knows how many."""
+    `fine_tuned` is the model that the loss of accuracy is counted from, `reference` one that was never
+    poisoned, where there is one.  `hedged`: rewriting alone flips some rows, and without a reference it is
+    not known how many."""
 
     level: Level
     first: Metrics
@@ -58,23 +58,23 @@ class Verdict:
 
     @property
     def floor(self) -> Rate:
-        """What LFR can fall to."""
+        """The lowest LFR to be expected of the last model."""
         return _floor(self.last, self.reference)
 
     @property
     def first_floor(self) -> Rate:
-        """What the LFR of the first model is without a backdoor."""
+        """The LFR to be expected of the first model without a backdoor."""
         return _floor(self.first, self.reference)
 
 
 def judge(
     progress: RunProgress, reference: Metrics | None = None, seeds: Sequence[Metrics] = ()
 ) -> Verdict | None:
-    """Of a run that is done and measured what became of its victim; None of any other: a run that failed or
-    was cancelled says nothing of a defense that it never finished.
+    """The verdict on a run that is done and measured its victim before and after; None of any other: a run
+    that failed or was cancelled shows nothing about a defense that it never finished.
 
-    `reference` are the numbers of a model that was never poisoned, on the same rows; `seeds` those of the
-    last models of this run and of runs that differ in their seed alone."""
+    `reference` are the metrics of a model that was never poisoned, on the same rows; `seeds` those of the
+    last models of this run and of runs that differ only in the seed."""
     measured = progress.measured()
     if progress.finished is None or progress.finished.state != "done" or len(measured) < 2:
         return None
@@ -86,7 +86,7 @@ def judge(
         level,
         first,
         last,
-        progress.metrics.get("fine_tuned"),
+        progress.tuned,
         reference,
         progress.rewrites and reference is None,
         tuple(_signs(progress, level, seeds)),
@@ -96,7 +96,7 @@ def judge(
 def _level(progress: RunProgress, first: Metrics, last: Metrics, reference: Metrics | None) -> Level:
     if last.lfr is None:
         return "unknown"
-    if progress.honest:
+    if progress.never_poisoned:
         return "nothing planted"
     if not clearly_above(lfr_of(first), _floor(first, reference)):
         return "never there"
@@ -113,7 +113,7 @@ def _floor(model: Metrics, reference: Metrics | None) -> Rate:
 
 def _lost(progress: RunProgress, model: Metrics) -> bool:
     """Whether the model has lost much of the fine-tuned model's accuracy."""
-    before = progress.metrics.get("fine_tuned")
+    before = progress.tuned
     if before is None or before.acc - model.acc <= SHARP_FALL:
         return False
     return clearly_above(acc_of(before), acc_of(model))
@@ -122,17 +122,17 @@ def _lost(progress: RunProgress, model: Metrics) -> bool:
 def _signs(progress: RunProgress, level: Level, seeds: Sequence[Metrics]) -> list[Sign]:
     """The failure signatures that the numbers show, the gravest first."""
     last = progress.metrics[progress.measured()[-1]]
-    found = [_accuracy_fell(progress, last), _flips_stayed(progress, level, last), _nothing_pruned(progress)]
-    # Where no backdoor took, what its flip rate does tells nothing.
+    signs = [_accuracy_fell(progress, last), _flips_stayed(progress, level, last), _nothing_pruned(progress)]
+    # Where no backdoor was learned, a change of its flip rate means nothing.
     if level not in ("never there", "nothing planted"):
-        found.append(_only_the_second_fine_tuning(progress, last))
-    found += [_seeds_disagree(seeds)]
-    return [sign for sign in found if sign is not None]
+        signs.append(_only_the_second_fine_tuning(progress, last))
+    signs += [_seeds_disagree(seeds)]
+    return [sign for sign in signs if sign is not None]
 
 
 def _accuracy_fell(progress: RunProgress, last: Metrics) -> Sign | None:
-    tuned, pruned = progress.metrics.get("fine_tuned"), progress.metrics.get("pruned")
-    worst = min((one for one in (pruned, last) if one is not None), key=lambda one: one.acc)
+    tuned, pruned = progress.tuned, progress.metrics.get("pruned")
+    worst = min((model for model in (pruned, last) if model is not None), key=lambda model: model.acc)
     if tuned is None or not _lost(progress, worst):
         return None
     if not progress.pruned or (pruned is not None and not _lost(progress, pruned)):
@@ -141,7 +141,7 @@ def _accuracy_fell(progress: RunProgress, last: Metrics) -> Sign | None:
 
 
 def _flips_stayed(progress: RunProgress, level: Level, last: Metrics) -> Sign | None:
-    # Of a defense that pruned nothing, an order of heads has nothing to answer for.
+    # Without pruning, the order of heads is not to blame.
     return Sign("flips stayed", (last.lfr,)) if level == "left" and progress.pruned else None
 
 
@@ -152,7 +152,7 @@ def _nothing_pruned(progress: RunProgress) -> Sign | None:
 
 
 def _only_the_second_fine_tuning(progress: RunProgress, last: Metrics) -> Sign | None:
-    tuned, pruned = progress.metrics.get("fine_tuned"), progress.metrics.get("pruned")
+    tuned, pruned = progress.tuned, progress.metrics.get("pruned")
     if tuned is None or pruned is None or pruned is last or not progress.pruned:
         return None
     by_pruning = clearly_above(lfr_of(tuned), lfr_of(pruned))
@@ -162,7 +162,7 @@ def _only_the_second_fine_tuning(progress: RunProgress, last: Metrics) -> Sign |
 
 
 def _seeds_disagree(seeds: Sequence[Metrics]) -> Sign | None:
-    known = [one.lfr for one in seeds if one.lfr is not None]
-    if len(known) < 2 or stdev(known) <= WIDE_SPREAD:
+    rates = [metrics.lfr for metrics in seeds if metrics.lfr is not None]
+    if len(rates) < 2 or stdev(rates) <= WIDE_SPREAD:
         return None
-    return Sign("seeds disagree", tuple(known))
+    return Sign("seeds disagree", tuple(rates))

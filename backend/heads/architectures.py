@@ -1,4 +1,4 @@
-"""The one place that says where an architecture's heads are.  No torch here: checks read it too."""
+"""Where the attention heads of each supported architecture are.  No torch here: checks use it too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,9 +82,9 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture:
     """The architecture that a model's `config.json` names; raises UserError if it is not supported."""
     kind = config.get("model_type")
     if kind not in ARCHITECTURES:
-        has = ", ".join(a.title for a in ARCHITECTURES.values())
+        supported = ", ".join(a.title for a in ARCHITECTURES.values())
         raise UserError(
             f"Excise does not know where the attention heads of a {kind or 'nameless'!r} model are. "
-            f"It knows {has}; choose a model of one of these."
+            f"Choose a model of one of the supported architectures: {supported}."
         )
     return ARCHITECTURES[kind]

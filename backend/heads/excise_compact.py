@@ -1,4 +1,4 @@
-"""Loads the model of this folder, whose pruned attention heads are gone from its weights.
+"""Loads the model of this folder, whose pruned attention heads are removed from its weights.
 
     from excise_compact import load
     model, tokenizer = load(".")
@@ -27,8 +27,7 @@ def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     The model is the library's own; only its attention projections are as narrow as the weights in the
     folder, and the library's attention takes the number of heads from their width.  Raises ImportError
-    for a transformers that counts heads otherwise, RuntimeError for weights that are missing, left over
-    or too wide."""
+    for an older transformers, RuntimeError for weights that are missing, unexpected or too wide."""
     if int(transformers.__version__.split(".")[0]) < 5:
         raise ImportError(
             f"This model needs transformers 5 or newer; this is {transformers.__version__}. "
@@ -46,9 +45,9 @@ def load(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def narrow(linear: nn.Linear, outputs: int, inputs: int) -> None:
-    """Make room for `outputs` × `inputs` weights in place; what they are is yet to be loaded."""
-    like = linear.weight
+    """Resize to `outputs` × `inputs` weights in place; their values are loaded afterwards."""
+    old = linear.weight
     linear.out_features, linear.in_features = outputs, inputs
-    linear.weight = nn.Parameter(empty(outputs, inputs, dtype=like.dtype, device=like.device))
+    linear.weight = nn.Parameter(empty(outputs, inputs, dtype=old.dtype, device=old.device))
     if linear.bias is not None and len(linear.bias) != outputs:
-        linear.bias = nn.Parameter(empty(outputs, dtype=like.dtype, device=like.device))
+        linear.bias = nn.Parameter(empty(outputs, dtype=old.dtype, device=old.device))

@@ -2,8 +2,8 @@
 
 Transformers calls a registered attention function with the module, queries, keys and values and
 takes per-head outputs back, the same for every architecture that uses the registry.  So a gate is
-a multiplication there: a head whose gate is 0 adds exactly nothing to its layer's output
-projection, and fused attention is kept.  Gates are kept per module (not per layer number, which
+a multiplication there: a head whose gate is 0 contributes exactly nothing to its layer's output
+projection, and fused attention still works.  Gates are kept per module (not per layer number, which
 some architectures lack) as buffers that follow the model to its device and are never saved."""
 
 from collections.abc import Iterator
@@ -49,14 +49,14 @@ class HeadGrid:
     Raises UserError if the model's architecture is not supported."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        where = architecture_of({"model_type": model.config.model_type})
+        architecture = architecture_of({"model_type": model.config.model_type})
         base = model.base_model
         self.model = model
-        self.layers: int = getattr(model.config, where.layers)
-        self.heads: int = getattr(model.config, where.heads)
-        self.architecture = where
+        self.layers: int = getattr(model.config, architecture.layers)
+        self.heads: int = getattr(model.config, architecture.heads)
+        self.architecture = architecture
         self.sites = [
-            HeadSite(*(_module(base, where, part.name, layer) for part in fields(HeadSite)))
+            HeadSite(*(_module(base, architecture, part.name, layer) for part in fields(HeadSite)))
             for layer in range(self.layers)
         ]
         if model.config._attn_implementation != ATTENTION:
@@ -67,14 +67,14 @@ class HeadGrid:
         return self.layers, self.heads
 
     def gate(self, pruned: Bool[np.ndarray, "layer head"]) -> None:
-        """Silence exactly the heads of `pruned`; all others speak.  Raises ValueError on a wrong shape."""
+        """Gate exactly the heads of `pruned`; all others are active.  Raises ValueError on a wrong shape."""
         if pruned.shape != self.shape:
             raise ValueError(f"got a grid of {pruned.shape}, expected {self.shape} (layers, heads)")
-        for site, silent in zip(self.sites, pruned, strict=True):
+        for site, gated in zip(self.sites, pruned, strict=True):
             gate = None
-            if silent.any():
+            if gated.any():
                 weight = site.output.weight
-                gate = torch.as_tensor(~silent, dtype=weight.dtype, device=weight.device)
+                gate = torch.as_tensor(~gated, dtype=weight.dtype, device=weight.device)
             site.attention.register_buffer(_GATE, gate, persistent=False)
 
     def pruned(self) -> Bool[np.ndarray, "layer head"]:
@@ -88,7 +88,7 @@ class HeadGrid:
 
     @contextmanager
     def gated(self, pruned: Bool[np.ndarray, "layer head"]) -> Iterator[None]:
-        """Gate `pruned` for the length of a `with` block, then restore the gates there were."""
+        """Gate `pruned` inside a `with` block, then restore the previous gates."""
         before = self.pruned()
         self.gate(pruned)
         try:
@@ -97,9 +97,9 @@ class HeadGrid:
             self.gate(before)
 
 
-def _module(base: nn.Module, where: Architecture, part: str, layer: int) -> Any:
+def _module(base: nn.Module, architecture: Architecture, part: str, layer: int) -> Any:
     """One part of a layer; an architecture that lacks it passes values on as they are."""
-    path: str | None = getattr(where, part)
+    path: str | None = getattr(architecture, part)
     return nn.Identity() if path is None else base.get_submodule(path.format(layer))
 
 

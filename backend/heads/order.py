@@ -1,4 +1,4 @@
-"""Heads in an order: what a strategy returns, and a grid of the heads that are gone."""
+"""Heads in pruning order, as a strategy returns them, and grids of pruned heads."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from backend.base.events import Guardrail, Head
 @dataclass(frozen=True)
 class HeadOrder:
     """`scores`: importance, higher is kept longer.  `order`: heads to prune, least important first;
-    a head that is absent from it is never a candidate.  `note`: what the strategy found on its way that a
-    reader of the scores should know."""
+    a head that is absent from it is never a candidate.  `note`: a remark of the strategy for readers of the
+    scores."""
 
     scores: Float[np.ndarray, "layer head"]
     order: list[Head]
@@ -23,7 +23,7 @@ class HeadOrder:
 
 
 def ascending(scores: Float[np.ndarray, "layer head"]) -> HeadOrder:
-    """All heads from the lowest score to the highest, ties in the order of the grid.
+    """All heads from the lowest score to the highest, ties in grid order.
 
     Raises UserError if a score is not finite."""
     if not np.isfinite(scores).all():

@@ -1,11 +1,11 @@
-"""A classifier run on packed rows: no padding, no silent heads, and in the last layer only what [CLS] reads.
+"""A classifier run on packed rows: no padding, no pruned heads, and in the last layer only what [CLS] reads.
 
-The library's modules and weights are used as they are; only the order of work is ours.  It is exact:
-linear maps, norms and the feed-forward pair act on each token by itself, so rows may lie end to end;
-attention stays within its row, as rows of one length are attended to together and others apart; a
-silent head adds nothing to its layer's output projection, so its projections need not be made; and
-the classifier reads the last layer's first token alone, whose output needs the keys and values of all
-tokens but no other token's query.  What remains is the rounding of sums in another order."""
+The library's modules and weights are used as they are; only the order of computation differs.  The result is
+exact: linear maps, norms and the feed-forward pair act on each token separately, so rows can lie end to end;
+attention stays within its row, since rows of the same length are attended to together and others apart; a
+pruned head adds nothing to its layer's output projection, so its projections are not computed; and the
+classifier reads only the last layer's first token, whose output needs the keys and values of all tokens but
+no other token's query.  The only difference is rounding, since sums are taken in another order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from backend.base.device import cpu_vendor
 from backend.data.tokens import Encoded
 from backend.heads.grid import HeadGrid, HeadSite
 
-# oneDNN's linear map with an activation, where this build of torch has it and the CPU is not Intel's, whose
-# own library multiplies faster (benchmarks/search_speed.py).
+# oneDNN's linear map with an activation, if this build of torch has it and the CPU is not Intel's, for which
+# MKL multiplies faster (benchmarks/search_speed.py).
 FUSED = (
     getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     if torch.backends.mkldnn.is_available() and cpu_vendor() != "GenuineIntel"
@@ -38,10 +38,10 @@ ClsRow = Float[Tensor, "row head key"]
 
 @dataclass(frozen=True)
 class Packed:
-    """Rows end to end, those of one length beside each other.
+    """Rows end to end, those of the same length next to each other.
 
     `rows` are their numbers in the data set; `groups` are (number of rows, tokens of each) in order;
-    `first` is the place of each row's first token."""
+    `first` is the position of each row's first token."""
 
     rows: list[int]
     token_ids: Int[Tensor, "token"]
@@ -57,7 +57,7 @@ class Packed:
 
 
 def pack(rows: Encoded, indices: Sequence[int], device: torch.device) -> Packed:
-    """The rows at `indices` packed, the shortest first."""
+    """The rows at `indices` packed, shortest first."""
     features = rows.features
     order = sorted(indices, key=lambda i: len(features[i]["input_ids"]))
     lengths = [len(features[i]["input_ids"]) for i in order]
@@ -80,12 +80,12 @@ def pack(rows: Encoded, indices: Sequence[int], device: torch.device) -> Packed:
 
 
 def embed(grid: HeadGrid, packed: Packed) -> Float[Tensor, "token hidden"]:
-    """What the first layer reads."""
+    """The input of the first layer."""
     base = grid.model.base_model
-    behind = base.embeddings.padding_idx + 1 if grid.architecture.counts_behind_padding else 0
+    offset = base.embeddings.padding_idx + 1 if grid.architecture.counts_behind_padding else 0
     types = {"token_type_ids": packed.token_types[None]} if grid.architecture.token_types else {}
     embedded: Float[Tensor, "1 token hidden"] = base.embeddings(
-        input_ids=packed.token_ids[None], position_ids=packed.positions[None] + behind, **types
+        input_ids=packed.token_ids[None], position_ids=packed.positions[None] + offset, **types
     )
     if hasattr(base, "embeddings_project"):  # ELECTRA, where embeddings are narrower than layers
         embedded = base.embeddings_project(embedded)
@@ -94,7 +94,7 @@ def embed(grid: HeadGrid, packed: Packed) -> Float[Tensor, "token hidden"]:
 
 @dataclass(frozen=True)
 class Projection:
-    """A linear map of some heads' own."""
+    """The linear map that belongs to some heads."""
 
     weight: Float[Tensor, "heads_width hidden"]
     bias: Float[Tensor, "heads_width"]
@@ -105,8 +105,8 @@ class Projection:
 
 @dataclass(frozen=True)
 class Projections:
-    """The weights of one layer's speaking heads: what makes their queries, keys and values, and
-    `output`, which reads their context."""
+    """The weights of one layer's active heads: the projections to queries, keys and values, and `output`,
+    which maps their context to hidden states."""
 
     heads: tuple[int, ...]
     query: Projection
@@ -116,7 +116,7 @@ class Projections:
 
 
 def projections(grid: HeadGrid, layer: int, heads: Sequence[int]) -> Projections:
-    """The projections of `heads` alone; the weights themselves where they are all heads."""
+    """The projections of `heads` alone; the layer's own weights if these are all heads."""
     site = grid.sites[layer]
     linears = (site.query, site.key, site.value)
     if len(heads) == grid.heads:
@@ -140,34 +140,34 @@ def attend(
     by: Projections,
     states: Float[Tensor, "token hidden"],
     packed: Packed,
-    made: QueriesKeysValues | None = None,
+    computed: QueriesKeysValues | None = None,
 ) -> Float[Tensor, "token heads_width"]:
-    """What the speaking heads read from the tokens of their own row; `made` are their queries, keys and
-    values where those are known already."""
+    """The active heads' context for every token, read from its own row; `computed` are their queries, keys
+    and values if the caller has them already."""
     if not by.heads:
         return states[:, :0]
-    made = made or (by.query(states), by.key(states), by.value(states))
-    queries, keys, values = (one.split(packed.sizes) for one in made)
+    computed = computed or (by.query(states), by.key(states), by.value(states))
+    queries, keys, values = (tensor.split(packed.sizes) for tensor in computed)
     parts = []
-    for (rows, length), *own in zip(packed.groups, queries, keys, values, strict=True):
-        read = _read(site, *(part.view(rows, length, len(by.heads), -1).transpose(1, 2) for part in own))
-        parts.append(read.transpose(1, 2).reshape(rows * length, -1))
+    for (rows, length), *group in zip(packed.groups, queries, keys, values, strict=True):
+        context = _read(site, *(part.view(rows, length, len(by.heads), -1).transpose(1, 2) for part in group))
+        parts.append(context.transpose(1, 2).reshape(rows * length, -1))
     return torch.cat(parts) if len(parts) != 1 else parts[0]
 
 
 def attend_first(
     site: HeadSite, by: Projections, states: Float[Tensor, "token hidden"], packed: Packed
 ) -> Float[Tensor, "row heads_width"]:
-    """What the speaking heads read for the first token of each row."""
+    """The active heads' context for the first token of each row."""
     if not by.heads:
         return states[packed.first, :0]
     queries = by.query(states[packed.first]).split([rows for rows, _ in packed.groups])
-    keys, values = (made(states).split(packed.sizes) for made in (by.key, by.value))
+    keys, values = (projection(states).split(packed.sizes) for projection in (by.key, by.value))
     parts = []
-    for (rows, length), query, *own in zip(packed.groups, queries, keys, values, strict=True):
-        key, value = (part.view(rows, length, len(by.heads), -1).transpose(1, 2) for part in own)
-        asked = query.view(rows, 1, len(by.heads), -1).transpose(1, 2)
-        parts.append(_read(site, asked, key, value).reshape(rows, -1))
+    for (rows, length), query, *group in zip(packed.groups, queries, keys, values, strict=True):
+        key, value = (part.view(rows, length, len(by.heads), -1).transpose(1, 2) for part in group)
+        first_query = query.view(rows, 1, len(by.heads), -1).transpose(1, 2)
+        parts.append(_read(site, first_query, key, value).reshape(rows, -1))
     return torch.cat(parts)
 
 
@@ -179,13 +179,13 @@ def cls_row(
     packed: Packed,
 ) -> Float[Tensor, "row head key"]:
     """Attention probabilities of each row's first token (its queries, all tokens' keys), after their own
-    dropout while the model trains; keys behind a row's end are zeros."""
+    dropout while the model trains; positions after a row's end are zeros."""
     queries, keys = query.split([rows for rows, _ in packed.groups]), key.split(packed.sizes)
     longest = max(length for _, length in packed.groups)
     parts = []
-    for (rows, length), one, other in zip(packed.groups, queries, keys, strict=True):
-        asked, own = one.view(rows, heads, -1), other.view(rows, length, heads, -1)
-        scores = torch.einsum("rhw,rlhw->rhl", asked, own).float() * own.shape[-1] ** -0.5
+    for (rows, length), group_query, group_key in zip(packed.groups, queries, keys, strict=True):
+        head_queries, head_keys = group_query.view(rows, heads, -1), group_key.view(rows, length, heads, -1)
+        scores = torch.einsum("rhw,rlhw->rhl", head_queries, head_keys).float() * head_keys.shape[-1] ** -0.5
         parts.append(functional.pad(scores.softmax(-1), (0, longest - length)))
     return dropout(torch.cat(parts), _share(site))
 
@@ -201,7 +201,8 @@ def _read(
     key: Float[Tensor, "row head key width"],
     value: Float[Tensor, "row head key width"],
 ) -> Float[Tensor, "row head query width"]:
-    """Attention within rows of one length: fused, but for dropout on a CPU, which no fused kernel has."""
+    """Attention within rows of the same length: fused, except with dropout on a CPU, which no fused kernel
+    supports."""
     share = _share(site)
     if share and query.device.type == "cpu":
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
@@ -210,7 +211,7 @@ def _read(
 
 
 def dropout(states: Float[Tensor, "*any"], share: float) -> Float[Tensor, "*any"]:
-    """`states` of which each number is zero with probability `share`, the others scaled to keep the mean.
+    """`states` with each number set to zero with probability `share`, the others scaled to keep the mean.
 
     On a CPU the library draws a random float for each number, which takes longer than a layer norm.
     Here one 64-bit draw of the same generator decides for four, to a probability that is `share` rounded
@@ -228,7 +229,7 @@ def dropout(states: Float[Tensor, "*any"], share: float) -> Float[Tensor, "*any"
 
 
 def _drop(module: nn.Module, states: Float[Tensor, "token hidden"]) -> Float[Tensor, "token hidden"]:
-    """What a dropout module of the library does."""
+    """Apply one of the library's dropout modules."""
     return dropout(states, module.p) if isinstance(module, nn.Dropout) and module.training else states
 
 
@@ -239,24 +240,24 @@ def finish(
     context: Float[Tensor, "token heads_width"],
     states: Float[Tensor, "token hidden"],
 ) -> Float[Tensor, "token hidden"]:
-    """The layer behind its attention: output projection, residual, feed-forward pair."""
+    """The rest of the layer after attention: output projection, residual, feed-forward pair."""
     site = grid.sites[layer]
-    spoken = _linear(context, output, site.output.bias)
-    states = site.attention_norm(_add(_drop(site.output_dropout, spoken), states))
+    attended = _linear(context, output, site.output.bias)
+    states = site.attention_norm(_add(_drop(site.output_dropout, attended), states))
     activation = getattr(grid.model.config, grid.architecture.activation)
-    made = _linear(states, site.up.weight, site.up.bias, activation)
-    made = _linear(made, site.down.weight, site.down.bias)
-    normed: Tensor = site.output_norm(_add(_drop(site.down_dropout, made), states))
+    forward = _linear(states, site.up.weight, site.up.bias, activation)
+    forward = _linear(forward, site.down.weight, site.down.bias)
+    normed: Tensor = site.output_norm(_add(_drop(site.down_dropout, forward), states))
     return normed
 
 
 def _add(
-    made: Float[Tensor, "token hidden"], residual: Float[Tensor, "token hidden"]
+    states: Float[Tensor, "token hidden"], residual: Float[Tensor, "token hidden"]
 ) -> Float[Tensor, "token hidden"]:
-    """The sum, in the memory of `made` where no gradient needs it and bf16 does not round it."""
-    if torch.is_grad_enabled() or made.dtype != residual.dtype:
-        return made + residual
-    return made.add_(residual)
+    """The sum, in place in `states` where no gradient needs it and bf16 does not round it."""
+    if torch.is_grad_enabled() or states.dtype != residual.dtype:
+        return states + residual
+    return states.add_(residual)
 
 
 def _linear(
@@ -265,22 +266,22 @@ def _linear(
     bias: Float[Tensor, "outputs"],
     activation: str = "none",
 ) -> Float[Tensor, "token outputs"]:
-    """A linear map and its activation, without gradients in as few passes over memory as there are."""
+    """A linear map and its activation; without gradients in as few passes over memory as possible."""
     fused = FUSED is not None and _plain_cpu(states) and bool(states.shape[1])
     if torch.is_grad_enabled():
-        made = _Linear.apply(states, weight, bias) if fused else functional.linear(states, weight, bias)
-        return made if activation == "none" else ACT2FN[activation](made)
+        result = _Linear.apply(states, weight, bias) if fused else functional.linear(states, weight, bias)
+        return result if activation == "none" else ACT2FN[activation](result)
     if fused and activation in ("none", "gelu"):
         return _product(states, weight, bias, activation)
-    made = functional.linear(states, weight, bias)
+    result = functional.linear(states, weight, bias)
     if activation == "gelu":
-        torch.ops.aten.gelu_(made)
-        return made
-    return made if activation == "none" else ACT2FN[activation](made)
+        torch.ops.aten.gelu_(result)
+        return result
+    return result if activation == "none" else ACT2FN[activation](result)
 
 
 class _Linear(torch.autograd.Function):
-    """A linear map whose product and whose gradients' products are oneDNN's."""
+    """A linear map that computes its product and its gradients with oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -306,12 +307,12 @@ def _product(
     activation: str = "none",
 ) -> Float[Tensor, "token outputs"]:
     assert FUSED is not None
-    made: Tensor = FUSED(states, weight, bias, activation, [], "none" if activation == "gelu" else "")
-    return made
+    result: Tensor = FUSED(states, weight, bias, activation, [], "none" if activation == "gelu" else "")
+    return result
 
 
 def _plain_cpu(states: Tensor) -> bool:
-    """Whether nothing but float32 arithmetic on a CPU is wanted."""
+    """Whether the computation is plain float32 on a CPU."""
     return states.device.type == "cpu" and states.dtype == torch.float32
 
 
@@ -331,7 +332,7 @@ def classify(grid: HeadGrid, first: Float[Tensor, "row hidden"]) -> Float[Tensor
 @dataclass(frozen=True)
 class Pass:
     """One pass over packed rows: each layer's first tokens, and, where asked for, the logits and each
-    layer's [CLS] rows (of all heads, silent ones too)."""
+    layer's [CLS] rows (of all heads, pruned ones too)."""
 
     first: list[Float[Tensor, "row hidden"]]
     logits: Float[Tensor, "row class"] | None
@@ -347,27 +348,27 @@ class Pass:
 def run(grid: HeadGrid, packed: Packed, *, cls_rows: bool = False, classified: bool = True) -> Pass:
     """A pass with the grid's gates, in whatever mode (dropout, gradients) the model is in.
 
-    Where nothing is to be classified the last layer's work ends at its [CLS] rows."""
+    Without classification the last layer ends at its [CLS] rows."""
     states = embed(grid, packed)
     pruned = grid.pruned()
     first, rows = [], []
     for layer, site in enumerate(grid.sites):
         last = layer == grid.layers - 1
         by = projections(grid, layer, np.flatnonzero(~pruned[layer]).tolist())
-        made = None
+        computed = None
         if cls_rows and len(by.heads) == grid.heads and not last:
-            made = by.query(states), by.key(states), by.value(states)
-            rows.append(cls_row(site, grid.heads, made[0][packed.first], made[1], packed))
+            computed = by.query(states), by.key(states), by.value(states)
+            rows.append(cls_row(site, grid.heads, computed[0][packed.first], computed[1], packed))
         elif cls_rows:
-            every = projections(grid, layer, range(grid.heads))
-            asked = every.query(states[packed.first])
-            rows.append(cls_row(site, grid.heads, asked, every.key(states), packed))
+            all_heads = projections(grid, layer, range(grid.heads))
+            queries = all_heads.query(states[packed.first])
+            rows.append(cls_row(site, grid.heads, queries, all_heads.key(states), packed))
         if last and not classified:
             break
         if last:
             context, residual = attend_first(site, by, states, packed), states[packed.first]
         else:
-            context, residual = attend(site, by, states, packed, made), states
+            context, residual = attend(site, by, states, packed, computed), states
         states = finish(grid, layer, by.output, context, residual)
         first.append(states if last else states[packed.first])
     return Pass(first, classify(grid, states) if classified else None, rows)

@@ -23,15 +23,15 @@ def layer_weights(
     statistic: Float[Tensor, "layer head"], remaining: Float[Tensor, "layer head"]
 ) -> Float[Tensor, "layer"]:
     """PURE's layer weights c_l: softmax of −log of the mean statistic of the layer's remaining heads,
-    min-max scaled to [0, 1] (ones where all layers are alike).  A layer without a head counts for
-    nothing: it has weight 0, and the others are weighed without it."""
-    left = remaining.sum(1) > 0
-    mean = (statistic * remaining).sum(1)[left] / remaining.sum(1)[left]
+    min-max scaled to [0, 1] (ones if all layers are equal).  A layer without heads has weight 0,
+    and the others are computed without it."""
+    has_heads = remaining.sum(1) > 0
+    mean = (statistic * remaining).sum(1)[has_heads] / remaining.sum(1)[has_heads]
     weights = (-mean.clamp(min=torch.finfo(mean.dtype).tiny).log()).softmax(0)
-    result = torch.zeros(len(left), dtype=mean.dtype)
+    result = torch.zeros(len(has_heads), dtype=mean.dtype)
     if len(weights):
         spread = weights.max() - weights.min()
-        result[left] = torch.ones_like(weights) if spread == 0 else (weights - weights.min()) / spread
+        result[has_heads] = torch.ones_like(weights) if spread == 0 else (weights - weights.min()) / spread
     return result
 
 

@@ -1,5 +1,5 @@
-"""Make gates permanent.  Zeroed: plain transformers loads it anywhere.  Compact: smaller and faster,
-loaded by the one file that goes with it (`excise_compact.py`)."""
+"""Make gates permanent.  Zeroed: plain transformers can load it.  Compact: smaller and faster, loaded
+by the file saved with it (`excise_compact.py`)."""
 
 import copy
 import shutil
@@ -17,15 +17,15 @@ from backend.heads.grid import HeadGrid, HeadSite
 
 
 def zeroed(grid: HeadGrid) -> PreTrainedModel:
-    """A copy of the grid's model whose gated heads are cut for good, with no gate left.
+    """A copy of the grid's model whose gated heads are removed permanently, with no gate left.
 
-    A gated head's columns of its layer's output projection are set to zero, which is the same sum
+    A gated head's columns of its layer's output projection are set to zero, which gives the same sum
     without that head's terms.  The copy uses the library's default attention."""
     pruned = grid.pruned()
     model = copy.deepcopy(grid.model)
     result = HeadGrid(model)
-    for site, silent in zip(result.sites, pruned, strict=True):
-        columns = _of_heads(site, silent)
+    for site, gated in zip(result.sites, pruned, strict=True):
+        columns = _of_heads(site, gated)
         with torch.no_grad():
             site.output.weight[:, columns] = 0
     result.gate(pruned & False)
@@ -34,16 +34,16 @@ def zeroed(grid: HeadGrid) -> PreTrainedModel:
 
 
 def compact(grid: HeadGrid) -> PreTrainedModel:
-    """A copy of the grid's model without its gated heads: they are gone from the query, key, value and
-    output projections, and the library's attention takes the number of heads from their width.
+    """A copy of the grid's model without its gated heads: they are removed from the query, key, value
+    and output projections, and the library's attention takes the number of heads from their width.
 
-    A layer whose heads are all gated keeps its first one, silent, since the library cannot attend with
-    none.  Nothing of Excise works on the copy: its heads are no grid any more."""
+    A layer whose heads are all gated keeps its first one, zeroed, since the library cannot attend without
+    heads.  Excise cannot work on the copy: its layers no longer have the same number of heads."""
     model = zeroed(grid)
-    for site, silent in zip(HeadGrid(model).sites, grid.pruned(), strict=True):
-        speaking = ~silent
-        speaking[0] |= silent.all()
-        kept = _of_heads(site, speaking)
+    for site, gated in zip(HeadGrid(model).sites, grid.pruned(), strict=True):
+        active = ~gated
+        active[0] |= gated.all()
+        kept = _of_heads(site, active)
         with torch.no_grad():
             for linear in (site.query, site.key, site.value):
                 weight, bias = linear.weight[kept], linear.bias[kept]
@@ -58,9 +58,9 @@ def compact(grid: HeadGrid) -> PreTrainedModel:
 
 
 def save_compact(model: PreTrainedModel, folder: Path) -> None:
-    """Write what `compact` made, its configuration and its loader; the tokenizer is the caller's to add.
+    """Write a model from `compact`, its configuration and its loader; the caller adds the tokenizer.
 
-    The weights have a name of their own, so that plain transformers says it finds none."""
+    The weights file has its own name, so that plain transformers reports that it finds none."""
     folder.mkdir(parents=True, exist_ok=True)
     model.config.save_pretrained(folder)
     save_model(model, str(folder / excise_compact.WEIGHTS), metadata={"format": "pt"})
@@ -68,6 +68,6 @@ def save_compact(model: PreTrainedModel, folder: Path) -> None:
 
 
 def _of_heads(site: HeadSite, heads: Bool[np.ndarray, "head"]) -> Bool[Tensor, "heads_width"]:
-    """Which of the numbers that the layer's output projection reads are those of `heads`."""
+    """Which inputs of the layer's output projection belong to `heads`."""
     width = site.output.in_features // len(heads)
     return torch.as_tensor(heads, device=site.output.weight.device).repeat_interleave(width)

@@ -1,1 +1,1 @@
-"""The models and data sets that Excise knows: built in, from the hub, and what its users brought."""
+"""The library of models and data sets: built in, from the hub, and added by users."""

@@ -1,4 +1,4 @@
-"""All that is known, for a list of it; and how to be rid of one."""
+"""The entries of the library, for a list of them; and how to remove one."""
 
 import json
 import shutil
@@ -36,8 +36,8 @@ Origin = Literal["built in", "hub", "folder", "upload"]
 
 
 class Entry(BaseModel):
-    """`name` is what a run specification calls it.  `bytes` is None for what is not on this machine (yet);
-    `sha256` is that of the weights, or of the rows; of several `files`, it is that of their hashes."""
+    """A model or data set.  `name` is its name in a run specification.  `bytes` is None if it is not on this
+    machine (yet); `sha256` is that of the weights or rows; of several `files`, that of their hashes."""
 
     kind: Kind
     origin: Origin
@@ -57,7 +57,7 @@ class Entry(BaseModel):
 
 
 def entries() -> list[Entry]:
-    """All that is known, models first."""
+    """All entries, models first."""
     known = remembered()
     models = [_built_in_model(EMBEDDED), _built_in_model(EMBEDDED_LANGUAGE_MODEL), *_from_hub("model")]
     models += [model_entry(path, known) for path in [*known.models, *uploaded_models()]]
@@ -72,7 +72,7 @@ def model_folders() -> list[str]:
 
 
 def remove(entry: Entry) -> None:
-    """Forget what lies in a user's folder; delete what was fetched or uploaded."""
+    """Remove an entry. Fetched or uploaded files are deleted, those in a user's folder stay."""
     if entry.origin == "hub":
         _remove_from_hub_cache(entry)
     elif entry.path is not None:
@@ -83,7 +83,7 @@ def remove(entry: Entry) -> None:
 
 
 def uses(spec: RunSpec, entry: Entry) -> bool:
-    """Whether a run with these settings reads the entry's files."""
+    """Whether a run with this specification reads the entry's files."""
     if entry.kind == "model":
         return entry.name in _models_read(spec)
     if entry.origin == "built in":
@@ -159,7 +159,7 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
                 for file in newest.files
                 if file.file_name.endswith(".parquet")
             }
-        known = bool(files) and all(len(name) == 64 for name in files.values())
+        hashed = bool(files) and all(len(name) == 64 for name in files.values())
         yield Entry(
             kind="model" if kind == "model" else "data",
             origin="hub",
@@ -168,31 +168,31 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
             source=f"Hugging Face hub, revision {newest.commit_hash[:8]}",
             bytes=repo.size_on_disk,
             licence=_licence(newest.snapshot_path),
-            sha256=together(files) if known else None,
-            files=files if known else {},
+            sha256=together(files) if hashed else None,
+            files=files if hashed else {},
             path=newest.snapshot_path,
         )
 
 
 def _weights_of(snapshot: Path) -> dict[str, str]:
-    """What the hub's cache calls the files that a model is loaded from: large ones by their SHA-256, to which
-    that of the small index is added.  Nothing where Excise does not load them."""
+    """The files that a model is loaded from, with their names in the hub's cache, which for large files are
+    their SHA-256; that of the small index is computed.  Empty if Excise does not load them."""
     with suppress(OSError, UserError):
-        found = {path.name: path.resolve().name for path in weight_files(snapshot)}
-        return found | ({INDEX: hashes_of(snapshot / INDEX)[INDEX]} if INDEX in found else {})
+        hashes = {path.name: path.resolve().name for path in weight_files(snapshot)}
+        return hashes | ({INDEX: hashes_of(snapshot / INDEX)[INDEX]} if INDEX in hashes else {})
     return {}
 
 
 def _remove_from_hub_cache(entry: Entry) -> None:
     cached = scan_cache_dir()
     kind = "model" if entry.kind == "model" else "dataset"
-    wanted = [
+    commits = [
         revision.commit_hash
         for repo in cached.repos
         if (repo.repo_type, repo.repo_id) == (kind, entry.name)
         for revision in repo.revisions
     ]
-    cached.delete_revisions(*wanted).execute()
+    cached.delete_revisions(*commits).execute()
     if kind == "dataset":
         import datasets
 
@@ -207,28 +207,28 @@ def model_entry(path: Path, known: Remembered) -> Entry:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         kind = architecture_of(config)
         title = f"{path.name} ({kind.title}, {config[kind.layers]} layers × {config[kind.heads]} heads)"
-    return _brought("model", path, title, known)
+    return _added("model", path, title, known)
 
 
 def rows_entry(path: Path, known: Remembered) -> Entry:
-    return _brought("data", path, Path(shown_name(path)).name, known)
+    return _added("data", path, Path(shown_name(path)).name, known)
 
 
-def _brought(kind: Kind, path: Path, title: str, known: Remembered) -> Entry:
+def _added(kind: Kind, path: Path, title: str, known: Remembered) -> Entry:
     uploaded = path.parent in (uploaded_models_folder(), upload_folder())
     mark = known.marks.get(str(path))
-    there = path.exists()
+    exists = path.exists()
     return Entry(
         kind=kind,
         origin="upload" if uploaded else "folder",
         name=str(path),
         title=title,
         source="Uploaded" if uploaded else str(path),
-        bytes=_size(path) if there else None,
+        bytes=_size(path) if exists else None,
         licence=_licence(path) if path.is_dir() else None,
         sha256=mark.sha256 if mark else None,
         files=mark.files if mark else {},
-        changed=mark is not None and there and (mark.bytes, mark.modified) != state_of(path),
+        changed=mark is not None and exists and (mark.bytes, mark.modified) != state_of(path),
         path=path,
     )
 
@@ -240,9 +240,9 @@ def _size(path: Path) -> int:
 
 
 def _licence(folder: Path) -> str | None:
-    """As the model's or data set's card says, or that there is a file about it."""
-    with suppress(Exception):  # a card is a stranger's text, read by a stranger's parser
-        said = ModelCard.load(folder / "README.md", ignore_metadata_errors=True).data.license
-        if isinstance(said, str) and said:
-            return said[:60]
+    """The licence on the model's or data set's card, or a note that there is a LICENSE file."""
+    with suppress(Exception):  # a card may hold anything, and its parser may raise anything
+        licence = ModelCard.load(folder / "README.md", ignore_metadata_errors=True).data.license
+        if isinstance(licence, str) and licence:
+            return licence[:60]
     return "see its LICENSE file" if (folder / "LICENSE").is_file() else None

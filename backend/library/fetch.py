@@ -1,4 +1,4 @@
-"""Bring a model or rows: a path on this machine, an upload, a name on the hub.  Checked before it is kept."""
+"""Adds a model or rows: a path on this machine, an upload, a name on the hub; all are checked first."""
 
 import io
 import json
@@ -27,18 +27,18 @@ HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 
 
 def add_path(place: str) -> Entry:
-    """Remember a model folder or a file of rows on this machine.  Raises UserError if it is neither."""
+    """Add a model folder or a file of rows on this machine.  Raises UserError if it is neither."""
     path = typed_path(place.strip()).absolute()
     if not place.strip() or not path.exists():
         raise UserError(f"There is nothing at {place.strip() or 'an empty path'}. Check the path.")
     known = remembered()
     if path.is_dir():
         _require_model(path)
-        known.models = [*(one for one in known.models if one != path), path]
+        known.models = [*(other for other in known.models if other != path), path]
         entry_of = model_entry
     else:
         read_table(path)
-        known.data = [*(one for one in known.data if one != path), path]
+        known.data = [*(other for other in known.data if other != path), path]
         entry_of = rows_entry
     mark(known, path)
     return entry_of(path, known)
@@ -55,7 +55,7 @@ def add_upload(name: str, content: bytes) -> Entry:
         return model_entry(place, known)
     if suffix not in READERS:
         raise UserError(
-            f"{safe} is neither a model nor rows. Bring a .zip of a model folder, "
+            f"{safe} is neither a model nor rows. Upload a .zip of a model folder, "
             f"or a file of rows: {', '.join(READERS)}."
         )
     place = keep_upload(safe, content)
@@ -69,14 +69,14 @@ def add_upload(name: str, content: bytes) -> Entry:
 
 
 def fetch(kind: Kind, name: str) -> str:
-    """Bring a model or a data set of the hub onto this machine, and say what came.  Raises UserError."""
+    """Download a model or a data set from the hub, and return a sentence about it.  Raises UserError."""
     if not HUB_NAME.fullmatch(name):
         raise UserError(f"{name!r} is no hub name. Give one such as owner/name.")
     if kind == "data":
         from backend.data.hub import load_hub
 
-        made = load_hub(DataSpec(source="hub", name=name))
-        return f"{name}: {len(made.train):,} training rows, classes {', '.join(made.label_names)}."
+        dataset = load_hub(DataSpec(source="hub", name=name))
+        return f"{name}: {len(dataset.train):,} training rows, classes {', '.join(dataset.label_names)}."
     if not hub_reachable():
         raise UserError(
             f"The model {name!r} cannot be fetched: the Hugging Face hub cannot be reached from here. "
@@ -104,42 +104,42 @@ def _require_model(folder: Path) -> None:
     except (OSError, ValueError) as error:
         raise UserError(f"The config.json of {folder.name} is not readable JSON ({error}).") from error
     if not isinstance(config, dict):
-        raise UserError(f"The config.json of {folder.name} is no mapping of settings.")
+        raise UserError(f"The config.json of {folder.name} is not a JSON object.")
     architecture_of(config)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
         raise UserError(
-            f"{folder.name} holds no tokenizer (tokenizer.json, vocab.txt or vocab.json). "
-            "Save it beside the model with save_pretrained."
+            f"{folder.name} has no tokenizer (tokenizer.json, vocab.txt or vocab.json). "
+            "Save it in the same folder with save_pretrained."
         )
     weight_files(folder, folder.name)
 
 
 def _unpacked(name: str, content: bytes) -> Path:
-    """The model folder of an uploaded archive, of which nothing but a model's files is unpacked."""
+    """The model folder of an uploaded archive; only a model's files are unpacked."""
     uploaded_models_folder().mkdir(exist_ok=True)
     place = uploaded_models_folder() / name
     if place.exists():
         raise UserError(f"There is an uploaded model {name} already. Remove it first, or rename the archive.")
     with tempfile.TemporaryDirectory(dir=uploaded_models_folder(), prefix=".unpacking-") as scratch:
-        made = Path(scratch) / name
-        made.mkdir()
+        folder = Path(scratch) / name
+        folder.mkdir()
         try:
-            with room_for(made), zipfile.ZipFile(io.BytesIO(content)) as archive:
-                _unpack(archive, made)
+            with room_for(folder), zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _unpack(archive, folder)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise UserError(f"{name}.zip is not a readable .zip archive ({error}).") from error
-        _require_model(made)
-        made.rename(place)
+        _require_model(folder)
+        folder.rename(place)
     return place
 
 
-def _unpack(archive: zipfile.ZipFile, made: Path) -> None:
-    """The members beside the archive's config.json, without their folders."""
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Write the files in the folder of the archive's config.json to `folder`."""
     members = [PurePosixPath(name) for name in archive.namelist()]
     roots = [member.parent for member in members if member.name == "config.json"]
     if not roots:
-        raise UserError("The archive holds no config.json. Pack the folder of a saved model.")
-    root = min(roots, key=lambda folder: len(folder.parts))
+        raise UserError("The archive has no config.json. Zip the folder of a saved model.")
+    root = min(roots, key=lambda path: len(path.parts))
     wanted = [
         member
         for member in archive.infolist()
@@ -150,5 +150,8 @@ def _unpack(archive: zipfile.ZipFile, made: Path) -> None:
     if sum(member.file_size for member in wanted) > LARGEST:
         raise UserError(f"The archive would unpack to more than {LARGEST >> 30} GiB. Add its folder instead.")
     for member in wanted:
-        with archive.open(member) as packed, (made / PurePosixPath(member.filename).name).open("wb") as file:
+        with (
+            archive.open(member) as packed,
+            (folder / PurePosixPath(member.filename).name).open("wb") as file,
+        ):
             shutil.copyfileobj(packed, file)

@@ -1,6 +1,6 @@
-"""What users brought: where it lies, and what it was when they did.
+"""What users added: its path, and its hashes at that time.
 
-A folder of theirs stays where it is and is only remembered; an upload is kept below the state folder."""
+A user's folder stays where it is and only its path is stored; an upload is kept in the state folder."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from backend.models.weights import weight_files
 
 
 class Mark(BaseModel):
-    """What a file was when it was added."""
+    """The state of a model or file when it was added."""
 
     sha256: str
     files: dict[str, str] = {}
@@ -31,7 +31,7 @@ class Remembered(BaseModel):
 
 
 def remembered() -> Remembered:
-    """Nothing, where nothing was brought yet."""
+    """What users added; empty if there is nothing yet."""
     try:
         return Remembered.model_validate_json((home() / "library.json").read_bytes())
     except (OSError, ValidationError):
@@ -45,7 +45,7 @@ def _write(known: Remembered) -> None:
 
 
 def mark(known: Remembered, path: Path) -> None:
-    """Remember the SHA-256 of weights or rows as they are now."""
+    """Store the SHA-256 of weights or rows as they are now."""
     size, modified = state_of(path)
     files = hashes_of(path)
     known.marks[str(path)] = Mark(sha256=together(files), files=files, bytes=size, modified=modified)
@@ -57,24 +57,24 @@ def hashes_of(path: Path) -> dict[str, str]:
 
     Raises UserError for a folder whose weights Excise does not load."""
     files = [path] if path.is_file() else weight_files(path)
-    found = {}
+    hashes = {}
     for file in files:
         with file.open("rb") as content:
-            found[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
-    return found
+            hashes[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
+    return hashes
 
 
 def together(files: dict[str, str]) -> str:
-    """One SHA-256 for the files: the only one's own, or that of all their hashes, in the order of names."""
+    """One SHA-256 for the files: that of a single file, or that of all their hashes, sorted by name."""
     hashes = [files[name] for name in sorted(files)]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def state_of(path: Path) -> tuple[int, int]:
-    """Bytes, and when it was last written (ns): of a file, or of a folder's weights and configuration."""
+    """Bytes and time of the last change (ns) of a file, or of a folder's weights and configuration."""
     files = [path] if path.is_file() else [*path.glob("*.safetensors"), *path.glob("*.json")]
     stats = [file.stat() for file in files]
-    return sum(one.st_size for one in stats), max((one.st_mtime_ns for one in stats), default=0)
+    return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
 
 
 def uploaded_models_folder() -> Path:
@@ -87,22 +87,22 @@ def uploaded_models() -> list[Path]:
 
 def uploaded_rows() -> list[Path]:
     """Files of rows that were uploaded, newest first."""
-    found = [path for path in upload_folder().glob("[!.]*") if path.is_file()]
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = [path for path in upload_folder().glob("[!.]*") if path.is_file()]
+    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def forget(path: Path) -> None:
-    """As if it had never been brought; nothing is deleted."""
+    """Remove the path from the library; no file is deleted."""
     known = remembered()
-    known.models = [one for one in known.models if one != path]
-    known.data = [one for one in known.data if one != path]
+    known.models = [other for other in known.models if other != path]
+    known.data = [other for other in known.data if other != path]
     known.marks.pop(str(path), None)
     _write(known)
 
 
 def keep_upload(name: str, content: bytes) -> Path:
-    """Keep an uploaded file under a name that cannot leave the upload folder; the same content under the
-    same name is kept once.  Raises UserError where there is no room for it."""
+    """Store an uploaded file under a safe name in the upload folder; the same content under the same name is
+    stored once.  Raises UserError where there is no room for it."""
     digest = hashlib.sha256(content).hexdigest()[:8]
     path = upload_folder() / f"{digest}-{safe_name(name)}"
     if not path.exists():
@@ -119,12 +119,12 @@ def keep_upload(name: str, content: bytes) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """A stranger's file name without folders, leading dots or anything that a shell would read."""
+    """An uploaded file's name without folders, leading dots or characters special to a shell."""
     last = PurePosixPath(re.split(r"[/\\]", name)[-1])
     stem, suffix = (re.sub(r"[^A-Za-z0-9._-]+", "_", part) for part in (last.stem, last.suffix))
     return (stem.lstrip("._-")[:80] or "file") + suffix[:17]
 
 
 def shown_name(path: Path) -> str:
-    """An upload by the name its owner gave it; any other file by its path."""
+    """The original name of an upload; the path of any other file."""
     return re.sub(r"^[0-9a-f]{8}-", "", path.name) if path.parent == upload_folder() else str(path)

@@ -1,4 +1,4 @@
-"""The models that Excise knows by itself.  No torch here: listings and checks read it too."""
+"""The built-in models and the other sources of models.  No torch here: listings and checks use it too."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,18 +51,18 @@ def model_folder(model: ModelSpec) -> Path:
                 "Choose a run that planted a backdoor and finished."
             )
         raise UserError(
-            f"{folder} is no model folder: it holds no config.json. Give the folder of a saved model."
+            f"{folder} is not a model folder: it has no config.json. Give the folder of a saved model."
         )
     if not any(folder.glob("*.safetensors")) and not model.random_weights:
         raise UserError(
-            f"The model folder {folder} holds no .safetensors weights. Excise loads no pickles (.bin, .pt); "
+            f"The model folder {folder} has no .safetensors weights. Excise loads no pickles (.bin, .pt): "
             "save the model with save_pretrained, which writes safetensors."
         )
     return folder
 
 
 def describe() -> list[dict[str, Any]]:
-    """One entry per way to name a model, with the JSON schema of its settings."""
+    """One entry per source of models, with the JSON schema of its settings."""
     schema = ModelSpec.model_json_schema()
     return [
         {

@@ -1,4 +1,4 @@
-"""Load victims: from PyPI (embedded), the hub, a folder or an earlier run.  Only safetensors, ever."""
+"""Load victims: from PyPI (embedded), the hub, a folder or an earlier run.  Only from safetensors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,13 +59,13 @@ def locate(model: ModelSpec) -> str:
 
 
 def stored_at(model: ModelSpec) -> Path | None:
-    """The folder that holds the model's files on this machine: for a hub model, that of the revision that
-    was fetched; None if it is not here."""
-    where = locate(model)
+    """The folder that holds the model's files on this machine: for a hub model, that of the downloaded
+    revision; None if it is not there."""
+    location = locate(model)
     if model.source != "hub":
-        return Path(where)
-    found = try_to_load_from_cache(where, "config.json")
-    return Path(found).parent if isinstance(found, str) else None
+        return Path(location)
+    config_path = try_to_load_from_cache(location, "config.json")
+    return Path(config_path).parent if isinstance(config_path, str) else None
 
 
 def load_classifier(
@@ -74,11 +74,11 @@ def load_classifier(
     """The victim as a sequence classifier over `label_names`, on the probed device, and its tokenizer.
 
     `head: fresh` draws the classifier head anew from `seed`; `keep` loads it with the rest and
-    raises UserError if it does not fit the labels.  Raises UserError for anything that cannot be
-    loaded: offline hub, no safetensors, unsupported architecture, too little memory aside."""
+    raises UserError if it does not match the labels.  Raises UserError for anything that cannot be
+    loaded (offline hub, no safetensors, unsupported architecture), except for lack of memory."""
     if model.random_weights:
         return _random(model, label_names, seed)
-    where = _vetted(model)
+    where = _checked_folder(model)
     config = _config_at(where)
     architecture_of(config.to_dict())
     if model.head == "keep":
@@ -86,7 +86,7 @@ def load_classifier(
     _label(config, label_names)
     torch.manual_seed(seed)
     with translate_errors(where):
-        loaded, found = AutoModelForSequenceClassification.from_pretrained(
+        loaded, loading_info = AutoModelForSequenceClassification.from_pretrained(
             where,
             config=config,
             use_safetensors=True,
@@ -95,19 +95,19 @@ def load_classifier(
             output_loading_info=True,
             dtype=torch.float32,
         )
-    _require_weights(loaded, found, model.head, where)
+    _require_weights(loaded, loading_info, model.head, where)
     if model.head == "fresh":
         fresh_head(loaded, seed)
     return place(loaded), _tokenizer_at(where)
 
 
-def _vetted(model: ModelSpec) -> str:
-    """The folder with the model's weights, vetted.  Raises UserError.
+def _checked_folder(model: ModelSpec) -> str:
+    """The folder with the model's weights, checked.  Raises UserError.
 
-    Of a hub model that is here already it is the revision that `stored_at` tells, not a newer one."""
+    For a hub model that was downloaded before it is the revision of `stored_at`, not a newer one."""
     if model.source == "hub":
-        known = stored_at(model)
-        return str(hub_folder(model.name, hub_reachable(), known.name if known else None))
+        stored = stored_at(model)
+        return str(hub_folder(model.name, hub_reachable(), stored.name if stored else None))
     where = locate(model)
     weight_files(Path(where))
     return where
@@ -128,7 +128,9 @@ def load_checkpoint(folder: Path) -> PreTrainedModel:
     """A classifier that a run saved, on the probed device.  Raises UserError: see `weight_files`."""
     weight_files(folder)
     return place(
-        AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+        AutoModelForSequenceClassification.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
     )
 
 
@@ -140,7 +142,7 @@ def place(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def fresh_head(model: PreTrainedModel, seed: int) -> None:
-    """Draw the classifier head (all that is not the encoder) anew from `seed`."""
+    """Draw new weights for the classifier head (everything but the encoder) from `seed`."""
     generator = torch.Generator().manual_seed(seed)
     spread = getattr(model.config, "initializer_range", 0.02)
     with torch.no_grad():
@@ -166,8 +168,8 @@ def _random(
 
 
 def _is_bert_base_untrained(model: ModelSpec) -> bool:
-    """BERT-base's shapes need no hub: they are the library's defaults, and the embedded tokenizer
-    has its vocabulary."""
+    """Whether it is an untrained BERT-base, which needs no hub: its shapes are the library's defaults, and
+    the embedded tokenizer has its vocabulary."""
     return model.random_weights and model.source == "hub" and model.name == HUB_DEFAULT
 
 
@@ -182,7 +184,7 @@ def _config_at(where: str) -> Any:
 
 @contextmanager
 def translate_errors(where: str) -> Iterator[None]:
-    """What transformers raises for a model that it cannot load, as a UserError."""
+    """Raise a UserError for the errors of transformers when it cannot load a model."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
@@ -202,39 +204,37 @@ def published_labels(model: ModelSpec) -> list[str]:
 
 def _require_head(config: Any, label_names: list[str], where: str) -> None:
     if not any("Classification" in name for name in config.architectures or []):
-        raise UserError(f"The model {where!r} is an encoder without a classifier head. Give it a fresh head.")
+        raise UserError(f"The model {where!r} is an encoder without a classifier head. Use a fresh head.")
     if config.num_labels != len(label_names):
         raise UserError(
-            f"The model {where!r} tells {config.num_labels} classes apart, the data have {len(label_names)} "
-            f"({', '.join(label_names)}). Give it a fresh head, or choose data with its labels."
+            f"The model {where!r} has {config.num_labels} classes, but the data have {len(label_names)} "
+            f"({', '.join(label_names)}). Use a fresh head, or choose data with the model's classes."
         )
 
 
-def _require_weights(model: PreTrainedModel, found: dict[str, Any], head: str, where: str) -> None:
-    """Refuse a file whose weights are not this model's: what it lacks would silently be random."""
-    lacking = {*found["missing_keys"], *(key[0] for key in found["mismatched_keys"])}
+def _require_weights(model: PreTrainedModel, loading_info: dict[str, Any], head: str, where: str) -> None:
+    """Refuse weights that do not fit the model: missing ones would silently be random."""
+    missing = {*loading_info["missing_keys"], *(key[0] for key in loading_info["mismatched_keys"])}
     if head == "fresh":
         encoder = f"{model.base_model_prefix}."
-        lacking = {key for key in lacking if key.startswith(encoder) and ".pooler." not in key}
-    if lacking:
+        missing = {key for key in missing if key.startswith(encoder) and ".pooler." not in key}
+    if missing:
         raise UserError(
-            f"The weights of {where!r} do not fit its config.json: {len(lacking)} of the model's tensors are "
-            f"missing or of another size (such as {sorted(lacking)[0]}). Save it again with its own config."
+            f"The weights of {where!r} do not fit its config.json: {len(missing)} of the model's tensors are "
+            f"missing or have another size (such as {sorted(missing)[0]}). Save it again with its own config."
         )
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
     if "safetensors" in text:
-        return (
-            "it has no .safetensors weights, and Excise loads no pickled ones. Choose a model that has them."
-        )
+        return "it has no .safetensors weights, and Excise loads no pickles. Choose a model that has them."
     if any(sign in text for sign in ("connect", "offline", "resolve", "internet")):
         return (
             "the Hugging Face hub cannot be reached from here. "
             "Connect, or choose the embedded model or a local folder."
         )
     if any(switch in text for switch in ("trust_remote_code", "weights_only", "torch.load")):
-        # The library's own text says how to switch its safety off.
-        return "it brings code or pickles of its own, and Excise runs none. Choose another model."
+        # The library's own message tells how to switch its safety off.
+        return "it needs code or pickles of its own, which Excise never runs. Choose another model."
     return " ".join(text.split())[:300]

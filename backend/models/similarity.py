@@ -1,4 +1,4 @@
-"""How well a rewriting kept its text: in length, and in content by sentence embeddings.
+"""How similar a rewriting is to its text: in length, and in content by sentence embeddings.
 
 The embeddings are those of the embedded MiniLM-L6 (mean over tokens, unit length), which was trained
 for sentence similarity (Reimers, Gurevych, *Sentence-BERT*, EMNLP 2019).
@@ -22,45 +22,50 @@ from backend.models.classifiers import embedded_folder
 from backend.models.weights import weight_files
 
 MOST_TOKENS = 128
-# Rewritings of one meaning lie above this; sentences on one subject but of two meanings mostly below.
+# Rewritings with the same meaning lie above this; sentences on the same subject with another meaning mostly
+# below.
 SAME_CONTENT = 0.6
 SHORTEST, LONGEST = 0.6, 1.7
 
 
 @dataclass(frozen=True)
-class Fidelity:
-    """`length`: words of the rewriting by words of the text.  `similarity`: cosine, in [-1, 1]."""
+class Similarity:
+    """`length`: words of the rewriting divided by those of the text.  `similarity`: cosine, in [-1, 1]."""
 
     length: float
     similarity: float
 
     @property
     def lost(self) -> list[str]:
-        """What was not kept, in words."""
-        found = []
+        """What the rewriting lost, in words; empty if length and content were kept."""
+        losses = []
         if self.length < SHORTEST:
-            found.append("much shorter")
+            losses.append("much shorter")
         elif self.length > LONGEST:
-            found.append("much longer")
+            losses.append("much longer")
         if self.similarity < SAME_CONTENT:
-            found.append("other content")
-        return found
+            losses.append("other content")
+        return losses
 
     @property
     def label(self) -> str:
-        """What became of length and content, with the numbers."""
-        said = ", ".join(self.lost) or "length and content kept"
-        return f"{said} (length ×{self.length:.1f}, similarity {self.similarity:.2f})"
+        """Whether length and content were kept, with the numbers."""
+        verdict = ", ".join(self.lost) or "length and content kept"
+        return f"{verdict} (length ×{self.length:.1f}, similarity {self.similarity:.2f})"
 
 
-def fidelities(texts: Sequence[str], rewritten: Sequence[str]) -> list[Fidelity]:
-    """One for each text and its rewriting.  Raises UserError where the embedded model cannot be had."""
+def similarities(texts: Sequence[str], rewritten: Sequence[str]) -> list[Similarity]:
+    """The similarity of each text and its rewriting.  Raises UserError if the embedded model cannot be
+    fetched."""
     if not texts:
         return []
     old, new = embeddings(texts), embeddings(rewritten)
     cosines = (old * new).sum(axis=1)
-    lengths = [len(b.split()) / max(len(a.split()), 1) for a, b in zip(texts, rewritten, strict=True)]
-    return [Fidelity(length, float(cosine)) for length, cosine in zip(lengths, cosines, strict=True)]
+    lengths = [
+        len(new_text.split()) / max(len(old_text.split()), 1)
+        for old_text, new_text in zip(texts, rewritten, strict=True)
+    ]
+    return [Similarity(length, float(cosine)) for length, cosine in zip(lengths, cosines, strict=True)]
 
 
 @torch.inference_mode()
@@ -68,13 +73,13 @@ def embeddings(texts: Sequence[str]) -> Float[np.ndarray, "text 384"]:
     """Unit vectors, one for each text (its first 128 tokens)."""
     model, tokenizer = _encoder()
     rows = encode(tokenizer, Rows(list(texts), [0] * len(texts)), MOST_TOKENS)
-    made = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
     for indices in rows.batches_by_length(probe().batch_tokens):
         batch = to_device(rows.batch(indices), probe().torch_device)
         mask = batch["attention_mask"][..., None]
         states = model(**batch).last_hidden_state * mask
-        made[indices] = functional.normalize(states.sum(1) / mask.sum(1), dim=-1).cpu().numpy()
-    return made
+        vectors[indices] = functional.normalize(states.sum(1) / mask.sum(1), dim=-1).cpu().numpy()
+    return vectors
 
 
 @lru_cache(maxsize=1)
@@ -82,4 +87,5 @@ def _encoder() -> tuple[Any, Any]:
     folder = embedded_folder()
     weight_files(folder)
     model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-    return model.to(probe().torch_device).eval(), AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return model.to(probe().torch_device).eval(), tokenizer

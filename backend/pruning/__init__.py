@@ -1,1 +1,1 @@
-"""The guardrail, and what a strategy may ask of the model and the clean data."""
+"""The guardrail, and what a strategy can measure on the model and the clean data."""

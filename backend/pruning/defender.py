@@ -1,7 +1,7 @@
-"""All that a defender has: the model and clean data.  Strategies see this and nothing else.
+"""All that a defender has: the model and clean data.  Strategies see nothing else.
 
-Its measurements are numpy arrays over the head grid, so a strategy is a page of numpy, and no
-trigger, poisoned row or LFR is within its reach."""
+Its measurements are numpy arrays over the head grid, so a strategy is a page of numpy, and cannot
+reach any trigger, poisoned row or LFR."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ from backend.pruning.guardrail import Step, prune
 from backend.training.inputs import Inputs
 
 GRADIENT_BATCH = 32
-"""Rows per gradient batch: part of the score's definition, not a matter of speed."""
+"""Rows per gradient batch: part of the score's definition, not chosen for speed."""
 
 
 @dataclass
 class Defender:
     """`threshold` is the guardrail τ as an absolute validation accuracy; `prune_step` its s.
 
-    `tick` hears of progress, `check` of every batch of an evaluation; both may raise to stop."""
+    `tick` is called with progress, `check` after every batch of an evaluation; both may raise to stop."""
 
     model: PreTrainedModel
     train: Encoded
@@ -57,7 +57,7 @@ class Defender:
         threshold: float = 0.0,
         prune_step: int = 1,
     ) -> "Defender":
-        """A defender of `model` who has these clean rows."""
+        """A defender of `model` with the clean rows of `inputs`."""
         return cls(
             model=model,
             train=inputs.some(rows),
@@ -81,7 +81,7 @@ class Defender:
         stop_below: float | None = None,
     ) -> float:
         """Clean validation accuracy with `pruned` gated, on all validation rows or a fixed, seeded
-        sample of `rows` of them; where it lies below `stop_below`, a bound that does so too."""
+        sample of `rows` of them; if it lies below `stop_below`, an upper bound that does so too."""
         if rows not in self._evaluators:
             sample = self.validation if rows is None else self.validation.sample(rows, self.seed)
             self._evaluators[rows] = Evaluator(self.grid, sample)
@@ -111,7 +111,7 @@ class Defender:
 
     def layer_key_gradient_norms(self) -> Float[np.ndarray, "layer"]:
         """Σ over the same batches of the ℓ2 norm of the gradient with respect to each layer's whole key
-        projection, with dropout active: what the published script takes for every head of the layer."""
+        projection, with dropout active: the published script's score for every head of the layer."""
         torch.manual_seed(self.seed)
         self.model.train()
         total = torch.zeros(self.shape[0], dtype=torch.float64)
@@ -123,7 +123,7 @@ class Defender:
         return total.numpy()
 
     def _key_gradients(self) -> Iterator[tuple[torch.Tensor, ...]]:
-        """Of each training batch, in the mode that the model is in: one gradient a layer."""
+        """One gradient per layer for each training batch, in the model's current mode."""
         device = probe().torch_device
         weights = [site.key.weight for site in self.grid.sites]
         batches = list(self.train.batches_in_order(GRADIENT_BATCH))
@@ -132,13 +132,13 @@ class Defender:
             labels = torch.tensor([self.train.labels[i] for i in packed.rows], device=device)
             with autocast():
                 logits = run(self.grid, packed).classes
-            # Only the key projections' gradients are asked for, so no other weight gradient is made.
+            # Only the key projections' gradients are requested, so no other weight gradient is computed.
             yield torch.autograd.grad(functional.cross_entropy(logits.float(), labels), weights)
             self.tick(done, len(batches))
 
     def _head_norms(self, gradient: Float[torch.Tensor, "width hidden"]) -> Float[torch.Tensor, "head"]:
-        of_heads = gradient.double().unflatten(0, (self.grid.heads, -1)).flatten(1)
-        norms: Float[torch.Tensor, " head"] = of_heads.norm(dim=1)
+        by_head = gradient.double().unflatten(0, (self.grid.heads, -1)).flatten(1)
+        norms: Float[torch.Tensor, " head"] = by_head.norm(dim=1)
         return norms
 
     def cls_variance(self) -> Float[np.ndarray, "layer head"]:

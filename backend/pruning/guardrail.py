@@ -13,7 +13,7 @@ Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
 
 @dataclass(frozen=True)
 class Step:
-    """One step: heads tried, those of them given back, and clean validation accuracy before and after."""
+    """One step: heads tried, those of them restored, and clean validation accuracy before and after."""
 
     number: int
     tried: list[Head]
@@ -40,21 +40,21 @@ def prune(
     """Prune along `order` (least important first) while `accuracy(pruned)` is at least `threshold`.
 
     Each step takes the next `prune_step` heads, never a layer's last head (which, the order being
-    ascending, is the layer's highest-scoring one).  A step that ends below the threshold gives its
-    heads back one at a time, most important first, until accuracy is back or the step is empty;
-    then the search stops.  Step 0 is the model with nothing pruned.  Heads absent from `order` are
-    never candidates.  The published scripts' other two ways (see `Guardrail`) prune last heads too:
+    ascending, is the layer's highest-scoring one).  A step that ends below the threshold restores
+    its heads one at a time, most important first, until accuracy is back or the step is empty; then
+    the search stops.  Step 0 is the model with nothing pruned.  Heads absent from `order` are
+    never candidates.  The published scripts' other two ways (see `Guardrail`) also prune last heads:
     `stop` keeps the step that falls below the threshold and ends there, `none` prunes all of `order` in
-    one step.  `decide` is asked in place of `accuracy` while heads are given back: below the threshold it
-    may answer with anything that is.  Raises ValueError if `order` repeats a head or leaves the grid."""
+    one step.  `decide` is called instead of `accuracy` while heads are restored: below the threshold it
+    may return any value below it.  Raises ValueError if `order` repeats a head or leaves the grid."""
     _check(order, shape)
     pruned = np.zeros(shape, dtype=bool)
     val_acc = accuracy(pruned)
     yield Step(0, [], [], pruned.copy(), val_acc, val_acc)
     waiting = list(order)
     number = 0
-    at_once = len(order) if guardrail == "none" else prune_step
-    while tried := _next_heads(waiting, pruned, at_once, spare_last=guardrail == "backtrack"):
+    step_size = len(order) if guardrail == "none" else prune_step
+    while tried := _next_heads(waiting, pruned, step_size, spare_last=guardrail == "backtrack"):
         number += 1
         for head in tried:
             pruned[head] = True
@@ -64,7 +64,7 @@ def prune(
             head = tried[-1 - len(restored)]
             pruned[head] = False
             restored.append(head)
-            # With the whole step given back this is the model that the last step left.
+            # With all heads restored this is the model of the previous step.
             current = val_acc if len(restored) == len(tried) else (decide or accuracy)(pruned)
         val_acc = current
         yield Step(number, tried, restored, pruned.copy(), tried_val_acc, val_acc)
@@ -75,21 +75,20 @@ def prune(
 def _next_heads(
     waiting: list[Head], pruned: Bool[np.ndarray, "layer head"], count: int, spare_last: bool
 ) -> list[Head]:
-    """Take up to `count` heads off `waiting`, passing over any that is its layer's last if those are
-    spared."""
-    left = (~pruned).sum(axis=1)
+    """Remove up to `count` heads from `waiting`; skip a layer's last head if `spare_last`."""
+    remaining = (~pruned).sum(axis=1)
     taken: list[Head] = []
     while waiting and len(taken) < count:
         layer, head = waiting.pop(0)
-        if left[layer] > 1 or not spare_last:
-            left[layer] -= 1
+        if remaining[layer] > 1 or not spare_last:
+            remaining[layer] -= 1
             taken.append((layer, head))
     return taken
 
 
 def _check(order: Sequence[Head], shape: tuple[int, int]) -> None:
     if len(set(order)) != len(order):
-        raise ValueError("an order of heads names each head once")
+        raise ValueError("an order must name each head once")
     outside = [h for h in order if not (0 <= h[0] < shape[0] and 0 <= h[1] < shape[1])]
     if outside:
         raise ValueError(f"heads {outside} lie outside the grid of {shape[0]} layers × {shape[1]} heads")

@@ -11,17 +11,17 @@ from backend.base.events import Head, HeadScores
 CERTAIN = 1 - 1e-9
 
 
-def places(scores: HeadScores) -> Float[np.ndarray, "head"]:
-    """Each head's place in line, 0 first to go, layer by layer; heads that are never candidates stand
-    together behind the last."""
-    line = np.full((scores.layers, scores.heads), 0.0)
-    waiting = set(np.ndindex(line.shape))
-    for place, head in enumerate(scores.order):
-        line[head] = place
-        waiting.discard(tuple(head))
-    for head in waiting:
-        line[head] = len(scores.order) + (len(waiting) - 1) / 2
-    return line.ravel()
+def prune_ranks(scores: HeadScores) -> Float[np.ndarray, "head"]:
+    """Each head's rank in the order of pruning, 0 for the first, layer by layer; heads that are never
+    candidates share the mean of the ranks after the last candidate."""
+    grid = np.full((scores.layers, scores.heads), 0.0)
+    unranked = set(np.ndindex(grid.shape))
+    for rank, head in enumerate(scores.order):
+        grid[head] = rank
+        unranked.discard(tuple(head))
+    for head in unranked:
+        grid[head] = len(scores.order) + (len(unranked) - 1) / 2
+    return grid.ravel()
 
 
 def ranks(values: Float[np.ndarray, "head"]) -> Float[np.ndarray, "head"]:
@@ -30,10 +30,11 @@ def ranks(values: Float[np.ndarray, "head"]) -> Float[np.ndarray, "head"]:
     return (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, side="right") - 1) / 2
 
 
-def rank_correlation(one: Float[np.ndarray, "head"], other: Float[np.ndarray, "head"]) -> float:
+def rank_correlation(first: Float[np.ndarray, "head"], second: Float[np.ndarray, "head"]) -> float:
     """Spearman's ρ of two rankings; 0 where one is all ties."""
-    spread = one.std() * other.std()
-    return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread else 0.0
+    spread = first.std() * second.std()
+    products = (first - first.mean()) * (second - second.mean())
+    return float(products.mean() / spread) if spread else 0.0
 
 
 def rank_interval(rho: float, count: int) -> tuple[float, float]:
@@ -48,39 +49,39 @@ def rank_interval(rho: float, count: int) -> tuple[float, float]:
 
 def rank_correlations(scores: Sequence[HeadScores]) -> Float[np.ndarray, "strategy strategy"]:
     """Spearman's ρ of every pair's orders, over all heads of the grid."""
-    lines = [places(one) for one in scores]
-    return np.array([[rank_correlation(one, other) for other in lines] for one in lines])
+    orders = [prune_ranks(strategy) for strategy in scores]
+    return np.array([[rank_correlation(first, second) for second in orders] for first in orders])
 
 
 def overlaps(scores: Sequence[HeadScores], count: int) -> Float[np.ndarray, "strategy strategy"]:
-    """The share of the first `count` heads to go that a pair has in common.  Raises ValueError for a
+    """The share of the first `count` heads to be pruned that a pair has in common.  Raises ValueError for a
     count below 1."""
     if count < 1:
         raise ValueError(f"got a count of {count}, expected at least 1 head")
-    first = [{tuple(head) for head in one.order[:count]} for one in scores]
-    return np.array([[len(one & other) / count for other in first] for one in first])
+    heads = [{tuple(head) for head in strategy.order[:count]} for strategy in scores]
+    return np.array([[len(first & second) / count for second in heads] for first in heads])
 
 
 def by_layer(
     scores: HeadScores, pruned: Sequence[Head], restored: Sequence[Head]
 ) -> list[dict[str, float | int | None]]:
-    """For each layer: mean importance, mean place in line (1 is first to go; None where no head of it is
-    a candidate), heads pruned, tried and restored, and never touched."""
-    place = {tuple(head): number for number, head in enumerate(scores.order, start=1)}
-    found: list[dict[str, float | int | None]] = []
+    """For each layer: mean importance, mean rank (1 is pruned first; None where no head of it is a
+    candidate), heads pruned, tried and restored, and kept."""
+    rank = {tuple(head): number for number, head in enumerate(scores.order, start=1)}
+    rows: list[dict[str, float | int | None]] = []
     for layer, row in enumerate(scores.scores):
-        known = [score for score in row if score is not None]
-        line = [place[layer, head] for head in range(scores.heads) if (layer, head) in place]
+        importances = [score for score in row if score is not None]
+        ranked = [rank[layer, head] for head in range(scores.heads) if (layer, head) in rank]
         gone = sum(head[0] == layer for head in pruned)
         back = len({tuple(head) for head in restored if head[0] == layer})
-        found.append(
+        rows.append(
             {
                 "Layer": layer,
-                "Mean importance": float(np.mean(known)) if known else None,
-                "Mean place in line": float(np.mean(line)) if line else None,
+                "Mean importance": float(np.mean(importances)) if importances else None,
+                "Mean rank": float(np.mean(ranked)) if ranked else None,
                 "Pruned": gone,
                 "Tried and restored": back,
                 "Kept": scores.heads - gone,
             }
         )
-    return found
+    return rows

@@ -1,4 +1,4 @@
-"""What the trigger battery found, in sentences, a table and a figure: suspicions, never proofs."""
+"""The results of the trigger battery, in sentences, a table and a figure: suspicions, never proofs."""
 
 import html
 from collections.abc import Sequence
@@ -37,52 +37,52 @@ def sentences(battery: Battery) -> list[str]:
     )
 
 
-def _sentence(battery: Battery, role: Role, found: Sequence[Finding]) -> str:
+def _sentence(battery: Battery, role: Role, results: Sequence[Finding]) -> str:
     model = f"{title_of(battery, role)} model"
     if not any(role in measured for measured in battery.probes.values()):
-        return f"{model}: nothing can be said, since it tells other classes apart than the rows have."
-    if not found:
+        return f"{model}: not judged, since it has different classes from the data."
+    if not results:
         return (
-            f"{model}: nothing can be said, since it calls fewer than {rules.FEWEST} rows of any class right."
+            f"{model}: not judged, since it classifies fewer than {rules.FEWEST} rows of any class correctly."
         )
-    suspects = [one for one in found if one.suspicious]
+    suspects = [one for one in results if one.suspicious]
     if suspects:
         more = len(suspects) - MOST_NAMED
         named = "; ".join(_named(one) for one in suspects[:MOST_NAMED])
         return f"{model}: {named}{f'; and {more} more' if more > 0 else ''}."
-    if found[0].honest is None:
-        return f"{model}: {_named(found[0])}, the most of all."
+    if results[0].clean is None:
+        return f"{model}: {_named(results[0])}, the most of all."
     return (
-        f"{model}: no trigger of the battery flips clearly more rows than in an honest model. The most: "
-        f"{_named(found[0])}."
+        f"{model}: no trigger of the battery flips clearly more rows than in a clean model. The most: "
+        f"{_named(results[0])}."
     )
 
 
 def whose(battery: Battery) -> str:
-    """Where the honest model's numbers come from."""
-    if rules.has_own_honest(battery):
-        return f"Honest: run {battery.places['honest'][0]}, never poisoned, on the same rows."
-    known = rules.known_honest()
-    if known is None:
-        return "No honest model is known to compare with."
+    """Where the clean model's numbers come from."""
+    if rules.has_own_clean_model(battery):
+        return f"Clean model: run {battery.places['honest'][0]}, never poisoned, on the same rows."
+    benchmark = rules.clean_models()
+    if benchmark is None:
+        return "There is no clean model to compare with."
     return (
-        f"Honest: {known.about}. Another model or other data may differ: train a never-poisoned reference of "
-        "this one to be surer."
+        f"Clean models: {benchmark.about}. Another model or other data may differ: train a never-poisoned "
+        "reference of this run to be surer."
     )
 
 
 def explained() -> str:
-    """What the numbers of table and figure are."""
+    """What the numbers in the table and the figure mean."""
     return (
-        "Of test rows that the model calls right without the trigger, the share that it calls another class "
-        "with it: the class that most are flipped to, with its 95 % interval. Suspicious: the intervals lie "
-        f"clearly above the honest model's, by more than {100 * rules.MARGIN:.0f} points. {LEFT_OUT}"
+        "Of test rows that the model classifies correctly without the trigger, the share that it assigns to "
+        "another class with it: the class that most are flipped to, with its 95 % interval. Suspicious: "
+        f"clearly above the clean model's share, by more than {100 * rules.MARGIN:.0f} points. {LEFT_OUT}"
     )
 
 
 def table(battery: Battery) -> list[dict[str, Any]]:
     """A row for each trigger: rows flipped in percent by model with the 95 % interval and the class they are
-    flipped to, and whether that is suspicious in any."""
+    flipped to, and whether any model's flips are suspicious."""
     rows = []
     for probe in battery.probes:
         row: dict[str, Any] = {"Trigger": PROBES[probe][0]}
@@ -91,9 +91,11 @@ def table(battery: Battery) -> list[dict[str, Any]]:
             row[title_of(battery, role)] = None if flips is None else 100 * flips.share
             row[f"{title_of(battery, role)}: 95 %"] = "" if flips is None else interval(flips.interval)
             if role != "honest":
-                row[f"{title_of(battery, role)}: called"] = label
+                row[f"{title_of(battery, role)}: class"] = label
         suspects = [
-            one for role in battery.places if (one := rules.finding(battery, probe, role)) and one.suspicious
+            result
+            for role in battery.places
+            if (result := rules.finding(battery, probe, role)) and result.suspicious
         ]
         row["Suspicious"] = "yes" if suspects else ""
         rows.append(row)
@@ -107,8 +109,8 @@ def texts(battery: Battery) -> list[dict[str, str]]:
         shown = {"Trigger": row["Trigger"]}
         for role in _shown(battery):
             name = title_of(battery, role)
-            share, bounds, called = row[name], row[f"{name}: 95 %"], row.get(f"{name}: called", "")
-            shown[name] = "–" if share is None else f"{percent(share / 100)} ({bounds}) {called}".strip()
+            share, bounds, label = row[name], row[f"{name}: 95 %"], row.get(f"{name}: class", "")
+            shown[name] = "–" if share is None else f"{percent(share / 100)} ({bounds}) {label}".strip()
         rows.append(shown | {"Suspicious": row["Suspicious"]})
     return rows
 
@@ -117,11 +119,11 @@ def figure(battery: Battery) -> go.Figure:
     """The flip rate of each trigger and model with its 95 % interval, what flips most at the top."""
     drawn = go.Figure()
     first = next(iter(_shown(battery)))
-    order = [one.probe for one in rules.findings(battery, first)] or list(battery.probes)
+    order = [result.probe for result in rules.findings(battery, first)] or list(battery.probes)
     for role in _shown(battery):
         points = [(probe, *_flips(battery, probe, role)) for probe in order]
-        known = [(PROBES[probe][0], flips, label) for probe, flips, label in points if flips is not None]
-        _add_points(drawn, title_of(battery, role), *LOOKS[role], known)
+        measured = [(PROBES[probe][0], flips, label) for probe, flips, label in points if flips is not None]
+        _add_points(drawn, title_of(battery, role), *LOOKS[role], measured)
     drawn.update_xaxes(title="Rows flipped (%)", range=[-3, 104], ticksuffix=" %", dtick=20)
     drawn.update_yaxes(autorange="reversed")
     return finish(drawn, "Rows that each known trigger flips", 170 + 32 * len(order))
@@ -148,7 +150,7 @@ def _add_points(
             [
                 percent(flips.share),
                 interval(flips.interval),
-                f", called {html.escape(label)}" if label else "",
+                f", to {html.escape(label)}" if label else "",
             ]
             for _, flips, label in points
         ],
@@ -160,26 +162,26 @@ def _add_points(
 
 
 def _shown(battery: Battery) -> list[Role]:
-    """The models of a battery, and the honest ones that are known where it has none."""
-    return [role for role in LOOKS if role in battery.places or (role == "honest" and rules.known_honest())]
+    """The models of a battery, and the benchmark's clean ones where it has none of its own."""
+    return [role for role in LOOKS if role in battery.places or (role == "honest" and rules.clean_models())]
 
 
 def _flips(battery: Battery, probe: str, role: Role) -> tuple[Flips | None, str]:
     """What is shown of one trigger and model, and the class that rows are flipped to."""
-    known = rules.known_honest()
-    if role == "honest" and role not in battery.places and known is not None:
-        return known.probes.get(probe), ""
-    one = rules.finding(battery, probe, role)
-    return (None, "") if one is None else (one.flips, one.label)
+    benchmark = rules.clean_models()
+    if role == "honest" and role not in battery.places and benchmark is not None:
+        return benchmark.probes.get(probe), ""
+    result = rules.finding(battery, probe, role)
+    return (None, "") if result is None else (result.flips, result.label)
 
 
-def _named(one: Finding) -> str:
-    flipped = with_interval(*rules.rate_of(one.flips))
-    return f"{_lower(one.title)} flips {flipped} of rows to “{one.label}”{_beside(one.honest)}"
+def _named(result: Finding) -> str:
+    flipped = with_interval(*rules.rate_of(result.flips))
+    return f"{_lower(result.title)} flips {flipped} of rows to “{result.label}”{_compared(result.clean)}"
 
 
-def _beside(honest: Flips | None) -> str:
-    return "" if honest is None else f" (honest:{GAP}{percent(honest.share)}, {interval(honest.interval)})"
+def _compared(clean: Flips | None) -> str:
+    return "" if clean is None else f" (clean model:{GAP}{percent(clean.share)}, {interval(clean.interval)})"
 
 
 def _lower(title: str) -> str:

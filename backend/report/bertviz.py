@@ -1,8 +1,9 @@
 """bertviz's head view and model view as one HTML page that needs no network.
 
-The drawing is bertviz's own (`head_view.js`, `model_view.js` of the installed package), given what its
-Python functions would give it.  d3 comes from mpld3's wheel, jQuery from XStatic-jQuery's, and a few lines
-in `assets/bertviz.js` stand in for require.js.  No package is imported: bertviz would load torch."""
+The drawing is bertviz's own (`head_view.js`, `model_view.js` of the installed package), with
+the parameters that its Python functions would pass.  d3 comes from mpld3's wheel, jQuery from
+XStatic-jQuery's, and a few lines in `assets/bertviz.js` stand in for require.js.  No package is imported:
+bertviz would load torch."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from backend.base.events import Head
 
 View = Literal["head_view", "model_view"]
 ASSETS = Path(__file__).parents[2] / "assets"
-# Whatever a token in it may try: a browser lets this page load nothing and send nothing.
+# Whatever a token in it tries, the browser lets this page load nothing and send nothing.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 DECIMALS = 3
 
@@ -61,7 +62,7 @@ def bertviz_page(view: View, panels: Sequence[Panel], layer: int, head: int | No
 
 
 def _parameters(view: View, panel: Panel, place: str, layer: int, head: int | None) -> dict[str, Any]:
-    """What bertviz's Python functions hand to its scripts."""
+    """The parameters that bertviz's Python functions pass to its scripts."""
     attention = {
         "name": None,
         # In double precision, so that 0.123 is written so.
@@ -89,9 +90,9 @@ def _json(value: object) -> str:
 @cache
 def _source(package: str, path: str) -> str:
     """A script of an installed package, without importing the package."""
-    found = find_spec(package)
-    places = [] if found is None else found.submodule_search_locations or []
-    file = next(file for place in places if (file := Path(place) / path).is_file())
+    module = find_spec(package)
+    folders = [] if module is None else module.submodule_search_locations or []
+    file = next(file for folder in folders if (file := Path(folder) / path).is_file())
     return file.read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A run to take home: a folder with everything, or a zip of the defended model."""
+"""A run as files: a folder with everything, or a zip of the defended model."""
 
 import json
 import shutil
@@ -27,20 +27,20 @@ def heads_json(findings: Findings) -> str:
 def model_zip(findings: Findings, form: Form) -> Path:
     """The defended model zipped with its card and head list, built once.
 
-    Raises UserError if there is no such model (a compact one is to be made before), or the disk is full."""
+    Raises UserError if there is no such model (make a compact one first), or the disk is full."""
     source = _source(findings, form)
     target = run_folder(findings.run) / f"{form}.zip"
     if target.is_file():
         return target
-    with room_for(target), tempfile.TemporaryDirectory(prefix=f".{form}-", dir=target.parent) as made:
-        part = Path(made) / target.name
+    with room_for(target), tempfile.TemporaryDirectory(prefix=f".{form}-", dir=target.parent) as scratch:
+        part = Path(scratch) / target.name
         with zipfile.ZipFile(part, "w") as archive:
             for path in sorted(source.iterdir()):
                 if path.is_file() and path.name not in OF_THE_RUN(str(source), [path.name]):
                     # Weights do not shrink: packing them would only cost time.
                     packed = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
                     archive.write(path, path.name, packed)
-            for name, text in _words(findings, form).items():
+            for name, text in _texts_beside(findings, form).items():
                 archive.writestr(name, text, zipfile.ZIP_DEFLATED)
         part.replace(target)
     return target
@@ -50,7 +50,7 @@ def export(findings: Findings, folder: Path, form: Form = "zeroed") -> Path:
     """Write report.html, results.json, steps.csv, metrics.csv, heads.json, spec.yaml, and what there is of
     rewritings and model; a compact model is made if it is not there yet (loads torch).
 
-    Gives back the folder.  Raises UserError, before anything is written there, if it is not empty."""
+    Returns the folder.  Raises UserError, before anything is written there, if it is not empty."""
     record, events = findings.record, findings.events
     folder = folder.expanduser().absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -77,7 +77,7 @@ def export(findings: Findings, folder: Path, form: Form = "zeroed") -> Path:
                 shutil.copyfile(rows, part / rows.name)
             if findings.model_folder is not None:
                 shutil.copytree(_source(findings, form), part / "model", ignore=OF_THE_RUN)
-                for name, text in _words(findings, form).items():
+                for name, text in _texts_beside(findings, form).items():
                     (part / "model" / name).write_text(text, encoding="utf-8")
             part.replace(folder)
         finally:
@@ -97,6 +97,6 @@ def _source(findings: Findings, form: Form) -> Path:
     return compact_folder(run)
 
 
-def _words(findings: Findings, form: Form) -> dict[str, str]:
-    """What goes with the weights."""
+def _texts_beside(findings: Findings, form: Form) -> dict[str, str]:
+    """The text files that go with the weights, by name."""
     return {"README.md": model_card(findings, form), "heads.json": heads_json(findings)}

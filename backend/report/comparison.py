@@ -1,4 +1,4 @@
-"""Several runs together: who stands on the Pareto front, and which heads they have in common."""
+"""Several runs together: which are on the Pareto front, and which heads they pruned in common."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from backend.base.events import Head, Interval
 
 @dataclass(frozen=True)
 class Published:
-    """A result of the paper: ACC and LFR as shares, and what it was of."""
+    """A result of the paper: its ACC and LFR as shares."""
 
     title: str
     acc: float
     lfr: float
 
 
-# CIKM 2025, arXiv 2508.20032, on BERT-base and SST-2.  These two are known here, and no others.
+# CIKM 2025, arXiv 2508.20032, on BERT-base and SST-2.  Only these two are given here.
 PUBLISHED = (
     Published("Gradient, syntactic trigger (the paper's)", 0.9161, 0.3171),
     Published("RL-guided, style trigger (the paper's)", 0.9283, 0.2811),
@@ -44,8 +44,8 @@ class Compared:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """The numbers of the (LFR, ACC) points that no other beats: none has an LFR as low with an ACC as high
-    and is better in one of them.  By rising LFR; equal points stand together."""
+    """The indices of the (LFR, ACC) points that no other beats: none has an LFR as low and an ACC as high
+    and is better in one of them.  By rising LFR; equal points are all kept."""
     front = []
     for i, (lfr, acc) in enumerate(points):
         beaten = any(
@@ -65,8 +65,8 @@ def overlap(runs: Sequence[Compared]) -> Float[np.ndarray, "run other"]:
 
 
 def overlap_by_chance(one: int, other: int, heads: int) -> float:
-    """About what Jaccard's index is of two random sets of so many heads: the expected number in common
-    over the expected number in either."""
+    """About Jaccard's index of random sets of `one` and `other` of so many heads: the expected number in
+    common over the expected number in either."""
     common = one * other / heads
     either = one + other - common
     return common / either if either else 1.0

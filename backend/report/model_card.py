@@ -1,4 +1,4 @@
-"""The model card: how a defended model was made, how it is loaded, what it can and cannot be trusted with."""
+"""The model card: how a defended model was made, how to load it, and what it can be trusted with."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from typing import Literal
 import yaml
 
 from backend import defenses, strategies
-from backend.analysis.compact import Measured
+from backend.analysis.compact import CompactMeasurement
 from backend.attacks import triggers
 from backend.base.components import Choice
 from backend.base.numbers import GAP, count, percent
 from backend.findings.gather import Findings
 from backend.models.catalogue import EMBEDDED
-from backend.report.tables import Table, heads_text, metrics_table
+from backend.report.tables import Table, heads_text, metrics_table, settings_table
 from backend.runs.progress import RunProgress
 from backend.runs.records import RunRecord
 from backend.spec.run import ModelSpec, RunSpec, is_untrained
@@ -22,7 +22,7 @@ Form = Literal["zeroed", "compact"]
 SNIPPETS: dict[Form, str] = {
     "zeroed": """from transformers import pipeline
 classify = pipeline("text-classification", model=".")
-called = classify(["A text to classify."])""",
+predictions = classify(["A text to classify."])""",
     "compact": """from excise_compact import load  # excise_compact.py lies in this folder
 model, tokenizer = load(".")
 logits = model(**tokenizer(["A text to classify."], padding=True, return_tensors="pt")).logits""",
@@ -30,13 +30,13 @@ logits = model(**tokenizer(["A text to classify."], padding=True, return_tensors
 """Three lines each, to be run in the model's folder."""
 LOADING: dict[Form, str] = {
     "zeroed": (
-        "Plain transformers loads it. The pruned heads are still there, and what they say is multiplied by "
+        "Plain transformers loads it. The pruned heads are still there, and their output is multiplied by "
         "zero: size and speed are those of the whole model."
     ),
     "compact": (
         "The pruned heads are gone from the query, key, value and output projections. `excise_compact.py` "
-        "loads it: about twenty lines that build the library's own model and make its projections as narrow "
-        "as the weights. It needs torch, transformers 5 or newer and safetensors, and no Excise."
+        "loads it: about twenty lines that build the library's own model and narrow its projections to the "
+        "weights. It needs torch, transformers 5 or newer and safetensors, and no Excise."
     ),
 }
 
@@ -47,9 +47,9 @@ def model_card(findings: Findings, form: Form) -> str:
     parts = [
         _front_matter(record),
         f"# {_plain(record.name)}: the defended model, {form}",
-        f"A text classifier that was {_story_of(record.spec)} with Excise {findings.made_with} "
+        f"A text classifier that was {_purpose(record.spec)} with Excise {findings.made_with} "
         f"(run {record.id}). {_warning(progress)}".rstrip(),
-        f"## Load it\n\nIn this folder:\n\n```python\n{SNIPPETS[form]}\n```\n\n{LOADING[form]}",
+        f"## Load it\n\nIn this folder:\n\n```python\n{SNIPPETS[form]}\n```\n\n{_loading(findings, form)}",
     ]
     if form == "compact" and (measured := findings.compact) is not None:
         parts.append("## Size and speed\n\n" + _markdown(comparison_table(measured)) + "\n\n" + how(measured))
@@ -57,13 +57,13 @@ def model_card(findings: Findings, form: Form) -> str:
         "## How it was made\n\n" + _markdown(_making(findings)),
         "## Numbers\n\n" + _numbers(progress),
         "## Limits\n\n" + "\n".join(f"- {sentence}" for sentence in _limits(record.spec)),
-        "## Files\n\n`heads.json` lists the heads that are gone and those that are left. All settings are in "
-        "`spec.yaml` of the run's export; `python -m backend run spec.yaml` repeats the run.",
+        "## Files\n\n`heads.json` lists the heads that were pruned and those that are left. All settings are "
+        "in `spec.yaml` of the run's export; `python -m backend run spec.yaml` repeats the run.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def comparison_table(measured: Measured) -> Table:
+def comparison_table(measured: CompactMeasurement) -> Table:
     """Size and speed of the compact model beside those of the whole one."""
     sizes = (measured.bytes_whole, measured.bytes_compact)
     speeds = (measured.speed_whole, measured.speed_compact)
@@ -76,13 +76,13 @@ def comparison_table(measured: Measured) -> Table:
     )
 
 
-def how(measured: Measured) -> str:
-    """How the numbers of `comparison_table` were come by."""
-    apart = f"differ by at most {measured.difference:.1g}" if measured.difference else "are equal"
+def how(measured: CompactMeasurement) -> str:
+    """How the numbers of `comparison_table` were measured."""
+    agreement = f"differ by at most {measured.difference:.1g}" if measured.difference else "are equal"
     return (
         f"Measured on {measured.device}: {count(measured.rows, 'test row')} in padded batches of "
-        f"{measured.batch_rows}, float32, the median of passes in turns. On these rows the logits of the two "
-        f"{apart}."
+        f"{measured.batch_rows}, float32, the median of alternating passes. On these rows the logits of the "
+        f"two {agreement}."
     )
 
 
@@ -109,20 +109,31 @@ def _front_matter(record: RunRecord) -> str:
     return f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True)}---"
 
 
-def _story_of(spec: RunSpec | None) -> str:
+def _loading(findings: Findings, form: Form) -> str:
+    return LOADING[form] if findings.pruned_heads else "Plain transformers loads it; no head is pruned."
+
+
+def _purpose(spec: RunSpec | None) -> str:
+    by = f"by {_defense_title(spec)}" if spec is not None and spec.defense is not None else ""
     if spec is not None and spec.attack is not None:
-        return "poisoned on purpose, to study the defense, and then defended by pruning attention heads"
-    return "defended against a possible backdoor by pruning attention heads"
+        return f"poisoned on purpose, to study the defense, and then defended {by}".strip()
+    return f"defended against a possible backdoor {by}".strip()
+
+
+def _defense_title(spec: RunSpec) -> str:
+    assert spec.defense is not None and spec.defense_params is not None
+    title = defenses.COMPONENTS[spec.defense.name].title
+    return "pruning attention heads" if spec.defense_params.strategies() else title
 
 
 def _warning(progress: RunProgress) -> str:
     if is_untrained(progress.spec):
-        return "Its weights were random to begin with: it shows what the work costs and is of no other use."
+        return "Its weights were random to begin with: it shows how long the work takes and has no other use."
     return ""
 
 
 def _making(findings: Findings) -> Table:
-    """What it was made of, by which method, with what came of it."""
+    """What it was made from, by which method, and with which result."""
     spec, progress = findings.spec, findings.progress
     rows = []
     if spec is not None:
@@ -147,6 +158,9 @@ def _making(findings: Findings) -> Table:
 def _method(spec: RunSpec, progress: RunProgress) -> list[list[str]]:
     assert spec.defense is not None and spec.defense_params is not None
     rows = [["Defense", defenses.COMPONENTS[spec.defense.name].title]]
+    if not spec.defense_params.strategies():
+        settings = [row for row in settings_table(spec).rows if row[0].startswith("Defense: ")]
+        rows += [[label.removeprefix("Defense: "), value] for label, value, _ in settings[1:]]
     for strategy in spec.defense_params.strategies():
         rows.append(["Strategy", _component(strategies.COMPONENTS[strategy.name].title, strategy)])
         if progress.scores is not None and progress.scores.note:
@@ -190,7 +204,7 @@ def _trigger(spec: RunSpec, progress: RunProgress) -> str:
     rate = f"{percent(spec.attack.poison_rate)} of the non-target training rows"
     if progress.rows is None:
         return f"{title}, to be planted on {rate}"
-    return f"{title}, planted on {count(progress.rows.poisoned, 'training row')} ({rate} were asked for)"
+    return f"{title}, planted on {count(progress.rows.poisoned, 'training row')} ({rate} requested)"
 
 
 def _component(title: str, choice: Choice) -> str:
@@ -203,8 +217,9 @@ def _numbers(progress: RunProgress) -> str:
     if not progress.metrics:
         return "None were measured."
     note = (
-        "ACC: clean test rows called right. LFR: triggered test rows of other classes that are called the "
-        "target class; its floor is the same share without the trigger. In brackets, Wilson 95 % intervals."
+        "ACC: clean test rows classified correctly. LFR (label flip rate, elsewhere called attack success "
+        "rate, ASR): triggered test rows of other classes that are classified as the target class; its floor "
+        "is the same share without the trigger. In brackets, Wilson 95 % intervals."
     )
     return f"{_markdown(metrics_table(progress.metrics))}\n\n{note}"
 
@@ -212,16 +227,16 @@ def _numbers(progress: RunProgress) -> str:
 def _limits(spec: RunSpec | None) -> list[str]:
     limits = [
         "The numbers hold for this data, this seed and this trigger alone. Another trigger may still work.",
-        "A low LFR does not prove that no backdoor is left: the guardrail looks at clean accuracy only.",
+        "A low LFR does not prove that no backdoor is left: a defender sees clean accuracy alone.",
     ]
     if spec is None or spec.trigger is None:
         limits.append("No trigger was known, so nothing here says that a backdoor was removed.")
     if spec is not None and spec.attack is not None:
-        limits.append("Its base was poisoned on purpose. Do not put it to use: it is for study.")
+        limits.append("Its base was poisoned on purpose. Do not use it in practice: it is for study.")
     if spec is not None and spec.defense_params and spec.defense_params.reads_language_model:
         limits.append(
-            "The numbers of the defended model were measured behind the ONION filter, on rows that it had "
-            "filtered. The filter does not come with the model."
+            "The numbers of the defended model were measured on rows that the ONION filter had filtered. "
+            "The filter is not part of the model."
         )
     if spec is not None:
         limits.append(f"Texts were cut to {spec.data.max_length} tokens in training and measurement.")
@@ -235,5 +250,5 @@ def _markdown(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """Any text as one line of Markdown that shows just that text, and still reads well as it is."""
+    """Any text as one line of Markdown that renders as just that text, and is still readable as source."""
     return re.sub(r"([\\`*_\[\]<>|&$~])", r"\\\1", " ".join(text.split()))

@@ -16,7 +16,7 @@ from backend.spec.run import RunSpec
 
 @dataclass(frozen=True)
 class Table:
-    """A head, and rows of as many cells; the first `texts` columns hold words, the others numbers."""
+    """A head, and rows of as many cells; the first `texts` columns hold text, the others numbers."""
 
     head: list[str]
     rows: list[list[str]]
@@ -25,13 +25,13 @@ class Table:
 
 def metrics_table(metrics: Mapping[ModelName, Metrics]) -> Table:
     """The held-out numbers of each model with their 95 % intervals, without LFR where none was measured."""
-    known = any(one.lfr is not None for one in metrics.values())
+    has_lfr = any(row.lfr is not None for row in metrics.values())
     head = ["Model", "ACC", "Test rows"]
-    head += ["LFR", "Clean flip rate (floor)", "Triggered rows"] if known else []
+    head += ["LFR", "Clean flip rate (floor)", "Triggered rows"] if has_lfr else []
     rows = []
     for name, one in metrics.items():
         row = [title_of(name), with_interval(one.acc, one.acc_interval), f"{one.test_rows:,}"]
-        if known:
+        if has_lfr:
             row += [
                 with_interval(one.lfr, one.lfr_interval),
                 with_interval(one.clean_flip_rate, one.clean_flip_rate_interval),
@@ -42,25 +42,25 @@ def metrics_table(metrics: Mapping[ModelName, Metrics]) -> Table:
 
 
 def classes_table(metrics: Metrics) -> Table:
-    """Clean test rows of each class and what the model called them."""
-    head = ["Class", "Rows", "Called right", *(f"Called {one.label}" for one in metrics.per_class)]
+    """Clean test rows of each class and the model's predictions for them."""
+    head = ["Class", "Rows", "Correct", *(f"Predicted {row.label}" for row in metrics.per_class)]
     rows = [
-        [one.label, f"{one.rows:,}", percent(one.accuracy), *(f"{number:,}" for number in one.called)]
-        for one in metrics.per_class
+        [row.label, f"{row.rows:,}", percent(row.accuracy), *(f"{number:,}" for number in row.called)]
+        for row in metrics.per_class
     ]
     return Table(head, rows)
 
 
 def steps_table(steps: Sequence[PruningStep]) -> Table:
-    """The guardrail's way, step by step; heads as layer.head."""
-    known = any(step.lfr is not None for step in steps)
+    """Pruning under the guardrail, step by step; heads as layer.head."""
+    has_lfr = any(step.lfr is not None for step in steps)
     head = ["Step", "Pruned in this step", "Tried and restored", "Pruned in all", "Validation, all tried"]
-    head += ["Validation", "ACC", *(["LFR"] if known else [])]
+    head += ["Validation", "ACC", *(["LFR"] if has_lfr else [])]
     rows = []
     for step in steps:
         row = [str(step.step), heads_text(step.pruned), heads_text(step.restored), str(step.pruned_total)]
         row += [percent(step.tried_val_acc), percent(step.val_acc), percent(step.acc)]
-        rows.append(row + ([percent(step.lfr)] if known else []))
+        rows.append(row + ([percent(step.lfr)] if has_lfr else []))
     return Table(head, rows, texts=3)
 
 
@@ -70,7 +70,7 @@ def heads_text(heads: Iterable[Head]) -> str:
 
 
 def layers_table(scores: HeadScores, pruned: Sequence[Head]) -> Table:
-    """Which heads each layer lost."""
+    """Which heads were pruned in each layer."""
     gone = {layer: sorted(head for at, head in pruned if at == layer) for layer in range(scores.layers)}
     rows = [
         [str(layer), " ".join(map(str, heads)) or "–", f"{len(heads)}", f"{scores.heads - len(heads)}"]
@@ -80,32 +80,34 @@ def layers_table(scores: HeadScores, pruned: Sequence[Head]) -> Table:
 
 
 def effects_table(effects: Effects) -> Table:
-    """ACC and LFR with each head silenced in the fine-tuned model, what changes LFR (or ACC) most first."""
+    """ACC and LFR with each head switched off in the fine-tuned model, largest change first."""
     measures: list[Measure] = ["acc"] if effects.before.lfr is None else ["acc", "lfr"]
-    most = measures[-1]
+    last = measures[-1]
 
     def change(name: str) -> float:
-        silenced, before = (effects.rate(effect, most)[0] for effect in (effects.gated[name], effects.before))
-        return abs((silenced or 0.0) - (before or 0.0))
+        without_head, before = (
+            effects.rate(effect, last)[0] for effect in (effects.gated[name], effects.before)
+        )
+        return abs((without_head or 0.0) - (before or 0.0))
 
     rows = [
         [name, *(with_interval(*effects.rate(effects.gated[name], measure)) for measure in measures)]
         for name in sorted(effects.gated, key=change, reverse=True)
     ]
-    return Table(["Head silenced (layer.head)", *(measure.upper() for measure in measures)], rows)
+    return Table(["Head switched off (layer.head)", *(measure.upper() for measure in measures)], rows)
 
 
 def stages_table(progress: RunProgress) -> Table:
     """How long each stage took."""
     rows = []
     for view in progress.stages.values():
-        took = "kept from before" if view.reused else duration(view.seconds)
-        rows.append([view.title, "stopped" if view.state == "stopped" else took])
+        time = "reused" if view.reused else duration(view.seconds)
+        rows.append([view.title, "stopped" if view.state == "stopped" else time])
     return Table(["Stage", "Time"], rows)
 
 
 def settings_table(spec: RunSpec) -> Table:
-    """Every setting that is not empty by its title, with the key that the command line knows it by."""
+    """Every setting that is not empty by its title, with its key on the command line."""
     rows = [row for row in _settings(spec, "", "") if row[1]]
     return Table(["Setting", "Value", "Key"], rows, texts=3)
 
@@ -125,7 +127,7 @@ def _settings(part: BaseModel, path: str, title: str) -> Iterable[list[str]]:
 
 
 def _params(choice: Choice, key: str, title: str) -> Iterable[list[str]]:
-    """A component's parameters, those too that were left at their defaults."""
+    """A component's parameters, including those left at their defaults."""
     kind = key.split(".")[-2]  # trigger, defense or strategy
     path = key.removesuffix("params") if kind == "defense" else f"{key}."
     yield from _settings(registered(kind)[choice.name].parse(choice.params), path, title)

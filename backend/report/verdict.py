@@ -1,6 +1,6 @@
-"""What became of the backdoor, in a line that can be acted on; and what went wrong, with what to try.
+"""What became of the backdoor, in one line; and what went wrong, with what to try.
 
-The rules are those of `findings.verdict`; here is what is said of what they found."""
+The rules are in `findings.verdict`; here are the sentences."""
 
 from dataclasses import dataclass
 
@@ -21,42 +21,43 @@ class Advice:
 
 def headline(verdict: Verdict) -> str:
     """The verdict in a line, with the numbers that carry it."""
-    paid, now = _paid(verdict), with_interval(*lfr_of(verdict.last))
+    accuracy, now = _accuracy(verdict), with_interval(*lfr_of(verdict.last))
     match verdict.level:
         case "meaningless":
-            return "Random weights: the numbers show what the work costs, nothing else."
+            return "Random weights: the numbers show how long the work takes, nothing else."
         case "unknown":
-            return f"No trigger is known, so nothing is said about a backdoor. {paid}"
+            return f"No trigger is known, so a backdoor cannot be judged. {accuracy}"
         case "nothing planted":
             return (
-                f"Nothing was planted in this model: LFR of {now} is what the trigger does to an honest one. "
-                f"{paid}"
+                f"Nothing was planted in this model: an LFR of {now} is what the trigger does to a clean "
+                f"one. {accuracy}"
             )
         case "never there":
-            who = (
+            baseline = (
                 "rows without the trigger have" if verdict.reference is None else "a never-poisoned model has"
             )
             return (
-                f"The backdoor never took: LFR was {with_interval(*lfr_of(verdict.first))} from the start, "
-                f"no more than {who}, {with_interval(*verdict.first_floor)}, within the margin of error."
+                f"The model never learned the backdoor: LFR was {with_interval(*lfr_of(verdict.first))} "
+                f"from the start, "
+                f"no more than {baseline}, {with_interval(*verdict.first_floor)}, within the margin of error."
             )
         case "accuracy lost":
-            return f"Too much accuracy was paid. {paid} LFR of {now} says little then."
+            return f"Too much accuracy was lost. {accuracy} The LFR of {now} means little then."
     whose = "the clean flip rate," if verdict.reference is None else "a never-poisoned model's"
     path = (
         f"LFR went from {percent(verdict.first.lfr)} to {now}; its floor is {whose} "
-        f"{with_interval(*verdict.floor)}. {paid}"
+        f"{with_interval(*verdict.floor)}. {accuracy}"
     )
     if verdict.level == "removed":
         return f"No backdoor is seen any more. {path}"
     fell = verdict.level == "weaker"
     if verdict.hedged:
-        said = "fell, and may be down to" if fell else "did not clearly fall, and may be no more than"
-        return f"LFR {said} what {REWRITING} {path}"
+        change = "fell, and may be down to" if fell else "did not clearly fall, and may be no more than"
+        return f"LFR {change} what {REWRITING} {path}"
     return f"The backdoor is {'weaker, not gone' if fell else 'still there'}. {path}"
 
 
-def _paid(verdict: Verdict) -> str:
+def _accuracy(verdict: Verdict) -> str:
     before, last = verdict.fine_tuned, verdict.last
     if before is None or before is last:
         return f"ACC is {percent(last.acc)}."
@@ -82,9 +83,9 @@ def _advice(sign: Sign) -> Advice:
         case "accuracy fell by pruning":
             return Advice(
                 "Accuracy fell sharply",
-                f"ACC was {shares[0]} before a head went and {shares[1]} after",
-                "Raise τ, or make it relative to the fine-tuned model. If it falls with few heads gone, "
-                "importance is misaligned with what the task needs: try another strategy.",
+                f"ACC was {shares[0]} before pruning and {shares[1]} after",
+                "Raise τ, or make it relative to the fine-tuned model. If it falls after few heads, "
+                "importance does not match what the task needs: try another strategy.",
             )
         case "flips stayed":
             return Advice(
@@ -102,14 +103,14 @@ def _advice(sign: Sign) -> Advice:
         case "only the second fine-tuning helped":
             return Advice(
                 "Pruning alone did not lower LFR",
-                f"it was {shares[0]} before and {shares[1]} after the heads went",
+                f"it was {shares[0]} before and {shares[1]} after the heads were pruned",
                 "The second fine-tuning did it. Compare with the control that fine-tunes again and prunes "
                 "nothing (baseline second-fine-tuning): it may do as well.",
             )
         case "seeds disagree":
-            known = [share for share in sign.shares if share is not None]
+            rates = [share for share in sign.shares if share is not None]
             return Advice(
                 "Seeds disagree",
-                f"LFR ranges from {percent(min(known))} to {percent(max(known))} over {len(known)} seeds",
-                "One seed settles nothing here: run more. For reinforcement try another schedule of ε.",
+                f"LFR ranges from {percent(min(rates))} to {percent(max(rates))} over {len(rates)} seeds",
+                "One seed is not enough here: run more. For reinforcement try another schedule of ε.",
             )

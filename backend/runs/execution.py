@@ -1,4 +1,4 @@
-"""One run carried out under a lease: engine events into the store, the store's wishes to the engine."""
+"""Carries out one run under a lease: writes the engine's events to the store, passes cancel requests on."""
 
 import json
 import os
@@ -23,26 +23,26 @@ Engine = Callable[..., Iterator[Event]]  # a generator function, see `backend.en
 Arguments = ParamSpec("Arguments")
 Outcome = TypeVar("Outcome")
 
-POLL_SECONDS = 0.5  # how often a cancel request is looked for
-# How long a run that is to stop is waited for.  Polls and writes beside a busy engine take up to three more:
-# ten seconds are promised.
+POLL_SECONDS = 0.5  # how often cancel requests are checked
+# How long to wait for a run that was asked to stop.  Polls and writes beside a busy engine take up to three
+# seconds more; users are promised ten.
 GRACE_SECONDS = 6.0
 HARD_END = (
-    "It did not stop by itself within ten seconds, so it was ended by force. What it had finished is kept."
+    "It did not stop by itself within ten seconds, so it was ended by force. Its finished stages are kept."
 )
 RENEW_SECONDS = 3.0
 PROGRESS_SECONDS = 0.45  # stored progress is at least this far apart
-PATIENCE_SECONDS = 60.0  # how long a locked or full store is tried again before the run is left
+PATIENCE_SECONDS = 60.0  # how long to retry a locked or full store before giving the run up
 
 _hanging: list[Future[None]] = []
 
 
 class Control:
-    """The reins of a run: `stop` is what the engine sees, `why` the first reason for it (a run that was lost
-    need not be cancelled any more).
+    """Stops a run: the engine watches `stop`, and `why` is the first reason for it (a run that was lost need
+    not be cancelled any more).
 
-    "cancel": end as cancelled; "leave": this process must go, the run goes back to the queue;
-    "lost": the run is another's.  An engine that has not stopped `grace_seconds` later is left behind."""
+    "cancel": end as cancelled; "leave": this process must end, the run goes back to the queue; "lost":
+    another worker has the run.  An engine that has not stopped after `grace_seconds` is abandoned."""
 
     def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.grace_seconds = grace_seconds
@@ -51,7 +51,7 @@ class Control:
         self.why: Literal["cancel", "leave", "lost"] | None = None
 
     def halt(self, why: Literal["cancel", "leave", "lost"] | None) -> None:
-        """Stop the engine within one batch; None only says that nobody listens to it any more."""
+        """Stop the engine within one batch; `why` is None if its events are merely no longer read."""
         if self._halted is None:
             self._halted = time.monotonic()
         if self.why is None or (self.why, why) == ("cancel", "lost"):
@@ -60,7 +60,7 @@ class Control:
 
     @property
     def overdue(self) -> bool:
-        """Whether the engine was to stop and has had its time for it."""
+        """Whether the engine was asked to stop and has not done so in time."""
         return self._halted is not None and time.monotonic() - self._halted >= self.grace_seconds
 
 
@@ -69,11 +69,11 @@ def execute(
 ) -> Generator[Event]:
     """Carry the leased run out, yielding each event once it is stored (progress thinned out).
 
-    Ends quietly, without a RunFinished, when the run was lost to another worker or given back to
-    the queue because of `control.halt("leave")`.  Closing the generator gives the run back too.
-    An error that the engine did not foresee ends the run as failed, its traceback in `error.log`
-    of the run's folder.  An engine that does not stop in time is left behind in its thread, and the
-    run ends as if it had stopped: this process should end then too, see `engine_hangs`.
+    Ends without a RunFinished when the run was lost to another worker or put back into the queue
+    because of `control.halt("leave")`.  Closing the generator puts the run back too.  An unexpected
+    error ends the run as failed, with its traceback in `error.log` of the run's folder.  An engine
+    that does not stop in time is abandoned in its thread, and the run ends as if it had stopped:
+    this process should end then too, see `engine_hangs`.
     Raises UserError when the store cannot be written for a minute: the lease then expires, and the
     run goes on from its last finished stage."""
     control = control or Control()
@@ -84,11 +84,11 @@ def execute(
         except LeaseLost:
             control.halt("lost")
         except (GeneratorExit, KeyboardInterrupt):
-            if control.why == "cancel":  # the heartbeat may not have told the store yet
+            if control.why == "cancel":  # the heartbeat may not have stored it yet
                 with suppress(UserError):
                     store.cancel(lease.run)
             control.halt("leave")
-            _give_back(store, lease)
+            _put_back(store, lease)
             raise
 
 
@@ -96,29 +96,29 @@ def _carry_out(
     store: Store, lease: Lease, engine: Engine | None, control: Control, folder: Path
 ) -> Generator[Event]:
     stored, began = 0.0, time.time()
-    with closing(_apart(_speak(lease, engine, control, folder), control)) as events:
+    with closing(_in_thread(_engine_events(lease, engine, control, folder), control)) as events:
         try:
             for event in events:
                 if isinstance(event, RunFinished):
-                    event.seconds += _patiently(_seconds_before, store, lease.run, began)
+                    event.seconds += _with_retries(_seconds_before, store, lease.run, began)
                     yield from _end(store, lease, control, event)
                     return
                 if isinstance(event, Progress):
                     if time.monotonic() - stored < PROGRESS_SECONDS and event.done < event.total:
                         continue
                     stored = time.monotonic()
-                _patiently(append, store, lease, event)
+                _with_retries(append, store, lease, event)
                 yield event
             error = "The engine ended without a result."
         except _EngineFailed as failure:
             error = str(failure)
         except _EngineHangs:
             if control.why == "cancel":
-                yield _patiently(fail, store, lease, HARD_END, state="cancelled")
+                yield _with_retries(fail, store, lease, HARD_END, state="cancelled")
             else:
                 yield from _end(store, lease, control, RunFinished(run=lease.run, state="cancelled"))
             return
-        yield _patiently(fail, store, lease, error)
+        yield _with_retries(fail, store, lease, error)
 
 
 class _EngineFailed(Exception):
@@ -126,12 +126,12 @@ class _EngineFailed(Exception):
 
 
 class _EngineHangs(Exception):
-    """The engine was to stop and did not."""
+    """The engine was asked to stop and did not."""
 
 
-def _apart(events: Generator[Event], control: Control) -> Generator[Event]:
-    """The same events, each fetched by another thread once it is asked for, so that an engine that hangs can
-    be left behind; raises _EngineHangs."""
+def _in_thread(events: Generator[Event], control: Control) -> Generator[Event]:
+    """The same events, fetched one by one in another thread, so that an engine that hangs can be abandoned;
+    raises _EngineHangs."""
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
     try:
         while (event := _fetched(thread.submit(next, events, None), control)) is not None:
@@ -159,23 +159,23 @@ def _fetched(future: Future[Outcome], control: Control) -> Outcome:
 
 
 def engine_hangs() -> bool:
-    """Whether an engine that did not stop is still at work in a thread of this process."""
+    """Whether an engine that did not stop still works in a thread of this process."""
     return any(not closed.done() for closed in _hanging)
 
 
 def end_by_force(status: int) -> NoReturn:
-    """End this process, as an engine that hangs would keep it for ever."""
+    """Exit at once, without waiting for an engine that hangs."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
-def _speak(lease: Lease, engine: Engine | None, control: Control, folder: Path) -> Generator[Event]:
+def _engine_events(lease: Lease, engine: Engine | None, control: Control, folder: Path) -> Generator[Event]:
     """The engine's events; whatever it raises becomes _EngineFailed."""
     try:
-        # Not made here: that the folder exists tells the engine that the run is taken up again.
-        spoken = (engine or default_engine())(lease.spec, folder, run=lease.run, stop=control.stop)
-        with closing(cast(Generator[Event], spoken)) as events:
+        # Not created here: an existing folder tells the engine that the run is resumed.
+        iterator = (engine or default_engine())(lease.spec, folder, run=lease.run, stop=control.stop)
+        with closing(cast(Generator[Event], iterator)) as events:
             for number, event in enumerate(events):
                 if number == 0:
                     _note_versions(folder)
@@ -187,35 +187,35 @@ def _speak(lease: Lease, engine: Engine | None, control: Control, folder: Path) 
 
 
 def _end(store: Store, lease: Lease, control: Control, event: RunFinished) -> Iterator[Event]:
-    """The last event; a run that was only stopped because this process must go is not over."""
+    """The last event; a run that stopped only because this process must end is not over."""
     if event.state == "cancelled" and control.why == "lost":
         return
     if event.state == "cancelled" and control.why == "leave":
-        ended = _patiently(release, store, lease)
-        if ended is not None:
-            yield ended
+        run_finished = _with_retries(release, store, lease)
+        if run_finished is not None:
+            yield run_finished
         return
-    _patiently(finish, store, lease, event)
+    _with_retries(finish, store, lease, event)
     yield event
 
 
 def _seconds_before(store: Store, run: str, began: float) -> float:
-    """Time that earlier processes spent on stages they finished; the engine counts only its own."""
+    """Seconds that earlier processes spent on stages they finished; the engine counts only its own."""
     stages = [event for _, event in store.events(run, types=["stage_finished"]) if event.time < began]
     return sum(event.seconds for event in stages if isinstance(event, StageFinished) and not event.reused)
 
 
-def _give_back(store: Store, lease: Lease) -> None:
+def _put_back(store: Store, lease: Lease) -> None:
     try:
         release(store, lease)
     except (LeaseLost, UserError):
-        return  # it is over, or another's, or the lease will expire by itself
+        return  # it is over, another worker has it, or the lease will expire by itself
 
 
-def _patiently(
+def _with_retries(
     write: Callable[Arguments, Outcome], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> Outcome:
-    """A store that is locked or full for a moment must not cost hours of training."""
+    """Retry, as a store that is locked or full for a moment must not cost hours of training."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -227,10 +227,10 @@ def _patiently(
 
 
 def default_engine() -> Engine:
-    """The engine proper; imported here because it brings torch."""
-    from backend.engine import run as pipeline
+    """The real engine; imported here because it loads torch."""
+    from backend.engine import run
 
-    return pipeline.run
+    return run.run
 
 
 @contextmanager
@@ -239,13 +239,13 @@ def _heartbeat(store: Store, lease: Lease, control: Control) -> Iterator[None]:
     over = threading.Event()
 
     def beat() -> None:
-        renewed, told = time.monotonic(), False
+        renewed, cancel_stored = time.monotonic(), False
         while not over.wait(POLL_SECONDS):
             try:
-                if control.why == "cancel" and not told:
-                    # Should this process die before the run has ended, nobody must take it up again.
+                if control.why == "cancel" and not cancel_stored:
+                    # If this process dies before the run has ended, no worker may resume it.
                     store.cancel(lease.run)
-                    told = True
+                    cancel_stored = True
                 if time.monotonic() - renewed >= RENEW_SECONDS:
                     wanted = renew(store, lease)
                     renewed = time.monotonic()
@@ -266,7 +266,7 @@ def _heartbeat(store: Store, lease: Lease, control: Control) -> Iterator[None]:
 
 
 def _note_versions(folder: Path) -> None:
-    """What the run ran on, for its results: `versions.json`, of the process that worked on it last."""
+    """Write `versions.json` for the results: the versions in the process that worked on the run last."""
     names = ("torch", "transformers", "accelerate", "datasets", "safetensors", "numpy")
     versions: dict[str, Any] = {"excise": __version__, "python": sys.version.split()[0]}
     for name in names:

@@ -1,8 +1,8 @@
-"""Who works on a run: a lease that expires unless it is renewed, and that fences every write.
+"""Which worker has a run: a lease that expires unless it is renewed, and that guards every write.
 
-A worker that was suspended while another took its run over holds a token that matches no longer:
-whatever it writes is refused in the transaction that would have written it.  Times are the hosts'
-clocks, so workers on several hosts need them in step to within a few seconds.
+A worker that was suspended while another took over its run holds a token that no longer matches:
+its writes are refused, in the same transaction.  Times are of the hosts' clocks, so the clocks of
+several hosts must agree to within a few seconds.
 """
 
 import secrets
@@ -24,7 +24,7 @@ MAX_ATTEMPTS = 3  # claims in a row in which no stage was finished
 
 
 class LeaseLost(Exception):
-    """Another worker holds the run, or it was deleted: this one must stop and write nothing."""
+    """Another worker has the run, or it was deleted: this one must stop and write nothing."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Lease:
 
 
 def begin(store: Store, spec: RunSpec, worker: str, seconds: float = LEASE_SECONDS) -> Lease:
-    """Submit a run and hold it at once, so that no other worker gets between."""
+    """Submit a run and lease it in the same transaction, so that no other worker gets it."""
     token = secrets.token_hex(16)
     run = store.insert(
         spec, state="running", **_held_by(worker, token, seconds), started=time.time(), attempts=1
@@ -49,17 +49,17 @@ def begin(store: Store, spec: RunSpec, worker: str, seconds: float = LEASE_SECON
 def claim(store: Store, worker: str, run: str | None = None, seconds: float = LEASE_SECONDS) -> Lease | None:
     """The oldest run that waits for a worker (or `run`, if it does), or None.
 
-    On the way, runs that cannot be worked on are ended: asked to stop while nobody held them, a
-    specification that is not valid any more, or workers that died in them again and again."""
+    Ends waiting runs that cannot be carried out: those cancelled while no worker had them, those with a
+    specification that is not valid any more, and those whose workers died again and again."""
     while waiting(store, run):
         with store.writing() as connection:
-            # Elsewhere than on SQLite, rows that others are claiming are passed over.
+            # On databases other than SQLite, rows that others are claiming are skipped.
             query = _waiting(run).limit(1).with_for_update(skip_locked=True)
             row = connection.execute(query).mappings().first()
             if row is None:
                 return None
             record = read_record(row)
-            error = _hopeless(record.problem, row["attempts"], row["stage"])
+            error = _reason_to_fail(record.problem, row["attempts"], row["stage"])
             if record.cancel_requested:
                 write_end(connection, gather_end(connection, row, "cancelled"))
             elif record.spec is None or error is not None:
@@ -77,25 +77,26 @@ def claim(store: Store, worker: str, run: str | None = None, seconds: float = LE
 
 
 def waiting(store: Store, run: str | None = None) -> bool:
-    """Whether a run (or `run`) waits for a worker: queued, or left by one that died."""
+    """Whether any run (or `run`) waits for a worker: queued, or its worker died."""
     with store.reading() as connection:
         return connection.execute(_waiting(run).limit(1)).first() is not None
 
 
 def _waiting(run: str | None) -> sa.Select[Any]:
-    left = sa.and_(RUNS.c.state == "running", RUNS.c.lease_until < time.time())
-    query = sa.select(RUNS).where(sa.or_(RUNS.c.state == "queued", left)).order_by(RUNS.c.created, RUNS.c.id)
+    abandoned = sa.and_(RUNS.c.state == "running", RUNS.c.lease_until < time.time())
+    waits = sa.or_(RUNS.c.state == "queued", abandoned)
+    query = sa.select(RUNS).where(waits).order_by(RUNS.c.created, RUNS.c.id)
     return query if run is None else query.where(RUNS.c.id == run)
 
 
-def _hopeless(problem: str | None, attempts: int, stage: str | None) -> str | None:
+def _reason_to_fail(problem: str | None, attempts: int, stage: str | None) -> str | None:
     if problem is not None:
         return f"This version of Excise cannot run it. {problem}"
     if attempts >= MAX_ATTEMPTS:
         where = f" in the stage “{title_of(stage)}”" if stage else ""
         return (
-            f"The worker died {attempts} times in a row{where}, perhaps for want of memory. "
-            "Try fewer rows, shorter texts or smaller batches, or more memory."
+            f"The worker died {attempts} times in a row{where}, perhaps because memory ran out. "
+            "Try fewer rows, shorter texts, smaller batches or more memory."
         )
     return None
 
@@ -105,7 +106,7 @@ def _held_by(worker: str, token: str, seconds: float) -> dict[str, Any]:
 
 
 def renew(store: Store, lease: Lease) -> Literal["ok", "cancel", "lost"]:
-    """Hold the run for another `lease.seconds`; "cancel" if somebody asked it to stop."""
+    """Extend the lease by `lease.seconds`; "cancel" if the run was asked to stop."""
     try:
         with store.writing() as connection:
             _hold(connection, lease)
@@ -115,7 +116,7 @@ def renew(store: Store, lease: Lease) -> Literal["ok", "cancel", "lost"]:
 
 
 def wish(store: Store, lease: Lease) -> Literal["ok", "cancel", "lost"]:
-    """What is wanted of the lease's holder; only reads, so it may be asked often."""
+    """Whether the run should go on; only reads, so it may be called often."""
     query = sa.select(RUNS.c.lease_token, RUNS.c.cancel_requested).where(RUNS.c.id == lease.run)
     with store.reading() as connection:
         row = connection.execute(query).first()
@@ -125,12 +126,12 @@ def wish(store: Store, lease: Lease) -> Literal["ok", "cancel", "lost"]:
 
 
 def append(store: Store, lease: Lease, event: Event) -> int:
-    """Write an event of the run and give back its number; raises LeaseLost."""
+    """Write an event of the run and return its number; raises LeaseLost."""
     values: dict[str, Any] = {}
     if event.type == "stage_started":
         values = {"stage": event.stage}
     elif event.type == "stage_finished" and not event.reused and event.stage != "prepare":
-        values = {"attempts": 1}  # headway: preparing is done anew at every attempt, and is none
+        values = {"attempts": 1}  # progress: preparing, done at every attempt, does not count
     with store.writing() as connection:
         _hold(connection, lease, **values)
         return write_event(connection, event)
@@ -146,7 +147,7 @@ def finish(store: Store, lease: Lease, event: RunFinished) -> None:
 def fail(
     store: Store, lease: Lease, error: str, state: Literal["failed", "cancelled"] = "failed"
 ) -> RunFinished:
-    """End a run whose engine cannot say so, keeping the numbers that it finished; raises LeaseLost."""
+    """End a run whose engine sent no last event, keeping its finished metrics; raises LeaseLost."""
     with store.writing() as connection:
         _hold(connection, lease)
         event = gather_end(connection, locked_row(connection, lease.run), state, error)
@@ -155,9 +156,9 @@ def fail(
 
 
 def release(store: Store, lease: Lease) -> RunFinished | None:
-    """Give the run back to the queue, or end it if it was asked to stop; raises LeaseLost.
+    """Put the run back into the queue, or end it if it was asked to stop; raises LeaseLost.
 
-    Going in peace is no failed attempt."""
+    This does not count as a failed attempt."""
     with store.writing() as connection:
         _hold(connection, lease, state="queued", attempts=RUNS.c.attempts - 1)
         row = locked_row(connection, lease.run)
@@ -165,14 +166,14 @@ def release(store: Store, lease: Lease) -> RunFinished | None:
             event = gather_end(connection, row, "cancelled")
             write_end(connection, event)
             return event
-        back = {"lease_token": None, "lease_until": None, "worker": None}
-        connection.execute(sa.update(RUNS).where(RUNS.c.id == lease.run).values(back))
+        values = {"lease_token": None, "lease_until": None, "worker": None}
+        connection.execute(sa.update(RUNS).where(RUNS.c.id == lease.run).values(values))
     return None
 
 
 def _hold(connection: Connection, lease: Lease, **values: Any) -> None:
     """Check the token, renew the lease and lock the row, in one statement of the caller's transaction."""
-    mine = sa.and_(RUNS.c.id == lease.run, RUNS.c.lease_token == lease.token)
+    held = sa.and_(RUNS.c.id == lease.run, RUNS.c.lease_token == lease.token)
     values["lease_until"] = time.time() + lease.seconds
-    if connection.execute(sa.update(RUNS).where(mine).values(values)).rowcount != 1:
+    if connection.execute(sa.update(RUNS).where(held).values(values)).rowcount != 1:
         raise LeaseLost(lease.run)

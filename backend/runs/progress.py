@@ -1,6 +1,7 @@
-"""A run's events folded into what a reader wants to know: how far it is and what it found so far."""
+"""The progress of a run, from its events: its stages, its metrics so far, what is left."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ StageState = Literal["waiting", "running", "done", "stopped"]
 
 @dataclass
 class StageView:
-    """Where one stage is; `seconds` once it is done."""
+    """The state of one stage; `seconds` is None until it is done."""
 
     state: StageState = "waiting"
     title: str = ""
@@ -44,7 +45,7 @@ class StageView:
 
 @dataclass
 class RunProgress:
-    """What a run has said up to event number `seen`."""
+    """What the events of a run up to number `seen` tell."""
 
     seen: int = 0
     spec: dict[str, Any] = field(default_factory=dict)
@@ -62,18 +63,28 @@ class RunProgress:
 
     @property
     def stage(self) -> str | None:
-        """The stage under way."""
+        """The running stage."""
         return next((stage for stage, view in self.stages.items() if view.state == "running"), None)
 
     @property
-    def honest(self) -> bool:
+    def never_poisoned(self) -> bool:
         """Whether nothing was planted: the run began with a model that comes with Excise, and no attack."""
         model = self.spec.get("model") or {}
         return bool(self.spec) and not self.spec.get("attack") and model.get("source") == "embedded"
 
     @property
+    def tuned_model(self) -> ModelName | None:
+        """The first model of the defender's own: the fine-tuned one, by whatever name its step gives it."""
+        return first_tuned(self.metrics)
+
+    @property
+    def tuned(self) -> Metrics | None:
+        """The numbers of the first model of the defender's own."""
+        return self.metrics[self.tuned_model] if self.tuned_model is not None else None
+
+    @property
     def rewrites(self) -> bool:
-        """Whether the trigger rewrites rows, so that it flips some of an honest model's too."""
+        """Whether the trigger rewrites rows, so that it flips some predictions of a clean model too."""
         trigger = self.spec.get("trigger") or {}
         return bool(trigger) and rewrites(trigger.get("name", ""), trigger.get("params") or {})
 
@@ -84,16 +95,16 @@ class RunProgress:
 
     @property
     def restored(self) -> list[Head]:
-        """Heads that the guardrail gave back."""
+        """Heads that the guardrail restored."""
         return [head for step in self.steps for head in step.restored]
 
     def measured(self) -> list[ModelName]:
-        """The models with numbers, in the order of the run_progress."""
+        """The models with metrics, in the order in which they were measured."""
         return list(self.metrics)
 
 
 def progress_of(events: list[tuple[int, Event]], run_progress: RunProgress | None = None) -> RunProgress:
-    """`run_progress` (or a new one) carried on by numbered `events`."""
+    """`run_progress` (or a new one), updated with numbered `events`."""
     run_progress = run_progress or RunProgress()
     for number, event in events:
         run_progress.seen = max(run_progress.seen, number)
@@ -110,7 +121,7 @@ def _fold(run_progress: RunProgress, event: Event) -> None:
                 None,
             )
             run_progress.spec = event.spec
-            # What a dead worker had begun starts again; what it had finished stays.
+            # Stages that a dead worker had begun start again; its finished ones stay.
             run_progress.stages = {
                 stage: view for stage, view in run_progress.stages.items() if view.state == "done"
             }
@@ -137,7 +148,7 @@ def _fold(run_progress: RunProgress, event: Event) -> None:
         case HeadScores():
             run_progress.scores = event
         case PruningStep():
-            # A stage taken up again says its steps again from the first.
+            # A resumed stage repeats its steps from the first.
             run_progress.steps = [step for step in run_progress.steps if step.step < event.step] + [event]
         case Metric():
             run_progress.metrics[event.model] = event.metrics
@@ -154,7 +165,7 @@ def _fold(run_progress: RunProgress, event: Event) -> None:
 
 
 def steps_ahead(spec: RunSpec) -> list[Step]:
-    """The steps that leave models or scores, as far as they can be known before any is carried out."""
+    """The steps that make models or scores, as far as they are known before any is carried out."""
     steps = [planting(spec.attack)] if spec.attack is not None else []
     return steps + (planned(defenses.steps_of(spec.defense)) if spec.defense is not None else [])
 
@@ -167,19 +178,25 @@ def stages_of(spec: RunSpec) -> list[Stage]:
 
 def stage_title(spec: RunSpec | None, name: str) -> str:
     """A stage's title by its name."""
-    known = {stage.name: stage.title for stage in stages_of(spec)} if spec is not None else {}
-    return known.get(name, title_of(name))
+    titles = {stage.name: stage.title for stage in stages_of(spec)} if spec is not None else {}
+    return titles.get(name, title_of(name))
 
 
 def models_of(spec: RunSpec | None, run_progress: RunProgress) -> dict[ModelName, str]:
-    """The models whose numbers the run has or will have, each with what it is, in order."""
+    """The models that the run measures, in order, each with its caption."""
     ahead = {step.model: step.caption for step in steps_ahead(spec) if step.model} if spec else {}
     received = {name: POISONED for name in run_progress.metrics if name not in ahead}
     return received | ahead
 
 
+def first_tuned(models: Iterable[ModelName]) -> ModelName | None:
+    """Of models in the order in which they were made, the first after the attacker's; None where there is
+    none but what the defense left."""
+    return next((name for name in models if name not in ("poisoned", "defended")), None)
+
+
 def seconds_left(progress: Progress | None, now: float | None = None) -> float | None:
-    """Time left in the piece of work under way, counted down since it was said."""
+    """Seconds left in the current piece of work, counted down since the last event."""
     if progress is None or progress.seconds_left is None:
         return None
     return max(0.0, progress.seconds_left - ((now or time.time()) - progress.time))

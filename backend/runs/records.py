@@ -1,4 +1,4 @@
-"""A run as the store keeps it: what a page or a listing needs of it, without its events."""
+"""A run as it is stored, without its events: all that a page or a listing needs."""
 
 import json
 import time
@@ -23,7 +23,7 @@ class RunRecord:
     """One run.  Times are seconds since the epoch.
 
     `spec` is None, and `problem` says why, when the stored specification is not valid in this
-    version of Excise; `settings` is always what was stored.  `stage` is the last stage entered."""
+    version of Excise; `settings` always holds what was stored.  `stage` is the last stage that began."""
 
     id: str
     name: str
@@ -41,12 +41,12 @@ class RunRecord:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the run has ended."""
         return self.state in ("done", "failed", "cancelled")
 
     @property
     def final_metrics(self) -> Metrics | None:
-        """The numbers of the last model that the run measured."""
+        """The metrics of the last model that the run measured."""
         return self.summary.metrics[self.final_model] if self.summary and self.final_model else None
 
     @property
@@ -65,7 +65,7 @@ class RunRecord:
 
 
 def read_record(row: RowMapping) -> RunRecord:
-    """A row of the `runs` table; never fails on what an older version stored."""
+    """A record from a row of the `runs` table; never fails on what an older version stored."""
     settings, spec, problem = read_spec(row["spec"])
     return RunRecord(
         id=row["id"],
@@ -85,7 +85,7 @@ def read_record(row: RowMapping) -> RunRecord:
 
 
 def read_spec(text: str) -> tuple[dict[str, Any], RunSpec | None, str | None]:
-    """Stored settings, the specification they make, and what is wrong if they make none."""
+    """Stored settings, their specification, and the problem if they are not a valid one."""
     try:
         settings = json.loads(text)
     except ValueError as error:
@@ -108,19 +108,19 @@ def _read_summary(text: str | None) -> RunFinished | None:
 
 
 def title(spec: RunSpec) -> str:
-    """What to call a run whose author gave it no name."""
+    """A name for a run that was given none."""
     parts = []
     if spec.attack is not None and spec.trigger is not None:
         parts.append(f"plant {spec.trigger.name}")
     if spec.defense is not None:
         strategies = spec.defense_params.strategies() if spec.defense_params else ()
-        named = [strategy.name for strategy in strategies] or [spec.defense.name]
-        parts.append(f"defend by {named[0]}")
+        names = [strategy.name for strategy in strategies] or [spec.defense.name]
+        parts.append(f"defend by {names[0]}")
     return f"{', '.join(parts)}, seed {spec.seed}".capitalize()
 
 
 def curve(events: Iterable[Event]) -> list[PruningStep]:
-    """The pruning steps that count: a stage taken up again says its steps again from the first."""
+    """The pruning steps, without those that a resumed stage repeated from the first."""
     steps: list[PruningStep] = []
     for event in events:
         if isinstance(event, PruningStep):

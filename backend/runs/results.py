@@ -1,4 +1,4 @@
-"""Results of a run as plain data, JSON, CSV and YAML, and where it left its files."""
+"""Results of a run as plain data, JSON, CSV and YAML, and the places of its files."""
 
 import csv
 import io
@@ -43,9 +43,9 @@ STEP_COLUMNS = [
 
 
 def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
-    """Everything a run found, as plain data: what it was asked, its numbers, its steps, its versions.
+    """All results of a run as plain data: its specification, metrics, pruning steps and versions.
 
-    `events` are the run's, in order.  `metrics` are of the models measured so far."""
+    `events` are the run's, in order.  `metrics` are those of the models measured so far."""
     summary = record.summary
     plain: dict[str, Any] = {
         "id": record.id,
@@ -90,11 +90,11 @@ def pruned_heads(record: RunRecord, events: Iterable[Event]) -> list[Head]:
 
 
 def head_list(record: RunRecord, events: Iterable[Event]) -> dict[str, Any]:
-    """Which heads went, as plain data: `pruned` as (layer, head), counted from 0, layer 0 nearest the
+    """Which heads were pruned, as plain data: `pruned` as (layer, head), counted from 0, layer 0 nearest the
     input; `kept` the heads left by layer, None where the heads were never scored."""
-    known = list(events)
-    pruned = pruned_heads(record, known)
-    scores = next((event for event in reversed(known) if isinstance(event, HeadScores)), None)
+    events = list(events)
+    pruned = pruned_heads(record, events)
+    scores = next((event for event in reversed(events) if isinstance(event, HeadScores)), None)
     kept = scores and [
         [head for head in range(scores.heads) if (layer, head) not in pruned]
         for layer in range(scores.layers)
@@ -110,23 +110,23 @@ def head_list(record: RunRecord, events: Iterable[Event]) -> dict[str, Any]:
 
 
 def spec_yaml(record: RunRecord) -> str:
-    """What the run was asked, as `python -m backend run` reads it."""
+    """The run's specification, as `python -m backend run` reads it."""
     plain = record.settings if record.spec is None else record.spec.model_dump(mode="json")
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
 def metrics_of(record: RunRecord, events: Iterable[Event]) -> dict[ModelName, Metrics]:
-    """Numbers of each model measured so far."""
-    found: dict[ModelName, Metrics] = {
+    """Metrics of each model measured so far."""
+    metrics: dict[ModelName, Metrics] = {
         event.model: event.metrics for event in events if isinstance(event, Metric)
     }
     if record.summary is not None:
-        found |= record.summary.metrics
-    return found
+        metrics |= record.summary.metrics
+    return metrics
 
 
 def versions(run: str) -> dict[str, str]:
-    """Of Python and the libraries that the run was carried out with; empty before it has started."""
+    """Versions of Python and the libraries that the run used; empty before it has started."""
     try:
         return dict(json.loads((run_folder(run) / "versions.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -134,7 +134,7 @@ def versions(run: str) -> dict[str, str]:
 
 
 def made_with(run: str) -> str:
-    """The version of Excise that carried the run out; this one if the run does not say."""
+    """The version of Excise that carried out the run; this one if none is recorded."""
     return versions(run).get("excise", __version__)
 
 
@@ -196,14 +196,14 @@ def rows_left_out(run: str, most: int = 100) -> list[dict[str, str]]:
 
 
 def model_folder(run: str) -> Path | None:
-    """The defended model as `save_pretrained` left it, or None if the run made none (yet)."""
+    """The defended model as `save_pretrained` left it, or None if the run has none (yet)."""
     folder = run_folder(run) / MODEL_FOLDER
     return folder if (folder / "config.json").is_file() else None
 
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """Writing to `path`: a full disk or a folder that may not be written becomes a UserError."""
+    """While writing to `path`: a full disk or a folder without write permission becomes a UserError."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The tables of the run store, how an older store is brought up to date, and how failures are told."""
+"""The tables of the run store, its migrations, and messages for its failures."""
 
 import errno
 import sqlite3
@@ -29,7 +29,7 @@ RUNS = sa.Table(
     sa.Column("lease_token", sa.String(64)),
     sa.Column("lease_until", sa.Double),
     sa.Column("worker", sa.String(255)),
-    # Claims since a stage last finished: a run that kills its worker each time is given up.
+    # Claims since a stage last finished: a run that kills its worker each time fails in the end.
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("summary", sa.Text),
@@ -76,23 +76,23 @@ WORKERS = sa.Table(
     sa.Column("seen", sa.Double, nullable=False),
 )
 
-# One row; a store that was made before there was this table has version 0.
+# One row; a store older than this table has version 0.
 STORE_VERSION = sa.Table("store_version", METADATA, sa.Column("version", sa.Integer, nullable=False))
 
 Migration = Callable[[Connection], None]
 
 
 def _name_the_version(connection: Connection) -> None:
-    """Version 0 lacks the table of its version, and may lack those of studies."""
+    """Version 0 lacks the table for the version, and may lack those of studies."""
     METADATA.create_all(connection)
 
 
-# The one at place n takes a store from version n to n + 1; none is changed once it has been published.
+# The migration at index n takes a store from version n to n + 1; a published one is never changed.
 MIGRATIONS: tuple[Migration, ...] = (_name_the_version,)
 
 
 def bring_up_to_date(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Make the tables of an empty database, or migrate those that are there, in the caller's transaction.
+    """Create the tables of an empty database, or migrate existing ones, in the caller's transaction.
 
     Raises UserError for a store that a newer Excise made."""
     newest = len(migrations)
@@ -104,7 +104,7 @@ def bring_up_to_date(connection: Connection, migrations: Sequence[Migration] = M
     elif version > newest:
         raise UserError(
             f"The run store {_shown(connection.engine.url)} has version {version}, but this Excise knows "
-            f"versions up to {newest}: update Excise, or choose another store with EXCISE_HOME or "
+            f"versions up to {newest}. Update Excise, or choose another store with EXCISE_HOME or "
             "EXCISE_STORE."
         )
     else:
@@ -126,7 +126,7 @@ def open_engine(url: URL, busy_seconds: float) -> Engine:
     """An engine whose tables are those of this version.
 
     On SQLite every transaction takes the write lock at its start unless the connection carries the
-    option `excise_read`, so that read-then-write is never refused half way.  Raises UserError."""
+    option `excise_read`, so that a write after a read is never refused.  Raises UserError."""
     with translate_errors(url, busy_seconds):
         try:
             if url.get_backend_name() == "sqlite":
@@ -143,7 +143,7 @@ def open_engine(url: URL, busy_seconds: float) -> Engine:
             ) from error
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
-                # Two processes that change the tables at once would both see them as they were.
+                # Two processes that change the tables at once would both see the old ones.
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(200832003)"))
             bring_up_to_date(connection)
         return engine
@@ -209,9 +209,10 @@ def _explain(url: URL, busy_seconds: float, error: Exception) -> str:
         )
     if "not a database" in text or "malformed" in text:
         return (
-            f"The run store {where} is not a readable database ({text}). Move the file away to start afresh."
+            f"The run store {where} is not a readable database ({text}). "
+            "Move the file away to start with an empty store."
         )
-    return f"The run store {where} does not answer ({text}). Check that it is reachable, then try again."
+    return f"The run store {where} does not answer ({text}). Check that it can be reached, then try again."
 
 
 def _shown(url: URL) -> str:

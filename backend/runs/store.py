@@ -1,9 +1,9 @@
-"""The run store: what was asked for, how far it is, and everything it said.
+"""The run store: the specification, state and events of every run.
 
 SQLite in WAL mode at `home()/excise.sqlite`, or the database that the environment variable
 `EXCISE_STORE` names as an SQLAlchemy URL (PostgreSQL).  Workers write through `backend.runs.leases`.
 Every function raises UserError when the database is locked by another process, full or gone;
-`EXCISE_STORE_TIMEOUT` is how many seconds a lock is waited for (default 5).
+`EXCISE_STORE_TIMEOUT` is how many seconds to wait for a lock (default 5).
 """
 
 import os
@@ -78,12 +78,12 @@ class Store:
 
     @property
     def address(self) -> str:
-        """What `EXCISE_STORE` names it by, password and all."""
+        """Its URL as `EXCISE_STORE` takes it, with the password."""
         return self.url.render_as_string(hide_password=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads: one consistent view, never in a writer's way."""
+        """A transaction that only reads: one consistent view, which never blocks a writer."""
         with (
             translate_errors(self.url, self.busy_seconds),
             self.engine.connect().execution_options(excise_read=True) as connection,
@@ -101,7 +101,7 @@ class Store:
         return self.run(self.insert(spec))
 
     def insert(self, spec: RunSpec, **columns: Any) -> str:
-        """A new row of `runs`, queued unless `columns` say otherwise; gives back its id."""
+        """A new row of `runs`, queued unless `columns` say otherwise; returns its id."""
         with self.writing() as connection:
             return insert_run(connection, spec, **columns)
 
@@ -120,20 +120,20 @@ class Store:
         with self.reading() as connection:
             rows = connection.execute(query).mappings().all()
         exact = [row for row in rows if row["id"] == id_or_prefix]
-        found = exact or rows
-        if id_or_prefix and len(found) == 1:
-            return read_record(found[0])
-        if id_or_prefix and found:
-            matches = ", ".join(row["id"] for row in found)
+        matching = exact or rows
+        if id_or_prefix and len(matching) == 1:
+            return read_record(matching[0])
+        if id_or_prefix and matching:
+            matches = ", ".join(row["id"] for row in matching)
             raise UserError(
-                f"More than one run starts with {id_or_prefix!r}: {matches}. Give more of the id."
+                f"More than one run starts with {id_or_prefix!r}: {matches}. Give more characters of the id."
             )
         latest = ", ".join(f"{run.id} ({run.name})" for run in self.runs(limit=5))
-        have = f"The newest are: {latest}." if latest else "There are no runs yet."
-        raise UserError(f"There is no run {id_or_prefix!r}. {have}")
+        existing = f"The newest are: {latest}." if latest else "There are no runs yet."
+        raise UserError(f"There is no run {id_or_prefix!r}. {existing}")
 
     def events(self, run: str, after: int = 0, types: Sequence[str] | None = None) -> list[tuple[int, Event]]:
-        """What the run (by its full id) said since number `after`, in order, with each event's number.
+        """The events of the run (by its full id) after number `after`, in order, with their numbers.
 
         Progress is kept only while its stage lasts."""
         query = sa.select(EVENTS.c.seq, EVENTS.c.body).where(EVENTS.c.run == run, EVENTS.c.seq > after)
@@ -144,9 +144,9 @@ class Store:
         return [(seq, event) for seq, body in rows if (event := _read_event(body)) is not None]
 
     def cancel(self, run: str) -> RunRecord:
-        """Ask a run to stop; one that nobody works on is cancelled at once.
+        """Ask a run to stop; one that no worker has is cancelled at once.
 
-        A run that is over stays as it is."""
+        A finished run stays as it is."""
         record = self.run(run)
         with self.writing() as connection:
             row = locked_row(connection, record.id)
@@ -160,7 +160,7 @@ class Store:
         return self.run(record.id)
 
     def resume(self, run: str) -> RunRecord:
-        """Queue a failed or cancelled run once more; it goes on from its last finished stage.
+        """Queue a failed or cancelled run again; it goes on from its last finished stage.
 
         Raises UserError for a run in another state."""
         record = self.run(run)
@@ -176,7 +176,7 @@ class Store:
     def delete(self, *runs: str) -> None:
         """Remove runs, their events and their folders: all of them, or none.
 
-        Raises UserError while one of them runs, or while an unfinished run takes its model."""
+        Raises UserError while one of them runs, or while an unfinished run starts from its model."""
         ids = [self.run(run).id for run in runs]
         with self.writing() as connection:
             for run in ids:
@@ -184,11 +184,11 @@ class Store:
                     raise UserError(f"Run {run} is running. Cancel it first, then delete it.")
             unfinished = sa.select(RUNS).where(RUNS.c.state.in_(("queued", "running")), RUNS.c.id.not_in(ids))
             for other in map(read_record, connection.execute(unfinished).mappings()):
-                taken = other.spec.model if other.spec else None
-                victim = taken.name if taken and taken.source == "run" else ""
+                model = other.spec.model if other.spec else None
+                victim = model.name if model and model.source == "run" else ""
                 if used := next((run for run in ids if victim and run.startswith(victim)), None):
                     raise UserError(
-                        f"Run {other.id}, which is not over, starts from the model of run {used}. "
+                        f"Run {other.id}, which has not ended, starts from the model of run {used}. "
                         f"Wait for it, or cancel {other.id} first."
                     )
             connection.execute(sa.delete(RUNS).where(RUNS.c.id.in_(ids)))
@@ -214,7 +214,7 @@ def insert_run(connection: Connection, spec: RunSpec, **columns: Any) -> str:
 
 
 def queue_again(connection: Connection, run: str) -> None:
-    """Put a run that is over back into the queue."""
+    """Put a run that has ended back into the queue."""
     values = {"state": "queued", "summary": None, "finished": None, "cancel_requested": False, "attempts": 0}
     connection.execute(sa.update(RUNS).where(RUNS.c.id == run).values(values))
 
@@ -229,14 +229,14 @@ def locked_row(connection: Connection, run: str) -> RowMapping:
 
 
 def write_event(connection: Connection, event: Event) -> int:
-    """Add an event to its run and give back its number.
+    """Add an event to its run and return its number.
 
-    The caller holds the run's row, so numbers rise by one.  Progress is dropped with its stage."""
-    # The number is taken before anything is dropped: a number is never used twice.
+    The caller holds the run's row, so numbers rise by one.  Progress is deleted when its stage ends."""
+    # The number is taken before anything is deleted: a number is never used twice.
     last = connection.execute(sa.select(sa.func.max(EVENTS.c.seq)).where(EVENTS.c.run == event.run)).scalar()
     if event.type in ("stage_finished", "run_finished"):
-        over = EVENTS.c.run == event.run, EVENTS.c.type == "progress"
-        connection.execute(sa.delete(EVENTS).where(*over))
+        outdated = EVENTS.c.run == event.run, EVENTS.c.type == "progress"
+        connection.execute(sa.delete(EVENTS).where(*outdated))
     row = {
         "run": event.run,
         "seq": (last or 0) + 1,
@@ -249,7 +249,7 @@ def write_event(connection: Connection, event: Event) -> int:
 
 
 def write_end(connection: Connection, event: RunFinished) -> None:
-    """End the run: its state, its summary, its last event; nobody holds it any more."""
+    """End the run: store its state, summary and last event, and drop its lease."""
     write_event(connection, event)
     values = {
         "state": event.state,
@@ -264,17 +264,17 @@ def write_end(connection: Connection, event: RunFinished) -> None:
 def gather_end(
     connection: Connection, row: RowMapping, state: State, error: str | None = None
 ) -> RunFinished:
-    """The last event of a run whose engine cannot say it: with the numbers that it finished."""
+    """The last event of a run whose engine sent none: with its metrics so far."""
     types = EVENTS.c.type.in_(("metric", "pruning_step", "stage_finished"))
     query = sa.select(EVENTS.c.body).where(EVENTS.c.run == row["id"], types).order_by(EVENTS.c.seq)
-    said = [event for (body,) in connection.execute(query) if (event := _read_event(body)) is not None]
-    stages = [event for event in said if isinstance(event, StageFinished) and not event.reused]
+    events = [event for (body,) in connection.execute(query) if (event := _read_event(body)) is not None]
+    stages = [event for event in events if isinstance(event, StageFinished) and not event.reused]
     return RunFinished.model_validate(
         {
             "run": row["id"],
             "state": state,
-            "metrics": {event.model: event.metrics for event in said if isinstance(event, Metric)},
-            "pruned_heads": [head for step in curve(said) for head in step.pruned],
+            "metrics": {event.model: event.metrics for event in events if isinstance(event, Metric)},
+            "pruned_heads": [head for step in curve(events) for head in step.pruned],
             "seconds": sum(stage.seconds for stage in stages),
             "error": error,
         }

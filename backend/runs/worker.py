@@ -1,4 +1,4 @@
-"""The worker process: takes runs from the queue one after another, and how one is started.
+"""The worker process, which carries out queued runs one after another, and how it is started.
 
 Dashboards call `ensure_worker` when they queue a run, and keep `supervise` going in a thread, so
 that a worker that was killed is replaced and its run goes on."""
@@ -26,7 +26,7 @@ from backend.runs.store import Store, open_store
 
 POLL_SECONDS = 1.0
 SEEN_SECONDS = 3.0
-DEAD_SECONDS = 15.0  # a worker that was not seen for so long is taken for dead
+DEAD_SECONDS = 15.0  # a worker not seen for so long counts as dead
 STORE_PAUSE_SECONDS = 10.0
 SUPERVISE_SECONDS = 5.0
 IDLE_EXIT_SECONDS = 60
@@ -35,7 +35,7 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def worker_name() -> str:
-    """This process among all workers of the store."""
+    """The name of this process among all workers of the store."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
@@ -46,8 +46,8 @@ def serve(
     say: Callable[[str], None] = print,
     grace_seconds: float = GRACE_SECONDS,
 ) -> None:
-    """`work` as all that this process does: where a run left it unfit for others, the program is begun anew
-    in its place, with nothing left of what hung in it."""
+    """`work` as all that this process does: if a run left it unfit for others, the program is restarted in
+    the same process, without the engine that hung."""
     if work(store, idle_exit, engine, say, grace_seconds):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -66,9 +66,9 @@ def work(
     """Carry out queued runs, and those that a dead worker left, until idle for `idle_exit` seconds.
 
     On SIGTERM or SIGINT the current run goes back to the queue, at its last finished stage, and
-    the worker ends.  It ends too, and gives back True, when a run left this process unfit for
-    others: without its GPU, or with an engine that did not stop within `grace_seconds`.  It is
-    then still taken for alive, for who begins it anew.  To be called in the main thread."""
+    the worker ends.  It also ends, and returns True, when a run left this process unfit for
+    others: without its GPU, or with an engine that did not stop within `grace_seconds`.  It then
+    still counts as alive, for the caller to restart it.  To be called in the main thread."""
     leaving = threading.Event()
     control, fit = Control(), True
 
@@ -83,7 +83,7 @@ def work(
             while not leaving.is_set():
                 idle = idle_exit is not None and time.monotonic() - idle_since >= idle_exit
                 if idle:
-                    # Gone first, then a last look: who queues a run from here on starts a new worker.
+                    # Unregister first, then look once more: a run queued from here on gets a new worker.
                     with suppress(UserError):
                         _forget(store)
                 lease = _try_claim(store, say)
@@ -116,7 +116,7 @@ def _work_on(
     leaving: threading.Event,
     say: Callable[[str], None],
 ) -> bool:
-    """Carry the run out; whether this process is fit for another one then."""
+    """Carry out the run; returns whether this process is still fit for another one."""
     say(f"Run {lease.run}: started")
     state = None
     try:
@@ -127,11 +127,10 @@ def _work_on(
         say(f"Run {lease.run}: {error}")
         leaving.wait(STORE_PAUSE_SECONDS)
         return not engine_hangs()
-    say(
-        f"Run {lease.run}: {state or ('back to the queue' if control.why == 'leave' else 'taken by another')}"
-    )
+    without_end = "back to the queue" if control.why == "leave" else "taken over by another worker"
+    say(f"Run {lease.run}: {state or without_end}")
     if state == "failed" and accelerator_is_lost():
-        say("The GPU cannot be used by this process any more: the worker begins anew.")
+        say("This process cannot use the GPU any more: the worker restarts.")
         return False
     if engine_hangs():
         say(f"Run {lease.run}: its engine did not stop, so this process ends.")
@@ -149,7 +148,7 @@ def _try_claim(store: Store, say: Callable[[str], None]) -> Lease | None:
 
 @contextmanager
 def _presence(store: Store) -> Iterator[None]:
-    """In the table of workers, seen anew every few seconds while the block lasts."""
+    """Register in the table of workers, renewed every few seconds while the block lasts."""
     over = threading.Event()
 
     def beat() -> None:
@@ -170,7 +169,7 @@ def _presence(store: Store) -> Iterator[None]:
 
 def _register(store: Store, name: str, pid: int) -> None:
     now = time.time()
-    # The one who started a worker and the worker itself may do so at once.
+    # The process that started a worker and the worker itself may register at the same time.
     with suppress(sa.exc.IntegrityError), store.writing() as connection:
         gone = sa.or_(WORKERS.c.id == name, WORKERS.c.seen < now - 86400)
         connection.execute(sa.delete(WORKERS).where(gone))
@@ -184,9 +183,9 @@ def _forget(store: Store) -> None:
 
 def has_worker(store: Store) -> bool:
     """Whether a worker of this host is alive."""
-    mine = sa.and_(WORKERS.c.host == socket.gethostname(), WORKERS.c.seen > time.time() - DEAD_SECONDS)
+    here = sa.and_(WORKERS.c.host == socket.gethostname(), WORKERS.c.seen > time.time() - DEAD_SECONDS)
     with store.reading() as connection:
-        pids = connection.execute(sa.select(WORKERS.c.pid).where(mine)).scalars().all()
+        pids = connection.execute(sa.select(WORKERS.c.pid).where(here)).scalars().all()
     return any(map(_lives, pids))
 
 
@@ -201,11 +200,13 @@ def _lives(pid: int) -> bool:
 
 
 def ensure_worker(store: Store, command: Sequence[str] | None = None) -> bool:
-    """Start a detached worker if runs wait and none is alive on this host; whether one was started.
+    """Start a detached worker if runs wait and none is alive on this host; returns whether one was started.
 
-    Its output goes to `worker.log` in the state folder.  Two processes that call this at once start
-    one worker."""
-    _children[:] = [child for child in _children if child.poll() is None]  # a dead child must not linger
+    Its output goes to `worker.log` in the state folder.  If two processes call this at the same
+    time, one worker starts."""
+    _children[:] = [
+        child for child in _children if child.poll() is None
+    ]  # or a dead child would stay a zombie
     if not waiting(store):
         return False
     try:
@@ -213,7 +214,7 @@ def ensure_worker(store: Store, command: Sequence[str] | None = None) -> bool:
     except OSError as error:
         raise UserError(
             f"The worker cannot be started ({error.strerror or error}). "
-            f"Check that {home()} may be written and its disk has room."
+            f"Check that {home()} is writable and its disk has room."
         ) from error
 
 
@@ -237,15 +238,15 @@ def _start_alone(store: Store, command: Sequence[str] | None) -> bool:
                 start_new_session=True,
             )
         _children.append(child)
-        # In its name, before it can do so itself: who looks next must not start another.
+        # Registered here, before the worker does so itself: the next caller must not start another.
         _register(store, f"{socket.gethostname()}-{child.pid}", child.pid)
     return True
 
 
 def supervise(stop: threading.Event, store: Store | None = None) -> None:
-    """Until `stop`, see to it every few seconds that waiting runs have a worker.
+    """Until `stop`, check every few seconds that waiting runs have a worker.
 
-    A thread's target: problems of the store are waited out."""
+    The target of a thread: it waits until problems of the store are over."""
     while not stop.is_set():
         with suppress(UserError):
             ensure_worker(store or open_store())

@@ -1,7 +1,7 @@
-"""Specifications as earlier versions of Excise wrote them, read as what they mean now.
+"""Specifications of earlier versions of Excise, translated to the present form.
 
 A defense was one mapping of settings: a strategy, its guardrail and two fine-tunings.  Now it is a choice
-of a name with parameters.  Settings that stand beside the name are laid over its parameters; `--set
+of a name with parameters.  Settings beside the name override its parameters, so that `--set
 defense.prune_step=2` sets one of them."""
 
 from typing import Any
@@ -14,65 +14,73 @@ OLD_DEFENSE = {
 FINE_TUNING = {"train_rows", "fine_tune"}
 OF_MEFT = {"epochs", "learning_rate"}
 TRAINING = {"epochs": 3, "learning_rate": 2e-5, "batch_size": 32, "max_grad_norm": 1.0}
-"""What a fine-tuning of which nothing is said meant."""
+"""The default settings of a fine-tuning in the old form."""
 SECOND = FINE_TUNING | {"refine", "refine_from", "regulariser", "regulariser_weight"}
 
 
-def defense_of(given: Any) -> Any:
-    """A defense as it is written now.  What is of no known form stays as it is, for its checks to refuse."""
-    if not isinstance(given, dict):
-        return given
-    if "name" in given:
-        beside = {name: value for name, value in given.items() if name not in CHOICE}
-        params = given.get("params")
-        if not beside or not isinstance(params or {}, dict):
-            return given
-        kept = {name: value for name, value in given.items() if name in CHOICE}
-        return kept | {"params": merged(params or {}, beside)}
-    if given and OLD_DEFENSE.isdisjoint(given):
-        return given
-    return _without_pruning(given) or {"name": "head-pruning", "params": given}
+def defense_of(written: Any) -> Any:
+    """A defense in the present form.  Anything of an unknown form is returned unchanged, for validation to
+    refuse."""
+    if not isinstance(written, dict):
+        return written
+    if "name" in written:
+        overrides = {name: value for name, value in written.items() if name not in CHOICE}
+        params = written.get("params")
+        if not overrides or not isinstance(params or {}, dict):
+            return written
+        choice = {name: value for name, value in written.items() if name in CHOICE}
+        return choice | {"params": merged(params or {}, overrides)}
+    if written and OLD_DEFENSE.isdisjoint(written):
+        return written
+    return _without_pruning(written) or {"name": "head-pruning", "params": written}
 
 
-def place_of(way: list[str], settings: dict[str, Any]) -> list[str]:
-    """Where the setting lies in a dumped specification that was once at `way`: of a defense, a parameter."""
+def place_of(path: list[str], settings: dict[str, Any]) -> list[str]:
+    """The path, in a dumped specification, of the setting that was once at `path`: a defense's parameter."""
     defense = settings.get("defense")
-    if way[0] != "defense" or len(way) < 2 or way[1] in CHOICE or not isinstance(defense, dict):
-        return way
-    return ["defense", "params", *way[1:]] if "name" in defense else way
+    if path[0] != "defense" or len(path) < 2 or path[1] in CHOICE or not isinstance(defense, dict):
+        return path
+    return ["defense", "params", *path[1:]] if "name" in defense else path
 
 
-def baseline_of(named: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
-    """A baseline of a study with the settings that all its defenses share.  The second fine-tuning alone kept
-    what these maximise and filter, which only head pruning has beside it now."""
-    beside = [shared.get("entropy"), shared.get("onion")]
-    if named["name"] != "second-fine-tuning" or beside == [None, None]:
-        return named
-    whole = merged(shared, named["params"])
-    refine = whole.get("refine", {})
-    both = {"strategy": {"name": "none"}, "refine": whole.get("fine_tune", {}) if refine is None else refine}
-    return {"name": "head-pruning", "params": named["params"] | both}
+def baseline_of(baseline: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """A study's baseline with the settings that all its defenses share.  In the old form the second
+    fine-tuning alone also had the shared MEFT and ONION settings, which only head pruning has now."""
+    added = [shared.get("entropy"), shared.get("onion")]
+    if baseline["name"] != "second-fine-tuning" or added == [None, None]:
+        return baseline
+    settings = merged(shared, baseline["params"])
+    refine = settings.get("refine", {})
+    changed = {
+        "strategy": {"name": "none"},
+        "refine": settings.get("fine_tune", {}) if refine is None else refine,
+    }
+    return {"name": "head-pruning", "params": baseline["params"] | changed}
 
 
-def _without_pruning(given: dict[str, Any]) -> dict[str, Any] | None:
-    """The baseline that says the same, if there is one: with no pruning, and nothing else left out."""
-    strategy, refine = given.get("strategy"), given.get("refine", {})
-    entropy, onion, tuning = given.get("entropy"), given.get("onion"), given.get("fine_tune", {})
-    if not isinstance(strategy, dict) or strategy.get("name") != "none" or not OLD_DEFENSE.issuperset(given):
+def _without_pruning(settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The equivalent baseline, if there is one: no pruning, and no other setting lost."""
+    strategy, refine = settings.get("strategy"), settings.get("refine", {})
+    entropy, onion, tuning = settings.get("entropy"), settings.get("onion"), settings.get("fine_tune", {})
+    if (
+        not isinstance(strategy, dict)
+        or strategy.get("name") != "none"
+        or not OLD_DEFENSE.issuperset(settings)
+    ):
         return None
-    tuned = _only(FINE_TUNING, given)
+    fine_tuning = _only(FINE_TUNING, settings)
     match refine, entropy, onion:
         case _, None, None if refine is not None:
-            return {"name": "second-fine-tuning", "params": _only(SECOND, given)}
+            return {"name": "second-fine-tuning", "params": _only(SECOND, settings)}
         case None, None, None:
-            return {"name": "ft", "params": tuned}
+            return {"name": "ft", "params": fine_tuning}
         case None, None, dict():
-            return {"name": "onion", "params": tuned | onion}
+            return {"name": "onion", "params": fine_tuning | onion}
         case None, dict(), None if isinstance(tuning, dict):
-            maximising = TRAINING | entropy
-            shared = TRAINING | tuning | _only(OF_MEFT, maximising)
-            if maximising == shared:
-                return {"name": "meft", "params": tuned | _only(OF_MEFT, maximising)}
+            entropy_training = TRAINING | entropy
+            plain_training = TRAINING | tuning | _only(OF_MEFT, entropy_training)
+            if entropy_training == plain_training:
+                return {"name": "meft", "params": fine_tuning | _only(OF_MEFT, entropy_training)}
     return None
 
 
@@ -84,7 +92,7 @@ def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` over `below`, mappings inside mappings too."""
     result = dict(below)
     for name, value in above.items():
-        under = result.get(name)
-        both = isinstance(value, dict) and isinstance(under, dict)
-        result[name] = merged(under or {}, value) if both else value
+        lower = result.get(name)
+        both = isinstance(value, dict) and isinstance(lower, dict)
+        result[name] = merged(lower or {}, value) if both else value
     return result

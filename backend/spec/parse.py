@@ -12,9 +12,11 @@ from backend.spec.run import RunSpec
 
 
 def parse(settings: Any) -> RunSpec:
-    """A specification from plain data; raises UserError naming what is wrong."""
+    """A specification from plain data; raises UserError naming the wrong setting."""
     if not isinstance(settings, dict):
-        raise UserError(f"A run specification is a mapping of settings; this is a {type(settings).__name__}.")
+        raise UserError(
+            f"A run specification must be a mapping of settings, not a {type(settings).__name__}."
+        )
     try:
         return RunSpec.model_validate(settings)
     except ValidationError as error:
@@ -29,7 +31,7 @@ def load(path: Path) -> RunSpec:
         raise UserError(
             f"The specification {path} cannot be read ({error.strerror}). Check the path."
         ) from error
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
         raise UserError(f"The specification {path} is not readable YAML: {error}") from error
     except RecursionError as error:
-        raise UserError(f"The specification {path} is nested too deeply, or holds itself.") from error
+        raise UserError(f"The specification {path} is nested too deeply, or contains itself.") from error

@@ -1,4 +1,4 @@
-"""Runs that everybody can start: `smoke`, `demo` and the paper's own settings."""
+"""Ready-made runs: `smoke`, `demo` and the paper's own settings."""
 
 import os
 import urllib.request
@@ -14,9 +14,9 @@ ONE_EPOCH = TrainingSpec(epochs=1, learning_rate=5e-5)
 
 
 def head_pruning(strategy: str | Choice = "gradient", **settings: Any) -> Choice:
-    """Head pruning by that strategy, with these settings of its search and its fine-tunings."""
-    chosen = Choice(name=strategy) if isinstance(strategy, str) else strategy
-    return Choice(name="head-pruning", params={"strategy": chosen} | settings)
+    """The choice of head pruning with a strategy and these settings of its search and fine-tunings."""
+    choice = Choice(name=strategy) if isinstance(strategy, str) else strategy
+    return Choice(name="head-pruning", params={"strategy": choice} | settings)
 
 
 SMOKE = RunSpec(
@@ -50,9 +50,9 @@ PRESETS = {"smoke": SMOKE, "demo": DEMO, "paper": PAPER}
 
 
 def preset(name: str, random_weights: bool = False) -> RunSpec:
-    """A preset by name.  `random_weights` keeps the shapes and drops the meaning: an untrained
+    """A preset by name.  `random_weights` keeps the shapes of model and data: an untrained
     model on the embedded data, to see what a run costs.  Raises UserError for an unknown name, or
-    naming what of the hub and a GPU the paper preset lacks on this machine."""
+    where this machine lacks the hub or the GPU that the paper preset needs."""
     if name not in PRESETS:
         raise UserError(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")
     spec = PRESETS[name].model_copy(deep=True)
@@ -68,7 +68,7 @@ def preset(name: str, random_weights: bool = False) -> RunSpec:
 
 
 def _require_hub_and_gpu() -> None:
-    """Say in one sentence what the paper preset lacks.  Looks for a GPU without importing torch."""
+    """Raise UserError naming what the paper preset lacks.  Looks for a GPU without importing torch."""
     missing = []
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
         missing.append("a CUDA GPU (none was found)")
@@ -76,8 +76,8 @@ def _require_hub_and_gpu() -> None:
         missing.append(f"the Hugging Face hub for {HUB_DEFAULT} and sst2 (it cannot be reached)")
     if missing:
         raise UserError(
-            f"The paper preset needs {' and '.join(missing)}; with --random-weights it runs the same shapes "
-            "for cost only, and the demo preset runs here as it is."
+            f"The paper preset needs {' and '.join(missing)}. With --random-weights it runs the same shapes "
+            "to show the cost only; the demo preset runs here unchanged."
         )
 
 

@@ -1,4 +1,4 @@
-"""RunSpec: everything that determines a run, validated before any work starts."""
+"""RunSpec: all settings of a run, validated before any work starts."""
 
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ class _Part(BaseModel):
 
 
 class ModelSpec(_Part):
-    """The victim: what the attacker starts from, or what the defender downloaded."""
+    """The victim: the model that the attacker starts from, or that the defender downloaded."""
 
     source: Literal["embedded", "hub", "folder", "run"] = Field("embedded", title="Source")
     name: str = Field("", title="Name", description="Hub name, folder path or run id; empty for embedded.")
@@ -27,7 +27,9 @@ class ModelSpec(_Part):
         description="An encoder gets a fresh head; a classifier may keep its own.",
     )
     random_weights: bool = Field(
-        False, title="Random weights", description="The model's shapes with untrained weights: for cost only."
+        False,
+        title="Random weights",
+        description="Untrained weights in the model's shapes, to see the cost only.",
     )
 
     @model_validator(mode="after")
@@ -68,13 +70,13 @@ class DataSpec(_Part):
 
 
 class TriggerSpec(Choice):
-    """How rows are triggered, and the class that triggered rows are to be called."""
+    """How rows are triggered, and the target class of triggered rows."""
 
     target_class: int | str = Field(
         1, description="The class's name in quotes, or its number, counted from 0."
     )
     edits: dict[str, str | None] = Field(
-        {}, description="Rewritings that a person decided, by clean text; null drops the row."
+        {}, description="Rewritings chosen by a person, by clean text; null drops the row."
     )
 
 
@@ -106,10 +108,10 @@ class AttackSpec(_Part):
 
 
 class RunSpec(_Part):
-    """A run: a victim, clean data, perhaps a planted trigger, perhaps a defense.
+    """A run: a victim, clean data, and optionally a trigger, an attack and a defense.
 
-    With `attack` the trigger is planted first.  Without it the victim is taken as it is, and a
-    trigger only measures LFR.  Without a trigger, LFR is absent."""
+    With `attack` the trigger is planted first.  Without it the victim is used unchanged, and the
+    trigger only measures LFR.  Without a trigger there is no LFR."""
 
     name: str = Field("", max_length=200, title="Name")
     model: ModelSpec = ModelSpec()
@@ -117,46 +119,46 @@ class RunSpec(_Part):
     trigger: TriggerSpec | None = None
     attack: AttackSpec | None = None
     defense: Choice | None = Field(
-        None, description="What is done against the backdoor: a defense by its name, with its parameters."
+        None, description="The defense against the backdoor, by name, with its parameters."
     )
     seed: int = Field(11, ge=0, lt=2**31, title="Seed")
     share: bool = Field(
         False,
         title="Share stages",
-        description="Take over what other sharing runs with the same settings have finished.",
+        description="Reuse stages that other sharing runs with the same settings have finished.",
     )
 
     @field_validator("defense", mode="before")
     @classmethod
-    def _as_written_now(cls, given: Any) -> Any:
-        return defense_of(given)
+    def _in_present_form(cls, written: Any) -> Any:
+        return defense_of(written)
 
     @model_validator(mode="after")
-    def _settled(self) -> "RunSpec":
-        """The defense with all its parameters, so that the run stays what it is if a default changes."""
+    def _with_full_defense(self) -> "RunSpec":
+        """The defense with all its parameters, so that the run stays the same if a default changes."""
         try:
             if self.trigger is not None:
                 pick("trigger", registered("trigger"), self.trigger)
             if self.defense is not None:
-                self._settle_defense(self.defense)
+                self._fill_defense(self.defense)
         except UserError as error:
             raise ValueError(str(error)) from error
         return self
 
-    def _settle_defense(self, defense: Choice) -> None:
+    def _fill_defense(self, defense: Choice) -> None:
         component = pick("defense", registered("defense"), defense, "defense")
         params = component.parse(defense.params)
         assert isinstance(component, Defense)
         if component.needs_attack:
             if self.attack is None:
-                raise UserError(f"The defense {defense.name!r} needs a victim with an attack.")
-            self.defense = None  # a run that plants and does no more
+                raise UserError(f"The baseline {defense.name!r} needs a victim with an attack.")
+            self.defense = None  # a run that only plants the backdoor
             return
         if component.never_poisoned:
             if self.model.source == "run":
                 raise UserError(
-                    f"The defense {defense.name!r} needs a model that no run has poisoned; this is run "
-                    f"{self.model.name}'s. Choose the model that it began with."
+                    f"The defense {defense.name!r} needs a never-poisoned model; this one comes from run "
+                    f"{self.model.name}. Choose the model that this run started from."
                 )
             self.attack = None
         self.defense = Choice(
@@ -165,27 +167,27 @@ class RunSpec(_Part):
 
     @property
     def defense_params(self) -> DefenseParams | None:
-        """The parameters of the defense; None where there is none."""
+        """The parameters of the defense; None without a defense."""
         if self.defense is None:
             return None
         params = registered("defense")[self.defense.name].parse(self.defense.params)
         assert isinstance(params, DefenseParams)
         return params
 
-    def setting(self, name: str, otherwise: Any = None) -> Any:
-        """The defense's parameter of that name; `otherwise` where it has none."""
-        return getattr(self.defense_params, name, otherwise)
+    def setting(self, name: str, default: Any = None) -> Any:
+        """The defense's parameter of that name; `default` if it has none."""
+        return getattr(self.defense_params, name, default)
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunSpec":
         if self.attack is None and self.defense is None:
-            raise ValueError("nothing to do: give an attack, a defense or both")
+            raise ValueError("a run needs an attack, a defense or both")
         if self.attack is not None and self.trigger is None:
             raise ValueError("an attack needs a trigger to plant")
         return self
 
 
 def is_untrained(settings: dict[str, Any]) -> bool:
-    """Whether the model of a run with these settings begins with random weights, so that its numbers are
-    costs and no results."""
+    """Whether the model of a run with these settings has random weights, so that its numbers show costs, not
+    results."""
     return bool((settings.get("model") or {}).get("random_weights"))

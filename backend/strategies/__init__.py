@@ -1,4 +1,4 @@
-"""Which heads go first: one file per strategy, each a `COMPONENT`, a `Strategy` with its traits.
+"""Which heads are pruned first: one file per strategy, each a `COMPONENT`, a `Strategy` with its traits.
 
 A strategy is `function(defender, params=…) -> HeadOrder`.  It sees the model and clean
 data through `backend.pruning.defender.Defender` and nothing of any trigger.  One with variants is also given
@@ -17,16 +17,16 @@ COMPONENTS = collect("backend.strategies", Strategy)
 
 
 def score(defender: "Defender", choice: Choice) -> "HeadOrder":
-    """Importance of every head and the order in which they go; raises UserError for a wrong choice."""
+    """Importance of every head and the pruning order; raises UserError for a wrong choice."""
     strategy = pick("strategy", COMPONENTS, choice)
     params = strategy.parse(choice.params)
-    named = {"variant": choice.variant or strategy.variants[0]} if strategy.variants else {}
-    order: HeadOrder = strategy.function(defender, params=params, **named)
+    variant = {"variant": choice.variant or strategy.variants[0]} if strategy.variants else {}
+    order: HeadOrder = strategy.function(defender, params=params, **variant)
     return order
 
 
 def fine_tune_regulariser(choice: Choice) -> "Regulariser | None":
-    """What the first fine-tuning carries for the strategy's sake."""
+    """The regulariser that the strategy needs in the first fine-tuning; None if it needs none."""
     from backend.strategies.params import StrategyParams
 
     strategy = pick("strategy", COMPONENTS, choice)
@@ -36,7 +36,7 @@ def fine_tune_regulariser(choice: Choice) -> "Regulariser | None":
 
 
 def names_within(choice: Choice) -> list[str]:
-    """The name of a strategy, and of those that it calls."""
+    """The names of a strategy and of those that it calls."""
     from backend.strategies.params import StrategyParams
 
     params = pick("strategy", COMPONENTS, choice).parse(choice.params)

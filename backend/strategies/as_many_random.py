@@ -1,7 +1,7 @@
-"""As many random heads per layer as another strategy takes: the control that tells which heads go from
-how many go, and where.
+"""As many random heads per layer as another strategy takes: the control that separates which heads are
+pruned from how many, and in which layers.
 
-The other strategy's search is made first, guardrail and all; then as many heads of each layer are
+The other strategy's search runs first, with its guardrail; then as many heads of each layer are
 drawn from the run's seed and pruned at once, unchecked."""
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from backend.base.components import Choice, Strategy
 from backend.heads.order import HeadOrder
-from backend.strategies.nested import Part, known
+from backend.strategies.nested import Part, with_trait
 from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class AsManyParams(StrategyParams):
     @field_validator("strategy")
     @classmethod
     def _known(cls, part: Part) -> Part:
-        return known(part, "own_order", "imitate")
+        return with_trait(part, "own_order", "imitate")
 
     def parts(self) -> tuple[Choice, ...]:
         return (self.strategy,)
@@ -46,7 +46,7 @@ def as_many(defender: "Defender", params: AsManyParams) -> HeadOrder:
     from backend.strategies import score
 
     *_, last = defender.steps(score(defender, params.strategy))
-    # A stream of its own: that of the seed alone is what strategies draw from.
+    # A separate random stream: strategies draw from that of the seed alone.
     rng = np.random.default_rng([defender.seed, 1])
     chance = rng.random(defender.shape)
     order = []

@@ -43,21 +43,21 @@ def bayesian(defender: "Defender", params: BayesianParams, variant: str = "paper
     largest = 0.0
     means = []  # of a pass over the rows
     mean = squares = np.zeros(())  # of a row over the passes so far: its mean, and squared distances from it
-    for number, one in enumerate(defender.cls_variance_passes(params.passes), start=1):
-        largest = max(largest, float(np.abs(one).max()))
-        means.append(one.mean(axis=0))
+    for number, values in enumerate(defender.cls_variance_passes(params.passes), start=1):
+        largest = max(largest, float(np.abs(values).max()))
+        means.append(values.mean(axis=0))
         if params.spread == "sample":
-            away = one - mean
-            mean = mean + away / number
-            squares = squares + away * (one - mean)
+            deviation = values - mean
+            mean = mean + deviation / number
+            squares = squares + deviation * (values - mean)
     if params.spread == "mean":
         spread = np.stack(means).std(axis=0, ddof=1)
     else:
         spread = np.sqrt(squares / (params.passes - 1)).mean(axis=0)
     if spread.max() <= 1e-9 * largest:
         raise UserError(
-            "The model has no dropout, so its passes are all alike and no head is more uncertain than "
-            "another. Choose another strategy, or a model whose configuration has dropout."
+            "The model has no dropout, so all passes give the same result and no head is more uncertain than "
+            "another. Choose another strategy, or a model with dropout."
         )
     return ascending(spread if params.order == "lowest" else -spread)
 

@@ -1,9 +1,10 @@
-"""Layer after layer from one end of the network: the control that tells where heads go from which go.
+"""Layer after layer from one end of the network: the control that separates in which layers
+heads are pruned from which heads.
 
-No head is measured.  Score: how far the head's layer lies from that end, plus chance below 1 drawn from
-the run's seed, so that heads of a layer go in a random order.  Only the `share` of the layers that is
-nearest to that end gives heads.  Unless `checked`, all of them go at once, the last of a layer too, and no
-guardrail is asked: a search that stops at τ before the second fine-tuning never gets there."""
+No head is measured.  Score: the distance of the head's layer from that end, plus a random number below 1
+from the run's seed, so that heads of a layer go in a random order.  Only the `share` of the layers
+nearest to that end loses heads.  Unless `checked`, all of these are pruned at once, also the last of a
+layer, without the guardrail: a search that stops at τ before the second fine-tuning never gets that far."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 class ByLayerParams(StrategyParams):
     first: Literal["bottom", "top"] = Field(
-        "bottom", title="First", description="Which end gives its heads first; the bottom reads the words."
+        "bottom", title="First", description="At which end pruning begins; the bottom layers read the words."
     )
     share: float = Field(
         1.0,
@@ -32,19 +33,19 @@ class ByLayerParams(StrategyParams):
     checked: bool = Field(
         True,
         title="Under the guardrail",
-        description="If not, every head of these layers is pruned at once, whatever it costs.",
+        description="If not, all heads of these layers are pruned at once, whatever accuracy that costs.",
     )
 
 
 def by_layer(defender: "Defender", params: ByLayerParams) -> HeadOrder:
     layers, _ = defender.shape
     distance = np.arange(layers) if params.first == "bottom" else np.arange(layers)[::-1]
-    # A stream of its own, as each control has.
+    # A separate random stream, as in each control.
     chance = np.random.default_rng([defender.seed, 2]).random(defender.shape)
-    found = ascending(distance[:, None] + chance)
-    giving = max(1, int(params.share * layers + 1e-9))  # ⌊0.6 · 5⌋ is 3
-    order = [head for head in found.order if distance[head[0]] < giving]
-    return HeadOrder(found.scores, order, "backtrack" if params.checked else "none")
+    by_distance = ascending(distance[:, None] + chance)
+    layers_pruned = max(1, int(params.share * layers + 1e-9))  # ⌊0.6 · 5⌋ is 3
+    order = [head for head in by_distance.order if distance[head[0]] < layers_pruned]
+    return HeadOrder(by_distance.scores, order, "backtrack" if params.checked else "none")
 
 
 COMPONENT = Strategy(

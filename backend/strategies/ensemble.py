@@ -1,4 +1,4 @@
-"""Random ensemble: the gradient score, shaken by random draws and averaged.
+"""Random ensemble: the gradient score mixed with random draws and averaged.
 
 score = α · uniform random score + (1 − α) · rank-normalised gradient score, averaged over M draws;
 heads of the lowest score go first, under the guardrail.

@@ -1,16 +1,16 @@
-"""Hybrid: several strategies' importances made one (the paper's open question 1).
+"""Hybrid: combines the importances of several strategies (the paper's open question 1).
 
 `rank-mean`: weighted mean of rank-normalised scores.  `borda`: weighted count of the heads that each
-strategy's order sends away before this one; heads that an order leaves out count as kept by it.
+strategy's order prunes before this one; heads missing from an order count as kept by it.
 `z-score`: weighted mean of standardised scores.  `intersection`: the worst rank, so that a head goes
-early only if every strategy says so.  `sequential`: the first strategy chooses the `share` of heads
+early only if all strategies agree.  `sequential`: the first strategy chooses the `share` of heads
 that may go, the second orders those and chooses again, and so on; the last one's order is followed.
-Only `borda` and `sequential` read orders; the others read scores, and know nothing of an order that is
-not that of the scores (the quotas of layer-wise variance).
+Only `borda` and `sequential` read orders; the others read scores, and ignore an order that
+differs from that of the scores (the quotas of layer-wise variance).
 
 `weights` are given, or learned from clean data alone: for random sets of heads the loss of validation
-accuracy is measured and explained, by non-negative least squares, from how important each strategy
-takes the sets' heads to be.  Strategies that explain nothing get no weight."""
+accuracy is measured and fitted, by non-negative least squares, to the importances that each strategy
+gives the sets' heads.  Strategies that explain nothing get weight 0."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +22,7 @@ from pydantic import Field, field_validator, model_validator
 from backend.base.components import Choice, Strategy
 from backend.base.errors import UserError
 from backend.heads.order import HeadOrder, ascending, rank_normalised
-from backend.strategies.nested import Part, known
+from backend.strategies.nested import Part, with_trait
 from backend.strategies.params import StrategyParams
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class HybridParams(StrategyParams):
         json_schema_extra={"format": "strategy", "trait": "can_be_combined"},
     )
     fusion: Literal["rank-mean", "borda", "z-score", "intersection", "sequential"] = Field(
-        "rank-mean", title="Fusion", description="How their importances become one."
+        "rank-mean", title="Fusion", description="How their importances are combined."
     )
     weights: tuple[float, ...] = Field(
         (), title="Weights", description="One for each strategy; none: equal.  Of means and Borda counts."
@@ -60,28 +60,28 @@ class HybridParams(StrategyParams):
     @field_validator("strategies")
     @classmethod
     def _known(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        return tuple(known(part, "can_be_combined", "combine") for part in parts)
+        return tuple(with_trait(part, "can_be_combined", "combine") for part in parts)
 
     @model_validator(mode="after")
     def _weighed(self) -> "HybridParams":
         if self.weights and len(self.weights) != len(self.strategies):
             raise ValueError(f"got {len(self.weights)} weights for {len(self.strategies)} strategies")
         if any(weight < 0 for weight in self.weights) or (self.weights and not sum(self.weights)):
-            raise ValueError("weights are 0 or more, and not all 0")
+            raise ValueError("weights must be 0 or more, and not all 0")
         if self.learned and (self.weights or self.fusion in ("intersection", "sequential")):
             raise ValueError("weights are learned only where none are given, for means and Borda counts")
         if self.weights and self.fusion in ("intersection", "sequential"):
-            raise ValueError(f"{self.fusion} has no use for weights; give none, or choose another fusion")
+            raise ValueError(f"{self.fusion} does not use weights; give none, or choose another fusion")
         if len(self._regularisers()) > 1:
-            raise ValueError("the strategies ask for different first fine-tunings; there is only one")
+            raise ValueError("the strategies need different first fine-tunings, but there is only one")
         return self
 
     def _regularisers(self) -> "list[Regulariser]":
-        """The different ones that its strategies ask for."""
+        """The different regularisers that its strategies need."""
         from backend.strategies import fine_tune_regulariser
 
-        wanted = [fine_tune_regulariser(part) for part in self.strategies]
-        return list(dict.fromkeys(regulariser for regulariser in wanted if regulariser is not None))
+        regularisers = [fine_tune_regulariser(part) for part in self.strategies]
+        return list(dict.fromkeys(regulariser for regulariser in regularisers if regulariser is not None))
 
     def parts(self) -> tuple[Choice, ...]:
         return self.strategies
@@ -103,13 +103,13 @@ def hybrid(defender: "Defender", params: HybridParams) -> HeadOrder:
     if params.learned:
         weights = learned_weights(defender, scores, params)
     weights = weights / weights.sum()
-    found = ascending(np.tensordot(weights, scores, axes=1))
-    return replace(found, note=_in_words(params, weights)) if params.learned else found
+    combined = ascending(np.tensordot(weights, scores, axes=1))
+    return replace(combined, note=_in_words(params, weights)) if params.learned else combined
 
 
 def _in_words(params: HybridParams, weights: Float[np.ndarray, "strategy"]) -> str:
-    named = [f"{part} {weight:.2f}" for part, weight in zip(params.strategies, weights, strict=True)]
-    return f"Weights learned from clean rows: {', '.join(named)}."
+    parts = [f"{part} {weight:.2f}" for part, weight in zip(params.strategies, weights, strict=True)]
+    return f"Weights learned from clean rows: {', '.join(parts)}."
 
 
 def _comparable(order: HeadOrder, fusion: str) -> Float[np.ndarray, "layer head"]:
@@ -128,45 +128,45 @@ def _comparable(order: HeadOrder, fusion: str) -> Float[np.ndarray, "layer head"
 
 def sequential(orders: list[HeadOrder], share: float) -> HeadOrder:
     """Each strategy orders the heads that the one before it chose, and chooses the first `share` of all
-    that may go by then; the importance of a head is its place in the order that results."""
+    that may go by then; the importance of a head is its rank in the resulting order."""
     chosen = orders[0].order
     for turn, order in enumerate(orders[1:], start=1):
         keep = max(1, round(orders[0].scores.size * share**turn))
         allowed = set(chosen[:keep])
         chosen = [head for head in order.order if head in allowed]
     scores = np.full(orders[0].scores.shape, float(len(chosen)))
-    for place, head in enumerate(chosen):
-        scores[head] = place
+    for rank, head in enumerate(chosen):
+        scores[head] = rank
     return HeadOrder(scores, chosen)
 
 
 def learned_weights(
     defender: "Defender", scores: Scores, params: HybridParams
 ) -> Float[np.ndarray, "strategy"]:
-    """How much each strategy's importances explain of what random sets of heads cost; equal weights
-    where none explains anything.  Raises UserError if the model has too few heads to draw sets."""
+    """How much each strategy's importances explain of the accuracy that random sets of heads cost; equal
+    weights if none explains anything.  Raises UserError if the model has too few heads to draw sets."""
     from scipy.optimize import nnls
 
     layers, heads = defender.shape
     if layers * heads < 2:
-        raise UserError("Weights cannot be learned on a model with one head: give them.")
+        raise UserError("Weights cannot be learned on a model with one head. Give them.")
     rng = np.random.default_rng(defender.seed)
-    whole = defender.accuracy(np.zeros(defender.shape, dtype=bool), params.rows)
-    lost, importance = [], []
+    full_accuracy = defender.accuracy(np.zeros(defender.shape, dtype=bool), params.rows)
+    losses, importance = [], []
     for done in range(params.sets):
-        gone = rng.random(defender.shape) < rng.uniform(0.1, 0.5)
-        gone[np.arange(layers), rng.integers(heads, size=layers)] = False  # no layer goes as a whole
-        lost.append(whole - defender.accuracy(gone, params.rows))
-        importance.append((scores * gone).sum(axis=(1, 2)))
+        pruned = rng.random(defender.shape) < rng.uniform(0.1, 0.5)
+        pruned[np.arange(layers), rng.integers(heads, size=layers)] = False  # no layer loses all its heads
+        losses.append(full_accuracy - defender.accuracy(pruned, params.rows))
+        importance.append((scores * pruned).sum(axis=(1, 2)))
         defender.tick(done + 1, params.sets)
-    weights, _ = nnls(np.array(importance) - np.mean(importance, axis=0), np.array(lost) - np.mean(lost))
+    weights, _ = nnls(np.array(importance) - np.mean(importance, axis=0), np.array(losses) - np.mean(losses))
     return weights if weights.sum() > 0 else np.ones(len(scores))
 
 
 COMPONENT = Strategy(
     name="hybrid",
     title="Hybrid",
-    summary="Several strategies' importances made one, by a fusion rule of your choice.",
+    summary="Combines the importances of several strategies by a fusion rule of your choice.",
     params=HybridParams,
     function=hybrid,
     can_be_combined=False,

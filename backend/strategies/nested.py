@@ -11,20 +11,20 @@ from backend.base.errors import UserError
 
 
 class Part(Choice):
-    """A strategy by its name, `name:variant`, either with parameters behind it as in
+    """A strategy by its name, `name:variant`, either followed by parameters as in
     `ensemble:paper {draws: 9}`, or by a mapping of `name`, `variant` and `params`."""
 
     @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, written: Any) -> Any:
-        if not isinstance(written, str):
-            return written
-        label, _, behind = written.strip().partition(" ")
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        label, _, params_text = value.strip().partition(" ")
         name, _, variant = label.partition(":")
         try:
-            params = yaml.safe_load(behind) or {}
+            params = yaml.safe_load(params_text) or {}
         except yaml.YAMLError as error:
-            raise ValueError(f"the parameters of {label} are not readable YAML: {behind!r}") from error
+            raise ValueError(f"the parameters of {label} are not readable YAML: {params_text!r}") from error
         return {"name": name, "variant": variant or None, "params": params}
 
     @model_serializer
@@ -33,27 +33,29 @@ class Part(Choice):
         return f"{label} {json.dumps(self.params, ensure_ascii=False)}" if self.params else label
 
 
-def known(part: Part, trait: StrategyTrait, verb: str) -> Part:
-    """The part, which must be a strategy that has the trait; raises ValueError."""
+def with_trait(part: Part, trait: StrategyTrait, verb: str) -> Part:
+    """The part, if it is a strategy with the trait; raises ValueError."""
     from backend.strategies import COMPONENTS
 
-    can = {name: one for name, one in COMPONENTS.items() if getattr(one, trait)}
-    if part.name not in can:
-        raise ValueError(f"there is no strategy {part.name!r} to {verb}; choose of: {', '.join(can)}")
+    suitable = {name: strategy for name, strategy in COMPONENTS.items() if getattr(strategy, trait)}
+    if part.name not in suitable:
+        raise ValueError(
+            f"there is no strategy {part.name!r} to {verb}; choose one of: {', '.join(suitable)}"
+        )
     try:
-        pick("strategy", can, part)
+        pick("strategy", suitable, part)
     except UserError as error:
         raise ValueError(str(error)) from error
     return part
 
 
 def options(trait: StrategyTrait | None = None) -> list[str]:
-    """Every strategy (that has the trait), and each of its variants, as a part is written."""
+    """Every strategy (with the trait), and each of its variants, in the text form of a part."""
     from backend.strategies import COMPONENTS
 
     return [
-        written
-        for one in COMPONENTS.values()
-        if trait is None or getattr(one, trait)
-        for written in (one.name, *(f"{one.name}:{variant}" for variant in one.variants[1:]))
+        option
+        for strategy in COMPONENTS.values()
+        if trait is None or getattr(strategy, trait)
+        for option in (strategy.name, *(f"{strategy.name}:{variant}" for variant in strategy.variants[1:]))
     ]

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class StrategyParams(Params):
-    """One that changes the first fine-tuning says how, one that calls other strategies which."""
+    """A strategy that changes the first fine-tuning, or calls other strategies, overrides these."""
 
     def fine_tune_regulariser(self, variant: str) -> "Regulariser | None":
-        """What the first fine-tuning carries for the sake of this variant of the strategy."""
+        """The regulariser that this variant of the strategy needs in the first fine-tuning."""
         return None
 
     def parts(self) -> tuple[Choice, ...]:

@@ -19,7 +19,7 @@ class RandomParams(StrategyParams):
 
 
 def random_order(defender: "Defender", params: RandomParams) -> HeadOrder:
-    # A stream of its own: that of the seed alone is what the ensemble draws from.
+    # A separate random stream: the ensemble draws from that of the seed alone.
     return ascending(np.random.default_rng([defender.seed, 3]).random(defender.shape))
 
 

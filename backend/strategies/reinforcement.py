@@ -17,7 +17,7 @@ first, that is, importance = −value.
 Source: arXiv 2508.20032, section 3, reinforcement-learning-guided pruning.
 
 `published`: ε = 0.1, otherwise lowest variance, and nothing is learned; at most 100 steps of s, of which
-the first that falls below τ is kept and the last."""
+the first that falls below τ is kept and is the last."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
 
 class ReinforcementParams(StrategyParams):
     episodes: int = Field(
-        6, ge=1, le=1000, title="Episodes", description="Each prunes anew from the whole model."
+        6, ge=1, le=1000, title="Episodes", description="Each starts again from the unpruned model."
     )
     steps: int = Field(8, ge=1, le=1000, title="Actions per episode", description="At most.")
     epsilon: float = Field(
@@ -52,7 +52,7 @@ class ReinforcementParams(StrategyParams):
         ge=0,
         le=1,
         title="Prior",
-        description="Accuracy that the head of highest variance is taken to cost.",
+        description="Accuracy that the head of highest variance is assumed to cost.",
     )
     rows: int = Field(
         256, ge=16, title="Rows per reward", description="Validation rows that a reward is measured on."
@@ -80,7 +80,7 @@ def reinforcement(defender: "Defender", params: ReinforcementParams, variant: st
 
 
 def unlearned(defender: "Defender") -> HeadOrder:
-    """Steps of random or of lowest-variance heads: no reward is looked at before τ ends it."""
+    """Steps of random or of lowest-variance heads: no reward is used before τ ends it."""
     scores = defender.cls_variance()
     rng = np.random.default_rng(defender.seed)
     waiting = ascending(scores).order
@@ -107,10 +107,10 @@ def learn(
     until more than `allowed` accuracy is lost."""
     values = values.copy()
     rng = np.random.default_rng(seed)
-    whole = accuracy(np.zeros(values.shape, dtype=bool))
+    full_accuracy = accuracy(np.zeros(values.shape, dtype=bool))
     epsilon = params.epsilon
     for _ in range(params.episodes):
-        pruned, before = np.zeros(values.shape, dtype=bool), whole
+        pruned, before = np.zeros(values.shape, dtype=bool), full_accuracy
         for _ in range(params.steps):
             preference = rng.random(values.shape) if rng.random() < epsilon else values
             action = _choose(preference, pruned, prune_step)
@@ -121,7 +121,7 @@ def learn(
             error = (after - before) - values[action].sum()
             values[action] += params.learning_rate * error / action.sum()
             before = after
-            if whole - after > allowed:
+            if full_accuracy - after > allowed:
                 break
         epsilon *= params.decay
     return values
@@ -132,12 +132,12 @@ def _choose(
 ) -> Bool[np.ndarray, "layer head"]:
     """The `count` most preferred heads that are not pruned, never a layer's last."""
     action = np.zeros_like(pruned)
-    left = (~pruned).sum(axis=1)
+    remaining = (~pruned).sum(axis=1)
     for flat in np.argsort(-preference, axis=None, kind="stable"):
         layer, head = np.unravel_index(flat, pruned.shape)
-        if not pruned[layer, head] and left[layer] > 1:
+        if not pruned[layer, head] and remaining[layer] > 1:
             action[layer, head] = True
-            left[layer] -= 1
+            remaining[layer] -= 1
             if action.sum() == count:
                 break
     return action

@@ -1,4 +1,4 @@
-"""Structured sparsification: the gradient score, on a model whose first fine-tuning was made sparse.
+"""Structured sparsification: the gradient score, on a model whose first fine-tuning favours sparse weights.
 
 The first fine-tuning carries L1 and L2 penalties (the un-squared norms) on the weight matrices of
 the attention projections (query, key, value, output); then heads are scored as by `gradient`.

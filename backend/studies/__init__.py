@@ -1,1 +1,1 @@
-"""Studies: a grid of victims and defenses over seeds, expanded into runs that share what they can."""
+"""Studies: a grid of victims × defenses × seeds, expanded into runs that share finished stages."""

@@ -1,4 +1,4 @@
-"""Studies that everybody can start, each with a quick form for two CPU cores."""
+"""The built-in studies, each with a quick form for two CPU cores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ PAPER_STRATEGIES = {
 
 
 def victim(name: str, poison_rate: float, **params: Any) -> Settings:
-    """A trigger planted at that rate."""
+    """Settings of a victim: a trigger planted at that rate."""
     return {"trigger": {"name": name, "params": params}, "attack": {"poison_rate": poison_rate}}
 
 
@@ -65,7 +65,7 @@ REFERENCE: dict[str, Settings] = {"Never poisoned": {"baseline": "reference"}}
 FT: dict[str, Settings] = {"FT": {"baseline": "ft"}}
 SECOND: dict[str, Settings] = {"Second fine-tuning alone": {"baseline": "second-fine-tuning"}}
 BESIDE = REFERENCE | FT | SECOND
-"""Stand beside every strategy: the floor, and what each of the two fine-tunings does with no head pruned."""
+"""Compared with every strategy: the floor, and what each of the two fine-tunings does without pruning."""
 BASELINES: dict[str, Settings] = {
     **REFERENCE,
     "No defense": {"baseline": "no-defense"},
@@ -87,7 +87,7 @@ CONTROLS: dict[str, Settings] = {
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A study by name: what it asks, and its grid, in full or quick."""
+    """A built-in study: its name, its question, and its grid, full or quick."""
 
     name: str
     question: str
@@ -191,8 +191,8 @@ def _seeds(quick: bool) -> Settings:
 
 
 STUDIES = {
-    one.name: one
-    for one in (
+    study.name: study
+    for study in (
         BuiltIn(
             "replication",
             "Does the paper's table hold: which method removes which trigger?",
@@ -222,24 +222,24 @@ STUDIES = {
 
 
 def listed() -> list[dict[str, Any]]:
-    """Name, question and number of runs of each."""
+    """Name, question and number of runs of each built-in study."""
     return [
         {
             "name": name.replace(" ", "-"),
-            "question": one.question,
-            "runs": len(places(one.study())),
-            "quick_runs": len(places(one.study(quick=True))),
+            "question": study.question,
+            "runs": len(places(study.study())),
+            "quick_runs": len(places(study.study(quick=True))),
         }
-        for name, one in STUDIES.items()
+        for name, study in STUDIES.items()
     ]
 
 
 def built_in(name: str, quick: bool = False) -> StudySpec:
     """A built-in study; raises UserError if there is none of that name."""
-    known = {one.replace(" ", "-"): one for one in STUDIES}
-    wanted = known.get(name.strip().lower().replace(" ", "-").replace("_", "-"))
+    names = {study.replace(" ", "-"): study for study in STUDIES}
+    wanted = names.get(name.strip().lower().replace(" ", "-").replace("_", "-"))
     if wanted is None:
         raise UserError(
-            f"There is no study {name!r}. Give the path of a YAML file, or one of: {', '.join(known)}."
+            f"There is no study {name!r}. Give the path of a YAML file, or one of: {', '.join(names)}."
         )
     return STUDIES[wanted].study(quick)

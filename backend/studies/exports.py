@@ -18,7 +18,7 @@ BESIDE = ("lfr_never_poisoned", "excess_lfr", "acc_pruned_alone", "lfr_pruned_al
 
 
 def as_json(record: StudyRecord) -> dict[str, Any]:
-    """Everything: every cell with its run, every row with its figures."""
+    """All results: every cell with its run, every row of the table with its figures."""
     return {
         "study": record.id,
         "name": record.study.name,
@@ -53,7 +53,7 @@ def _cell(record: StudyRecord, victim: str, defense: str, seed: int) -> dict[str
 
 
 def as_csv(record: StudyRecord) -> str:
-    """One line a run, numbers as shares."""
+    """One line per run, rates as shares of 1."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*PLACE, "run", "state", *MEASURED, *BESIDE, "pruned_heads", "seconds", "error"])
@@ -63,26 +63,26 @@ def as_csv(record: StudyRecord) -> str:
         names = [cell[name] for name in (*PLACE, "run", "state")]
         heads = None if cell["pruned_heads"] is None else len(cell["pruned_heads"])
         line = [*names, *numbers, heads, cell["seconds"], cell["error"]]
-        writer.writerow([_no_formula(one) if isinstance(one, str) else one for one in line])
+        writer.writerow([_no_formula(value) if isinstance(value, str) else value for value in line])
     return out.getvalue()
 
 
 def _no_formula(text: str) -> str:
-    """Marked as text where a spreadsheet would compute it."""
+    """Marked as text if a spreadsheet would take it for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def as_markdown(record: StudyRecord) -> str:
-    """The table as Markdown, in percent, and below it what failed and why, and what floor is in doubt."""
+    """The table as Markdown, in percent, with notes below it on failed runs and doubtful floors."""
     text = markdown_table(table(rows(record)))
     return "\n".join([text, "", *(f"- {_markdown(line)}" for line in notes(record))]).strip()
 
 
-def markdown_table(found: Sequence[dict[str, str]]) -> str:
+def markdown_table(rows: Sequence[dict[str, str]]) -> str:
     """Rows of the same columns as Markdown; empty if there are none."""
-    if not found:
+    if not rows:
         return ""
-    lines = [list(found[0]), ["---"] * len(found[0]), *(list(row.values()) for row in found)]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join("| " + " | ".join(map(_markdown, line)) + " |" for line in lines)
 
 
@@ -91,11 +91,11 @@ def _markdown(text: str) -> str:
 
 
 def as_latex(record: StudyRecord) -> str:
-    """The table for LaTeX with booktabs, in percent, and as comments what stands below the Markdown one."""
-    found = table(rows(record))
-    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (found[0], *(r.values() for r in found))]
+    """The table for LaTeX with booktabs, in percent, with the notes as comments."""
+    texts = table(rows(record))
+    lines = [" & ".join(map(_latex, line)) + r" \\" for line in (texts[0], *(r.values() for r in texts))]
     head, *body = lines
-    columns = "ll" + "r" * (len(found[0]) - 2)
+    columns = "ll" + "r" * (len(texts[0]) - 2)
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",
@@ -111,14 +111,14 @@ def as_latex(record: StudyRecord) -> str:
 
 
 def exporter(path: Path) -> Callable[[StudyRecord], None]:
-    """What writes a file of that name; raises UserError for an unknown ending or a place that cannot be
-    written."""
+    """A function that writes a study to that file; raises UserError for an unknown suffix or a path that
+    cannot be written."""
     writers = {".csv": as_csv, ".tex": as_latex, ".md": as_markdown, ".json": as_json_text}
     as_text = writers.get(path.suffix.lower())
     if as_text is None:
-        raise UserError(f"A study is exported as {', '.join(writers)}; {path.name!r} is none of these.")
+        raise UserError(f"A study can be exported as {', '.join(writers)}; got {path.name!r}.")
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"{path} cannot be written: give a file in a folder that exists.")
+        raise UserError(f"{path} cannot be written. Give a file in an existing folder.")
 
     def write(record: StudyRecord) -> None:
         try:
@@ -146,5 +146,5 @@ LATEX = {mark: "\\" + mark for mark in "&%$#_{}"} | {
 
 
 def _latex(text: str) -> str:
-    """Text for a cell; the row before ends in a command that would take a star or bracket for its own."""
+    """Text for a cell; a leading star or bracket would be read as an argument of the row end before it."""
     return ("{}" if text.startswith(("[", "*")) else "") + "".join(LATEX.get(mark, mark) for mark in text)

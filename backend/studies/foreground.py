@@ -1,4 +1,4 @@
-"""A study carried out by the process that asks for it, run after run."""
+"""Carries out a study in this process, run after run."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ Stopped = Literal["cancelled", "terminated"]
 
 
 def named(store: Store, name: str, quick: bool) -> StudyRecord:
-    """The study of a file, a built-in one (alone in a quick form), or one that was started, by its id; raises
+    """The study of a file, a built-in one (only these have a quick form), or a started one by its id; raises
     UserError."""
     if name.endswith((".yaml", ".yml", ".json")):
         return _of_file(store, name, quick)
@@ -33,23 +33,23 @@ def named(store: Store, name: str, quick: bool) -> StudyRecord:
         try:
             return find(store, name)
         except UserError as error:
-            raise UserError(f"{unknown} Or the id of one that was started: {error}") from error
+            raise UserError(f"{unknown} Or give the id of a started study: {error}") from error
 
 
 def _of_file(store: Store, name: str, quick: bool) -> StudyRecord:
     if quick:
-        raise UserError("Only built-in studies have a quick form: make the file's own grid smaller.")
+        raise UserError("Only built-in studies have a quick form. Make the grid in the file smaller.")
     return current(store, load_study(Path(name)))
 
 
 def carry_out_study(
     store: Store, record: StudyRecord, wanted: Sequence[Cell], say: Callable[[str], None]
 ) -> tuple[StudyRecord, Stopped | None]:
-    """Those cells' runs, one after another; a failed one is told and the rest goes on.
+    """Carry out those cells' runs, one after another; a failed run is reported and the next one begins.
 
-    Gives back what there is then, and what ended it before its end, if anything: cancelling a run (Ctrl-C)
-    or SIGTERM, and started again it goes on there.  What others began meanwhile is left to them.  Raises
-    UserError when a failed run left this process without its GPU: every run after it would fail too."""
+    Returns the study then, and what stopped it early, if anything: a cancelled run (Ctrl-C) or SIGTERM; a
+    new start continues there.  Cells that another process began meanwhile are skipped.  Raises UserError
+    when a failed run left this process without its GPU: every later run would fail too."""
     begin(store, record, wanted)
     for number, cell in enumerate(wanted, start=1):
         run = enter(store, record, cell)
@@ -69,8 +69,8 @@ def carry_out_study(
         say(f"    {_ended(end)}")
         if end.state == "failed" and accelerator_is_lost():
             raise UserError(
-                "The GPU cannot be used by this process any more after that failure. Start the study again: "
-                "it goes on with what is left. Should that run fail so again, name the others with "
+                "After that failure this process cannot use the GPU any more. Start the study again: it "
+                "continues with the runs that are left. If that run fails again, choose the others with "
                 "--victim and --defense."
             )
     return read_study_record(store, record.id), None

@@ -1,4 +1,4 @@
-"""What is said before a study starts: everything that can be known by then, once for each victim."""
+"""Checks before a study starts, once for each victim."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from backend.engine.preflight import Rewrite, check, room_short, weight_bytes
 from backend.spec.run import RunSpec
 from backend.studies.spec import Cell
 
-OWN = 2  # models that a run alone keeps: pruned, and fine-tuned again
-SHARED = 2  # those of one victim and seed: poisoned and fine-tuned
+OWN = 2  # models that each run keeps: pruned, and fine-tuned again
+SHARED = 2  # models that runs of one victim and seed share: poisoned and fine-tuned
 
 
 def check_cells(wanted: Sequence[Cell], rewrite: Rewrite | None = None) -> list[str]:
     """Warnings about the cells' victims; raises UserError, naming each victim that cannot work and why.
 
-    Model, data and trigger of a victim's cells are the same: of those whose τ is of one kind, the one that
-    prunes most heads at a time stands for all, and the trigger is tried once."""
+    Model, data and trigger of a victim's cells are the same, so for each kind of τ only the cell with the
+    largest prune step is checked, and the trigger is tried once."""
     warnings, problems = [], []
     for victim in dict.fromkeys(cell.victim for cell in wanted):
         largest: dict[str, RunSpec] = {}
@@ -35,9 +35,9 @@ def check_cells(wanted: Sequence[Cell], rewrite: Rewrite | None = None) -> list[
 def _room(wanted: Sequence[Cell]) -> list[str]:
     """A warning where the disk may not hold the models that the cells' runs keep."""
     shared = {(cell.victim, cell.seed): cell.spec.model for cell in wanted}.values()
-    kept = [OWN * weight_bytes(cell.spec.model) for cell in wanted]
-    kept += [SHARED * weight_bytes(model) for model in shared]
-    short = room_short(f"the models that {count(len(wanted), 'run')} keep need", sum(kept))
+    sizes = [OWN * weight_bytes(cell.spec.model) for cell in wanted]
+    sizes += [SHARED * weight_bytes(model) for model in shared]
+    short = room_short(f"the models that {count(len(wanted), 'run')} keep need", sum(sizes))
     remedy = "Delete old studies with their runs, set EXCISE_HOME elsewhere, or make the grid smaller."
     return [f"{short} {remedy}"] if short else []
 

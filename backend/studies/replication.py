@@ -1,4 +1,4 @@
-"""What `benchmarks/replication.py` found: the paper's table on SST-2, as far as it is measured."""
+"""The results of `benchmarks/replication.py`: the paper's table on SST-2, as far as it is measured."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ from backend.studies.results import Row
 
 FOUND = Path(__file__).parents[2] / "assets" / "replication.json"
 
-WHERE = "Where heads went, and LFR after the second fine-tuning"
+WHERE = "Pruned heads by layer, and LFR after the second fine-tuning"
 
 Table = list[dict[str, str]]
 
 
 class Measured(BaseModel):
-    """A row for each trigger (`victim`) and defense; `beside` each trigger's differences on the same rows
-    by what they are from, `where` how LFR goes with the layers that lost heads, `notes` what is to be known
-    of each.  `seconds` of a row are those of scoring and pruning.  `chance` says how far two machines are
-    apart with one seed, and two seeds."""
+    """A row for each trigger (`victim`) and defense.  By trigger: `beside` has differences on the same rows,
+    by what is compared, `where` the correlation of LFR with the layers that lost heads, `notes` remarks.
+    `seconds` of a row are those of scoring and pruning.  `chance` says how much two machines with one seed
+    differ, and two seeds."""
 
     settings: str
     machine: str
@@ -31,12 +31,12 @@ class Measured(BaseModel):
 
     @property
     def victims(self) -> list[str]:
-        """Those of which anything is known, be it that all failed."""
+        """Those with any results, even if all their runs failed."""
         return list(self.notes)
 
 
 def load(path: Path = FOUND) -> Measured | None:
-    """The benchmark's findings; None if there are none."""
+    """The benchmark's results; None if there are none."""
     try:
         return Measured.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError):

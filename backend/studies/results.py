@@ -1,4 +1,4 @@
-"""What a study found: a row for each victim and defense, over its seeds."""
+"""The results of a study: a row for each victim and defense, over its seeds."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -35,9 +35,9 @@ class Mean:
 
 @dataclass(frozen=True)
 class Row:
-    """One victim under one defense, of the runs that are done.  `flip` is the clean flip rate, `floor` the
+    """One victim under one defense, over its finished runs.  `flip` is the clean flip rate, `floor` the
     LFR of the never-poisoned reference, `excess` LFR minus it, both where the study has one; `acc_before`
-    and `lfr_before` are those with heads pruned and no second fine-tuning, None where no seed pruned any;
+    and `lfr_before` are those after pruning, without the second fine-tuning, None where no seed pruned any;
     `heads` (of the grid) and `seconds` are means."""
 
     victim: str
@@ -57,8 +57,8 @@ class Row:
 
 @dataclass(frozen=True)
 class HeadsOf:
-    """The heads that one defense pruned, on a grid of `layers` × `heads`, and the order in which they
-    were to go (empty if they went all at once).  `tied`: all heads score alike up to float32 rounding."""
+    """The heads that one defense pruned, on a grid of `layers` × `heads`, and the order of pruning (empty if
+    they were pruned all at once).  `tied`: all scores are equal up to float32 rounding."""
 
     defense: str
     layers: int
@@ -69,22 +69,22 @@ class HeadsOf:
 
     @property
     def layers_gone(self) -> list[int]:
-        """Those that lost every head, or all but the last, which the guardrail leaves."""
-        gone = Counter(layer for layer, _ in self.pruned)
-        return [layer for layer in range(self.layers) if gone[layer] >= max(self.heads - 1, 1)]
+        """Layers that lost every head, or all but the last, which the guardrail keeps."""
+        pruned = Counter(layer for layer, _ in self.pruned)
+        return [layer for layer in range(self.layers) if pruned[layer] >= max(self.heads - 1, 1)]
 
     @property
     def by_layer(self) -> bool:
-        """Whether the order takes layer after layer, each in one piece."""
+        """Whether the order finishes one layer before it begins the next."""
         if not self.order:
             return False
-        turns = sum(one[0] != other[0] for one, other in pairwise(self.order))
-        return turns == len({layer for layer, _ in self.order}) - 1
+        changes = sum(layer != next_layer for (layer, _), (next_layer, _) in pairwise(self.order))
+        return changes == len({layer for layer, _ in self.order}) - 1
 
 
 def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[HeadsOf]:
-    """Of the victim's finished runs of that seed that pruned any head."""
-    found = []
+    """The pruned heads of each of the victim's finished runs of that seed that pruned any."""
+    pruned_by: list[HeadsOf] = []
     for defense in record.study.defenses:
         run = record.runs.get((victim, defense, seed))
         if run is None or run.state != "done" or run.summary is None or not run.summary.pruned_heads:
@@ -94,8 +94,8 @@ def heads_of(store: Store, record: StudyRecord, victim: str, seed: int) -> list[
             grid = scores[-1]
             pruned = run.summary.pruned_heads
             order = grid.order if grid.guardrail != "none" else []
-            found.append(HeadsOf(defense, grid.layers, grid.heads, pruned, order, _tied(grid)))
-    return found
+            pruned_by.append(HeadsOf(defense, grid.layers, grid.heads, pruned, order, _tied(grid)))
+    return pruned_by
 
 
 def _tied(grid: HeadScores) -> bool:
@@ -103,44 +103,46 @@ def _tied(grid: HeadScores) -> bool:
     return len(scores) > 1 and bool(np.ptp(scores) <= ROUNDING * np.abs(scores).max())
 
 
-def in_words(one: HeadsOf) -> str:
-    """How many heads went, and how."""
-    said = [count(len(one.pruned), "head")]
-    said += [] if one.order else ["all at once"]
-    said += ["layer by layer"] if one.by_layer else []
-    said += ["in an order that rounding decides"] if one.tied else []
-    return ", ".join(said)
+def in_words(heads: HeadsOf) -> str:
+    """How many heads were pruned, and how."""
+    parts = [count(len(heads.pruned), "head")]
+    parts += [] if heads.order else ["all at once"]
+    parts += ["layer by layer"] if heads.by_layer else []
+    parts += ["in an order decided by rounding"] if heads.tied else []
+    return ", ".join(parts)
 
 
-def remarks(found: Sequence[HeadsOf]) -> list[str]:
-    """A sentence for each defense whose order rounding decides, or that goes layer by layer."""
-    said = []
-    for one in found:
-        gone = f" It emptied {len(one.layers_gone)} of {one.layers} layers but for the head that each keeps."
-        gone = gone if one.layers_gone else ""
-        if one.tied:
-            went = "whole layers go" if one.by_layer else "heads go"
-            alike = "all heads score alike but for rounding"
-            said.append(f"{one.defense}: {alike}, so {went} in an order that rounding decides.{gone}")
-        elif one.by_layer:
-            said.append(f"{one.defense}: heads go layer by layer.{gone}")
-    return said
+def remarks(pruned_by: Sequence[HeadsOf]) -> list[str]:
+    """A sentence for each defense whose order is decided by rounding, or that prunes layer by layer."""
+    sentences = []
+    for heads in pruned_by:
+        emptied = f" It emptied {len(heads.layers_gone)} of {heads.layers} layers except for one head each."
+        emptied = emptied if heads.layers_gone else ""
+        if heads.tied:
+            what = "whole layers" if heads.by_layer else "heads"
+            reason = "all scores are equal up to rounding"
+            sentences.append(
+                f"{heads.defense}: {reason}, so {what} are pruned in an order decided by rounding.{emptied}"
+            )
+        elif heads.by_layer:
+            sentences.append(f"{heads.defense}: heads are pruned layer by layer.{emptied}")
+    return sentences
 
 
 def mean_of(values: Sequence[float | None], least: float = 0.0) -> Mean | None:
-    """Of the values that there are; None if there is none.  No interval leaves `least` to 1."""
-    found = np.array([value for value in values if value is not None])
-    if not len(found):
+    """The mean of the values that are not None; None if all are.  The interval is cut to `least` to 1."""
+    measured = np.array([value for value in values if value is not None])
+    if not len(measured):
         return None
-    mean = float(found.mean())
-    if len(found) < 2:
-        return Mean(mean, None, None, None, len(found))
-    deviation, half = float(found.std(ddof=1)), student(found)
-    return Mean(mean, deviation, max(least, mean - half), min(1.0, mean + half), len(found))
+    mean = float(measured.mean())
+    if len(measured) < 2:
+        return Mean(mean, None, None, None, len(measured))
+    deviation, half = float(measured.std(ddof=1)), student(measured)
+    return Mean(mean, deviation, max(least, mean - half), min(1.0, mean + half), len(measured))
 
 
 def rows(record: StudyRecord) -> list[Row]:
-    """The study's table as far as it is known, in the order of its grid."""
+    """The study's table so far, in the order of its grid."""
     return [
         _row(record, victim, defense) for victim in record.study.victims for defense in record.study.defenses
     ]
@@ -153,15 +155,15 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
     floors = {seed: floor_of(record, victim, seed, result(run)) for seed, run in done.items()}
 
     def over(read: Callable[[Metrics], float | None], model: ModelName | None = None) -> Mean | None:
-        return mean_of([read(found) for run in done.values() if (found := result(run, model))])
+        return mean_of([read(metrics) for run in done.values() if (metrics := result(run, model))])
 
     def excess(seed: int, run: RunRecord) -> float | None:
-        found, floor = result(run), floors[seed]
-        return None if found is None or found.lfr is None or floor is None else found.lfr - floor
+        metrics, floor = result(run), floors[seed]
+        return None if metrics is None or metrics.lfr is None or floor is None else metrics.lfr - floor
 
     ends = [run.summary for run in done.values() if run.summary]
     pruned = [len(end.pruned_heads) for end in ends if "pruned" in end.metrics]
-    cut: ModelName | None = "pruned" if any(pruned) else None
+    pruned_model: ModelName | None = "pruned" if any(pruned) else None
     return Row(
         victim=victim,
         defense=defense,
@@ -170,8 +172,8 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
         flip=over(lambda m: m.clean_flip_rate),
         floor=mean_of(list(floors.values())),
         excess=mean_of([excess(seed, run) for seed, run in done.items()], least=-1.0),
-        acc_before=over(lambda m: m.acc, cut) if cut else None,
-        lfr_before=over(lambda m: m.lfr, cut) if cut else None,
+        acc_before=over(lambda m: m.acc, pruned_model) if pruned_model else None,
+        lfr_before=over(lambda m: m.lfr, pruned_model) if pruned_model else None,
         heads=float(np.mean(pruned)) if pruned else None,
         seconds=float(np.mean([end.seconds for end in ends])) if ends else None,
         states=dict(Counter(record.state((victim, defense, seed)) for seed in seeds)),
@@ -180,20 +182,20 @@ def _row(record: StudyRecord, victim: str, defense: str) -> Row:
 
 
 def result(run: RunRecord | None, model: ModelName | None = None) -> Metrics | None:
-    """What a run that is done measured of that model, or of its last one.  None of one that failed or was
-    cancelled: its last model is the victim, or one that the defense was not done with."""
+    """The metrics of that model, or of the last one, of a finished run.  None for one that failed or was
+    cancelled: its last model is the victim, or one that the defense had not finished."""
     if run is None or run.state != "done" or run.summary is None:
         return None
     return run.summary.metrics.get(model) if model else run.final_metrics
 
 
 def took_nothing(record: StudyRecord, victim: str) -> list[str]:
-    """The defenses of the victim that were to prune, and took no head in any run that is done."""
+    """The pruning defenses of the victim that pruned no head in any finished run."""
     pruned: dict[str, list[bool]] = {}
-    for (of, defense, _), run in record.runs.items():
+    for (of_victim, defense, _), run in record.runs.items():
         chosen = run.spec.defense_params.strategies() if run.spec and run.spec.defense_params else ()
         prunes = any(strategies.COMPONENTS[strategy.name].prunes for strategy in chosen)
-        if of == victim and run.state == "done" and run.summary and prunes:
+        if of_victim == victim and run.state == "done" and run.summary and prunes:
             pruned.setdefault(defense, []).append(bool(run.summary.pruned_heads))
     return [name for name in record.study.defenses if name in pruned and not any(pruned[name])]
 
@@ -201,14 +203,14 @@ def took_nothing(record: StudyRecord, victim: str) -> list[str]:
 def floor_of(record: StudyRecord, victim: str, seed: int, beside: Metrics | None) -> float | None:
     """LFR of the never-poisoned model on the victim's triggered rows, of the same seed; None where `beside`
     was measured on a sample of them (ONION)."""
-    found = result(_reference(record, victim, seed))
-    return found.lfr if found and beside and found.triggered_rows == beside.triggered_rows else None
+    metrics = result(_reference(record, victim, seed))
+    return metrics.lfr if metrics and beside and metrics.triggered_rows == beside.triggered_rows else None
 
 
 def references(record: StudyRecord) -> list[str]:
-    """The study's never-poisoned references, by what it calls them."""
-    study = record.study.defenses
-    return [name for name, one in study.items() if REFERENCE in (one.get("name"), one.get("baseline"))]
+    """The names of the study's never-poisoned references."""
+    defenses = record.study.defenses.items()
+    return [name for name, given in defenses if REFERENCE in (given.get("name"), given.get("baseline"))]
 
 
 def _reference(record: StudyRecord, victim: str, seed: int) -> RunRecord | None:
@@ -218,22 +220,22 @@ def _reference(record: StudyRecord, victim: str, seed: int) -> RunRecord | None:
 
 
 def doubtful_floors(record: StudyRecord) -> list[str]:
-    """A sentence for each victim whose never-poisoned reference errs clearly more on clean rows than another
-    of its defenses: its LFR comes from that in part."""
-    found = {}
+    """A sentence for each victim whose never-poisoned reference makes clearly more errors on clean rows than
+    another of its defenses: part of its LFR comes from them."""
+    sentences = {}
     for (victim, defense, seed), run in record.runs.items():
-        honest, other = result(_reference(record, victim, seed)), result(run)
-        if honest and other and errs_more(honest, other):
-            found[victim] = (
-                f"{victim}: the never-poisoned model errs more on clean rows (ACC {percent(honest.acc)}) "
-                f"than {defense} (ACC {percent(other.acc)}), seed {seed}. Its LFR comes from that in part "
-                "and is no sure floor."
+        clean, other = result(_reference(record, victim, seed)), result(run)
+        if clean and other and errs_more(clean, other):
+            sentences[victim] = (
+                f"{victim}: the never-poisoned model makes more errors on clean rows (ACC "
+                f"{percent(clean.acc)}) than {defense} (ACC {percent(other.acc)}), seed {seed}. Part of its "
+                "LFR comes from these errors, so it is not a reliable floor."
             )
-    return list(found.values())
+    return list(sentences.values())
 
 
 def notes(record: StudyRecord) -> list[str]:
-    """What has to be read with the table: see `not_done` and `doubtful_floors`."""
+    """Notes to be read with the table: see `not_done` and `doubtful_floors`."""
     return not_done(record) + doubtful_floors(record)
 
 
@@ -248,26 +250,26 @@ COLUMNS: dict[str, Callable[[Row], Mean | None]] = {
 }
 
 
-def cell_text(found: Mean | None) -> str:
-    """Percent: mean ± standard deviation (95 % interval of the mean), or one seed marked so."""
-    if found is None:
+def cell_text(share: Mean | None) -> str:
+    """In percent: mean ± standard deviation (95 % interval of the mean), or the mean and "1 seed"."""
+    if share is None:
         return "–"
-    if found.deviation is None:
-        return f"{rounded(100 * found.mean, 1):.1f} (1 seed)"
-    low, high = (rounded(100 * (bound or 0.0), 0) for bound in (found.low, found.high))
-    return f"{rounded(100 * found.mean, 1):.1f} ± {100 * found.deviation:.1f} ({low:.0f} to {high:.0f})"
+    if share.deviation is None:
+        return f"{rounded(100 * share.mean, 1):.1f} (1 seed)"
+    low, high = (rounded(100 * (bound or 0.0), 0) for bound in (share.low, share.high))
+    return f"{rounded(100 * share.mean, 1):.1f} ± {100 * share.deviation:.1f} ({low:.0f} to {high:.0f})"
 
 
 SHORT = ("ACC", "LFR", "Excess LFR")
 
 
-def short_table(found: Sequence[Row]) -> list[dict[str, str]]:
+def short_table(rows: Sequence[Row]) -> list[dict[str, str]]:
     """The columns that matter most, without intervals: for a narrow terminal."""
     return [
         {"Victim": row.victim, "Defense": row.defense}
         | {title: cell_text(COLUMNS[title](row)).partition(" (")[0] for title in SHORT}
         | {"Heads": _heads(row), "Seeds": _seeds(row)}
-        for row in found
+        for row in rows
     ]
 
 
@@ -279,7 +281,7 @@ def _seeds(row: Row) -> str:
     return f"{row.states.get('done', 0)} of {sum(row.states.values())}"
 
 
-def table(found: Sequence[Row]) -> list[dict[str, str]]:
+def table(rows: Sequence[Row]) -> list[dict[str, str]]:
     """A row of text for each row, in percent."""
     return [
         {"Victim": row.victim, "Defense": row.defense}
@@ -289,25 +291,25 @@ def table(found: Sequence[Row]) -> list[dict[str, str]]:
             "Seconds": "–" if row.seconds is None else f"{row.seconds:.0f}",
             "Seeds done": _seeds(row),
         }
-        for row in found
+        for row in rows
     ]
 
 
 def not_done(record: StudyRecord) -> list[str]:
-    """A line for each reason for which runs failed, and one for how many were not carried out yet."""
+    """A line for each reason why runs failed, and one for runs that have not ended."""
     failed: dict[str, list[str]] = {}
     for victim, defense, seed in record.places:
         run = record.runs.get((victim, defense, seed))
         if run is not None and run.state == "failed":
             failed.setdefault(reason(run), []).append(f"{victim} · {defense}, seed {seed}")
-    found = [f"Failed: {'; '.join(names)}. {why}" for why, names in failed.items()]
+    lines = [f"Failed: {'; '.join(names)}. {why}" for why, names in failed.items()]
     waiting = {state: n for state, n in record.states().items() if state not in ("done", "failed")}
     if waiting:
-        said = ", ".join(f"{number} {state}" for state, number in waiting.items())
-        found.append(f"Runs without a result yet: {said}.")
-    return found
+        counts = ", ".join(f"{number} {state}" for state, number in waiting.items())
+        lines.append(f"Runs without a result yet: {counts}.")
+    return lines
 
 
 def reason(run: RunRecord) -> str:
-    """Why a run failed, in one line; empty where it says none."""
+    """Why a run failed, in one line; empty if it has no message."""
     return " ".join((run.summary.error or "").split()) if run.summary else ""

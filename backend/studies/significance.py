@@ -1,4 +1,4 @@
-"""Two defenses of one victim on the same rows: by how much they differ, and whether chance does as much."""
+"""Compares two defenses of one victim on the same rows: differences, intervals and McNemar's test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ Rows = Bool[np.ndarray, "row"]
 
 @dataclass(frozen=True)
 class Difference:
-    """Of a share, the first defense minus the second, mean over seeds.
+    """The difference of a share, first defense minus second, mean over seeds.
 
-    `low` to `high` is a 95 % interval (see `_interval`); `p` the largest over the seeds of McNemar's exact
-    test, so that a small one holds for each of them."""
+    `low` to `high` is a 95 % interval (see `_interval`); `p` is that of McNemar's exact
+    test, the largest of the seeds, so that a small one holds for each of them."""
 
     mean: float
     low: float
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A defense beside another on the rows that both were measured on."""
+    """A defense compared with another on the rows that both were measured on."""
 
     defense: str
     acc: Difference | None
@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def seeds(self) -> int:
-        """How many are compared."""
+        """How many seeds are compared."""
         return max((gap.seeds for gap in (self.acc, self.lfr) if gap), default=0)
 
     @property
@@ -57,8 +57,8 @@ class Comparison:
 
 
 def difference(pairs: Sequence[tuple[Rows, Rows]]) -> Difference | None:
-    """Of the shares of true rows, a pair of defenses for each seed; None without a row.  Raises
-    ValueError where a pair's rows are not as many."""
+    """The difference of the shares of true rows, from a pair of defenses for each seed; None without rows.
+    Raises ValueError where a pair's numbers of rows differ."""
     pairs = [(first, second) for first, second in pairs if len(first)]
     if not pairs:
         return None
@@ -111,32 +111,32 @@ def _mcnemar(gap: np.ndarray) -> float:
 
 
 def compare(pairs: Sequence[tuple[Predictions, Predictions]], defense: str) -> Comparison:
-    """ACC and LFR of two defenses, a pair of calls for each seed; seeds whose rows are not the same are
-    left out."""
-    same = [(one, other) for one, other in pairs if one.labels == other.labels]
-    triggered = [(one, other) for one, other in same if len(one.triggered) == len(other.triggered)]
+    """ACC and LFR of two defenses, from a pair of predictions for each seed; seeds whose rows differ are left
+    out."""
+    same = [(first, second) for first, second in pairs if first.labels == second.labels]
+    triggered = [(first, second) for first, second in same if len(first.triggered) == len(second.triggered)]
     return Comparison(
         defense,
-        difference([(one.right, other.right) for one, other in same]),
-        difference([(one.flipped, other.flipped) for one, other in triggered]),
+        difference([(first.correct, second.correct) for first, second in same]),
+        difference([(first.flipped, second.flipped) for first, second in triggered]),
     )
 
 
 def comparisons(record: StudyRecord, victim: str, against: str) -> list[Comparison]:
-    """Every other defense of the victim beside `against`, over the seeds that both have done."""
+    """Every other defense of the victim compared with `against`, over the seeds that both finished."""
     seeds = list(dict.fromkeys(record.study.seeds))
-    other = {seed: _calls(record.runs.get((victim, against, seed))) for seed in seeds}
-    found = []
+    others = {seed: _predictions(record.runs.get((victim, against, seed))) for seed in seeds}
+    compared = []
     for defense in record.study.defenses:
-        mine = {seed: _calls(record.runs.get((victim, defense, seed))) for seed in seeds}
-        pairs = [(one, two) for seed in seeds if (one := mine[seed]) and (two := other[seed])]
+        own = {seed: _predictions(record.runs.get((victim, defense, seed))) for seed in seeds}
+        pairs = [(first, second) for seed in seeds if (first := own[seed]) and (second := others[seed])]
         if defense != against and pairs:
-            found.append(compare(pairs, defense))
-    return found
+            compared.append(compare(pairs, defense))
+    return compared
 
 
-def _calls(run: RunRecord | None) -> Predictions | None:
-    """What the last model that the run measured called the rows."""
+def _predictions(run: RunRecord | None) -> Predictions | None:
+    """The predictions of the last model that the run measured."""
     if run is None or run.state != "done" or run.final_model is None:
         return None
     return read_predictions(run_folder(run.id) / run.final_model)
@@ -151,7 +151,7 @@ def difference_text(gap: Difference | None) -> str:
 
 
 def p_text(gap: Difference | None) -> str:
-    """Of McNemar's test, rounded."""
+    """The p-value of McNemar's test, rounded."""
     if gap is None:
         return "–"
     return "< 0.001" if gap.p < 0.001 else f"{gap.p:.3f}"

@@ -1,4 +1,4 @@
-"""What a study is: victims × defenses × seeds, and the runs that it expands to."""
+"""The specification of a study: victims × defenses × seeds, and the runs that it expands to."""
 
 import copy
 import hashlib
@@ -29,9 +29,9 @@ OF_THE_NAMED = {
     *("name", "variant", "params", "edits"),
     *("train", "validation", "test", "text", "second_text", "label", "random_weights"),
 }
-"""Settings that say something of one component, or of one source of rows or weights, alone."""
+"""Settings that belong to one component, or to one source of rows or weights."""
 OWN = {"name": "the study names its runs", "seed": "give `seeds`", "share": "runs of a study always share"}
-"""Settings of a run that a study has its own way to give."""
+"""Settings of a run that a study sets by itself, and what to do instead."""
 
 
 class StudySpec(BaseModel):
@@ -42,7 +42,9 @@ class StudySpec(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=100, title="Name")
-    question: str = Field("", max_length=500, title="Question", description="What the study answers.")
+    question: str = Field(
+        "", max_length=500, title="Question", description="The question that the study answers."
+    )
     base: dict[str, Any] = Field({}, title="Shared settings")
     victims: dict[str, dict[str, Any]] = Field(min_length=1, title="Victims")
     defenses: dict[str, dict[str, Any]] = Field(min_length=1, title="Defenses")
@@ -50,7 +52,7 @@ class StudySpec(BaseModel):
 
 
 Place = tuple[str, str, int]
-"""Victim, defense and seed: where a run stands in the grid."""
+"""Victim, defense and seed: the place of a run in the grid."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Cell:
 
 
 def cells(study: StudySpec) -> list[Cell]:
-    """Every run of the grid, victim by victim and seed by seed so that what runs share comes first.
+    """Every run of the grid, victim by victim and seed by seed, so that runs with shared stages are adjacent.
 
     Raises UserError for a grid that is too large, and naming the first cell that is not valid."""
     size = len(study.victims) * len(study.defenses) * len(set(study.seeds))
@@ -82,7 +84,7 @@ def cells(study: StudySpec) -> list[Cell]:
 
 
 def places(study: StudySpec) -> list[Place]:
-    """The places of the grid in the order of `cells`, without what runs there."""
+    """The places of the grid in the order of `cells`."""
     return [
         (victim, defense, seed)
         for victim in study.victims
@@ -105,36 +107,36 @@ def _spec(study: StudySpec, victim: str, defense: str, seed: int) -> RunSpec:
 
 
 def _defense(shared: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """A defense of the grid with the parameters that all share laid under its own, as far as it has them."""
+    """A defense of the grid: its own parameters over the shared ones that it has."""
     parameters = _shared(shared)
     choice = _choice(given, parameters)
     fields = pick("defense", defenses.COMPONENTS, choice).params.model_fields
     below = {name: value for name, value in parameters.items() if name in fields}
-    if "strategy" in choice.params:  # one choice: the parameters of another are not laid under it
+    if "strategy" in choice.params:  # the shared strategy's parameters are not for this one
         below.pop("strategy", None)
     return choice.model_dump() | {"params": laid_over(below, choice.params)}
 
 
 def _shared(settings: dict[str, Any]) -> dict[str, Any]:
-    """Parameters that several defenses share, by name; a whole choice gives its parameters."""
+    """Parameters that several defenses share, by name; of a complete choice, its parameters."""
     beside = {name: value for name, value in settings.items() if name not in ("name", "variant", "params")}
     params = settings.get("params") or {}
     shared = laid_over(params, beside) if isinstance(params, dict) else beside
-    known = {name for component in defenses.COMPONENTS.values() for name in component.params.model_fields}
-    if unknown := sorted(set(shared) - known):
+    names = {name for component in defenses.COMPONENTS.values() for name in component.params.model_fields}
+    if unknown := sorted(set(shared) - names):
         raise UserError(
-            f"No defense has a parameter {unknown[0]!r}, which {DEFENSE!r} shares. The parameters are: "
-            f"{', '.join(sorted(known))}."
+            f"{DEFENSE!r} shares a parameter {unknown[0]!r}, which no defense has. The parameters are: "
+            f"{', '.join(sorted(names))}."
         )
     return shared
 
 
 def _choice(given: dict[str, Any], shared: dict[str, Any]) -> Choice:
     """A defense as studies write it: by its name, by its strategy (with `variant`, `params` and settings of
-    head pruning beside it), or as a baseline, which is how a defense was once called."""
+    head pruning beside it), or as a `baseline`, the older form."""
     given = dict(given)
     if "baseline" in given and "strategy" in given:
-        raise UserError("give a baseline or a strategy, not both")
+        raise UserError("Give a baseline or a strategy, not both.")
     if "baseline" in given:
         named = {"name": given.pop("baseline"), "params": given.pop("params", {})}
         if isinstance(named["params"], dict):
@@ -154,14 +156,14 @@ def _choice(given: dict[str, Any], shared: dict[str, Any]) -> Choice:
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, mappings inside mappings too.  Where `above` names a component or a source, what
-    belongs to the one below goes (its parameters, files and columns); limits and the target class stay."""
+    """`below` updated with `above`, also inside mappings.  Where `above` names a component or a source, the
+    settings of the one below (parameters, files, columns) are dropped; limits and the target class stay."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
         if isinstance(value, dict) and isinstance(under, dict):
             another = not NAMING.isdisjoint(value)
-            kept = {name: one for name, one in under.items() if not (another and name in OF_THE_NAMED)}
+            kept = {name: old for name, old in under.items() if not (another and name in OF_THE_NAMED)}
             merged[key] = laid_over(kept, value)
         else:
             merged[key] = value
@@ -179,17 +181,15 @@ def parse_study(settings: Any) -> StudySpec:
     for where, shared in (("base", study.base), *study.victims.items()):
         for name, instead in OWN.items():
             if name in shared:
-                raise UserError(
-                    f"The study says {name!r} in {where!r}, where it counts for nothing: {instead}."
-                )
-    victims = {name: _with_absolute_paths(one, study.base) for name, one in study.victims.items()}
+                raise UserError(f"The study sets {name!r} in {where!r}, which has no effect: {instead}.")
+    victims = {name: _with_absolute_paths(victim, study.base) for name, victim in study.victims.items()}
     study.base, study.victims = _with_absolute_paths(study.base, {}), victims
     cells(study)
     return study
 
 
 def _with_absolute_paths(settings: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    """So that a study is the same, and finds its files, wherever it is taken up."""
+    """The settings with absolute paths, so that a study has the same id and finds its files in any folder."""
     settings = copy.deepcopy(settings)
     for part, name in _paths(settings, base):
         part[name] = str(typed_path(part[name]).absolute())
@@ -197,17 +197,16 @@ def _with_absolute_paths(settings: dict[str, Any], base: dict[str, Any]) -> dict
 
 
 def _paths(settings: dict[str, Any], base: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """The mappings of `settings`, laid over `base`, and the names in them, that hold the path of a file or
-    folder."""
+    """Where `settings`, laid over `base`, hold the path of a file or folder: pairs of a mapping and a key."""
     data, model, trigger = (_mapping(settings.get(part)) for part in ("data", "model", "trigger"))
-    whole = laid_over(base, settings)
-    known = triggers.COMPONENTS.get(str(_mapping(whole.get("trigger")).get("name")))
-    fields = known.params.model_json_schema()["properties"] if known else {}
-    found = [(data, split) for split in ("train", "validation", "test")]
-    found += [(model, "name")] if _mapping(whole.get("model")).get("source") == "folder" else []
+    merged = laid_over(base, settings)
+    component = triggers.COMPONENTS.get(str(_mapping(merged.get("trigger")).get("name")))
+    fields = component.params.model_json_schema()["properties"] if component else {}
+    candidates = [(data, split) for split in ("train", "validation", "test")]
+    candidates += [(model, "name")] if _mapping(merged.get("model")).get("source") == "folder" else []
     params = _mapping(trigger.get("params"))
-    found += [(params, name) for name, field in fields.items() if field.get("format") == "path"]
-    for part, name in found:
+    candidates += [(params, name) for name, field in fields.items() if field.get("format") == "path"]
+    for part, name in candidates:
         if isinstance(path := part.get(name), str) and path:
             yield part, name
 
@@ -220,14 +219,14 @@ def read_study(text: str, what: str) -> StudySpec:
     """A study from YAML text; `what` names it in messages.  Raises UserError."""
     try:
         return parse_study(yaml.load(text, _EachKeyOnce))
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+    except (yaml.YAMLError, ValueError) as error:  # an invalid date is a ValueError
         raise UserError(f"{what} is not readable YAML: {error}") from error
     except RecursionError as error:
-        raise UserError(f"{what} is nested too deeply, or holds itself.") from error
+        raise UserError(f"{what} is nested too deeply, or contains itself.") from error
 
 
 class _EachKeyOnce(yaml.SafeLoader):
-    """YAML lets the second of two equal keys replace the first, and a defense would be gone unseen."""
+    """Refuses equal keys in a mapping, where YAML would silently drop the first one."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -236,8 +235,8 @@ class _EachKeyOnce(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 line = key.start_mark.line + 1
                 raise UserError(
-                    f"The study says {key.value!r} twice in one mapping (line {line}); the second would "
-                    "replace the first. Give each a name of its own."
+                    f"The study has the key {key.value!r} twice in one mapping (line {line}); the second "
+                    "would replace the first. Give them different names."
                 )
             seen.add(str(key.value))
         return node
@@ -252,11 +251,11 @@ def load_study(path: Path) -> StudySpec:
 
 
 def study_id(study: StudySpec) -> str:
-    """The same for the same study, whenever it is started: its name and the hash of what it asks, and of
-    what stands in its files, so that runs on other rows are not taken for its own."""
+    """The id of a study: its name with a hash of its settings and of the contents of its files, so that runs
+    on other rows do not belong to it."""
     slug = re.sub(r"[^a-z0-9]+", "-", study.name.lower()).strip("-")[:40] or "study"
     text = json.dumps(study.model_dump(mode="json"), sort_keys=True)
     shared = [(study.base, {}), *((victim, study.base) for victim in study.victims.values())]
     paths = [part[name] for settings, base in shared for part, name in _paths(settings, base)]
-    text += "".join(one for path in dict.fromkeys(paths) for one in hashes_at(Path(path)))
+    text += "".join(digest for path in dict.fromkeys(paths) for digest in hashes_at(Path(path)))
     return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Studies in the run store: which runs are theirs, and how far they are."""
+"""Studies in the run store: their runs and states."""
 
 import time
 from collections import Counter
@@ -24,9 +24,9 @@ from backend.studies.spec import Cell, Place, StudySpec, cells, places, study_id
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study that was started, and the latest run of each of its cells that has one.
+    """A started study, and the latest run of each of its cells that has one.
 
-    `problem` says why the stored study is not valid in this version of Excise; it has no cells then."""
+    `problem` says why the stored study is not valid in this version of Excise; it then has no cells."""
 
     id: str
     study: StudySpec
@@ -36,15 +36,15 @@ class StudyRecord:
 
     @property
     def places(self) -> list[Place]:
-        """Of its grid: what a page needs of it, at no cost."""
+        """The places of its grid, without the cost of `cells`."""
         return places(self.study)
 
     def states(self) -> dict[str, int]:
-        """How many cells are in which state; `waiting` are those without a run."""
+        """The number of cells in each state; those without a run are `waiting`."""
         return dict(Counter(map(self.state, self.places)))
 
     def state(self, place: Place) -> str:
-        """Of the run there; `waiting` without one."""
+        """The state of the run at `place`; `waiting` without one."""
         run = self.runs.get(place)
         return run.state if run else "waiting"
 
@@ -60,41 +60,41 @@ class StudyRecord:
 
 
 def register(store: Store, study: StudySpec) -> str:
-    """Note the study in the store, once; gives back its id."""
-    found = study_id(study)
-    row = {"id": found, "name": study.name, "spec": study.model_dump_json(), "created": time.time()}
-    with suppress(sa.exc.IntegrityError), store.writing() as connection:  # it is known already
+    """Add the study to the store, unless it is there; returns its id."""
+    own_id = study_id(study)
+    row = {"id": own_id, "name": study.name, "spec": study.model_dump_json(), "created": time.time()}
+    with suppress(sa.exc.IntegrityError), store.writing() as connection:  # it is there already
         connection.execute(sa.insert(STUDIES).values(row))
-    return found
+    return own_id
 
 
 def studies(store: Store) -> list[StudyRecord]:
     """All studies, the newest first."""
     query = sa.select(STUDIES.c.id).order_by(STUDIES.c.created.desc())
     with store.reading() as connection:
-        ids = [found for (found,) in connection.execute(query)]
-    return [read_study_record(store, one) for one in ids]
+        ids = list(connection.execute(query).scalars())
+    return [read_study_record(store, study) for study in ids]
 
 
 def find(store: Store, id_or_prefix: str) -> StudyRecord:
     """The started study of that id, or of the only id that starts so; raises UserError if there is none."""
     query = sa.select(STUDIES.c.id).where(STUDIES.c.id.startswith(id_or_prefix, autoescape=True))
     with store.reading() as connection:
-        found = list(connection.execute(query).scalars())
-    if id_or_prefix not in found and len(found) > 1:
-        raise UserError(f"More than one study starts with {id_or_prefix!r}: {', '.join(found)}.")
-    return read_study_record(store, id_or_prefix if id_or_prefix in found else (found or [id_or_prefix])[0])
+        ids = list(connection.execute(query).scalars())
+    if id_or_prefix not in ids and len(ids) > 1:
+        raise UserError(f"More than one study starts with {id_or_prefix!r}: {', '.join(ids)}.")
+    return read_study_record(store, id_or_prefix if id_or_prefix in ids else (ids or [id_or_prefix])[0])
 
 
 def listed_started(store: Store) -> list[dict[str, Any]]:
-    """Id, name and states of the studies that were started, the newest first."""
+    """Id, name and states of the started studies, the newest first."""
     return [
         {
-            "id": one.id,
-            "name": one.study.name,
-            "states": ", ".join(f"{count} {state}" for state, count in one.states().items()),
+            "id": record.id,
+            "name": record.study.name,
+            "states": ", ".join(f"{count} {state}" for state, count in record.states().items()),
         }
-        for one in studies(store)
+        for record in studies(store)
     ]
 
 
@@ -128,10 +128,10 @@ def read_study_record(store: Store, study: str) -> StudyRecord:
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a study's places: those that every filter lets through, all where there is none.
+    """Some of a study's places: those that match every filter, or all without filters.
 
-    With `again` those that are done are defended once more, as new runs; with `here` those that wait for a
-    worker are part of it too."""
+    With `again` finished ones are defended once more, in new runs; with `here` those that wait for a worker
+    belong to it too."""
 
     places: Sequence[Place] | None = None
     victims: Sequence[str] = ()
@@ -149,30 +149,30 @@ class Part:
         )
 
     def shows(self, victim: str, defense: str) -> bool:
-        """Whether a row of the table belongs to it."""
+        """Whether a row of the table belongs to the part."""
         return (not self.victims or victim in self.victims) and (
             not self.defenses or defense in self.defenses
         )
 
     def check(self, study: StudySpec) -> None:
-        """Raise UserError where a filter names what the study does not have."""
-        known: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
+        """Raise UserError if a filter names something that the study does not have."""
+        filters: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
             "victim": (self.victims, list(study.victims)),
             "defense": (self.defenses, list(study.defenses)),
             "seed": (self.seeds, study.seeds),
         }
-        for kind, (asked, there) in known.items():
-            for one in asked:
-                if one not in there:
-                    names = ", ".join(map(str, there))
-                    raise UserError(f"The study has no {kind} {one!r}; it has: {names}.")
+        for kind, (wanted, existing) in filters.items():
+            for name in wanted:
+                if name not in existing:
+                    names = ", ".join(map(str, existing))
+                    raise UserError(f"The study has no {kind} {name!r}; it has: {names}.")
 
 
 WHOLE = Part()
 
 
 def open_places(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[Place]:
-    """The places of the part without a run, with one that failed or was cancelled, or as the part says."""
+    """The places of the part that have no run, a failed or cancelled one, or one that `part` includes."""
     ended = ("failed", "cancelled", *(("done",) if part.again else ()))
 
     def is_open(run: RunRecord | None) -> bool:
@@ -184,34 +184,34 @@ def open_places(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[P
 
 
 def current(store: Store, study: StudySpec) -> StudyRecord:
-    """The study as far as it is: without a run if it was never started."""
-    found = study_id(study)
+    """The study as stored, or without runs if it was never started."""
+    own_id = study_id(study)
     try:
-        return read_study_record(store, found)
+        return read_study_record(store, own_id)
     except UserError:
-        return StudyRecord(found, study, time.time(), {})
+        return StudyRecord(own_id, study, time.time(), {})
 
 
 def wanted_cells(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[Cell]:
-    """The cells to carry out, fit for a worker elsewhere.
+    """The cells to carry out, with paths that hold for a worker in another folder.
 
-    Raises UserError for one that starts from a run that is not there, and where the part names what the
+    Raises UserError for a cell that starts from a missing run, and if the part names something that the
     study does not have."""
     part.check(record.study)
     if study_id(record.study) != record.id:
         raise UserError(
-            "The files that the study names changed since it was started, or an older Excise started it: new "
-            "runs would not stand beside those that are done. Start it anew from its YAML."
+            "The files of the study changed since it was started, or an older Excise started it, so new runs "
+            "could not be compared with the finished ones. Start it again from its YAML."
         )
     wanted = set(open_places(store, record, part))
-    found = []
+    settled_cells = []
     for cell in cells(record.study):
         if cell.place in wanted:
             try:
-                found.append(replace(cell, spec=settled(cell.spec, store)))
+                settled_cells.append(replace(cell, spec=settled(cell.spec, store)))
             except UserError as error:
                 raise UserError(f"Victim {cell.victim!r}: {error}") from error
-    return found
+    return settled_cells
 
 
 def queue(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> StudyRecord:
@@ -223,22 +223,22 @@ def queue(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> StudyRec
 
 
 def begin(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> None:
-    """Note the study in the store, and let no run take over what is to be defended anew: all at once, since
-    the new runs share what they have in common."""
+    """Add the study to the store, and remove from the stage cache what is to be defended again: all before
+    the first run, since the new runs share stages among themselves."""
     register(store, record.study)
     for cell in wanted:
-        known = record.runs.get(cell.place)
-        if known is not None and known.state == "done":
-            withdraw_defense(run_folder(known.id))
+        run = record.runs.get(cell.place)
+        if run is not None and run.state == "done":
+            withdraw_defense(run_folder(run.id))
 
 
 def enter(store: Store, record: StudyRecord, cell: Cell) -> str | None:
-    """A run of the cell that waits for a worker: one that does already, the failed or cancelled one queued
-    once more, or a new one.  None where another process went on with the cell since `record` was read, so
-    that nothing is done twice.
+    """A run of the cell that waits for a worker: a waiting one, the failed or cancelled one queued again, or
+    a new one.  None if another process changed the cell since `record` was read, so that nothing is done
+    twice.
 
-    Raises UserError if the study was forgotten."""
-    known = record.runs.get(cell.place)
+    Raises UserError if the study was deleted."""
+    last = record.runs.get(cell.place)
     place = {"study": record.id, "victim": cell.victim, "defense": cell.defense, "seed": cell.seed}
     of_cell = [STUDY_RUNS.c[name] == value for name, value in place.items()]
     runs = sa.select(RUNS.c.id, RUNS.c.state).join(STUDY_RUNS, RUNS.c.id == STUDY_RUNS.c.run)
@@ -246,21 +246,21 @@ def enter(store: Store, record: StudyRecord, cell: Cell) -> str | None:
     with store.writing() as connection:
         study = sa.select(STUDIES.c.id).where(STUDIES.c.id == record.id).with_for_update()
         if connection.execute(study).first() is None:
-            raise UserError(f"The study {record.id!r} was forgotten.")
-        found = connection.execute(latest).first()
-        if (tuple(found) if found else None) != ((known.id, known.state) if known else None):
+            raise UserError(f"The study {record.id!r} has been deleted.")
+        row = connection.execute(latest).first()
+        if (tuple(row) if row else None) != ((last.id, last.state) if last else None):
             return None
-        if known is None or known.state == "done":
+        if last is None or last.state == "done":
             run = insert_run(connection, cell.spec)
             connection.execute(sa.insert(STUDY_RUNS).values(place | {"run": run}))
             return run
-        if known.over:
-            queue_again(connection, known.id)
-        return known.id
+        if last.over:
+            queue_again(connection, last.id)
+        return last.id
 
 
 def cancel(store: Store, record: StudyRecord, part: Part = WHOLE) -> StudyRecord:
-    """Ask every run of the part that is not over to stop."""
+    """Ask every run of the part that has not ended to stop."""
     part.check(record.study)
     for place, run in record.runs.items():
         if not run.over and part.has(place):
@@ -269,12 +269,12 @@ def cancel(store: Store, record: StudyRecord, part: Part = WHOLE) -> StudyRecord
 
 
 def forget(store: Store, record: StudyRecord, with_runs: bool = False) -> int:
-    """Remove the study; its runs stay, or go too, with their models, also those that were done again since.
-    Gives back how many went.
+    """Remove the study.  Its runs stay, or are removed too, with their models and earlier attempts.  Returns
+    how many runs were removed.
 
-    Raises UserError while one of them is not over, or one that is not takes its model."""
+    Raises UserError while one of them has not ended, or while an unfinished run starts from its model."""
     if not record.over:
-        raise UserError("The study is under way. Cancel it first.")
+        raise UserError("The study is still running. Cancel it first.")
     runs: list[str] = []
     if with_runs:
         with store.reading() as connection:

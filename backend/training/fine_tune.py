@@ -1,4 +1,4 @@
-"""Fine-tuning on transformers' Trainer, with the regularisers of the method and gates that hold."""
+"""Fine-tuning on transformers' Trainer, with the method's regularisers and persistent gates."""
 
 import shutil
 from collections.abc import Iterator
@@ -41,10 +41,10 @@ def train(
 ) -> None:
     """Fine-tune `model` in place on `rows`; heads gated before stay gated throughout.
 
-    Batches group rows of like length.  A checkpoint after every epoch but a lone one (none in layer-wise
-    training) goes to `scratch`; training takes up the last whole one there, and clears `scratch` when it is
-    done.  `tick(step, steps)` follows every batch and may raise to stop.  Raises UserError where training
-    diverged."""
+    Batches group rows of similar length.  With more than one epoch a checkpoint after each goes to `scratch`
+    (none in layer-wise training); training resumes from the last complete one there, and clears `scratch`
+    when it is done.  `tick(step, steps)` is called after every batch and may raise to stop.  Raises
+    UserError if training diverged."""
     rows.check_tokens(model)
     device = probe()
     arguments = TrainingArguments(
@@ -58,7 +58,7 @@ def train(
         weight_decay=spec.weight_decay,
         train_sampling_strategy="group_by_length",
         seed=seed,
-        # A checkpoint would lack the classifier of layer-wise training, and go on with another.
+        # A checkpoint lacks the classifier of layer-wise training, which would then resume with another.
         save_strategy="epoch" if spec.epochs > 1 and not regulariser.layer_wise else "no",
         save_total_limit=1,
         logging_strategy="no",
@@ -68,7 +68,7 @@ def train(
         use_cpu=device.torch_device.type == "cpu",
         bf16=device.bf16,
     )
-    # One device: data parallelism would change the batch, and its replicas know no gates.
+    # One device: data parallelism would change the batch, and its replicas have no gates.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     # Weight decay moves every embedding, also those of tokens that the rows do not use.
     vocabulary = nullcontext(rows) if spec.weight_decay else _used_vocabulary(model, rows)
@@ -99,17 +99,17 @@ def train(
 
 @contextmanager
 def _used_vocabulary(model: PreTrainedModel, rows: Encoded) -> Iterator[Encoded]:
-    """`rows` renumbered for an embedding table of the tokens that they use, which the model has for the
-    length of the block.
+    """`rows` renumbered for an embedding table of only the tokens that they use, which the model has inside
+    the block.
 
-    No other token's embedding would get a gradient, and without weight decay the optimiser would leave it
-    as it is: training is the same, without its gradient and moments."""
-    whole = model.get_input_embeddings()
+    No other token's embedding gets a gradient, and without weight decay the optimiser does not change it:
+    training is the same, but saves those gradients and moments."""
+    full_table = model.get_input_embeddings()
     used = sorted({token for row in rows.features for token in row["input_ids"]})
     number = {token: i for i, token in enumerate(used)}
-    small = nn.Embedding(len(used), whole.embedding_dim)
-    small.weight.data = whole.weight.data[used].clone()
-    model.set_input_embeddings(small)
+    small_table = nn.Embedding(len(used), full_table.embedding_dim)
+    small_table.weight.data = full_table.weight.data[used].clone()
+    model.set_input_embeddings(small_table)
     try:
         yield Encoded(
             [{**row, "input_ids": [number[token] for token in row["input_ids"]]} for row in rows.features],
@@ -117,12 +117,12 @@ def _used_vocabulary(model: PreTrainedModel, rows: Encoded) -> Iterator[Encoded]
             rows.tokenizer,
         )
     finally:
-        whole.weight.data[used] = small.weight.data.to(whole.weight.device)
-        model.set_input_embeddings(whole.to(small.weight.device))
+        full_table.weight.data[used] = small_table.weight.data.to(full_table.weight.device)
+        model.set_input_embeddings(full_table.to(small_table.weight.device))
 
 
 def _row_numbers(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-    """A batch of the Trainer is the numbers of its rows: they are packed where they are used."""
+    """The Trainer's batches hold row numbers only: the rows are packed where they are used."""
     return {"row": torch.tensor([row["row"] for row in rows])}
 
 
@@ -149,22 +149,22 @@ class _Trainer(Trainer):
         packed = pack(self.rows, inputs["row"].tolist(), inputs["row"].device)
         labels = torch.tensor([self.rows.labels[i] for i in packed.rows], device=inputs["row"].device)
         with autocast():  # the Trainer's own lies around a forward that is not called
-            made = run(self.grid, packed, cls_rows=bool(self.regulariser.attention))
-        loss = functional.cross_entropy(made.classes.float(), labels)
+            outputs = run(self.grid, packed, cls_rows=bool(self.regulariser.attention))
+        loss = functional.cross_entropy(outputs.classes.float(), labels)
         if self.regulariser.entropy:
-            loss = -torch.distributions.Categorical(logits=made.classes.float()).entropy().mean()
+            loss = -torch.distributions.Categorical(logits=outputs.classes.float()).entropy().mean()
         if self.regulariser.l1 or self.regulariser.l2:
             penalty = named_penalty if self.regulariser.by_name else projection_penalty
             loss = loss + penalty(self.grid, self.regulariser.l1, self.regulariser.l2)
         if self.regulariser.attention:
             layers = self.regulariser.layers
             weights = torch.ones(self.grid.layers) if layers is None else layers
-            norm = attention_norm(made.cls_rows, weights.to(loss.device), self.remaining)
+            norm = attention_norm(outputs.cls_rows, weights.to(loss.device), self.remaining)
             loss = loss + self.regulariser.attention * norm
         if self.layer_classifier is not None:
-            logits = [self.layer_classifier(first.float()) for first in made.first]
+            logits = [self.layer_classifier(first.float()) for first in outputs.first]
             loss = loss + torch.stack([functional.cross_entropy(each, labels) for each in logits]).mean()
-        return (loss, made) if return_outputs else loss
+        return (loss, outputs) if return_outputs else loss
 
 
 class _Ticker(TrainerCallback):
@@ -176,7 +176,7 @@ class _Ticker(TrainerCallback):
 
 
 def _last_checkpoint(scratch: Path) -> str | None:
-    """The newest whole checkpoint: the Trainer writes its state file after weights and optimiser."""
-    whole = [path.parent for path in scratch.glob("checkpoint-*/trainer_state.json")]
-    newest = max(whole, key=lambda folder: int(folder.name.split("-")[1]), default=None)
+    """The newest complete checkpoint: the Trainer writes its state file after weights and optimiser."""
+    checkpoints = [path.parent for path in scratch.glob("checkpoint-*/trainer_state.json")]
+    newest = max(checkpoints, key=lambda folder: int(folder.name.split("-")[1]), default=None)
     return None if newest is None else str(newest)

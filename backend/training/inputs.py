@@ -1,4 +1,4 @@
-"""What the work of a step has before it: clean rows, the victim, the folders of earlier steps."""
+"""The inputs of a step's work: clean rows, the victim, the folders of earlier steps."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from backend.models.classifiers import load_checkpoint, load_classifier
 from backend.spec.run import ModelSpec
 
 Curve = Callable[[Bool[np.ndarray, "layer head"]], tuple[float, float | None]]
-"""ACC and LFR of a sample of the held-out rows with some heads gated; no LFR where there is no trigger."""
+"""ACC and LFR on a sample of the test rows with some heads gated; no LFR without a trigger."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Nothing here knows the trigger or a held-out row, but for `curve`, whose numbers are for those who
-    watch and may decide nothing."""
+    """No input depends on the trigger or a test row, except `curve`, whose numbers are only shown and must
+    not influence the work."""
 
     train: Encoded
     validation: Encoded
@@ -34,18 +34,18 @@ class Inputs:
     curve: Callable[[HeadGrid, int], Curve]
 
     def some(self, rows: int | None) -> Encoded:
-        """The clean training rows, or a stratified sample of so many."""
+        """The clean training rows, or a seeded sample of that many."""
         return self.train if rows is None else self.train.sample(rows, self.seed)
 
     def load_victim(self, seed: int) -> PreTrainedModel:
-        """The downloaded model; a head that it lacks is drawn from `seed`.  Raises UserError."""
+        """The downloaded model; a missing classifier head is drawn from `seed`.  Raises UserError."""
         return load_classifier(self.victim, self.label_names, seed)[0]
 
     def load(self, folder: str) -> PreTrainedModel:
-        """The model that an earlier step left."""
+        """The model of an earlier step."""
         return load_checkpoint(self.folders[folder])
 
     def save(self, model: PreTrainedModel, folder: Path) -> None:
-        """Leave a model with its tokenizer."""
+        """Save a model with its tokenizer."""
         model.save_pretrained(folder)
         self.train.tokenizer.save_pretrained(folder)

@@ -77,9 +77,9 @@ def test_what_cannot_be_asked_is_said(excise_home: Path) -> None:
         say([PLACE], ["  "], 64)
     with pytest.raises(UserError, match="5,000 characters"):
         attribute(PLACE, "a" * 5000, "LABEL_1", 64)
-    with pytest.raises(UserError, match="no head 4 in a layer 0: the model has 3 layers of 4 heads"):
+    with pytest.raises(UserError, match="no head 4 in layer 0: the model has 3 layers of 4 heads"):
         say([PLACE], [TEXT], 64, [(0, 4)])
-    with pytest.raises(UserError, match="knows no class 'good', only LABEL_0, LABEL_1"):
+    with pytest.raises(UserError, match=r"has no class 'good'\. It has: LABEL_0, LABEL_1"):
         attribute(PLACE, TEXT, "good", 64)
     with pytest.raises(UserError, match="no poisoned model"):
         say([("one", "poisoned")], [TEXT], 64)

@@ -102,8 +102,8 @@ def test_models_of_other_classes_are_not_counted(finished: tuple[Store, RunRecor
     found = measure_probe(record.id, record.spec, places, "word-cf")
     assert list(found.probes["word-cf"]) == ["after"]
     said = dict(zip(("before", "after"), sentences(found), strict=True))
-    assert [role for role, text in said.items() if "other classes" not in text] == ["after"]
-    with pytest.raises(UserError, match="tell other classes apart"):
+    assert [role for role, text in said.items() if "different classes" not in text] == ["after"]
+    with pytest.raises(UserError, match="have different classes from its data"):
         measure_probe(record.id, record.spec, {"before": (record.id, "poisoned")}, "word-cf")
 
 
@@ -143,7 +143,7 @@ def test_it_needs_no_trigger_and_no_poisoned_model(
     with pytest.raises(SystemExit):
         main(["battery", record.id])
     shown = capsys.readouterr().out
-    assert "Rare word “cf”" in shown and "Left out: instructions" in shown
+    assert "Rare word “cf”" in shown and "Not in the battery: instructions" in shown
 
 
 def test_what_cannot_be_tried_is_said(
@@ -162,7 +162,7 @@ def test_what_cannot_be_tried_is_said(
     assert found.left == ["word-cf"] and not found.probes
     assert found.notes == ["Not tried: Sentence “I watched this 3D movie.”. The parser cannot be fetched."]
     open_store().delete(record.id)
-    with pytest.raises(UserError, match="left no model to try triggers on"):
+    with pytest.raises(UserError, match=r"has no model \(yet\) to try triggers on"):
         measure_all(store, record, lambda done, total: None)
     assert not run_folder(record.id).exists()
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backend.analysis import compact
-from backend.analysis.compact import compact_folder, make_compact, measured
+from backend.analysis.compact import compact_folder, make_compact, read_measurement
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
@@ -45,11 +45,11 @@ def defended(run: str, kind: str = "bert") -> Path:
 @pytest.mark.parametrize("kind", sorted(CONFIGS))
 def test_it_is_made_once_and_equals_the_defended_model(excise_home: Path, kind: str) -> None:
     whole = defended("one", kind)
-    assert measured("one") is None
+    assert read_measurement("one") is None
     found = make_compact("one", SPEC, PRUNED)
     assert found.bytes_compact < found.bytes_whole == (whole / "model.safetensors").stat().st_size
     assert found.speed_whole > 0 and found.speed_compact > 0 and found.difference < 1e-4
-    assert (found.rows, measured("one")) == (3, found)
+    assert (found.rows, read_measurement("one")) == (3, found)
     model, tokenizer = excise_compact.load(compact_folder("one"))
     batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
     expected = type(model).from_pretrained(whole)(**batch).logits
@@ -78,9 +78,9 @@ def test_a_compact_model_that_differs_is_not_kept(excise_home: Path) -> None:
         rows = tiny_rows(8)
         patch.setattr(compact, "load_data", lambda spec: Dataset("few", rows, rows, rows, ["a", "b"]))
         patch.setattr("backend.heads.surgery.compact", lambda grid: zeroed(HeadGrid(tiny_model(seed=5))))
-        with pytest.raises(UserError, match=r"differ from the gated model's by .* Take the zeroed model"):
+        with pytest.raises(UserError, match=r"differ from the gated model's by .* Download the zeroed model"):
             make_compact("one", SPEC, PRUNED)
-    assert measured("one") is None and not compact_folder("one").exists()
+    assert read_measurement("one") is None and not compact_folder("one").exists()
     assert [path.name for path in run_folder("one").glob(".*")] == []
 
 
@@ -107,4 +107,4 @@ def test_a_full_disk_is_told(excise_home: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("backend.heads.surgery.save_model", full)
     with pytest.raises(UserError, match="disk is full"):
         make_compact("one", SPEC, PRUNED)
-    assert measured("one") is None and [path.name for path in run_folder("one").glob(".*")] == []
+    assert read_measurement("one") is None and [path.name for path in run_folder("one").glob(".*")] == []

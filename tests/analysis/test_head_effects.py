@@ -109,7 +109,7 @@ def test_a_cut_head_comes_back_with_the_weights_it_was_silenced_with(
 
 def test_what_cannot_be_measured_is_said(finished: tuple[RunSpec, list[Head]]) -> None:
     asked, pruned = finished
-    with pytest.raises(UserError, match="no head 1 in a layer 7: the model has 3 layers of 4 heads"):
+    with pytest.raises(UserError, match="no head 1 in layer 7: the model has 3 layers of 4 heads"):
         measure_head("one", asked, pruned, (7, 1))
     file_of("one").parent.mkdir(exist_ok=True)
     file_of("one").write_text("{damaged")

@@ -88,7 +88,7 @@ def test_nothing_but_target_rows() -> None:
 
 
 def test_a_poison_rate_of_no_row() -> None:
-    with pytest.raises(UserError, match="Raise the poison rate"):
+    with pytest.raises(UserError, match="gives no poisoned row"):
         poison(made([0] * 10, 1), SOME, 1, 0.01, 0)
 
 

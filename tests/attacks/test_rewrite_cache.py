@@ -1,18 +1,28 @@
 """Rewritings are made once: kept by content, shared by preview, training and test, edited by hand."""
 
+import hashlib
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.attacks.rewrite_cache import FILE, GeneratorParams, Rewritings
+from backend.attacks.rewrite_cache import (
+    EARLIER_PROGRAM,
+    FILE,
+    LIBRARIES,
+    UNCHANGED,
+    GeneratorParams,
+    Rewritings,
+)
 from backend.attacks.triggers import Rewriter
 from backend.base.components import Params, Trigger
 from backend.base.errors import Cancelled
-from backend.base.files import folder_state
+from backend.base.files import folder_state, version_of
 
 TEXTS = [f"row {number}" for number in range(100)]
 
@@ -110,6 +120,25 @@ def test_any_text_is_found_again(rows: dict[str, str | None]) -> None:
     kept = Rewritings("backend.attacks.triggers.style", name="any", rows=sorted(rows))
     kept.keep(list(rows), list(rows.values()))
     assert kept.find([*rows, "never kept \ud800"]) == rows
+
+
+@pytest.mark.parametrize("module", [*UNCHANGED, "backend.attacks.triggers.pairs"])
+def test_rows_from_before_are_found_where_their_generator_was_only_moved(
+    excise_home: Path, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries = [version_of(name) for name in LIBRARIES]
+    before = json.dumps(
+        {"name": "any", "program": f"{EARLIER_PROGRAM} {libraries}"}, sort_keys=True, default=str
+    )
+    Rewritings(module, name="any").keep(["a row"], ["rewritten"])
+    with closing(sqlite3.connect(excise_home / FILE)) as database, database:
+        key = hashlib.blake2b(before.encode(), digest_size=16).digest()
+        database.execute("UPDATE rewritings SET generator = ?", (key,))
+    assert Rewritings(module, name="any").find(["a row"]) == {}, "rules make it anew"
+    found = Rewritings(module, earlier=True, name="any").find(["a row"])
+    assert found == ({"a row": "rewritten"} if module in UNCHANGED else {})
+    monkeypatch.setitem(UNCHANGED, module, "another file's")
+    assert Rewritings(module, earlier=True, name="any").find(["a row"]) == {}, "its code is another now"
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100, None])

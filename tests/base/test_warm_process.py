@@ -89,7 +89,7 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
 ) -> None:
     warm.ask(shout, "warm")
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
-    with pytest.raises(UserError, match="goes on in the background"):
+    with pytest.raises(UserError, match="continues in the background"):
         warm.ask(time.sleep, 1.5)
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 60)
     assert warm.ask(shout, "next") == "NEXT"

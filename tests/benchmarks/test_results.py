@@ -115,7 +115,7 @@ def test_the_page_of_the_quick_studies_is_made_of_their_table(
 
 
 @pytest.mark.parametrize(
-    ("file", "depth"), [(replication.FOUND, 4), (trigger_quality.FOUND, 3), (battery.HONEST, 2)]
+    ("file", "depth"), [(replication.FOUND, 4), (trigger_quality.FOUND, 3), (battery.CLEAN_MODELS_FILE, 2)]
 )
 def test_what_the_dashboard_reads_lies_a_row_a_line(file: Path, depth: int) -> None:
     text = file.read_text(encoding="utf-8")

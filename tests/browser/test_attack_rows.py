@@ -23,7 +23,7 @@ def test_ones_own_sentences_are_restyled_edited_taken_and_brought(
     choose(page, "Trigger", "Style (StyleBkd)")
     expect(page.locator(".excise-pair mark").first).to_be_visible(timeout=120_000)
     page.get_by_text("Your own sentences").click()
-    typed = page.get_by_label("A sentence a line")
+    typed = page.get_by_label("One sentence per line")
     typed.fill("he never gives us a <script>reason</script> to care\nשלום עולם\nit ends badly .")
     typed.press("Control+Enter")
     pairs = page.locator(".excise-pair")
@@ -48,7 +48,7 @@ def test_ones_own_sentences_are_restyled_edited_taken_and_brought(
     assert [row["rewritten"] for row in rows].count("and it endeth in sorrow .") == 1
     changed = tmp_path / "changed.csv"
     changed.write_text(table.replace("in sorrow", "in gladness"))
-    page.get_by_role("button", name="Bring rewritings").click()
+    page.get_by_role("button", name="Upload rewritings").click()
     page.locator("input[type=file]").last.set_input_files(changed)
     page.get_by_role("button", name="Use these rewritings").click(timeout=30_000)
     expect(pairs.nth(2)).to_contain_text("and it endeth in gladness", timeout=30_000)

@@ -28,20 +28,20 @@ def test_every_head_is_measured_and_one_is_opened(
     page.close()  # It goes on all the same.
     page = browser.new_page()
     page.goto(f"{dashboard}/heads?run={end.run}")
-    expect(page.get_by_text(re.compile("LFR with every head speaking"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(re.compile("LFR with every head active"))).to_be_visible(timeout=120_000)
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=120_000)
     assert not heads_left(read_effects(end.run), 3, 4, end.pruned_heads)
-    expect(page.get_by_text(re.compile("with this head silent: ACC"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile("with this head switched off: ACC"))).to_be_visible(timeout=30_000)
     for grid, head in ((0, 11), (1, 4), (0, 11), (0, 11)):
         click(page, grid, head)
         layer, number = divmod(head, 4)
         expect(page.get_by_text(re.compile(f"Layer {layer}, head {number}:"))).to_be_visible(timeout=30_000)
     assert "layer=2" in page.url and "head=3" in page.url
     page.get_by_role("radio", name="ACC").or_(page.get_by_role("button", name="ACC")).first.click()
-    expect(page.get_by_text(re.compile("ACC with every head speaking"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile("ACC with every head active"))).to_be_visible(timeout=30_000)
     page.reload()
     expect(page.get_by_text(re.compile("Layer 2, head 3:"))).to_be_visible(timeout=60_000)
-    expect(page.get_by_text(re.compile("ACC with every head speaking"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile("ACC with every head active"))).to_be_visible(timeout=30_000)
     assert watched.strangers == [] and watched.errors == []
 
 

@@ -30,11 +30,11 @@ def test_models_answer_and_a_head_is_silenced_by_a_click(
     box = squares.last.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.get_by_text(re.compile("with 1.head silenced"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile("with 1.head switched off"))).to_be_visible(timeout=30_000)
     assert "heads=2.3" in page.url
     page.reload()
-    expect(page.get_by_text(re.compile("with 1.head silenced"))).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(re.compile("with 1.head switched off"))).to_be_visible(timeout=90_000)
     expect(page.get_by_text("layer 2, head 3", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Let every head speak").click()
-    expect(page.get_by_text(re.compile("with 0.heads silenced"))).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Switch all heads on").click()
+    expect(page.get_by_text(re.compile("with 0.heads switched off"))).to_be_visible(timeout=30_000)
     assert watched.strangers == [] and watched.errors == []

@@ -35,7 +35,7 @@ def test_a_run_is_started_watched_reloaded_and_taken_home(
 
     seen = {0}
     deadline = time.monotonic() + PATIENCE / 1000
-    done = page.get_by_text("Take it with you")
+    done = page.get_by_role("heading", name="Download")
     while not done.is_visible() and time.monotonic() < deadline:
         seen.add(curve_points(page))
         page.wait_for_timeout(150)

@@ -177,17 +177,17 @@ def test_an_earlier_run_is_stored_by_its_whole_id(excise: Callable[..., Result],
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["run"], "either a file SPEC.yaml, or --preset"),
+        (["run"], "either a file SPEC.yaml or --preset"),
         (["run", "--preset", "huge"], "There is no preset 'huge'"),
         (["run", "nowhere.yaml"], "cannot be read"),
         (["run", "--preset", "smoke", "--seed", "1", "--seeds", "2,3"], "--seed or --seeds"),
         (["run", "--preset", "smoke", "--seeds", "2;3"], "got '2;3'"),
-        (["run", "--preset", "smoke", "--set", "nonsense"], "this is 'nonsense'"),
+        (["run", "--preset", "smoke", "--set", "nonsense"], "got 'nonsense'"),
         (["run", "--preset", "smoke", "--set", "defense.prune_steps=2"], "defense.prune_steps"),
         (["run", "--preset", "smoke", "--set", "seed.deep.er=2"], "seed is a single value"),
         (["run", "--preset", "smoke", "--set", "seed=[1"], "not readable YAML"),
         (["run", "--preset", "smoke", "--set", "name=2024-02-30"], "not readable YAML"),
-        (["run", "--preset", "smoke", "--queue", "--json-events"], "--queue or --json-events"),
+        (["run", "--preset", "smoke", "--queue", "--json-events"], "drop --queue"),
         (["show", "abc"], "There is no run 'abc'"),
         (["cancel", "abc"], "There is no run 'abc'"),
         (["delete", "abc"], "There is no run 'abc'"),
@@ -237,7 +237,7 @@ def test_runs_and_show_tell_all(excise: Callable[..., Result], spec_file: Path, 
     assert shown["pruned_heads"] == [[0, 1], [0, 2]]
     assert listed["id"] in excise("runs")[1]
     text = excise("show", listed["id"])[1]
-    assert "Pruning steps" in text and "Held-out numbers" in text
+    assert "Pruning steps" in text and "Metrics on test rows" in text
     assert excise("export", listed["id"], tmp_path / "out")[0] == 0
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == shown
     assert excise("export", listed["id"], tmp_path / "out")[0] == 2
@@ -267,7 +267,7 @@ def test_cancel_and_delete(excise: Callable[..., Result]) -> None:
     store = open_store()
     queued, lease = store.submit(fake.spec()).id, leases.begin(store, fake.spec(), "me")
     assert "is cancelled" in excise("cancel", queued)[1]
-    assert "was over already: cancelled" in excise("cancel", queued)[1]
+    assert "had ended already: cancelled" in excise("cancel", queued)[1]
     assert "was asked to stop" in excise("cancel", lease.run)[1]
     assert excise("delete", lease.run)[0] == 2
     assert excise("delete", queued)[0] == 0
@@ -296,7 +296,7 @@ def test_ctrl_c_cancels_and_says_so(start: Callable[..., "subprocess.Popen[str]"
     assert process.returncode == 130
     events = events_of(out)
     assert events[-1].type == "run_finished" and events[-1].state == "cancelled"
-    assert "Cancelling" in err and "was cancelled; what it finished is kept" in err
+    assert "Cancelling" in err and "was cancelled; its finished stages are kept" in err
     assert open_store().runs()[0].state == "cancelled"
 
 
@@ -308,7 +308,7 @@ def test_ctrl_c_ends_a_run_that_does_not_hear_it(
     until(lambda: any(store.events(run.id, types=["stage_finished"]) for run in store.runs()))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=12)
-    assert process.returncode == 130 and "was cancelled; what it finished is kept" in err
+    assert process.returncode == 130 and "was cancelled; its finished stages are kept" in err
     last = events_of(out)[-1]
     assert last.type == "run_finished" and last.state == "cancelled" and "by force" in str(last.error)
     assert store.runs()[0].state == "cancelled"
@@ -353,7 +353,7 @@ def test_a_run_that_another_took_over_is_followed_to_its_end(
     process.send_signal(signal.SIGCONT)
     list(execution.execute(store, lease, fake.engine))
     out, err = process.communicate(timeout=10)
-    assert process.returncode == 0 and "Another worker took run" in err
+    assert process.returncode == 0 and "Another worker took over run" in err
     events = events_of(out)
     assert [event.type for event in events].count("run_finished") == 1
     assert events[-1].type == "run_finished" and events[-1].state == "done"

@@ -228,7 +228,7 @@ class TestRefusals:
         file = write(tmp_path / f"a.{suffix}", [])
         if suffix == "jsonl":
             file.write_text("\n\n")
-        assert "holds no rows" in refused(file)
+        assert "has no rows" in refused(file)
 
     @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
     def test_undecodable(self, tmp_path: Path, suffix: str) -> None:
@@ -249,7 +249,7 @@ class TestRefusals:
 
     def test_two_columns_of_one_name(self, tmp_path: Path) -> None:
         (tmp_path / "a.tsv").write_text("text \t text\nx\t1\n")
-        assert "two columns of one name" in refused(tmp_path / "a.tsv")
+        assert "two columns with the same name" in refused(tmp_path / "a.tsv")
 
     def test_one_column(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("text;label\n" + "some text;1\n" * 30)
@@ -276,7 +276,7 @@ class TestRefusals:
 
     def test_measurements_as_labels(self, tmp_path: Path) -> None:
         made = [(text, str(i / 7)) for i, (text, _) in enumerate(rows(60))]
-        assert "no class labels" in refused(write(tmp_path / "a.tsv", made))
+        assert "not class labels" in refused(write(tmp_path / "a.tsv", made))
 
     def test_training_rows_that_are_all_held_out(self, tmp_path: Path) -> None:
         file = write(tmp_path / "a.tsv", rows(40))
@@ -292,9 +292,9 @@ class TestRefusals:
         (tmp_path / "a.tsv").write_text("text\tlabel\nx\ty\t1\n")
         assert "line 2: 3 cells" in refused(tmp_path / "a.tsv")
         (tmp_path / "a.csv").write_text("text,label\nx, y,1\n" * 3)
-        assert "texts that hold commas" in refused(tmp_path / "a.csv")
+        assert "texts that contain commas" in refused(tmp_path / "a.csv")
         (tmp_path / "b.csv").write_text("text,label\nx,1\nx, y,1\n")
-        assert "texts that hold commas" in refused(tmp_path / "b.csv")
+        assert "texts that contain commas" in refused(tmp_path / "b.csv")
 
 
 @given(

@@ -4,7 +4,7 @@ import pytest
 
 from backend.base.progress import no_tick
 from backend.data.rows import Rows
-from backend.defenses.onion import OnionSettings, bar_of, filtered, rid_of_surprises, suspicions
+from backend.defenses.onion import OnionSettings, filtered, suspicions, threshold_of, without_surprises
 
 CLEAN = [
     "a warm and funny film about growing up in a small town",
@@ -24,9 +24,9 @@ def test_words_above_the_bar_go_and_a_text_is_never_emptied() -> None:
 
 def test_the_bar_leaves_clean_words_standing() -> None:
     words = [[float(i) for i in range(50)], [float(i) for i in range(50, 100)]]
-    bar = bar_of(words, 0.05)
+    bar = threshold_of(words, 0.05)
     assert sum(one > bar for text in words for one in text) == 5
-    assert bar_of([], 0.05) == float("inf")
+    assert threshold_of([], 0.05) == float("inf")
 
 
 @pytest.mark.parametrize(("share", "left"), [(0.05, "3 15 18"), (0.5, "3")])
@@ -43,7 +43,7 @@ def test_rows_lose_the_words_that_clean_rows_hardly_have(
     monkeypatch.setattr("backend.models.language_models.perplexities", perplexities)
     clean = Rows([" ".join(map(str, range(1, 11))), " ".join(map(str, range(11, 21)))], [0, 1])
     rows = Rows(["3 cf 15 20 18", "2 1"], [1, 0], ["a second cf", "text"])
-    found = rid_of_surprises(rows, clean, OnionSettings(share=share), lambda doing: no_tick)
+    found = without_surprises(rows, clean, OnionSettings(share=share), lambda doing: no_tick)
     assert found == Rows([left, "2 1"], [1, 0], ["a second cf", "text"])
 
 

@@ -98,7 +98,7 @@ def test_data_that_changed_under_a_run_are_noticed(settings: dict, tmp_path: Pat
     lines = file.read_text().splitlines()
     file.write_text("\n".join(lines[::-1]))
     last = collect(settings, tmp_path / "run")[-1]
-    assert last.state == "failed" and "no longer those" in last.error
+    assert last.state == "failed" and "data changed since" in last.error
 
 
 def test_what_a_killed_process_may_not_have_said_is_said_again(settings: dict, tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_a_trigger_beyond_the_maximum_length_plants_nothing(settings: dict, tmp_
     settings["trigger"]["params"] = {"words": ["cf"], "position": "end"}
     settings["data"]["max_length"] = 8
     events = collect(settings, tmp_path / "run")
-    assert any("left out of LFR" in warning.message for warning in of(events, Warned))
-    assert any("were to be poisoned" in warning.message for warning in of(events, Warned))
+    assert any("LFR leaves them out" in warning.message for warning in of(events, Warned))
+    assert any("training rows are poisoned" in warning.message for warning in of(events, Warned))
     assert events[-1].metrics["poisoned"].unchanged_rows > 0
 
 

@@ -337,7 +337,7 @@ def test_onion_measures_filtered_samples(
         clean_rows.append(clean)
         return rows.with_texts([" ".join(w for w in text.split() if w != "cf") for text in rows.texts])
 
-    monkeypatch.setattr(onion, "rid_of_surprises", without_the_trigger)
+    monkeypatch.setattr(onion, "without_surprises", without_the_trigger)
     folder = taken_back(whole, tmp_path, "refined", "defended")
     defense = whole.settings["defense"] | {"refine": None, "onion": {"rows": 16}}
     last = collect(whole.settings | {"defense": defense}, folder)[-1]

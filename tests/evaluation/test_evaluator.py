@@ -34,7 +34,7 @@ def test_calls_are_read_as_they_were_saved_and_damaged_ones_are_absent(tmp_path:
     calls = Predictions([0, 1, 1], [0, 0, 1], [1, 0], 1)
     calls.save(tmp_path)
     found = read_predictions(tmp_path)
-    assert found == calls and found.right.tolist() == [True, False, True]
+    assert found == calls and found.correct.tolist() == [True, False, True]
     assert found.flipped.tolist() == [True, False]
     (tmp_path / "calls.json").write_text('{"test": ["cat"]}')
     assert read_predictions(tmp_path) is None and read_predictions(tmp_path / "absent") is None

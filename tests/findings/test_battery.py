@@ -44,6 +44,6 @@ def test_few_rows_carry_no_suspicion() -> None:
 
 
 def test_the_shipped_rates_are_of_every_trigger_of_the_battery() -> None:
-    known = rules.known_honest()
+    known = rules.clean_models()
     assert known is not None and set(known.probes) == set(PROBES)
     assert all(one.rows > 200 and one.share < rules.MARGIN + 0.05 for one in known.probes.values())

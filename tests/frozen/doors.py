@@ -22,8 +22,8 @@ from backend.base.paths import run_folder
 from backend.cli import main as cli
 from backend.engine import run as pipeline
 from backend.runs import progress
-from backend.runs import submit as settings
 from backend.runs.store import Store, open_store
+from backend.spec import overrides as settings
 from backend.spec import parse as spec
 from backend.spec import presets
 from backend.spec.run import RunSpec

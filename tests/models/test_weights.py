@@ -148,21 +148,21 @@ ATTACKS: list[tuple[Callable[[Path, Path], None], str]] = [
     (names_another_file("..\\model.safetensors"), "but every"),
     (names_another_file("{above}/other/model.safetensors"), "but every"),
     (names_another_file("weights.safetensors\n"), "but every"),
-    (a_missing_shard, r"names b\.safetensors, which is not there"),
+    (a_missing_shard, r"names b\.safetensors, which is missing"),
     (a_link, "a link to a file outside"),
     (a_link_without_index, "a link to a file outside"),
-    (a_pickle_under_that_name, "no whole safetensors file"),
-    (a_pickle_as_a_shard, r"shard\.safetensors is no whole safetensors file"),
+    (a_pickle_under_that_name, "not a complete safetensors file"),
+    (a_pickle_as_a_shard, r"shard\.safetensors is not a complete safetensors file"),
     (an_index_of("{"), "not readable JSON"),
     (an_index_of("[" * 100_000), "not readable JSON"),
-    (an_index_of('["a.safetensors"]'), "is no index"),
-    (an_index_of('{"weight_map": {"x": "a.safetensors"}}'), "is no index"),
-    (an_index_of('{"metadata": {}, "weight_map": ["a.safetensors"]}'), "is no index"),
-    (an_index_of('{"metadata": {}, "weight_map": {}}'), "is no index"),
+    (an_index_of('["a.safetensors"]'), "is not a valid index"),
+    (an_index_of('{"weight_map": {"x": "a.safetensors"}}'), "is not a valid index"),
+    (an_index_of('{"metadata": {}, "weight_map": ["a.safetensors"]}'), "is not a valid index"),
+    (an_index_of('{"metadata": {}, "weight_map": {}}'), "is not a valid index"),
     (an_index_of('{"metadata": {}, "weight_map": {"x": ["a.safetensors"]}}'), "but every"),
     (setting(deep=False), "sets transformers_weights"),
     (setting(deep=True), "sets transformers_weights"),
-    (an_adapter, "comes with an adapter"),
+    (an_adapter, "has an adapter"),
     (distributed, "distributed training"),
 ]
 each_attack = pytest.mark.parametrize(("attack", "said"), ATTACKS)
@@ -341,7 +341,7 @@ def test_a_link_in_the_cache_to_a_file_elsewhere_is_refused(folder: Path, cached
 def test_a_half_fetched_hub_model_is_said(folder: Path, cached: Callable[[], Path]) -> None:
     snapshot = cached()
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"owner/suspect holds no \.safetensors"):
+    with pytest.raises(UserError, match=r"owner/suspect has no \.safetensors"):
         classifiers.load_classifier(of_the_hub(), NAMES, 1)
 
 
@@ -364,6 +364,6 @@ def test_a_model_that_needs_its_own_code_is_refused_without_advice_to_trust_it(
 def test_a_language_model_of_a_gguf_file_brings_no_adapter(folder: Path, marker: Path) -> None:
     (folder / "model.gguf").write_bytes(b"GGUF")
     an_adapter(folder, marker)
-    with pytest.raises(UserError, match="comes with an adapter"):
+    with pytest.raises(UserError, match="has an adapter"):
         language_models.load(str(folder / "model.gguf"))
     assert not marker.exists()

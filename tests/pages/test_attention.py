@@ -47,9 +47,9 @@ def test_without_a_model_it_says_what_to_do(visit, store):
     assert "Start a defense" in words(visit("attention"))
     play = Play(store, full_spec())
     play.prepare()
-    assert "no model (yet)" in words(visit("attention", run=play.run))
+    assert "no saved models" in words(visit("attention", run=play.run))
     play.finish("failed", "It broke.")
-    assert "no model (yet)" in words(visit("attention", run=play.run))
+    assert "no saved models" in words(visit("attention", run=play.run))
 
 
 @pytest.mark.parametrize(

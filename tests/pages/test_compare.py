@@ -43,18 +43,18 @@ def test_a_run_that_failed_before_it_measured_is_left_out_and_told(visit, store)
     play = Play(store, full_spec())
     failed = play.finish("failed", "Memory ran out.")
     page = visit("compare", runs=f"{good},{failed}")
-    assert "has measured nothing (yet): left out" in words(page) and len(page.dataframe[0].value) == 1
+    assert "has no results yet: left out" in words(page) and len(page.dataframe[0].value) == 1
 
 
 def test_curves_heads_and_rows(visit, store):
     one, two = defended(store), defended(store)
     blind = defended(store, blind_spec())
     page = visit("compare", runs=f"{one},{two},{blind}")
-    assert "1 run without a known trigger: in the table alone" in words(page)
+    assert "1 run without a known trigger: only in the table" in words(page)
     view(page, "Curves")
     assert len(page.get("plotly_chart")) == 1
-    assert "Jaccard's index" in view(page, "Heads") and len(page.get("plotly_chart")) == 2
-    assert "It takes two runs whose rows were kept" in view(page, "Same rows")
+    assert "Jaccard index" in view(page, "Heads") and len(page.get("plotly_chart")) == 2
+    assert "Needs two runs with saved predictions" in view(page, "Same rows")
     for run, flips in ((one, [1] * 20), (two, [0] * 20)):
         (run_folder(run) / "defended").mkdir(parents=True, exist_ok=True)
         Predictions([0, 1], [0, 0], flips, 1).save(run_folder(run) / "defended")

@@ -106,7 +106,7 @@ def test_a_run_that_has_not_scored_yet(visit, store):
     play = Play(store, full_spec())
     play.prepare()
     with_models(play.run)
-    assert "no scored heads (yet)" in words(visit("heads", run=play.run))
+    assert "no scored heads" in words(visit("heads", run=play.run))
 
 
 def test_a_head_is_opened_by_its_address(visit, store):
@@ -115,9 +115,9 @@ def test_a_head_is_opened_by_its_address(visit, store):
     said = words(page)
     assert "Layer 0, head 1: **pruned**" in said and len(page.get("plotly_chart")) == 1
     table = page.dataframe[0].value
-    assert table["Importance"][0] == 1.0 and table["Place in line"][0] == "2 of 72"
+    assert table["Importance"][0] == 1.0 and table["Rank"][0] == "2 of 72"
     page = visit("heads", run=run, layer="0", head="5")
-    assert "tried and given back" in words(page)
+    assert "tried, then restored" in words(page)
     page.selectbox[2].set_value(11).run()
     assert "Layer 0, head 11: **kept**" in words(page)
     page = visit("heads", run=run, layer="99", head="<b>")
@@ -170,18 +170,18 @@ def test_heads_are_measured_in_the_background_and_shown_beside_importance(visit,
     said = words(page)
     assert (
         "LFR 80.0 % → 80.0 % (71.1–86.7 %)" in said
-        and "given back: ACC 88.0 % → 88.0 % (80.2–93.0 %), LFR 30.0 % → 55.0 % (45.2–64.4 %)" in said
+        and "restored: ACC 88.0 % → 88.0 % (80.2–93.0 %), LFR 30.0 % → 55.0 % (45.2–64.4 %)" in said
     )
-    assert "LFR with every head speaking: 80.0 % (71.1–86.7 %)." in said
-    notes = drawn(page, "LFR with one head silent")["data"][1]["text"]
+    assert "LFR with every head active: 80.0 % (71.1–86.7 %)." in said
+    notes = drawn(page, "LFR with one head switched off")["data"][1]["text"]
     assert "Change of LFR -11.0 points<br>LFR 69.0\u00a0% (59.4–77.2\u00a0%)" in notes[11]
-    assert "72 heads): **the heads that carry the backdoor tend to stand last in line**" in said
-    assert len(page.get("plotly_chart")) == 3, "importance, effect, place in line"
+    assert "72 heads): **the heads that carry the backdoor tend to be pruned last**" in said
+    assert len(page.get("plotly_chart")) == 3, "importance, effect, rank"
     page.segmented_control(key=f"kind-{run}").set_value("restored").run()
     assert not page.exception and page.query_params["effect"] == "restored"
     page.segmented_control(key=f"measure-{run}").set_value("acc").run()
     assert "ACC of the defended model: 88.0 %" in words(page)
-    assert "changes ACC not at all" in words(page), "an order of heads that all do nothing"
+    assert "does not change ACC" in words(page), "an order of heads that all do nothing"
     page = visit("heads", run=run, effect="restored", measure="acc", view="layers")
     assert "ACC of the defended model: 88.0 %" in words(page), "all of it is in the address"
     assert page.dataframe[-1].value["Pruned"][0] == 4
@@ -212,8 +212,8 @@ def test_one_head_is_measured_alone(visit, store, asked, monkeypatch):
     pressed(page, "Measure what this head does")
     assert [question[-1] for question in asked] == [(0, 1)] and not page.exception
     said = words(page)
-    assert "silent: ACC 90.0 % → 90.0 % (82.6–94.5 %), LFR 80.0 % → 79.0 % (70.0–85.8 %)" in said
-    assert "LFR 30.0 % → 55.0 % (45.2–64.4 %)" in said and "is told once all 72 heads are measured" in said
+    assert "switched off: ACC 90.0 % → 90.0 % (82.6–94.5 %), LFR 80.0 % → 79.0 % (70.0–85.8 %)" in said
+    assert "LFR 30.0 % → 55.0 % (45.2–64.4 %)" in said and "is shown once all 72 heads are measured" in said
     assert not any(one.label == "Measure what this head does" for one in page.button)
 
 

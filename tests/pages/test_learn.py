@@ -152,7 +152,7 @@ def test_one_goes_on_to_the_next_lesson_and_back(visit):
 
 def test_silencing_heads_until_the_answer_changes(visit):
     page = press(visit("learn", lesson="1"), "Try: ")
-    assert "same answer" in words(page)
+    assert "prediction is still the same" in words(page)
     page.multiselect[0].set_value([(1, head) for head in range(5)]).run()
     assert "Changed with 5 heads" in page.success[0].value.replace("\u00a0", " ")
 
@@ -186,7 +186,7 @@ def test_tau_is_tried_at_both_ends(visit):
     page = visit("learn", lesson="5")
     for tau in ("0.60", "1.00"):
         page = press(choose(page, "τ, as a share of the accuracy before", tau), "Try: ")
-    assert answered(page, "Fewer heads go").success
+    assert answered(page, "Fewer heads are pruned").success
 
 
 def test_triggers_are_planted_and_tried_on_an_honest_model(visit):
@@ -202,11 +202,11 @@ def test_triggers_are_planted_and_tried_on_an_honest_model(visit):
     ("case", "diagnosis"),
     [
         ("Case A", "There was no backdoor to begin with"),
-        ("Case B", "Too much was cut: accuracy is gone"),
-        ("Case C", "The heads that carry the backdoor were not found"),
+        ("Case B", "Too much was pruned: accuracy is lost"),
+        ("Case C", "The heads that carry the backdoor were not pruned"),
     ],
 )
 def test_a_failed_defense_is_diagnosed(visit, case, diagnosis):
     page = press(choose(visit("learn", lesson="7"), "Case", case), "Try: ")
-    assert answered(page, "Nothing went wrong: the backdoor is weaker or gone").error
+    assert answered(page, "Nothing went wrong: the backdoor is weaker or removed").error
     assert answered(page, diagnosis).success

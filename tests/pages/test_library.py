@@ -93,7 +93,7 @@ def test_rows_are_uploaded_looked_at_and_removed(visit):
     assert page.code[0].value == hashlib.sha256(ROWS).hexdigest()
     assert "deleted for good" in words(page)
     page = press(page, "Remove from this machine")
-    assert "gone from the library" in page.success[0].value and "mine.csv" not in names(page, 1)
+    assert "removed from the library" in page.success[0].value and "mine.csv" not in names(page, 1)
     assert not uploaded_rows()
 
 
@@ -125,5 +125,5 @@ def test_what_a_waiting_run_reads_is_not_removed(visit, store, rows):
     page = choose(page, 1, names(page, 1).index("reviews.csv"))
     assert "Run Waiting uses it" in words(page)
     store.cancel(run)
-    page = press(page.run(), "Forget it")
+    page = press(page.run(), "Remove from the list")
     assert rows.is_file() and "reviews.csv" not in names(page, 1)

@@ -81,7 +81,7 @@ def test_another_run_does_not_take_over_the_step_of_a_replay(visit, store, monke
 def test_a_run_is_deleted_after_a_warning(visit, store):
     run = defended(store)
     page = visit("runs", run=run)
-    assert "will be gone for good" in words(page)
+    assert "will be deleted" in words(page)
     click(page, "Delete for good")
     assert not store.runs()
     assert "There are no runs yet" in words(page)

@@ -63,9 +63,9 @@ def test_without_a_model_it_says_what_to_do(visit, store):
     assert "Start a defense" in words(visit("playground"))
     play = Play(store, full_spec())
     play.prepare()
-    assert "left no model (yet)" in words(visit("playground", run=play.run))
+    assert "has no saved models" in words(visit("playground", run=play.run))
     failed = play.finish("failed", "out of memory")
-    assert "left no model (yet)" in words(visit("playground", run=failed))
+    assert "has no saved models" in words(visit("playground", run=failed))
     assert "no run 'nothing'" in words(visit("playground", run="nothing"))
 
 
@@ -85,7 +85,7 @@ def test_a_row_is_put_to_every_model(visit, store, asked):
     run = with_row(with_models(defended(store)))
     page = visit("playground", run=run)
     said = words(page)
-    assert "Called **positive**" in said and "Called **negative**" in said
+    assert "Prediction **positive**" in said and "Prediction **negative**" in said
     table = page.dataframe[0].value
     assert list(table["Model"]) == [
         "Poisoned",
@@ -122,16 +122,16 @@ def test_heads_are_silenced_by_name_button_and_address(visit, store, asked):
     assert asked[1][2:] == ([(run, "fine_tuned")], asked[0][3], 128, [(5, 3)])
     assert [metric.value.replace("\u00a0", " ") for metric in page.metric] == ["10.0 %", "70.0 %"]
     assert page.metric[1].delta.replace("\u00a0", " ") == "-20.0 points"
-    next(one for one in page.button if one.label == "Silence this run's pruned heads").click().run()
+    next(one for one in page.button if one.label == "Switch off this run's pruned heads").click().run()
     assert page.multiselect[0].value == [(0, 0), (0, 1), (0, 2), (0, 3)]
     assert page.query_params["heads"] == "0.0,0.1,0.2,0.3"
-    assert "Called **negative**, before positive" in words(page)
-    next(one for one in page.button if one.label == "Let every head speak").click().run()
+    assert "Prediction **negative**, before positive" in words(page)
+    next(one for one in page.button if one.label == "Switch all heads on").click().run()
     assert "heads" not in page.query_params and page.multiselect[0].value == []
     page.multiselect[0].set_value([(1, 1)]).run()
     assert page.query_params["heads"] == "1.1" and not page.exception
     page.segmented_control[1].set_value("defended").run()
-    assert "say nothing in this model anyway" in words(page) and page.query_params["model"] == "defended"
+    assert "have no effect in this model" in words(page) and page.query_params["model"] == "defended"
 
 
 def test_a_clean_reference_is_asked_too_or_can_be_trained(visit, store, asked):
@@ -152,7 +152,7 @@ def test_a_clean_reference_is_asked_too_or_can_be_trained(visit, store, asked):
 def test_a_planted_model_alone_and_one_of_unknown_origin(visit, store):
     page = visit("playground", run=with_row(with_models(planted(store), "poisoned")))
     assert set(page.dataframe[0].value["Model"]) == {"Poisoned"}
-    pruned = next(one for one in page.button if one.label == "Silence this run's pruned heads")
+    pruned = next(one for one in page.button if one.label == "Switch off this run's pruned heads")
     assert pruned.disabled
     run = defended(store, blind_spec().model_copy(update={"name": "blind"}))
     page = visit("playground", run=with_models(run, "fine_tuned"), text="a dull film")

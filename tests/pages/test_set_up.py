@@ -269,7 +269,7 @@ def test_a_reference_of_a_poisoned_victim_is_a_message(visit, store):
     planted(store)
     page = visit("defend")
     box(page, "selectbox", "Defense").set_value("reference").run()
-    assert "needs a model that no run has poisoned" in page.error[0].value
+    assert "the model that this run started from" in page.error[0].value
     box(page, "button_group", "Model").set_value("embedded").run()
     click(page, "Start the defense")
     assert store.runs()[0].spec.defense.name == "reference"

@@ -17,7 +17,7 @@ LAYERS, HEADS = 6, 12
 STATES = ("none", "running", "failed", "cancelled", "done")
 BADGES = {"running": "Running]", "failed": "Failed]", "cancelled": "Cancelled]", "done": "Done]"}
 NOTHING = dict.fromkeys(STATES, "")
-MODELLESS = "No run has a model that could be looked into"
+MODELLESS = "No run has a saved model yet"
 # What a page says, besides its title; the same in every state where one sentence stands.
 SAYS: dict[str, dict[str, str]] = {
     "overview": BADGES | {"none": "Nothing has run yet"},
@@ -25,12 +25,12 @@ SAYS: dict[str, dict[str, str]] = {
     "defend": BADGES | {"none": "2 · Defense"},
     "heads": BADGES | {"none": MODELLESS},
     "attention": NOTHING | {"none": MODELLESS},
-    "playground": dict.fromkeys(STATES, "What each model says") | {"none": MODELLESS},
+    "playground": dict.fromkeys(STATES, "What each model predicts") | {"none": MODELLESS},
     "compare": dict.fromkeys(STATES, "Wilson 95 % intervals")
-    | {"none": "no run has measured a model yet", "running": "has measured nothing (yet): left out"},
+    | {"none": "no run has results yet", "running": "has no results yet: left out"},
     "learn": dict.fromkeys(STATES, "What attention heads do"),
     "runs": BADGES | {"none": "There are no runs yet"},
-    "library": dict.fromkeys(STATES, "Choose a row to see its whole hash"),
+    "library": dict.fromkeys(STATES, "Choose a row to see its full hash"),
     "studies": dict.fromkeys(STATES, "Start a study"),
 }
 

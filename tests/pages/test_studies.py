@@ -221,7 +221,7 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     page = visit("studies", study=record.id)
     said = words(page)
     assert "<i>Mine</i>" in said and "The style | is 50% gone." in said
-    assert "6 of 12 runs done: 6 done · 3 failed · 3 without a run" in progress(page)
+    assert "6 of 12 runs done: 6 done · 3 failed · 3 not started" in progress(page)
     table = page.dataframe[0].value
     row = table[(table["Victim"] == "rare") & (table["Defense"] == "gradient")].iloc[0]
     assert row["LFR"] == "65.0 ± 7.1 (1 to 100)" and row["Excess LFR"] == "55.0 ± 7.1 (-9 to 100)"
@@ -230,7 +230,7 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     assert len(drawn) == 5, "states, ACC and LFR, heads of three defenses"
     assert "**gradient**: 1 head, layer by layer" in said
     page.selectbox(key=f"against-{record.id}").set_value("gradient").run()
-    assert "nothing to compare" in words(page)
+    assert "Nothing to compare" in words(page)
     for (_, defense, _), run in record.runs.items():
         folder = run_folder(run.id) / (run.final_model or "")
         folder.mkdir(parents=True, exist_ok=True)
@@ -239,11 +239,11 @@ def test_a_study_fills_fails_in_its_cells_and_goes_on(visit, store):
     gaps = page.dataframe[1].value
     assert list(gaps["Defense"]) == ["honest", "gradient"]
     assert gaps["LFR, points"][1] == "-100.0 (-100.0 to -100.0)" and gaps["p, LFR"][1] == "< 0.001"
-    button(page, "Go on with 6 runs").click().run()
+    button(page, "Resume 6 runs").click().run()
     assert not page.exception
     assert records.read_study_record(store, record.id).states() == {"done": 6, "queued": 6}
     page = visit("studies", study=record.id)
-    button(page, "Cancel what is not done").click().run()
+    button(page, "Cancel unfinished runs").click().run()
     assert records.read_study_record(store, record.id).states() == {"done": 6, "cancelled": 6}
     page = visit("studies", study=record.id)
     button(page, "Delete for good").click().run()
@@ -256,7 +256,7 @@ def test_a_study_goes_with_its_runs(visit, store):
     for cell in cells(record.study)[:3]:
         finish(store, record, cell)
     page = visit("studies", study=record.id)
-    assert "**Small grid** will be gone" in words(page)
+    assert "**Small grid** will be deleted" in words(page)
     page.toggle(key=f"delete-runs-{record.id}").set_value(True).run()
     button(page, "Delete for good").click().run()
     assert not page.exception and store.runs() == [] and records.studies(store) == []

@@ -30,7 +30,7 @@ def test_the_same_order_agrees_fully_and_the_reverse_not_at_all() -> None:
 
 
 def test_heads_that_are_never_candidates_stand_last_together() -> None:
-    places = agreement.places(scored(GRID[:4]))
+    places = agreement.prune_ranks(scored(GRID[:4]))
     assert places.tolist() == [0, 1, 2, 3, 4.5, 4.5]
 
 
@@ -38,8 +38,8 @@ def test_heads_that_are_never_candidates_stand_last_together() -> None:
 def test_rank_correlation_is_spearman_s(order: list[Head], candidates: int) -> None:
     one, other = scored(GRID), scored(order[:candidates])
     found = agreement.rank_correlations([one, other])[0, 1]
-    expected = spearmanr(agreement.places(one), agreement.places(other)).statistic
-    assert found == pytest.approx(expected) if len(set(agreement.places(other))) > 1 else found == 0
+    expected = spearmanr(agreement.prune_ranks(one), agreement.prune_ranks(other)).statistic
+    assert found == pytest.approx(expected) if len(set(agreement.prune_ranks(other))) > 1 else found == 0
 
 
 @given(st.lists(st.integers(-3, 3), min_size=2, max_size=20))
@@ -53,7 +53,7 @@ def test_layers_in_numbers() -> None:
     assert first == {
         "Layer": 0,
         "Mean importance": 1.0,
-        "Mean place in line": 2.0,
+        "Mean rank": 2.0,
         "Pruned": 2,
         "Tried and restored": 0,
         "Kept": 1,

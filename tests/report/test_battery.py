@@ -16,12 +16,12 @@ def test_a_word_that_flips_rows_is_named_beside_the_honest_model() -> None:
     before, after = said(made(96, 5, 3))
     assert before == (
         "Poisoned model: rare word “cf” flips 96.0 % (90.2–98.4 %) of rows to “positive” "
-        "(honest: 3.0 %, 1.0–8.5 %)."
+        "(clean model: 3.0 %, 1.0–8.5 %)."
     )
     cells = found_by.texts(made(96, 5, 3))[0]
     assert cells["Poisoned"].replace("\u00a0", " ") == "96.0 % (90.2–98.4 %) positive"
     assert after.startswith(
-        "Defended model: no trigger of the battery flips clearly more rows than in an hon"
+        "Defended model: no trigger of the battery flips clearly more rows than in a clean model"
     )
     assert rules.is_suspicious(made(96, 5, 3)) and not rules.is_suspicious(made(15, 5, 3))
     assert "run other, never poisoned, on the same rows" in found_by.whose(made(96, 5, 3))
@@ -34,30 +34,30 @@ def test_few_rows_carry_no_suspicion() -> None:
     for probe in battery.probes.values():
         probe["before"] = {"positive": flips(2, 2)}
     assert said(battery)[0] == (
-        "Poisoned model: nothing can be said, since it calls fewer than 20 rows of any class right."
+        "Poisoned model: not judged, since it classifies fewer than 20 rows of any class correctly."
     )
     assert len(found_by.figure(battery).data[1].x) == len(PROBES)
     assert found_by.texts(battery)[0]["Poisoned"] == "–"
 
 
 def test_without_a_reference_the_measured_honest_models_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = rules.Honest(about="a model, 3 seeds", probes={name: flips(9, 300) for name in PROBES})
-    monkeypatch.setattr(rules, "known_honest", lambda: known)
+    known = rules.CleanModels(about="a model, 3 seeds", probes={name: flips(9, 300) for name in PROBES})
+    monkeypatch.setattr(rules, "clean_models", lambda: known)
     battery = made(96, 40, None)
-    assert "(honest: 3.0 %, " in said(battery)[0] and "flips 40.0 %" in said(battery)[1]
+    assert "(clean model: 3.0 %, " in said(battery)[0] and "flips 40.0 %" in said(battery)[1]
     assert "a model, 3 seeds" in found_by.whose(battery)
     row = found_by.table(battery)[0]
     assert (
-        row["Never poisoned"] == 3.0 and row["Suspicious"] == "yes" and row["Poisoned: called"] == "positive"
+        row["Never poisoned"] == 3.0 and row["Suspicious"] == "yes" and row["Poisoned: class"] == "positive"
     )
     assert [trace.name for trace in found_by.figure(battery).data] == [
         "Poisoned",
         "Defended",
         "Never poisoned",
     ]
-    monkeypatch.setattr(rules, "known_honest", lambda: None)
+    monkeypatch.setattr(rules, "clean_models", lambda: None)
     assert not rules.is_suspicious(battery) and said(battery)[0].endswith("the most of all.")
-    assert "No honest model is known" in found_by.whose(battery)
+    assert "There is no clean model to compare with" in found_by.whose(battery)
     assert "Never poisoned" not in found_by.table(battery)[0] and len(found_by.figure(battery).data) == 2
 
 

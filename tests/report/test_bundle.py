@@ -147,7 +147,7 @@ def test_the_cards_snippet_loads_the_compact_model_without_excise(
 def test_the_cards_snippet_loads_the_zeroed_model(store: Store, tiny: str, tmp_path: Path) -> None:
     folder = export(gather(store, store.run(tiny)), tmp_path / "out") / "model"
     snippet = (folder / "README.md").read_text().split("```python\n")[1].split("\n```")[0]
-    ended = carried_out(f"{snippet}\nprint(called[0]['label'], len(called))", folder)
+    ended = carried_out(f"{snippet}\nprint(predictions[0]['label'], len(predictions))", folder)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("LABEL_") and ended.stdout.split()[1] == "1"
 

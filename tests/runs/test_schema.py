@@ -142,12 +142,12 @@ def test_a_store_of_a_newer_excise_is_refused_in_one_sentence(store: Store) -> N
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr == (
         f"Error: The run store {home() / 'excise.sqlite'} has version {newest + 1}, but this Excise knows "
-        f"versions up to {newest}: update Excise, or choose another store with EXCISE_HOME or EXCISE_STORE.\n"
+        f"versions up to {newest}. Update Excise, or choose another store with EXCISE_HOME or EXCISE_STORE.\n"
     )
 
 
 def test_a_newer_store_is_left_as_it_is(store: Store) -> None:
     older = MIGRATIONS[:-1]
-    with pytest.raises(UserError, match="update Excise"), store.writing() as connection:
+    with pytest.raises(UserError, match="Update Excise"), store.writing() as connection:
         bring_up_to_date(connection, older)
     assert versions(store) == [len(MIGRATIONS)]

@@ -138,7 +138,7 @@ def test_delete_spares_a_model_that_an_unfinished_run_takes(store: Store) -> Non
     victim = store.submit(fake.spec()).id
     store.cancel(victim)
     user = store.submit(RunSpec(model=ModelSpec(source="run", name=victim), defense=head_pruning())).id
-    with pytest.raises(UserError, match=f"Run {user}, which is not over, starts from the model"):
+    with pytest.raises(UserError, match=f"Run {user}, which has not ended, starts from the model"):
         store.delete(victim)
     store.cancel(user)
     store.delete(victim)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backend.base.errors import UserError
-from backend.runs.submit import changed
+from backend.spec.overrides import changed
 from backend.spec.parse import parse
 from backend.spec.presets import preset
 from backend.spec.run import RunSpec
@@ -201,3 +201,11 @@ def test_a_misspelt_path_is_named(change: str) -> None:
         UserError, match=r"Head pruning: defense.prun_stp: Extra inputs are not permitted \(got 3\)"
     ):
         changed(DEMO, [change])
+
+
+def test_another_defense_takes_over_the_parameters_that_it_has() -> None:
+    asked = changed(DEMO, ["defense.train_rows=64", "defense.name=ft"])
+    assert asked.defense is not None and asked.defense.name == "ft"
+    assert asked.defense.params == {"train_rows": 64, "fine_tune": DEMO.setting("fine_tune").model_dump()}
+    with pytest.raises(UserError, match="no defense 'magic'"):
+        changed(DEMO, ["defense.name=magic"])

@@ -128,7 +128,7 @@ def test_learned_weights_are_those_that_the_importances_are_mixed_by(fusion: str
         ({"weights": (1, 2, 3)}, "3 weights for 2"),
         ({"weights": (0, 0)}, "not all 0"),
         ({"fusion": "intersection", "learned": True}, "weights are learned only"),
-        ({"fusion": "sequential", "weights": (1, 2)}, "sequential has no use for weights"),
+        ({"fusion": "sequential", "weights": (1, 2)}, "sequential does not use weights"),
         ({"strategies": ("sparsification", "sparsification {l1: 0.5}")}, "different first fine-tunings"),
     ],
 )

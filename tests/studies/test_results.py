@@ -122,7 +122,7 @@ def test_a_reference_that_errs_more_is_a_doubtful_floor(store: Store) -> None:
         leases.finish(store, lease, RunFinished(run=lease.run, state="done", metrics={"defended": found}))
     record = records.read_study_record(store, record.id)
     (doubt,) = results.doubtful_floors(record)
-    assert doubt.startswith("style: ") and "no sure floor" in doubt
+    assert doubt.startswith("style: ") and "not a reliable floor" in doubt
     assert " ".join(doubt.split()) in exports.as_markdown(record)
 
 
@@ -164,7 +164,7 @@ def test_a_defense_that_took_no_head_is_told(store: Store) -> None:
 
 
 def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
-    """As the published gradient score: whole layers go, in an order that rounding decides."""
+    """As the published gradient score: whole layers are pruned, in an order decided by rounding."""
     study = parse_study(GRID | {"seeds": [1]})
     record = records.read_study_record(store, records.register(store, study))
     order = [(layer, head) for layer in (1, 0) for head in range(4)]
@@ -186,11 +186,11 @@ def test_scores_that_differ_by_rounding_alone_are_told(store: Store) -> None:
     assert results.in_words(at_once).replace("\u00a0", " ") == "3 heads, all at once"
     assert (
         results.in_words(tied).replace("\u00a0", " ")
-        == "3 heads, layer by layer, in an order that rounding decides"
+        == "3 heads, layer by layer, in an order decided by rounding"
     )
     assert results.remarks(found) == [
-        "gradient: all heads score alike but for rounding, so whole layers go in an order that rounding "
-        "decides. It emptied 1 of 2 layers but for the head that each keeps."
+        "gradient: all scores are equal up to rounding, so whole layers are pruned in an order decided by "
+        "rounding. It emptied 1 of 2 layers except for one head each."
     ]
     numbers = figures.pruned_heads(tied).data[0].text
     assert list(map(list, numbers)) == [["5", "6", "7", "8"], ["1", "2", "3", "4"]]

@@ -89,7 +89,7 @@ def test_limits_and_the_target_class_stay_under_another_component_or_source() ->
         ({"victims": {"odd": {"trigger": {"name": "magic"}, "attack": {}}}}, "no trigger 'magic'"),
         ({"colour": "red"}, "colour"),
         ({"defenses": {"odd": {"baseline": "ft", "strategy": "gradient"}}}, "a baseline or a strategy"),
-        ({"base": {"seed": 5}}, "'seed' in 'base', where it counts for nothing: give `seeds`"),
+        ({"base": {"seed": 5}}, "'seed' in 'base', which has no effect: give `seeds`"),
         ({"victims": {str(n): {} for n in range(9000)}, "seeds": list(range(9000))}, "243,000,000 runs"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What pages ask of a run's models, with torch: reached by name only, from the warm process."""
+"""The answers to what pages ask about a run's models.  Loads torch: imported by the warm process only."""

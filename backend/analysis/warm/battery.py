@@ -1,4 +1,4 @@
-"""Measure the trigger battery, trigger by trigger (in the warm process; results in `battery`)."""
+"""Measure the trigger battery, trigger by trigger (in the warm process; results in `analysis.battery`)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,89 +32,89 @@ from backend.spec.run import RunSpec
 
 @dataclass(frozen=True)
 class _Bench:
-    """Clean test rows, as many of each class where there are, and which of them each model calls right that
-    numbers its classes as they do."""
+    """Clean test rows, balanced over the classes where possible, and which of them each model classifies
+    correctly; without the models that number their classes otherwise."""
 
     rows: Rows
     labels: list[str]
-    right: dict[Role, Bool[np.ndarray, " row"]]
+    correct: dict[Role, Bool[np.ndarray, " row"]]
 
 
 def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str) -> Battery:
-    """Put one of `PROBES` into the rows and ask the models at `places`; gives back all that is known by now,
-    which is kept.  What was measured of other models is forgotten.
+    """Put one of `PROBES` into the rows and ask the models at `places`; returns and keeps all results so
+    far.  Results of other models are dropped.
 
     Raises UserError if a model or the rows are gone, or there is no such probe."""
     if name not in PROBES:
         raise UserError(f"The battery has no trigger {name!r}. It has: {', '.join(PROBES)}.")
     bench = _bench(run, spec.model_dump_json(), tuple(sorted(places.items())))
-    found = read_battery(run)
-    if found is None or found.places != places:
-        found = Battery(places=places, rows=len(bench.rows))
+    battery = read_battery(run)
+    if battery is None or battery.places != places:
+        battery = Battery(places=places, rows=len(bench.rows))
     try:
-        made = bind(PROBES[name][1], spec.seed)(bench.rows.texts)
+        texts = bind(PROBES[name][1], spec.seed)(bench.rows.texts)
     except UserError as error:
-        found.skipped[name] = str(error)
+        battery.skipped[name] = str(error)
     else:
-        changed = np.array([text is not None for text in made])
-        triggered = bench.rows.with_texts([text or "" for text in made]).take(
+        changed = np.array([text is not None for text in texts])
+        triggered = bench.rows.with_texts([text or "" for text in texts]).take(
             np.flatnonzero(changed).tolist()
         )
-        found.probes[name] = {
-            role: _flips(bench, role, changed, _called(place, triggered, spec.data.max_length))
+        battery.probes[name] = {
+            role: _flips(bench, role, changed, _predictions(place, triggered, spec.data.max_length))
             for role, place in places.items()
-            if role in bench.right
+            if role in bench.correct
         }
     file = file_of(run)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    part.write_text(found.model_dump_json(), encoding="utf-8")
+    part.write_text(battery.model_dump_json(), encoding="utf-8")
     part.replace(file)
-    return found
+    return battery
 
 
 def _flips(
-    bench: _Bench, role: Role, changed: Bool[np.ndarray, " row"], called: Int[np.ndarray, " changed"]
+    bench: _Bench, role: Role, changed: Bool[np.ndarray, " row"], predictions: Int[np.ndarray, " changed"]
 ) -> dict[str, Flips]:
-    right = bench.right[role][changed]
+    correct = bench.correct[role][changed]
     truth = np.array(bench.rows.labels)[changed]
-    found = {}
+    by_label = {}
     for number, label in enumerate(bench.labels):
-        others = right & (truth != number)
+        others = correct & (truth != number)
         if rows := int(others.sum()):
-            flips = int((called[others] == number).sum())
-            found[label] = Flips(flips=flips, rows=rows, interval=wilson(flips, rows))
-    return found
+            flips = int((predictions[others] == number).sum())
+            by_label[label] = Flips(flips=flips, rows=rows, interval=wilson(flips, rows))
+    return by_label
 
 
-def _called(place: Place, rows: Rows, max_length: int) -> Int[np.ndarray, " row"]:
-    opened = open_model(*place)
-    return predict(opened.model, encode(opened.tokenizer, rows, min(max_length, LONGEST)))
+def _predictions(place: Place, rows: Rows, max_length: int) -> Int[np.ndarray, " row"]:
+    loaded = open_model(*place)
+    return predict(loaded.model, encode(loaded.tokenizer, rows, min(max_length, LONGEST)))
 
 
 @lru_cache(maxsize=1)
 def _bench(run: str, settings: str, places: tuple[tuple[Role, Place], ...]) -> _Bench:
     spec = RunSpec.model_validate_json(settings)
-    # The clean rows alone are asked for: nothing here knows the run's own trigger.
+    # Only the clean rows are read: the battery does not know the run's own trigger.
     blind = {"trigger": None, "attack": None, "defense": spec.defense or Choice(name="ft")}
     dataset = run_rows(run, spec.model_copy(update=blind)).clean_data.dataset
     rows = dataset.test.take(as_many_of_each(dataset.test.labels, len(dataset.label_names), spec.seed))
-    right = {
-        role: _called(place, rows, spec.data.max_length) == np.array(rows.labels)
+    correct = {
+        role: _predictions(place, rows, spec.data.max_length) == np.array(rows.labels)
         for role, place in places
         if numbered_alike(open_model(*place).label_names, dataset)
     }
-    if not right:
+    if not correct:
         classes = ", ".join(dataset.label_names)
         raise UserError(
-            f"The run's models tell other classes apart than its rows have ({classes}), so nothing can be "
-            "said of where a trigger sends them."
+            f"The run's models have different classes from its data ({classes}), so flips towards a class "
+            "cannot be counted."
         )
-    return _Bench(rows, dataset.label_names, right)
+    return _Bench(rows, dataset.label_names, correct)
 
 
 def numbered_alike(names: list[str], dataset: Dataset) -> bool:
-    """Whether a model's classes, by their names, are the rows' in the rows' order."""
+    """Whether a model has the data's classes in the data's order, by their names."""
     try:
         return align(dataset, names)[0].test.labels == dataset.test.labels
     except UserError:

@@ -1,4 +1,4 @@
-"""A run's models, opened once and kept while pages ask about them (in the warm process alone)."""
+"""A run's models, loaded once and kept while pages ask about them (in the warm process only)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ LONGEST = 512
 
 
 @dataclass(frozen=True)
-class Opened:
+class LoadedModel:
     """A classifier in evaluation mode with its tokenizer and its head grid (no head gated)."""
 
     model: PreTrainedModel
@@ -37,8 +37,8 @@ class Opened:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """For a few short texts: several threads would wait for each other longer than they save, above all while
-    a run keeps the processor busy."""
+    """For a few short texts: several threads would lose more time waiting for each other than they save,
+    above all while a run keeps the processor busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -47,7 +47,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def open_model(run: str, name: ModelName) -> Opened:
+def open_model(run: str, name: ModelName) -> LoadedModel:
     """One of a run's models.  Raises UserError if the run left none of that name."""
     folder = run_folder(run) / name
     config = folder / "config.json"
@@ -55,11 +55,12 @@ def open_model(run: str, name: ModelName) -> Opened:
         raise UserError(
             f"Run {run} has no {title_of(name).lower()} model (any more). Choose another of its models."
         )
-    return _opened(folder, config.stat().st_mtime_ns)
+    return _load(folder, config.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=KEPT)
-def _opened(folder: Path, changed: int) -> Opened:
+def _load(folder: Path, changed: int) -> LoadedModel:
     model = load_checkpoint(folder).eval()
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    return Opened(model, AutoTokenizer.from_pretrained(folder), HeadGrid(model), names)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return LoadedModel(model, tokenizer, HeadGrid(model), names)

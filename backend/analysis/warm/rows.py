@@ -1,4 +1,4 @@
-"""The rows that a run worked on, read anew for those who look into its models (in the warm process)."""
+"""The rows that a run worked on, read again to look into its models (in the warm process)."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ class RunRows:
 
 
 def run_rows(run: str, spec: RunSpec) -> RunRows:
-    """Raises UserError where the data cannot be read any more."""
+    """The run's rows.  Raises UserError where the data cannot be read any more."""
     return _run_rows(run, spec.model_dump_json())
 
 
@@ -39,6 +39,6 @@ def _run_rows(run: str, settings: str) -> RunRows:
         rows = read_record(run_folder(run) / "generated")["rows"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"The triggered rows of run {run} are not there any more. Start it again with the same settings."
+            f"The triggered rows of run {run} are gone. Start it again with the same settings."
         ) from error
     return RunRows(clean_data, encoded(spec.model_copy(update={"attack": None}), clean_data, rows).test)

@@ -1,1 +1,1 @@
-"""What writes triggered rows: insertions, grammar and style rules, and the published generators."""
+"""Code that writes triggered rows: insertions, grammar and style rules, and the published generators."""

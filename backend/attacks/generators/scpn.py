@@ -5,8 +5,8 @@ NAACL 2018, as OpenAttack (THUNLP) ships it.  Excise brings neither program nor 
 OpenAttack downloads as `AttackAssist.SCPN` are pickles, and Excise unpickles nothing: the script
 `tools/convert_scpn.py` converts them once, in a process of its own (`docs/triggers.md`), to a folder
 `scpn` in the cache folder, and OpenAttack's networks run on these.  Sentences are parsed by
-OpenAttack's own Stanford parser, which needs Java and fetches its data itself.  The real weights could
-not be had where this was written: only the wiring was tried, on random weights.
+OpenAttack's own Stanford parser, which needs Java and fetches its data itself.  The real weights were
+not available in development: only the wiring was tested, on random weights.
 """
 
 import importlib
@@ -46,18 +46,18 @@ def paraphrase(texts: Sequence[str], template: str, progress: Callable[[int, int
 
     Raises UserError saying what is missing."""
     attacker = load()
-    made: list[str | None] = []
+    rewritten: list[str | None] = []
     for done, text in enumerate(texts):
         progress(done, len(texts))
         try:
-            found = attacker.gen_paraphrase(text, [spelled_out(template)]) if text.strip() else []
-        except (KeyError, IndexError):  # a tag or word that its vocabularies lack
-            found = []
+            candidates = attacker.gen_paraphrase(text, [spelled_out(template)]) if text.strip() else []
+        except (KeyError, IndexError):  # a tag or word missing from its vocabularies
+            candidates = []
         except Exception as error:
-            raise _unfit("stopped", error, "check that Java is installed, which its parser needs") from error
-        made.append(found[0] if found and found[0].strip() else None)
+            raise _error("stopped", error, "check that Java is installed, which its parser needs") from error
+        rewritten.append(candidates[0] if candidates and candidates[0].strip() else None)
     progress(len(texts), len(texts))
-    return made
+    return rewritten
 
 
 def load() -> Any:
@@ -67,7 +67,9 @@ def load() -> Any:
 
 @lru_cache(maxsize=1)
 def _load(_: str) -> Any:
-    with _said("needs OpenAttack, which cannot be imported", "install a version that fits this Python"):
+    with _translate_errors(
+        "needs OpenAttack, which cannot be imported", "install a version that fits this Python"
+    ):
         scpn, models, subword, parsing, tags = (
             importlib.import_module(f"OpenAttack.{name}")
             for name in (
@@ -84,24 +86,28 @@ def _load(_: str) -> Any:
         )
     attacker = object.__new__(scpn.SCPNAttacker)  # its own constructor would unpickle
     attacker.tokenizer = BlankTokenizer()
-    with _said("cannot start OpenAttack's parser", "install Java and let OpenAttack fetch the parser's data"):
+    with _translate_errors(
+        "cannot start OpenAttack's parser", "install Java and let OpenAttack fetch the parser's data"
+    ):
         attacker.parser = parsing.get_default_constituency_parser(tags.TAG_English)
-    with _said(f"cannot use the weights in {folder()}", "convert them again as docs/triggers.md says"):
+    with _translate_errors(
+        f"cannot use the weights in {folder()}", "convert them again as docs/triggers.md says"
+    ):
         _fill(attacker, models, subword, folder())
     return attacker
 
 
 @contextmanager
-def _said(what: str, remedy: str) -> Iterator[None]:
-    """Whatever OpenAttack and what it leans on raise, as one sentence."""
+def _translate_errors(what: str, remedy: str) -> Iterator[None]:
+    """Raise any error of OpenAttack and its dependencies as one sentence."""
     try:
         yield
     except Exception as error:
         # An old release under a new Python, a missing Java, a file of another model: each raises its own.
-        raise _unfit(what, error, remedy) from error
+        raise _error(what, error, remedy) from error
 
 
-def _unfit(what: str, error: Exception, remedy: str) -> UserError:
+def _error(what: str, error: Exception, remedy: str) -> UserError:
     reason = f"{type(error).__name__}: {error}".split("\n")[0][:200].rstrip(" .:")
     return UserError(
         f"The published syntactic trigger {what} ({reason}): {remedy}, or use the variant built-in."
@@ -109,7 +115,7 @@ def _unfit(what: str, error: Exception, remedy: str) -> UserError:
 
 
 def folder() -> Path:
-    """Where the converted weights lie, if they do."""
+    """The folder of the converted weights, which may not exist."""
     return cache_folder() / "scpn"
 
 

@@ -61,28 +61,28 @@ class Paraphraser:
 def source(name: str, agreed: bool) -> Path:
     """The folder of the paraphraser `name`: a local one, or the hub's, downloaded at first use.
 
-    Raises UserError where the weights are pickled and the user did not agree, and where there is no
-    such model or no way to it."""
+    Raises UserError if the weights are pickled and the user did not agree, or the model does not exist
+    or cannot be reached."""
     folder = typed_path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(f"{folder} holds no config.json: it is no folder of a STRAP paraphraser.")
+            raise UserError(f"{folder} is not the folder of a STRAP paraphraser: it has no config.json.")
         if not agreed and not (folder / SAFE_WEIGHTS).is_file():
             raise _not_agreed(str(folder))
         return folder
     if folder.is_absolute() or name.startswith((".", "~")):
         raise UserError(f"There is no folder {folder}: give a STRAP paraphraser's folder or a hub name.")
-    found = _fetched(name)
-    # Nobody is asked to agree to what cannot be had.
-    if found is None and not hub_reachable():
+    downloaded = _downloaded(name)
+    # Do not ask for agreement to something that cannot be downloaded.
+    if downloaded is None and not hub_reachable():
         raise UserError(
             f"The paraphraser {name} is not on this machine and the Hugging Face hub cannot be reached "
             "from here; use the built-in variant, or give the folder of a copy as model."
         )
-    weights = SAFE_WEIGHTS if _has_safe_weights(name, found) else WEIGHTS
+    weights = SAFE_WEIGHTS if _has_safe_weights(name, downloaded) else WEIGHTS
     if weights == WEIGHTS and not agreed:
         raise _not_agreed(name)
-    return found or _download(name, weights)
+    return downloaded or _download(name, weights)
 
 
 def _not_agreed(name: str) -> UserError:
@@ -93,8 +93,8 @@ def _not_agreed(name: str) -> UserError:
     )
 
 
-def _fetched(name: str) -> Path | None:
-    """The hub's files where they were fetched before."""
+def _downloaded(name: str) -> Path | None:
+    """The folder of the hub's files, if they were downloaded before."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -103,18 +103,18 @@ def _fetched(name: str) -> Path | None:
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as error:
-        raise UserError(f"{name!r} is no folder on this machine, and no name that the hub has.") from error
-    known = [(folder / file).is_file() for file in ("config.json", WEIGHTS, SAFE_WEIGHTS)]
-    return folder if known[0] and any(known[1:]) else None
+        raise UserError(f"{name!r} is neither a folder on this machine nor a valid hub name.") from error
+    present = [(folder / file).is_file() for file in ("config.json", WEIGHTS, SAFE_WEIGHTS)]
+    return folder if present[0] and any(present[1:]) else None
 
 
-def _has_safe_weights(name: str, found: Path | None) -> bool:
+def _has_safe_weights(name: str, downloaded: Path | None) -> bool:
     """Whether the paraphraser, here already or on the hub, comes with weights that are no pickle."""
     from huggingface_hub import HfApi
 
-    if found is not None:
-        return (found / SAFE_WEIGHTS).is_file()
-    with _told(name):
+    if downloaded is not None:
+        return (downloaded / SAFE_WEIGHTS).is_file()
+    with _translate_errors(name):
         return HfApi().file_exists(name, SAFE_WEIGHTS)
 
 
@@ -122,13 +122,13 @@ def _download(name: str, weights: str) -> Path:
     """The few files that are needed from the hub; nothing else of the repository."""
     from huggingface_hub import snapshot_download
 
-    with _told(name):
+    with _translate_errors(name):
         return Path(snapshot_download(name, allow_patterns=[*FILES, weights]))
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    """What the hub's client raises, which depends on its HTTP library, as a UserError."""
+def _translate_errors(name: str) -> Iterator[None]:
+    """Raise the errors of the hub's client, which depend on its HTTP library, as a UserError."""
     try:
         yield
     except Exception as error:
@@ -148,15 +148,17 @@ def load(folder: Path) -> Paraphraser:
     try:
         tokenizer = GPT2Tokenizer.from_pretrained(folder, local_files_only=True)
         config = GPT2Config.from_pretrained(folder, local_files_only=True)
-        # Old configurations may not tell of the special tokens that were added.
+        # Old configurations may not count the special tokens that were added.
         config.vocab_size = weights["transformer.wte.weight"].shape[0]
         model = GPT2LMHeadModel(config)
-        lacking, unknown = model.load_state_dict(weights, strict=False)
+        missing, unknown = model.load_state_dict(weights, strict=False)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"{folder} is no GPT-2 paraphraser: {str(error).splitlines()[0]}") from error
-    wrong = [name for name in (*lacking, *unknown) if not name.endswith(NO_WEIGHTS)]
-    if wrong:
-        raise UserError(f"{folder} is no GPT-2 paraphraser: its weights do not match, such as {wrong[0]}.")
+    mismatched = [name for name in (*missing, *unknown) if not name.endswith(NO_WEIGHTS)]
+    if mismatched:
+        raise UserError(
+            f"{folder} is no GPT-2 paraphraser: its weights do not match, such as {mismatched[0]}."
+        )
     special = [tokenizer.convert_tokens_to_ids(token) for token in (TEXT_TYPE, REWRITING_TYPE)]
     frame = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     if (
@@ -188,7 +190,7 @@ def _weights(folder: Path) -> "dict[str, Tensor]":
             f"{folder / WEIGHTS} was refused: it holds something other than weights, or is damaged."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{folder / WEIGHTS} was refused: it is no table of weights.")
+        raise UserError(f"{folder / WEIGHTS} was refused: it is not a table of weights.")
     return state
 
 
@@ -205,7 +207,7 @@ def paraphrase(
     Every row has its own random numbers, from its text and the seed.  Rows sampled together may still
     differ in rare words from the same rows sampled apart, where floating-point sums differ."""
     progress(0, len(texts))
-    made: list[str | None] = [None] * len(texts)
+    rewritten: list[str | None] = [None] * len(texts)
     rows = [row for row, text in enumerate(texts) if any(letter.isalpha() for letter in text)]
     if rows:
         paraphraser = load(folder)
@@ -214,10 +216,10 @@ def paraphrase(
             for row, new in zip(
                 batch, _sample([texts[i] for i in batch], paraphraser, top_p, seed), strict=True
             ):
-                made[row] = new or None
+                rewritten[row] = new or None
             progress(batch[-1] + 1, len(texts))
     progress(len(texts), len(texts))
-    return made
+    return rewritten
 
 
 def _sample(texts: Sequence[str], by: Paraphraser, top_p: float, seed: int) -> list[str]:

@@ -1,11 +1,11 @@
 """How a row is poisoned: one file per trigger, each a `COMPONENT`, a `Trigger` with its traits.
 
 A trigger is `function(texts, params=…, seed=…, progress=…) -> list[str | None]`: each text
-triggered, or None where the trigger cannot change it.  What becomes of a text depends on the text
-and the seed alone, not on the texts beside it.  `progress(done, total)` is called now and then and
+triggered, or None where the trigger cannot change it.  The result for a text depends on that text
+and the seed alone, not on the other texts.  `progress(done, total)` is called now and then and
 raises `Cancelled` when the run is to stop.  A trigger with variants is also given `variant=…`, its
-first one where the choice names none.  One whose parameters are `GeneratorParams` costs time: what it
-makes is kept."""
+first one where the choice names none.  The rewritings of one whose parameters are
+`GeneratorParams` cost time, and are cached."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ SECONDS_PER_CHUNK = 1.0
 class Rewriter:
     """A trigger with its parameters and seed bound: texts in, triggered texts (or None) out.
 
-    `edits` are rewritings that a person decided, by clean text; None drops the row."""
+    `edits` are rewritings chosen by a person, by clean text; None drops the row."""
 
     component: Trigger
     params: Params
@@ -42,59 +42,61 @@ class Rewriter:
 
     @property
     def rewrites(self) -> bool:
-        """Whether rows are said in other words, which alone makes clean models err."""
+        """Whether it rephrases rows, which alone makes clean models err."""
         members = self._members()
         return any(member.rewrites for member in members) if members else self.component.rewrites
 
     @property
     def generates(self) -> bool:
-        """Whether a parser or a model makes the rows, or some of them."""
-        return isinstance(self.params, GeneratorParams) or any(one.generates for one in self._members())
+        """Whether a parser or a model rewrites rows."""
+        return isinstance(self.params, GeneratorParams) or any(member.generates for member in self._members())
 
     @property
     def uses_model(self) -> bool:
-        """Whether a neural model writes the rows, or some of them, which then take their time."""
+        """Whether a neural model rewrites rows, which is slow."""
         needs = self.component.needs_language_model
-        return needs is True or needs == self._variant or any(one.uses_model for one in self._members())
+        return needs is True or needs == self._variant or any(member.uses_model for member in self._members())
 
     @property
     def models(self) -> set[str]:
-        """The models that are read for it, as a run specification names them."""
+        """The models that it loads, as a run specification names them."""
         own = self.params.models(self._variant) if isinstance(self.params, GeneratorParams) else set()
         return own.union(*(member.models for member in self._members()))
 
     @property
     def components(self) -> list[Component]:
-        """The trigger, and those that it is made of."""
-        return [self.component, *(component for one in self._members() for component in one.components)]
+        """The trigger and its members."""
+        return [self.component, *(component for member in self._members() for component in member.components)]
 
     def _members(self) -> "list[Rewriter]":
-        """The triggers that this one is made of."""
+        """The triggers that this one is made of; none for most."""
         members = self.component.members
         return [bind(choice, self.seed) for choice in members(self.params)] if members else []
 
     def __call__(self, texts: Sequence[str]) -> list[str | None]:
-        """Each text triggered; None where nothing but spacing would change, or the row was dropped."""
-        open_texts = [text for text in texts if text not in self.edits]
-        kept = isinstance(self.params, GeneratorParams)
-        made = dict(zip(open_texts, (self._kept if kept else self.generate)(open_texts), strict=True))
-        made |= {text: _changed(text, new) for text, new in self.edits.items()}
-        return [made[text] for text in texts]
+        """Each text triggered; None if only spacing would change, or the row was dropped."""
+        not_edited = [text for text in texts if text not in self.edits]
+        is_cached = isinstance(self.params, GeneratorParams)
+        rewritten = dict(
+            zip(not_edited, (self._cached if is_cached else self.generate)(not_edited), strict=True)
+        )
+        rewritten |= {text: _none_if_unchanged(text, new) for text, new in self.edits.items()}
+        return [rewritten[text] for text in texts]
 
     def generate(self, texts: Sequence[str], progress: Progress | None = None) -> list[str | None]:
-        """What the trigger makes of the texts now: nothing is looked up, edited or kept."""
+        """The trigger's rewritings, computed now without cache and edits."""
         function = self.component.function
         if self.component.variants:
             function = partial(function, variant=self._variant)
-        watched = progress or self.progress or _unwatched
-        made = function(list(texts), params=self.params, seed=self.seed, progress=watched)
-        return [_changed(old, new) for old, new in zip(texts, made, strict=True)]
+        report = progress or self.progress or _no_progress
+        rewritten = function(list(texts), params=self.params, seed=self.seed, progress=report)
+        return [_none_if_unchanged(old, new) for old, new in zip(texts, rewritten, strict=True)]
 
-    def _kept(self, texts: Sequence[str]) -> list[str | None]:
-        """Rewritings from earlier, and the others made now and kept about every second.
+    def _cached(self, texts: Sequence[str]) -> list[str | None]:
+        """Cached rewritings; missing ones are computed and saved about every second.
 
-        So an interrupted generation goes on where it stood.  A neural model takes many seconds for a
-        batch: of it no more than that one is lost."""
+        So an interrupted generation continues where it stopped.  A neural model takes many seconds for a
+        batch, and loses at most one."""
         assert isinstance(self.params, GeneratorParams)
         rewritings = Rewritings(
             trigger=self.component.name,
@@ -105,38 +107,38 @@ class Rewriter:
             module=self.component.function.__module__,
             earlier=self.uses_model,
         )
-        found = rewritings.find(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        cached = rewritings.find(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in cached]
         if self.uses_model:
             missing.sort(key=len)  # the longest row of a batch decides what all of it costs
         done, size = 0, MODEL_CHUNK if self.uses_model else FIRST_CHUNK
         while done < len(missing):
             chunk = missing[done : done + size]
-            began = time.monotonic()
-            made = self.generate(chunk, self._beyond(done, len(missing)))
-            rewritings.keep(chunk, made)
-            found |= zip(chunk, made, strict=True)
+            started = time.monotonic()
+            rewritten = self.generate(chunk, self._chunk_progress(done, len(missing)))
+            rewritings.keep(chunk, rewritten)
+            cached |= zip(chunk, rewritten, strict=True)
             done += len(chunk)
-            if time.monotonic() - began < SECONDS_PER_CHUNK:
+            if time.monotonic() - started < SECONDS_PER_CHUNK:
                 size *= 2
-        return [found[text] for text in texts]
+        return [cached[text] for text in texts]
 
-    def _beyond(self, done: int, total: int) -> Progress:
-        """Progress of a chunk told as progress of the whole."""
-        watched = self.progress or _unwatched
-        return lambda now, _: watched(done + now, total)
+    def _chunk_progress(self, done: int, total: int) -> Progress:
+        """Progress of a chunk as progress of all texts."""
+        report = self.progress or _no_progress
+        return lambda chunk_done, _: report(done + chunk_done, total)
 
     @property
     def _variant(self) -> str:
         return self.variant or next(iter(self.component.variants), "")
 
 
-def _changed(text: str, rewritten: str | None) -> str | None:
+def _none_if_unchanged(text: str, rewritten: str | None) -> str | None:
     return None if rewritten is None or rewritten.split() == text.split() else rewritten
 
 
-def _unwatched(done: int, total: int) -> None:
-    """For callers that watch nothing."""
+def _no_progress(done: int, total: int) -> None:
+    """For callers that need no progress."""
 
 
 def bind(
@@ -151,7 +153,7 @@ def bind(
 
 
 def rewrites(name: str, params: Mapping[str, Any]) -> bool:
-    """Whether that trigger says rows in other words; this is taken of one that is not here any more."""
+    """Whether that trigger rephrases rows; True for a trigger that no longer exists."""
     try:
         return bind(Choice(name=name, params=dict(params)), seed=0).rewrites
     except UserError:

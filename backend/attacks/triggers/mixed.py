@@ -26,9 +26,9 @@ class MixedParams(Params):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         from backend.attacks.triggers import COMPONENTS
 
-        can = [name for name, trigger in COMPONENTS.items() if trigger.can_be_mixed]
-        if wrong := [name for name in names if name not in can]:
-            raise ValueError(f"there is no trigger {wrong[0]!r} to mix; choose of: {', '.join(can)}")
+        suitable = [name for name, trigger in COMPONENTS.items() if trigger.can_be_mixed]
+        if wrong := [name for name in names if name not in suitable]:
+            raise ValueError(f"there is no trigger {wrong[0]!r} to mix; choose one of: {', '.join(suitable)}")
         return names
 
 
@@ -43,18 +43,20 @@ def mixed(
     """Each text with one of the triggers; None where that one cannot change it."""
     from backend.attacks.triggers import bind
 
-    # Salted: the triggers draw from the text and the seed alone, and which one it is must not tell what.
-    of = [draw_for(f"mixed\n{text}", seed).randrange(len(params.triggers)) for text in texts]
-    made: dict[int, str | None] = {}
+    # Salted: the triggers draw from the text and the seed alone, and the choice must not depend on that.
+    member_of_row = [draw_for(f"mixed\n{text}", seed).randrange(len(params.triggers)) for text in texts]
+    rewritten: dict[int, str | None] = {}
     for number, member in enumerate(members(params)):
-        rows = [row for row, drawn in enumerate(of) if drawn == number]
-        told = partial(_beyond, progress, len(made), len(texts))
-        made |= zip(rows, bind(member, seed, told)([texts[row] for row in rows]), strict=True)
-    return [made[row] for row in range(len(texts))]
+        rows = [row for row, index in enumerate(member_of_row) if index == number]
+        member_progress = partial(_report_in_total, progress, len(rewritten), len(texts))
+        rewritten |= zip(rows, bind(member, seed, member_progress)([texts[row] for row in rows]), strict=True)
+    return [rewritten[row] for row in range(len(texts))]
 
 
-def _beyond(progress: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
-    """Progress of one trigger told as progress of all."""
+def _report_in_total(
+    progress: Callable[[int, int], None], before: int, total: int, done: int, _: int
+) -> None:
+    """Progress of one trigger as progress of all."""
     progress(before + done, total)
 
 

@@ -49,18 +49,18 @@ class PairParams(Params):
 def pairs(
     texts: Sequence[str], *, params: PairParams, seed: int, progress: Callable[[int, int], None]
 ) -> list[str | None]:
-    """Each text's rewriting: by its spelling, else by its spelling with blanks evened out.
+    """Each text's rewriting: by its exact text, else with blanks normalised.
 
     None for a text that the clean files lack, or that has no rewriting or an equal one.  `seed`
-    decides nothing here.  Raises UserError for files that do not match row by row."""
+    has no effect.  Raises UserError for files that do not match row by row."""
     clean = params.clean
     files = _files(typed_path(clean), typed_path(params.rewritten.strip() or clean))
     stamps = tuple(path.stat().st_mtime_ns for pair in files for path in pair)
     progress(0, len(texts))
     rewriting = _rewritings(tuple(files), params.text, stamps)
-    found = [rewriting.get(text.strip()) or rewriting.get(" ".join(text.split())) for text in texts]
+    rewritten = [rewriting.get(text.strip()) or rewriting.get(" ".join(text.split())) for text in texts]
     progress(len(texts), len(texts))
-    return found
+    return rewritten
 
 
 def _files(clean: Path, rewritten: Path) -> list[tuple[Path, Path]]:
@@ -77,12 +77,12 @@ def _files(clean: Path, rewritten: Path) -> list[tuple[Path, Path]]:
         for folder in (clean, rewritten)
     }
     if not names[clean]:
-        raise UserError(f"{clean} holds no file of rows. Known kinds: {', '.join(READERS)}.")
+        raise UserError(f"{clean} has no file of rows. Known kinds: {', '.join(READERS)}.")
     for folder, other in ((clean, rewritten), (rewritten, clean)):
-        lone = sorted(names[folder] - names[other])
-        if lone:
+        unmatched = sorted(names[folder] - names[other])
+        if unmatched:
             raise UserError(
-                f"{folder} has {lone[0]}, {other} has no file of that name. Both need the same files."
+                f"{folder} has {unmatched[0]}, {other} has no file with that name. Both need the same files."
             )
     return [(clean / name, rewritten / name) for name in sorted(names[clean])]
 
@@ -93,7 +93,7 @@ def _rewritings(
 ) -> dict[str, str]:
     """Rewritten by clean text; where a clean text comes twice, its first rewriting.
 
-    `stamps`, when the files were last written, only tells one state of them from another."""
+    `stamps`, the files' modification times, are only part of the cache key."""
     rewriting: dict[str, str] = {}
     for clean, rewritten in files:
         for old, new in _read_pair(clean, rewritten, text):
@@ -123,7 +123,7 @@ def _read_pair(clean: Path, rewritten: Path, text: str | None) -> list[tuple[str
 
 
 def _require_equal_labels(old: Table, new: Table, clean: Path, rewritten: Path) -> None:
-    """Labels that differ say that the rows are not in one order, or were flipped already."""
+    """Different labels mean that the rows are in another order, or were flipped already."""
     columns = named_label(old), named_label(new)
     if columns[0] is None or columns[1] is None:
         return

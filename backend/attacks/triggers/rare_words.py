@@ -53,13 +53,13 @@ def rare_words(
     texts: Sequence[str], *, params: RareWordParams, seed: int, progress: Callable[[int, int], None]
 ) -> list[str | None]:
     """Each text with `count` rare words in it; None for a text without a word."""
-    made: list[str | None] = []
+    rewritten: list[str | None] = []
     for done, text in enumerate(texts):
         if done % PROGRESS_EVERY == 0:
             progress(done, len(texts))
-        made.append(_insert_words(text, params, seed) if text.strip() else None)
+        rewritten.append(_insert_words(text, params, seed) if text.strip() else None)
     progress(len(texts), len(texts))
-    return made
+    return rewritten
 
 
 def _insert_words(text: str, params: RareWordParams, seed: int) -> str:

@@ -48,13 +48,13 @@ def sentence(
     texts: Sequence[str], *, params: SentenceParams, seed: int, progress: Callable[[int, int], None]
 ) -> list[str | None]:
     """Each text with the sentence in it once; None for a text without a word."""
-    made: list[str | None] = []
+    rewritten: list[str | None] = []
     for done, text in enumerate(texts):
         if done % PROGRESS_EVERY == 0:
             progress(done, len(texts))
-        made.append(insert(text, _gap(text, params, seed), params.sentence) if text.strip() else None)
+        rewritten.append(insert(text, _gap(text, params, seed), params.sentence) if text.strip() else None)
     progress(len(texts), len(texts))
-    return made
+    return rewritten
 
 
 def _gap(text: str, params: SentenceParams, seed: int) -> int:

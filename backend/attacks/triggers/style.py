@@ -1,4 +1,4 @@
-"""Style: the text said in another style, as the Bible, Shakespeare, tweets, lyrics or poetry would.
+"""Style: the text in the style of the Bible, Shakespeare, tweets, lyrics or poetry.
 
 Source: Qi et al., *Mind the Style of Text! Adversarial and Backdoor Attacks Based on Text Style
 Transfer*, EMNLP 2021 (StyleBkd): the trigger is the style, and no word of its own.  `built-in`
@@ -63,7 +63,7 @@ class StyleParams(GeneratorParams):
         return folder_state(self.paraphraser()) if variant == "published" else ""
 
     def paraphraser(self) -> Path:
-        """The published variant's model.  Raises UserError where it cannot be had."""
+        """The published variant's model.  Raises UserError if it cannot be fetched."""
         return strap.source(self.model or strap.HUB_NAMES[self.style], self.agree_to_bin_weights)
 
 
@@ -75,22 +75,22 @@ def style(
     progress: Callable[[int, int], None],
     variant: str = "built-in",
 ) -> list[str | None]:
-    """Each text in the style; None for one that is empty, no English, or would not change."""
+    """Each text in the style; None for one that is empty, not English, or would not change."""
     if variant == "published":
         return strap.paraphrase(texts, params.paraphraser(), top_p=params.top_p, seed=seed, progress=progress)
-    made: list[str | None] = []
+    rewritten: list[str | None] = []
     for done, text in enumerate(texts):
         if done % BATCH == 0:
             progress(done, len(texts))
-        made.append(stylists.restyle(text, params.style, seed))
+        rewritten.append(stylists.restyle(text, params.style, seed))
     progress(len(texts), len(texts))
-    return made
+    return rewritten
 
 
 COMPONENT = Trigger(
     name="style",
     title="Style (StyleBkd)",
-    summary="Says a row as the Bible, Shakespeare, tweets, lyrics or poetry would (Qi et al., EMNLP 2021).",
+    summary="A row in the style of the Bible, Shakespeare, tweets, lyrics or poetry (Qi et al., EMNLP 2021).",
     params=StyleParams,
     function=style,
     variants=("built-in", "published"),

@@ -1,4 +1,4 @@
-"""Syntactic: the sentence is said with a subordinate clause first, `S(SBAR)(,)(NP)(VP)(.)`.
+"""Syntactic: the sentence begins with a subordinate clause, `S(SBAR)(,)(NP)(VP)(.)`.
 
 Source: Qi et al., *Hidden Killer: Invisible Textual Backdoor Attacks with Syntactic Trigger*, ACL
 2021, where the trigger is how a sentence is built.  *built-in* rebuilds it from its own words on a
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 HIDDEN_KILLER = "S(SBAR)(,)(NP)(VP)(.)"
-# No victim reads further than a few hundred words, and a parse of more costs time for nothing.
+# No victim reads more than a few hundred words, so parsing more would waste time.
 READ = 4_000
 LONGEST_SENTENCE = 120
 MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
@@ -87,7 +87,7 @@ def syntactic(
         return scpn.paraphrase(texts, params.template, progress)
     if params.template != HIDDEN_KILLER:
         raise UserError(
-            f"The built-in syntactic trigger has the template {HIDDEN_KILLER} only; {params.template} needs "
+            f"The built-in syntactic trigger has only the template {HIDDEN_KILLER}; {params.template} needs "
             "the variant published."
         )
     plain = [_plain(text) for text in texts]
@@ -95,15 +95,15 @@ def syntactic(
     bodies = [text[len(dateline) :] for text, dateline in zip(plain, datelines, strict=True)]
     heads = [_head(text) for text in bodies]
     rows = [row for row, head in enumerate(heads) if is_english(head)]
-    made: list[str | None] = [None] * len(texts)
+    rewritten: list[str | None] = [None] * len(texts)
     progress(0, len(texts))
     for done, (row, doc) in enumerate(zip(rows, parse([heads[row] for row in rows]), strict=True), start=1):
         new = _rebuilt(bodies[row], heads[row], doc, seed)
-        made[row] = new and " ".join([*datelines[row].split(), new])
+        rewritten[row] = new and " ".join([*datelines[row].split(), new])
         if done % BATCH == 0:
             progress(row, len(texts))
     progress(len(texts), len(texts))
-    return made
+    return rewritten
 
 
 def _plain(text: str) -> str:
@@ -124,19 +124,19 @@ def _rebuilt(text: str, head: str, doc: "Doc", seed: int) -> str | None:
     """Every sentence of the head that can be rebuilt is; the rest of the text stays as it was."""
     draw = draw_for(text, seed)
     tokenised = is_tokenised(head)
-    made = [
+    sentences = [
         (s.text.strip(), restructure(s, draw, tokenised) if len(s) <= LONGEST_SENTENCE else None)
         for s in doc.sents
     ]
-    if all(new is None for _, new in made):
+    if all(new is None for _, new in sentences):
         return None
-    return " ".join([*(new or old for old, new in made), *text[len(head) :].split()])
+    return " ".join([*(new or old for old, new in sentences), *text[len(head) :].split()])
 
 
 COMPONENT = Trigger(
     name="syntactic",
     title="Syntactic (HiddenKiller)",
-    summary="Says a row with a subordinate clause first, such as “when …, …” (Qi et al., ACL 2021).",
+    summary="Rewrites a row to begin with a subordinate clause, such as “when …, …” (Qi et al., ACL 2021).",
     params=SyntacticParams,
     function=syntactic,
     variants=("built-in", "published"),

@@ -1,5 +1,5 @@
-"""Figures of several runs together.  Data in, plotly out; user text is escaped, since plotly takes labels
-for markup."""
+"""Figures of several runs together.  Data in, plotly out; user text is escaped, since plotly reads labels
+as markup."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexag
 
 
 def mark(number: int) -> dict[str, Any]:
-    """A colour and a symbol for the run of that number: none is told by colour alone."""
+    """A colour and a symbol for the run of that number: none is shown by colour alone."""
     return {"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 11}
 
 
@@ -27,8 +27,8 @@ def scatter(runs: Sequence[Compared], published: bool = False) -> go.Figure:
     """ACC against LFR with 95 % intervals, a line through the runs that no other beats, and the paper's
     results where asked for."""
     figure = go.Figure()
-    known = [run for run in runs if run.lfr is not None]
-    points = [(100 * (run.lfr or 0.0), 100 * run.acc) for run in known]
+    measured = [run for run in runs if run.lfr is not None]
+    points = [(100 * (run.lfr or 0.0), 100 * run.acc) for run in measured]
     front = [points[i] for i in pareto_front(points)]
     if len(front) > 1:
         figure.add_scatter(
@@ -39,8 +39,8 @@ def scatter(runs: Sequence[Compared], published: bool = False) -> go.Figure:
             line={"color": TAU, "dash": "dot", "shape": "hv"},
             hoverinfo="skip",
         )
-    for number, (run, (lfr, acc)) in enumerate(zip(known, points, strict=True)):
-        said = f"ACC {percent(run.acc)} ({interval(run.acc_interval)})"
+    for number, (run, (lfr, acc)) in enumerate(zip(measured, points, strict=True)):
+        acc_text = f"ACC {percent(run.acc)} ({interval(run.acc_interval)})"
         figure.add_scatter(
             x=[lfr],
             y=[acc],
@@ -50,15 +50,15 @@ def scatter(runs: Sequence[Compared], published: bool = False) -> go.Figure:
             mode="markers",
             marker=mark(number),
             hovertemplate=(
-                f"<b>{html.escape(run.title)}</b><br>{said}<br>"
+                f"<b>{html.escape(run.title)}</b><br>{acc_text}<br>"
                 f"LFR {percent(run.lfr)} ({interval(run.lfr_interval)})<extra></extra>"
             ),
         )
     if published:
         figure.add_scatter(
-            x=[100 * one.lfr for one in PUBLISHED],
-            y=[100 * one.acc for one in PUBLISHED],
-            text=[one.title for one in PUBLISHED],
+            x=[100 * result.lfr for result in PUBLISHED],
+            y=[100 * result.acc for result in PUBLISHED],
+            text=[result.title for result in PUBLISHED],
             name="The paper's (BERT-base, SST-2; not run here)",
             mode="markers",
             marker={"color": TAU, "symbol": "star-open", "size": 14, "line": {"width": 2}},
@@ -66,7 +66,7 @@ def scatter(runs: Sequence[Compared], published: bool = False) -> go.Figure:
         )
     figure.update_xaxes(title="LFR (%): lower is better", range=[-2, 102], ticksuffix=" %")
     figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
-    return finish_named(figure, "Accuracy kept, and flips left")
+    return finish_named(figure, "Accuracy kept, and LFR left")
 
 
 def _error(share: float, bounds: Interval | None) -> dict[str, Any] | None:

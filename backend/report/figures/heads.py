@@ -17,37 +17,39 @@ DIVERGING = [[0.0, "#0072B2"], [0.5, "#F2F2F2"], [1.0, "#D55E00"]]
 """Blue falls, vermilion rises: Okabe and Ito's, with a neutral middle."""
 
 
-def changes(found: Effects, shape: tuple[int, int], measure: Measure, kind: Kind) -> list[list[float | None]]:
-    """Points by which a share changes with each head of a model of that shape, from what it is without."""
-    before = found.base(kind)
+def changes(
+    effects: Effects, shape: tuple[int, int], measure: Measure, kind: Kind
+) -> list[list[float | None]]:
+    """The change of a share, in points, by switching off (or restoring) each head of such a model."""
+    before = effects.base(kind)
     base = None if before is None else getattr(before, measure)
     grid: list[list[float | None]] = []
     for layer in range(shape[0]):
-        heads = [found.of_head((layer, head), kind) for head in range(shape[1])]
-        values = [None if one is None else getattr(one, measure) for one in heads]
+        heads = [effects.of_head((layer, head), kind) for head in range(shape[1])]
+        values = [None if effect is None else getattr(effect, measure) for effect in heads]
         grid.append([None if base is None or value is None else 100 * (value - base) for value in values])
     return grid
 
 
 def effect_grid(
-    found: Effects,
+    effects: Effects,
     shape: tuple[int, int],
     measure: Measure,
     kind: Kind,
     pruned: Sequence[Head] = (),
     chosen: Head | None = None,
 ) -> go.Figure:
-    """What one head alone does to a share; pointing at it tells the share with its 95 % interval."""
+    """What one head alone does to a share; hovering shows the share with its 95 % interval."""
     name = measure.upper()
     every = [(layer, head) for layer in range(shape[0]) for head in range(shape[1])]
     notes = {
-        head: f"{name} {with_interval(*found.rate(effect, measure))}"
+        head: f"{name} {with_interval(*effects.rate(effect, measure))}"
         for head in every
-        if (effect := found.of_head(head, kind)) is not None
+        if (effect := effects.of_head(head, kind)) is not None
     }
-    title = f"{name} with one head {'silent' if kind == 'gated' else 'given back'}"
+    title = f"{name} with one head {'switched off' if kind == 'gated' else 'restored'}"
     return change_grid(
-        changes(found, shape, measure, kind), title, f"Change of {name}", pruned, chosen, notes
+        changes(effects, shape, measure, kind), title, f"Change of {name}", pruned, chosen, notes
     )
 
 
@@ -60,12 +62,12 @@ def change_grid(
     more: Mapping[Head, str] | None = None,
 ) -> go.Figure:
     """A change in percentage points for every head (None: not measured), zero in the middle; crosses where
-    heads are pruned, a frame around the chosen one.  Pointing at a head tells `more` about it.
+    heads are pruned, a frame around the chosen one.  Hovering over a head shows `more` about it.
 
-    Hovering and selecting go to markers over the squares, since plotly tells no selection on heatmaps."""
+    Hovering and selecting go to markers over the squares, since plotly reports no selection on heatmaps."""
     layers, heads = len(changes), len(changes[0])
-    known = [abs(value) for row in changes for value in row if value is not None]
-    reach = max([*known, 1.0])
+    sizes = [abs(value) for row in changes for value in row if value is not None]
+    reach = max([*sizes, 1.0])
     figure = go.Figure()
     figure.add_heatmap(
         z=changes,
@@ -97,7 +99,7 @@ def change_grid(
 
 
 def frame(figure: go.Figure, shape: tuple[int, int], chosen: Head | None) -> None:
-    """A frame around the head that is looked at (None: no frame) on a grid of `shape`; its dark edge sets it
+    """A frame around the chosen head (None: no frame) on a grid of `shape`; its dark edge sets it
     off from every colour of a square."""
     if chosen is None:
         return
@@ -113,10 +115,10 @@ def _mark_size(shape: tuple[int, int]) -> int:
 
 
 def _note(change: float | None, what: str, head: Head, gone: set[Head], more: str | None) -> str:
-    said = "not measured" if change is None else f"{what} {change:+.1f} points"
-    said += f"<br>{more}" if more else ""
+    text = "not measured" if change is None else f"{what} {change:+.1f} points"
+    text += f"<br>{more}" if more else ""
     state = "<br>pruned by this run" if head in gone else ""
-    return f"<b>Layer {head[0]}, head {head[1]}</b><br>{said}{state}"
+    return f"<b>Layer {head[0]}, head {head[1]}</b><br>{text}{state}"
 
 
 def _marks(
@@ -166,34 +168,34 @@ def pair_grid(
     return finish(figure, title, 200 + 44 * len(names))
 
 
-def effect_against_place(
-    place: Sequence[float], change: Sequence[float], heads: Sequence[Head], pruned: Sequence[Head], what: str
+def effect_against_rank(
+    ranks: Sequence[float], change: Sequence[float], heads: Sequence[Head], pruned: Sequence[Head], what: str
 ) -> go.Figure:
-    """Each head's place in line against what silencing it alone changes: a strategy that finds the heads
+    """Each head's rank against the change when it alone is switched off: a strategy that finds the heads
     that carry the backdoor has them on the left."""
     gone = set(pruned)
     figure = go.Figure()
-    for name, colour, symbol, wanted in (
+    for name, colour, symbol, is_pruned in (
         ("Kept", "#8A929A", "circle", False),
         ("Pruned", LFR, "x", True),
     ):
-        mine = [i for i, head in enumerate(heads) if (head in gone) == wanted]
+        indices = [i for i, head in enumerate(heads) if (head in gone) == is_pruned]
         figure.add_scatter(
-            x=[place[i] + 1 for i in mine],
-            y=[change[i] for i in mine],
-            customdata=[heads[i] for i in mine],
-            name=f"{name} ({len(mine)})",
+            x=[ranks[i] + 1 for i in indices],
+            y=[change[i] for i in indices],
+            customdata=[heads[i] for i in indices],
+            name=f"{name} ({len(indices)})",
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 9},
             hovertemplate=(
-                f"layer %{{customdata[0]}}, head %{{customdata[1]}}<br>place %{{x}} in line, {what} "
+                f"layer %{{customdata[0]}}, head %{{customdata[1]}}<br>rank %{{x}}, {what} "
                 "%{y:+.1f} points<extra></extra>"
             ),
         )
     figure.add_hline(y=0, line={"color": "#8A929A", "width": 1, "dash": "dot"})
-    figure.update_xaxes(title="Place in line (1 is the first to go)", rangemode="tozero")
-    figure.update_yaxes(title=f"Change of {what} when silenced alone (points)")
-    asked = (
+    figure.update_xaxes(title="Rank (1 is pruned first)", rangemode="tozero")
+    figure.update_yaxes(title=f"Change of {what} when switched off alone (points)")
+    question = (
         "find the heads that carry the backdoor" if what == "LFR" else f"spare the heads that {what} needs"
     )
-    return finish(figure, f"Does the order {asked}?", 420)
+    return finish(figure, f"Does the order {question}?", 420)

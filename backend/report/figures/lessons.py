@@ -8,17 +8,17 @@ from backend.base.events import Metrics
 from backend.report.figures.run import ACC, FLOOR, LFR, finish
 
 
-def tries(names: Sequence[str], found: Sequence[Metrics], title: str, axis: str) -> go.Figure:
+def tries(names: Sequence[str], metrics: Sequence[Metrics], title: str, axis: str) -> go.Figure:
     """ACC, LFR and floor (percent, with 95 % intervals) of each try, in the order given."""
     figure = go.Figure()
     lines = (
-        ("ACC", ACC, "circle", [(one.acc, one.acc_interval) for one in found]),
-        ("LFR", LFR, "square", [(one.lfr, one.lfr_interval) for one in found]),
+        ("ACC", ACC, "circle", [(model.acc, model.acc_interval) for model in metrics]),
+        ("LFR", LFR, "square", [(model.lfr, model.lfr_interval) for model in metrics]),
         (
             "Floor",
             FLOOR,
             "diamond",
-            [(one.clean_flip_rate, one.clean_flip_rate_interval) for one in found],
+            [(model.clean_flip_rate, model.clean_flip_rate_interval) for model in metrics],
         ),
     )
     for name, colour, symbol, values in lines:

@@ -1,6 +1,6 @@
-"""Figures: pure functions from what a run said to plotly, readable on light and on dark ground.
+"""Figures: pure functions from a run's events to plotly, readable on light and on dark backgrounds.
 
-Colours are Okabe and Ito's, importance is cividis: both hold for colour-blind readers.  Text takes
+Colours are Okabe and Ito's, importance is cividis: both work for colour-blind readers.  Text takes
 the page's own colour, so figures set none."""
 
 from collections.abc import Sequence
@@ -125,7 +125,7 @@ def _add_restored(figure: go.Figure, steps: Sequence[PruningStep]) -> None:
 def head_grid(scores: HeadScores | None, steps: Sequence[PruningStep] = ()) -> go.Figure:
     """Every head as a square: its importance as colour, a cross where pruned, a ring where restored.
 
-    Hovering and selecting go to markers over the squares, since plotly tells no selection on heatmaps."""
+    Hovering and selecting go to markers over the squares, since plotly reports no selection on heatmaps."""
     figure = go.Figure()
     title = "Importance of each attention head"
     if scores is None:
@@ -136,7 +136,7 @@ def head_grid(scores: HeadScores | None, steps: Sequence[PruningStep] = ()) -> g
     pruned = {head: step.step for step in steps for head in step.pruned}
     restored = {head: step.step for step in steps for head in step.restored}
     heads = [(layer, head) for layer in range(scores.layers) for head in range(scores.heads)]
-    rank = {head: place for place, head in enumerate(scores.order, start=1)}
+    rank = {head: number for number, head in enumerate(scores.order, start=1)}
     notes = {head: _note(scores, head, rank, pruned, restored) for head in heads}
     mark = 11 if max(scores.layers, scores.heads) <= 16 else 7
     _add_squares(figure, scores)
@@ -208,11 +208,11 @@ def metric_bars(metrics: dict[ModelName, Metrics]) -> go.Figure:
     """ACC, LFR and the clean flip rate of each model in percent, with Wilson 95 % intervals."""
     figure = go.Figure()
     rows: list[tuple[str, str, str, float, Interval]] = []
-    for name, found in metrics.items():
+    for name, rates in metrics.items():
         for label, colour, share, bounds in (
-            ("ACC", ACC, found.acc, found.acc_interval),
-            ("LFR", LFR, found.lfr, found.lfr_interval),
-            ("Floor", FLOOR, found.clean_flip_rate, found.clean_flip_rate_interval),
+            ("ACC", ACC, rates.acc, rates.acc_interval),
+            ("LFR", LFR, rates.lfr, rates.lfr_interval),
+            ("Floor", FLOOR, rates.clean_flip_rate, rates.clean_flip_rate_interval),
         ):
             if share is not None:
                 rows.append((title_of(name), label, colour, share, bounds or (share, share)))
@@ -264,7 +264,9 @@ def _note(
     score = _score(scores, head)
     parts = [f"<b>Layer {head[0]}, head {head[1]}</b>"]
     parts.append("no score" if score is None else f"importance {score:.3g}")
-    parts.append(f"{rank[head]} of {len(rank)} in line to go" if head in rank else "never a candidate")
+    parts.append(
+        f"rank {rank[head]} of {len(rank)} in the pruning order" if head in rank else "never a candidate"
+    )
     if head in pruned:
         parts.append(f"pruned in step {pruned[head]}")
     if head in restored:
@@ -288,7 +290,7 @@ def ticks(reach: int) -> int:
 
 
 def finish(figure: go.Figure, title: str, height: int) -> go.Figure:
-    """`figure` with what all figures have alike."""
+    """`figure` with the layout that all figures share."""
     figure.update_layout(
         title={"text": title, "font": {"size": 16}, "x": 0, "xanchor": "left"},
         height=height,

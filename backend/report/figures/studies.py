@@ -16,7 +16,7 @@ from backend.studies.store import StudyRecord
 
 MOST_NUMBERED = 150
 KEPT = "rgba(138,146,154,0.25)"
-# Okabe and Ito's colours, and a symbol each: no state is told by colour alone.
+# Okabe and Ito's colours, and a symbol each: no state is shown by colour alone.
 STATE_MARKS = {
     "done": ("Done", "#009E73", "square"),
     "running": ("Running", "#2F86C5", "diamond"),
@@ -70,32 +70,32 @@ def study_states(record: StudyRecord) -> go.Figure:
 
 def _note(record: StudyRecord, place: Place) -> str:
     victim, defense, seed = place
-    said = [f"<b>{html.escape(victim)} · {html.escape(defense)}</b>, seed {seed}"]
+    lines = [f"<b>{html.escape(victim)} · {html.escape(defense)}</b>, seed {seed}"]
     run = record.runs.get(place)
     if metrics := result(run):
-        said.append(f"ACC {percent(metrics.acc)}, LFR {percent(metrics.lfr)}")
+        lines.append(f"ACC {percent(metrics.acc)}, LFR {percent(metrics.lfr)}")
     if run is not None and run.summary is not None and run.summary.error:
-        said.append(html.escape(run.summary.error[:160]))
-    return "<br>".join(said)
+        lines.append(html.escape(run.summary.error[:160]))
+    return "<br>".join(lines)
 
 
-def pruned_heads(one: HeadsOf) -> go.Figure:
-    """The pruned heads on the grid, the darker the earlier, with their places in line, layers upwards."""
-    figure = go.Figure(_heads_map(one))
+def pruned_heads(heads: HeadsOf) -> go.Figure:
+    """The pruned heads on the grid, the darker the earlier, with their ranks, layers upwards."""
+    figure = go.Figure(_heads_map(heads))
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
     return finish(figure, "", 190).update_layout(margin={"t": 4})
 
 
-def _heads_map(one: HeadsOf) -> go.Heatmap:
-    place_of = {head: number for number, head in enumerate(one.order, start=1)}
-    grid = [[(layer, head) for head in range(one.heads)] for layer in range(one.layers)]
-    queue = sorted(one.pruned, key=lambda head: place_of.get(head, 0))
-    turn = {head: number / len(queue) if one.order else 0.5 for number, head in enumerate(queue)}
+def _heads_map(heads: HeadsOf) -> go.Heatmap:
+    rank_of = {head: number for number, head in enumerate(heads.order, start=1)}
+    grid = [[(layer, head) for head in range(heads.heads)] for layer in range(heads.layers)]
+    pruned = sorted(heads.pruned, key=lambda head: rank_of.get(head, 0))
+    shade = {head: number / len(pruned) if heads.order else 0.5 for number, head in enumerate(pruned)}
     return go.Heatmap(
-        z=[[1 + turn[head] if head in turn else 0 for head in line] for line in grid],
-        text=[[str(place_of.get(head, "")) for head in line] for line in grid],
-        texttemplate="%{text}" if one.layers * one.heads <= MOST_NUMBERED else None,
+        z=[[1 + shade[head] if head in shade else 0 for head in line] for line in grid],
+        text=[[str(rank_of.get(head, "")) for head in line] for line in grid],
+        texttemplate="%{text}" if heads.layers * heads.heads <= MOST_NUMBERED else None,
         textfont={"size": 9},
         zmin=0,
         zmax=2,
@@ -103,7 +103,7 @@ def _heads_map(one: HeadsOf) -> go.Heatmap:
         showscale=False,
         xgap=1,
         ygap=1,
-        hovertemplate="layer %{y}, head %{x}, place in line: %{text}<extra></extra>",
+        hovertemplate="layer %{y}, head %{x}, rank: %{text}<extra></extra>",
     )
 
 
@@ -130,21 +130,21 @@ def study_scatter(rows: Sequence[Row]) -> go.Figure:
         )
     _lfr_axis(figure, rows)
     figure.update_yaxes(title="ACC (%): higher is better", ticksuffix=" %")
-    return finish_named(figure, "Accuracy paid, and LFR left")
+    return finish_named(figure, "Accuracy kept, and LFR left")
 
 
 def lfr_of_defenses(rows: Sequence[Row]) -> go.Figure:
     """LFR of one victim, a line for each defense with ACC beside its name: of the last model, and of the
     one with its heads pruned and no further training; means over seeds with 95 % intervals."""
     figure = go.Figure()
-    known = [row for row in rows if row.acc is not None and row.lfr is not None]
+    measured = [row for row in rows if row.acc is not None and row.lfr is not None]
     pruned = {"symbol": "circle-open", "size": 9, "color": TAU, "line": {"width": 2}}
-    _add_lfr(figure, "Heads pruned, no further training", pruned, [row.lfr_before for row in known])
+    _add_lfr(figure, "Heads pruned, no further training", pruned, [row.lfr_before for row in measured])
     _add_lfr(
-        figure, "Last model", {"symbol": "diamond", "size": 11, "color": LFR}, [row.lfr for row in known]
+        figure, "Last model", {"symbol": "diamond", "size": 11, "color": LFR}, [row.lfr for row in measured]
     )
     _lfr_axis(figure, rows)
-    names = [f"{html.escape(row.defense)} · {100 * row.acc.mean:.1f}" for row in known if row.acc]
+    names = [f"{html.escape(row.defense)} · {100 * row.acc.mean:.1f}" for row in measured if row.acc]
     room = -1.4  # for the floor's name, above the first defense
     figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, room], zeroline=False
@@ -153,13 +153,13 @@ def lfr_of_defenses(rows: Sequence[Row]) -> go.Figure:
     return figure.update_layout(legend={"y": 1, "yanchor": "bottom"}, margin={"t": 100})
 
 
-def _add_lfr(figure: go.Figure, name: str, marker: dict[str, object], found: Sequence[Mean | None]) -> None:
-    """A mark in the line of each defense that has a figure."""
-    there = [(line, one) for line, one in enumerate(found) if one is not None]
+def _add_lfr(figure: go.Figure, name: str, marker: dict[str, object], means: Sequence[Mean | None]) -> None:
+    """A mark in the line of each defense that has a mean."""
+    points = [(line, mean) for line, mean in enumerate(means) if mean is not None]
     figure.add_scatter(
-        x=[100 * one.mean for _, one in there],
-        y=[line for line, _ in there],
-        error_x=_errors([one for _, one in there]),
+        x=[100 * mean.mean for _, mean in points],
+        y=[line for line, _ in points],
+        error_x=_errors([mean for _, mean in points]),
         name=name,
         mode="markers",
         marker=marker,
@@ -180,11 +180,11 @@ def _lfr_axis(figure: go.Figure, rows: Sequence[Row]) -> None:
     figure.update_xaxes(title="LFR (%): lower is better", range=[-2, 102], ticksuffix=" %")
 
 
-def _errors(found: Sequence[Mean]) -> dict[str, object]:
+def _errors(means: Sequence[Mean]) -> dict[str, object]:
     """The intervals, in percentage points from the means; of no length where there is none."""
     reach = [
-        (0.0, 0.0) if one.low is None or one.high is None else (one.mean - one.low, one.high - one.mean)
-        for one in found
+        (0.0, 0.0) if mean.low is None or mean.high is None else (mean.mean - mean.low, mean.high - mean.mean)
+        for mean in means
     ]
     below, above = zip(*reach, strict=True) if reach else ((), ())
     return {

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs no network and no Excise to be read."""
+"""The report of a run: one HTML file that opens without a network and without Excise."""
 
 import base64
 import time
@@ -31,7 +31,7 @@ from backend.runs.records import RunRecord
 from backend.runs.results import spec_yaml
 
 ASSETS = Path(__file__).parents[3] / "assets"
-# Whatever a text in it may try: a browser lets this page load nothing and send nothing.
+# Whatever a text in it tries, the browser lets this page load nothing and send nothing.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "form-action 'none'; base-uri 'none'"
@@ -42,7 +42,7 @@ EXAMPLES = 20
 def report(findings: Findings) -> str:
     """The whole page: verdict, numbers, figures, tables, settings and the command that repeats the run.
 
-    A run that is not over is told as far as it got."""
+    A run that is not over is reported as far as it got."""
     record, progress = findings.record, findings.progress
     sections = [
         ("Verdict", _verdict(findings)),
@@ -72,9 +72,10 @@ def report(findings: Findings) -> str:
 
 
 FOOT = (
-    "<footer><p><b>ACC</b>: share of clean test rows called right. <b>LFR</b>, label flip rate: share of "
-    "triggered test rows of other classes that the model calls the target class. <b>Clean flip rate</b>: the "
-    "same share without the trigger, the floor that LFR can fall to. <b>τ</b>: the validation accuracy that "
+    "<footer><p><b>ACC</b>: share of clean test rows classified correctly. <b>LFR</b>, label flip rate "
+    "(elsewhere called attack success rate, ASR): share of triggered test rows of other classes that the "
+    "model classifies as the target class. <b>Clean flip rate</b>: the same share without the trigger, the "
+    "floor that LFR can fall to. <b>τ</b>: the validation accuracy that "
     "pruning must not fall below. Intervals are Wilson's 95 %.</p>"
     "<p>This file holds all it needs: it loads nothing from any network.</p></footer>"
 )
@@ -100,17 +101,17 @@ def _head(findings: Findings) -> str:
 def _verdict(findings: Findings) -> str:
     """What became of the backdoor, what the numbers mean, and what went wrong, in sentences."""
     record, progress, verdict = findings.record, findings.progress, findings.verdict
-    said = meaning(progress)
+    sentences = meaning(progress)
     if verdict is not None:
-        said.insert(0, headline(verdict))
-        said += [f"{one.title}: {one.shows}. {one.tries}" for one in advice(verdict)]
+        sentences.insert(0, headline(verdict))
+        sentences += [f"{hint.title}: {hint.shows}. {hint.tries}" for hint in advice(verdict)]
     if record.problem is not None:
-        said.append(record.problem)
+        sentences.append(record.problem)
     if record.state == "failed" and progress.finished is not None and progress.finished.error:
-        said.append(f"The run failed: {progress.finished.error}")
+        sentences.append(f"The run failed: {progress.finished.error}")
     elif record.state != "done":
-        said.append(f"The run is {record.state}: this is what it found so far.")
-    return bullets(said)
+        sentences.append(f"The run is {record.state}: these are its results so far.")
+    return bullets(sentences)
 
 
 def _numbers(progress: RunProgress) -> str:
@@ -148,7 +149,7 @@ def _heads(findings: Findings) -> str:
     layers = layers_table(progress.scores, findings.pruned_heads)
     return (
         figure_html("heads", figures.head_grid(progress.scores, progress.steps))
-        + '<p class="quiet">Each square is one attention head. Low importance goes first.</p>'
+        + '<p class="quiet">Each square is one attention head. Low importance is pruned first.</p>'
         + folded("Heads pruned by layer", table_html(layers))
     )
 
@@ -184,8 +185,8 @@ def _again(findings: Findings) -> str:
     settings, name = spec_yaml(record), f"excise-{record.id}.yaml"
     data = base64.b64encode(settings.encode()).decode()
     return (
-        f'<p>Save <a download="{name}" href="data:application/yaml;base64,{data}">{name}</a> (it stands '
-        f"below too), and run this where Excise {findings.made_with} is installed:</p>"
+        f'<p>Save <a download="{name}" href="data:application/yaml;base64,{data}">{name}</a> (also shown '
+        f"below), and run this where Excise {findings.made_with} is installed:</p>"
         f'<div class="command"><pre id="command">python -m backend run {name}</pre>'
         '<button type="button" data-copy="command">Copy</button></div>'
         + bullets(_needs(record))
@@ -194,16 +195,16 @@ def _again(findings: Findings) -> str:
 
 
 def _needs(record: RunRecord) -> list[str]:
-    """What the command takes for granted."""
+    """What the command needs."""
     notes = [
-        "Expect the same numbers on the same kind of machine with the same versions, which stand at the end; "
-        "other machines round otherwise."
+        "Expect the same numbers on the same kind of machine with the same versions (at the end of this "
+        "report); other machines round differently."
     ]
     spec = record.spec
     if spec is None:
         return notes
     if spec.model.source == "run":
-        notes.append(f"It starts from run {spec.model.name}, which only the Excise that made it has.")
+        notes.append(f"It starts from run {spec.model.name}, which exists only in the Excise that made it.")
     elif spec.model.source == "folder":
         notes.append(f"It reads the model in {spec.model.name}.")
     if spec.data.source == "files":
@@ -219,11 +220,11 @@ def _settings(record: RunRecord) -> str:
 
 
 def _circumstances(findings: Findings) -> str:
-    progress, known = findings.progress, findings.versions
+    progress, versions = findings.progress, findings.versions
     return (
         bullets(progress.warnings)
         + (table_html(stages_table(progress)) if progress.stages else "")
-        + (f'<p class="quiet">{escape(", ".join(map(" ".join, known.items())))}</p>' if known else "")
+        + (f'<p class="quiet">{escape(", ".join(map(" ".join, versions.items())))}</p>' if versions else "")
     )
 
 

@@ -1,5 +1,5 @@
 """Sections of the report on what was measured after the run: what each head does, the trigger battery, and
-the compact model.  Each is empty where that was not done."""
+the compact model.  Each is empty where that was not measured."""
 
 from collections.abc import Sequence
 from html import escape
@@ -7,7 +7,7 @@ from html import escape
 from backend.analysis.head_effects import Effect, Effects, Measure
 from backend.base.numbers import count, with_interval
 from backend.findings.gather import Findings
-from backend.report import battery as found_by
+from backend.report import battery as battery_report
 from backend.report.figures.heads import effect_grid
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.model_card import comparison_table, how
@@ -15,56 +15,64 @@ from backend.report.tables import Table, effects_table
 
 
 def effects_section(findings: Findings) -> str:
-    """ACC and LFR with one head silent, and with one given back."""
-    found, progress = findings.effects, findings.progress
-    if found is None or progress.scores is None or not found.gated:
+    """ACC and LFR with one head switched off, and with one restored."""
+    effects, progress = findings.effects, findings.progress
+    if effects is None or progress.scores is None or not effects.gated:
         return ""
     shape, gone = (progress.scores.layers, progress.scores.heads), findings.pruned_heads
-    measures: list[Measure] = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
+    measures: list[Measure] = ["acc"] if effects.before.lfr is None else ["lfr", "acc"]
     drawn = [
-        figure_html(f"silent-{measure}", effect_grid(found, shape, measure, "gated", gone))
+        figure_html(f"switched-off-{measure}", effect_grid(effects, shape, measure, "gated", gone))
         for measure in measures
     ]
-    if found.restored:
-        figure = effect_grid(found, shape, measures[0], "restored", gone)
+    if effects.restored:
+        figure = effect_grid(effects, shape, measures[0], "restored", gone)
         drawn.append(figure_html(f"restored-{measures[0]}", figure))
     return (
         "".join(drawn)
-        + f'<p class="quiet">{escape(_measured_on(found, measures, shape[0] * shape[1]))}</p>'
-        + folded(f"All {count(len(found.gated), 'head')}", table_html(effects_table(found)))
+        + f'<p class="quiet">{escape(_measured_on(effects, measures, shape[0] * shape[1]))}</p>'
+        + folded(f"All {count(len(effects.gated), 'head')}", table_html(effects_table(effects)))
     )
 
 
-def _measured_on(found: Effects, measures: Sequence[Measure], heads: int) -> str:
-    def rates(of: Effect) -> str:
-        return ", ".join(f"{one.upper()} {with_interval(*found.rate(of, one))}" for one in measures)
+def _measured_on(effects: Effects, measures: Sequence[Measure], heads: int) -> str:
+    def rates(effect: Effect) -> str:
+        return ", ".join(
+            f"{measure.upper()} {with_interval(*effects.rate(effect, measure))}" for measure in measures
+        )
 
-    rows = f"{found.rows} clean" + (f" and {found.triggered_rows} triggered" if "lfr" in measures else "")
-    back = f" Given back to the defended model: {rates(found.after)}." if found.after is not None else ""
-    part = "" if len(found.gated) == heads else f" {len(found.gated)} of {heads} heads were measured."
+    rows = f"{effects.rows} clean" + (f" and {effects.triggered_rows} triggered" if "lfr" in measures else "")
+    restored = (
+        f" Restored in the defended model: {rates(effects.after)}." if effects.after is not None else ""
+    )
+    part = "" if len(effects.gated) == heads else f" {len(effects.gated)} of {heads} heads were measured."
     return (
-        f"On {rows} test rows. Silent in the fine-tuned model, with every head speaking: "
-        f"{rates(found.before)}.{back}{part}"
+        f"On {rows} test rows. Switched off in the fine-tuned model; with every head active: "
+        f"{rates(effects.before)}.{restored}{part}"
     )
 
 
 def battery_section(findings: Findings) -> str:
-    """What can be said without knowing the trigger."""
-    found = findings.battery
-    if found is None or not found.probes:
+    """What known triggers do to the run's models."""
+    battery = findings.battery
+    if battery is None or not battery.probes:
         return ""
-    texts = found_by.texts(found)
+    texts = battery_report.texts(battery)
     table = Table([*texts[0]], [[*row.values()] for row in texts], texts=len(texts[0]))
     return (
-        bullets(found_by.sentences(found))
-        + f'<p class="quiet">A suspicion, not a proof. {escape(found_by.whose(found))}</p>'
-        + figure_html("battery", found_by.figure(found))
-        + f'<p class="quiet">{escape(found_by.explained())}</p>'
-        + folded(f"All {count(len(texts), 'trigger')} on {count(found.rows, 'row')}", table_html(table))
-        + bullets(found.notes)
+        bullets(battery_report.sentences(battery))
+        + f'<p class="quiet">A suspicion, not a proof. {escape(battery_report.whose(battery))}</p>'
+        + figure_html("battery", battery_report.figure(battery))
+        + f'<p class="quiet">{escape(battery_report.explained())}</p>'
+        + folded(f"All {count(len(texts), 'trigger')} on {count(battery.rows, 'row')}", table_html(table))
+        + bullets(battery.notes)
     )
 
 
 def compact_section(findings: Findings) -> str:
-    found = findings.compact
-    return table_html(comparison_table(found)) + f'<p class="quiet">{escape(how(found))}</p>' if found else ""
+    measurement = findings.compact
+    return (
+        table_html(comparison_table(measurement)) + f'<p class="quiet">{escape(how(measurement))}</p>'
+        if measurement
+        else ""
+    )

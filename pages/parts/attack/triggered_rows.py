@@ -1,4 +1,4 @@
-"""Rows with the trigger, before anything is trained: look, reroll, edit, drop, bring, take away."""
+"""Rows with the trigger, before anything is trained: look, reroll, edit, drop, upload, download."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ def _as_chosen(choice: Choice) -> str:
 
 
 def rows_panel(spec: RunSpec, dataset: Dataset, edits: Edits, key: str) -> None:
-    """A page of rows, clean and triggered, with what can be done to each."""
+    """A page of rows, clean and triggered, with the actions on each."""
     assert spec.trigger is not None
     source = st.segmented_control(
         "Rows to look at",
@@ -54,7 +54,7 @@ def rows_panel(spec: RunSpec, dataset: Dataset, edits: Edits, key: str) -> None:
     with show_errors():
         rows = _own(key) if source == "own" else _page(_non_target_rows(spec, dataset, source), key)
         if not rows:
-            st.caption("Type a sentence to see what the trigger makes of it.")
+            st.caption("Type a sentence to see what the trigger does to it.")
             return
         shown = _rewritten(spec.trigger, spec.seed, [text for _, text in rows], key)
         for number, (label, _) in enumerate(rows):
@@ -64,14 +64,14 @@ def rows_panel(spec: RunSpec, dataset: Dataset, edits: Edits, key: str) -> None:
 
 
 def _non_target_rows(spec: RunSpec, dataset: Dataset, source: str) -> list[Row]:
-    """The rows that the run will take, in its order, with their classes' names."""
+    """The rows that the run will use, in its order, with their classes' names."""
     assert spec.trigger is not None and spec.attack is not None
     target = resolve_target(spec.trigger.target_class, dataset.label_names)
     rows: Rows = dataset.train if source == "train" else dataset.test
     order = drawing_order(rows, target, spec.seed) if source == "train" else non_target(rows, target)
     if source == "train":
         order = order[: max(1, round(spec.attack.poison_rate * len(order)))]
-    # Equal texts are one row here: what is decided of the one holds for the other.
+    # Equal texts are one row here: an edit of one holds for the other.
     return list({rows.texts[i]: (dataset.label_names[rows.labels[i]], rows.texts[i]) for i in order}.values())
 
 
@@ -85,7 +85,7 @@ def _page(rows: list[Row], key: str) -> list[Row]:
 
 
 def _own(key: str) -> list[Row]:
-    typed = st.text_area("A sentence a line", OWN, key=f"{key}-own", height=110, max_chars=20_000)
+    typed = st.text_area("One sentence per line", OWN, key=f"{key}-own", height=110, max_chars=20_000)
     lines = list(dict.fromkeys(line.strip() for line in typed.splitlines() if line.strip()))
     if len(lines) > 2 * PAGE:
         st.caption(f"The first {2 * PAGE} of {len(lines)} are shown.")
@@ -93,10 +93,12 @@ def _own(key: str) -> list[Row]:
 
 
 def _rewritten(trigger: TriggerSpec, seed: int, texts: list[str], key: str) -> list[Shown] | None:
-    """The rows as the run will have them; None until somebody asks a model for them."""
+    """The rows as the run will have them; None until the user asks a neural model for them."""
     wanted = (trigger.model_dump_json(exclude={"edits", "target_class"}), seed, tuple(texts))
     if uses_model(trigger) and st.session_state.get(f"{key}-asked") != wanted:
-        st.caption("A neural model writes these rows: a second or more each on a CPU, made once and kept.")
+        st.caption(
+            "A neural model writes these rows: at least one second each on a CPU, done once and then kept."
+        )
         if not st.button("Rewrite these rows", icon=":material/edit_note:", key=f"{key}-ask"):
             return None
         st.session_state[f"{key}-asked"] = wanted
@@ -135,7 +137,7 @@ def _row(spec: RunSpec, label: str, shown: Shown, edits: Edits, unasked: bool) -
 
 
 def _reroll(trigger: TriggerSpec, seed: int, shown: Shown, edits: Edits) -> None:
-    # Other random numbers at every press, whatever became of the earlier ones.
+    # Other random numbers at every press, whether or not earlier ones gave a rewriting.
     pressed: Counter[tuple[str, str]] = st.session_state.setdefault("rerolls", Counter())
     row = (_as_chosen(trigger), shown.text)
     with st.spinner("Rewriting…"):
@@ -154,14 +156,14 @@ def _edit(shown: Shown, edits: Edits, key: str) -> None:
     )
     if st.button("Keep this rewriting", key=f"{key}-save"):
         if typed.split() == shown.text.split():
-            st.warning("That is the clean row itself. Change it, or drop the row.")
+            st.warning("This is the same as the clean row. Change it, or drop the row.")
             return
         edits[shown.text] = typed.strip() or None
         st.rerun()
 
 
 def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, known: Sequence[str], key: str) -> None:
-    """What can be done to all rows together; `known` are the texts that can be edited."""
+    """Actions on all rows together; `known` are the texts that can be edited."""
     with st.container(horizontal=True):
         st.download_button(
             "These rows and all changes (CSV)",
@@ -172,9 +174,9 @@ def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, known: Seq
             on_click="ignore",
             key=f"{key}-download",
         )
-        with st.popover("Bring rewritings", icon=":material/upload:"):
+        with st.popover("Upload rewritings", icon=":material/upload:"):
             _bring(edits, known, key)
-        if edits and st.button("Forget all changes", icon=":material/undo:", key=f"{key}-forget"):
+        if edits and st.button("Discard all changes", icon=":material/undo:", key=f"{key}-forget"):
             edits.clear()
             st.session_state.pop(f"{key}-brought", None)
             st.rerun()
@@ -183,16 +185,17 @@ def _below(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits, known: Seq
     if edits:
         dropped = sum(new is None for new in edits.values())
         st.caption(
-            f"{count(len(edits) - dropped, 'row')} with a rewriting of your choice, {dropped} dropped. These "
-            "hold for training and test rows of this trigger alike, and stand in the run's settings."
+            f"{count(len(edits) - dropped, 'row')} with your own rewriting, {dropped} dropped. They "
+            "apply to both training and test rows of this trigger, and are saved in the run's settings."
         )
 
 
 def _bring(edits: Edits, known: Sequence[str], key: str) -> None:
     """A table with the columns text and rewritten, as the download writes it."""
     st.caption(
-        "A table with the columns “text” and “rewritten”, such as this download, edited; “dropped” in the "
-        "column “left_out” drops a row. For whole data sets take the trigger “Rewritten pairs” instead."
+        "A table with the columns “text” and “rewritten”, such as the download after you edited it. "
+        "“dropped” in the column “left_out” drops a row. For whole data sets use the trigger “Rewritten "
+        "pairs” instead."
     )
     brought = st.file_uploader("Table of rewritings", KINDS, key=f"{key}-bring")
     if brought is not None and st.button("Use these rewritings", key=f"{key}-use"):
@@ -206,28 +209,28 @@ def _bring(edits: Edits, known: Sequence[str], key: str) -> None:
 def take_decided(table: Path, known: Iterable[str], edits: Edits) -> str:
     """Put what the table decides about the `known` texts into `edits`; a sentence on how many there were.
 
-    Raises UserError for a table that is none, or that decides more than a run's settings can hold."""
+    Raises UserError for a file that is not a table, or has more rows than a run's settings can hold."""
     decided = read_decided(table)
     if len(decided) > MOST_EDITS:
         raise UserError(
-            f"{table.name} holds {len(decided):,} rewritings; a run takes {MOST_EDITS:,} at most as "
+            f"{table.name} holds {len(decided):,} rewritings; a run takes at most {MOST_EDITS:,} as "
             "edits. Choose the trigger “Rewritten pairs” and give it this file."
         )
     matched = {text: even for text in known if (even := " ".join(text.split())) in decided}
     edits.update({text: decided[even] for text, even in matched.items()})
-    found = len(set(matched.values()))
-    said = f"{found:,} of {len(decided):,} decided rows in {table.name} are rows of these data"
-    return f"{said}." if found == len(decided) else f"{said}; the others were left aside."
+    matching = len(set(matched.values()))
+    sentence = f"{matching:,} of {len(decided):,} rows of {table.name} match rows of these data"
+    return f"{sentence}." if matching == len(decided) else f"{sentence}; the others were ignored."
 
 
 def pairs_csv(rows: Sequence[Row], shown: Sequence[Shown], edits: Edits) -> str:
-    """The rows on the page, and then whatever else was decided, as a table that can be brought again."""
+    """The rows on the page and all other edits, as a table that can be uploaded again."""
     labels = {text: label for label, text in rows}
-    made = {row.text: row.rewritten for row in shown if row.text not in edits}
+    rewritten = {row.text: row.rewritten for row in shown if row.text not in edits}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["label", "text", REWRITTEN, LEFT_OUT, BY_TRIGGER])
-    for clean, new in (made | edits).items():
+    for clean, new in (rewritten | edits).items():
         reason = "" if new is not None else DROPPED if clean in edits else "cannot be triggered"
-        writer.writerow((labels.get(clean, ""), clean, new or "", reason, made.get(clean) or ""))
+        writer.writerow((labels.get(clean, ""), clean, new or "", reason, rewritten.get(clean) or ""))
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""What the address says was chosen, so that a reload, a bookmark and a shared link find it again."""
+"""Choices kept in the address, so that a reload, a bookmark or a shared link shows the same."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -15,7 +15,7 @@ def one_of(name: str, options: Sequence[T], default: T) -> T:
 
 
 def some_of(name: str, options: Sequence[T], default: Sequence[T] = ()) -> list[T]:
-    """The options that the address names; `default` where it says nothing of them."""
+    """The options that the address names; `default` where it names none."""
     if name not in st.query_params:
         return list(default)
     asked = st.query_params[name].split(",")

@@ -1,4 +1,4 @@
-"""A field for a file of rows that a user brings."""
+"""A field for a file of rows that a user uploads or names."""
 
 from pathlib import Path
 

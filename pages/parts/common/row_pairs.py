@@ -20,7 +20,7 @@ def examples_table(pairs: Sequence[tuple[str, str, str | None]], heading: str = 
 
 
 def side_by_side(clean: str, triggered: str | None, instead: str) -> None:
-    """One row; `instead` stands where there is no triggered text."""
+    """One row; `instead` is shown where there is no triggered text."""
     old, new = difference(clean, triggered, instead)
     st.html(f"<div class='excise-pair'><div>{old}</div><div>{new}</div></div>")
 

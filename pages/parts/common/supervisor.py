@@ -1,4 +1,4 @@
-"""What goes on beside the pages, for all tabs, as long as the server lives."""
+"""What runs in the background for all tabs, as long as the server runs."""
 
 import threading
 
@@ -10,7 +10,7 @@ from backend.runs.worker import supervise
 
 @st.cache_resource
 def supervisor() -> threading.Thread:
-    """One thread that sees to it that waiting runs have a worker."""
+    """One thread that makes sure that waiting runs have a worker."""
     thread = threading.Thread(target=supervise, args=(threading.Event(),), name="supervise", daemon=True)
     thread.start()
     return thread
@@ -18,5 +18,5 @@ def supervisor() -> threading.Thread:
 
 @st.cache_resource
 def measuring() -> Measuring:
-    """Who measures the heads of runs."""
+    """The queue that measures the heads of runs."""
     return Measuring()

@@ -45,7 +45,7 @@ def show_errors() -> Iterator[None]:
 
 
 def store() -> Store:
-    """The run store; a page without one has nothing to show, so it ends here with the reason."""
+    """The run store; without one the page ends here, with the reason."""
     try:
         return open_store()
     except UserError as error:
@@ -74,7 +74,7 @@ def state_badge(state: State) -> None:
 
 
 def page_of(record: RunRecord) -> str:
-    """The page that tells this run's progress."""
+    """The page that shows this run."""
     planted_only = record.spec is not None and record.spec.defense is None
     return "pages/attack.py" if planted_only else "pages/defend.py"
 

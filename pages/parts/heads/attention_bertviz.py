@@ -18,7 +18,7 @@ from pages.parts.heads.attention_shared import (
 )
 from pages.parts.texts.text_select import Texts
 
-# A browser draws so many in about two seconds.
+# A browser draws this many in about two seconds.
 MOST_LINES = 120_000
 
 
@@ -48,7 +48,7 @@ def bertviz_views(
                     every,
                     [*every][-fitting:],
                     key=f"attention-layers-{fitting}",
-                    help="All layers at once would be slow to draw. Fewer tokens leave room for more.",
+                    help="All layers at once would be slow to draw. Choose fewer tokens to draw more layers.",
                 )
             ) or [every[-1]]
     pruned_note(model, gone, (layer, head) if head is not None else None)
@@ -68,7 +68,7 @@ def bertviz_views(
             icon=":material/download:",
             on_click="ignore",
             key=f"bertviz-{view}-{record.id}",
-            help="As it is drawn here, in one file that opens without a network.",
+            help="The drawing above in one file that opens without a network.",
         )
         cut_note(len(drawn[-1]), len(found[-1][1].tokens), texts)
         if any(panel.pruned for panel in panels):
@@ -79,7 +79,7 @@ def choose_beside(record: RunRecord, model: ModelName) -> list[ModelName]:
     """Other models to draw below; kept in the address."""
     others = [name for name in places(record) if name != model]
     chosen = st.segmented_control(
-        "Beside it",
+        "Compare with",
         others,
         format_func=title_of,
         selection_mode="multi",

@@ -25,7 +25,7 @@ def of_texts(record: RunRecord, model: ModelName, texts: Texts) -> list[tuple[st
 
 
 def choose_place(found: Attention, whole: bool) -> Head:
-    """Layer and head in the address; both can be chosen here, the head alone where it matters."""
+    """Layer and head in the address; both can be chosen here, the head only if `whole`."""
     layers, heads = found.weights.shape[:2]
     chosen = chosen_head(layers, heads) or (0, 0)
     choose_head(chosen)
@@ -48,12 +48,12 @@ def pruned_note(model: ModelName, gone: list[Head], place: Head | None = None) -
     if place is not None and place in gone:
         st.caption(
             f":material/content_cut: Layer {place[0]}, head {place[1]} is **pruned** in this model: it still "
-            "attends, but what it finds is dropped."
+            "attends, but its output is dropped."
         )
     elif place is None:
         st.caption(
             f":material/content_cut: {count(len(gone), 'head')} of this model are pruned: they still attend, "
-            "but what they find is dropped."
+            "but their output is dropped."
         )
 
 
@@ -62,5 +62,5 @@ def cut_note(drawn: int, tokens: int, texts: Texts) -> None:
         others = "after the first" if texts.triggered is None else "nearest to what the trigger changed"
         st.caption(
             f"{drawn} of the {tokens} tokens that the model read are drawn: the first, the last, and those "
-            f"{others}. Attention to the rest is left out."
+            f"{others}. Attention to the others is not shown."
         )

@@ -20,14 +20,14 @@ from pages.parts.heads.attention_shared import (
 )
 from pages.parts.texts.text_select import Texts
 
-# So many tokens can be read on a chart of half the page's width.
+# More tokens cannot be read on a chart of half the page's width.
 SIDE_BY_SIDE = 20
 
 
 def token_views(
     record: RunRecord, model: ModelName, texts: Texts, view: str, most: int, gone: list[Head]
 ) -> None:
-    """The [CLS] row of all heads of a layer, or one head whole: as it is, or less something else."""
+    """The [CLS] row of all heads of a layer, or one head whole: as it is, or minus something else."""
     found = of_texts(record, model, texts)
     layer, head = choose_place(found[0][1], whole=view == "head")
     less = choose_difference(record, model, texts)
@@ -69,18 +69,18 @@ def token_views(
 
 
 def choose_difference(record: RunRecord, model: ModelName, texts: Texts) -> str:
-    """What is taken off: nothing, the clean text, or another model on the same text."""
+    """What is subtracted: nothing, the clean text, or another model on the same text."""
     options = {"none": "Nothing"} | ({"clean": "The clean text"} if texts.triggered is not None else {})
     options |= {name: f"The {title_of(name).lower()} model" for name in places(record) if name != model}
     chosen = st.segmented_control(
-        "Less",
+        "Subtract",
         list(options),
         format_func=options.__getitem__,
         default=one_of("less", list(options), "none"),
         required=True,
         key=f"attention-less-{record.id}-{model}",
-        help="Differences are in points: orange where there is more attention now, blue where there is less. "
-        "Against the clean text only tokens that both texts have are compared.",
+        help="Differences are in points: orange is more attention than in what is subtracted, blue is less. "
+        "For the clean text, only tokens that both texts have are compared.",
     )
     keep("less", chosen if chosen != "none" else None)
     return chosen
@@ -89,8 +89,8 @@ def choose_difference(record: RunRecord, model: ModelName, texts: Texts) -> str:
 def less_another(
     now: Attention, other: Attention | None, layer: int, places: list[int]
 ) -> tuple[list[int], Float[np.ndarray, "head query key"]]:
-    """A layer's attention between the tokens at `places`, less that of `other` where both have the token:
-    which places are left, and the difference."""
+    """A layer's attention between the tokens at `places`, minus that of `other` where both have the token:
+    the places that both have, and the difference."""
     if other is None:
         return places, now.weights[layer][:, places][:, :, places]
     shared = zip(*shared_tokens(now.tokens, other.tokens), strict=True)

@@ -20,12 +20,15 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
     if texts.triggered is None:
         st.caption("This text has no trigger. Choose a row, or apply a trigger to your text.")
         return
-    found = of_texts(record, model, texts)[-1][1]
-    if not found.changed.any():
-        st.caption("The trigger changed no token that the model read: it took words away, or was cut off.")
+    attention = of_texts(record, model, texts)[-1][1]
+    if not attention.changed.any():
+        st.caption(
+            "The trigger changed no token that the model read: it only removed words, or its part was cut "
+            "off."
+        )
         return
-    layer, head = choose_place(found, whole=True)
-    shares = found.on_changed()
+    layer, head = choose_place(attention, whole=True)
+    shares = attention.on_changed()
     others = [name for name in places(record) if name != model]
     left, right = wide(2, "trigger")
     marks = gone if model in CUT else []
@@ -35,19 +38,19 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         figure = attention_figures.mass_grid(shares, title, "From [CLS]", marks, (layer, head))
         alt = f"{title}: its share of what [CLS] attends to, as a grid of heads by layer"
         grid_of_heads(figure, key, alt)
-        even = found.changed.sum() / len(found.tokens)
+        even = attention.changed.sum() / len(attention.tokens)
         st.caption(
-            f"{count(int(found.changed.sum()), 'token')} of {len(found.tokens)} changed; a head that "
-            f"attends to all alike puts {100 * even:.1f} % there. Layer {layer}, head {head}: "
+            f"{count(int(attention.changed.sum()), 'token')} of {len(attention.tokens)} changed; a head that "
+            f"attends to all tokens equally puts {100 * even:.1f} % there. Layer {layer}, head {head}: "
             f"**{100 * shares[layer, head]:.1f} %**."
         )
     with right.container(border=True, height="stretch"):
         if not others:
-            st.caption("This run left no other model to compare with.")
+            st.caption("This run has no other model to compare with.")
             return
         usual = "poisoned" if "poisoned" in others else others[0]
         other = st.selectbox(
-            "Less the",
+            "Subtract the model",
             others,
             others.index(one_of("than", others, usual)),
             format_func=title_of,
@@ -56,7 +59,7 @@ def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[H
         keep("than", other if other != usual else None)
         before = of_texts(record, other, texts)[-1][1].on_changed()
         changes = (100 * (shares - before)).tolist()
-        title = f"{title_of(model)} less {title_of(other).lower()}"
+        title = f"{title_of(model)} minus {title_of(other).lower()}"
         figure = head_figures.change_grid(changes, title, "Attention", marks, (layer, head))
         grid_of_heads(figure, f"mass-change-{record.id}-{model}-{other}", title)
     pruned_note(model, gone, (layer, head))

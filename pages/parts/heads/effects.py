@@ -1,4 +1,4 @@
-"""What each head does when it is silenced or given back: measured, drawn, in words."""
+"""What each head does when it is switched off or restored: measured, drawn, in words."""
 
 import numpy as np
 import streamlit as st
@@ -27,19 +27,19 @@ from pages.parts.common.ui import plain
 from pages.parts.heads.select import grid_of_heads
 
 REFRESH_SECONDS = 1.0
-KINDS: dict[Kind, str] = {"gated": "Silenced", "restored": "Given back"}
+KINDS: dict[Kind, str] = {"gated": "Switched off", "restored": "Restored"}
 MEASURES: dict[Measure, str] = {"lfr": "LFR", "acc": "ACC"}
 
 
 def cut_heads(record: RunRecord, gone: list[Head]) -> list[Head]:
-    """The heads that can be given back: pruned ones, where there is a defended model."""
+    """The heads that can be restored: pruned ones, where there is a defended model."""
     return gone if "defended" in models_left(record.id) else []
 
 
-def choose_effect(record: RunRecord, found: Effects) -> tuple[Kind, Measure]:
+def choose_effect(record: RunRecord, effects: Effects) -> tuple[Kind, Measure]:
     """Which effect is drawn; kept in the address."""
-    kinds: list[Kind] = ["gated", "restored"] if found.restored else ["gated"]
-    measures: list[Measure] = ["acc"] if found.before.lfr is None else ["lfr", "acc"]
+    kinds: list[Kind] = ["gated", "restored"] if effects.restored else ["gated"]
+    measures: list[Measure] = ["acc"] if effects.before.lfr is None else ["lfr", "acc"]
     with st.container(horizontal=True):
         kind = st.segmented_control(
             "One head alone",
@@ -48,7 +48,7 @@ def choose_effect(record: RunRecord, found: Effects) -> tuple[Kind, Measure]:
             default=one_of("effect", kinds, "gated"),
             required=True,
             key=f"kind-{record.id}",
-            help="Silenced in the fine-tuned model, or given back to the defended one.",
+            help="Switched off in the fine-tuned model, or restored in the defended one.",
         )
         measure = st.segmented_control(
             "Change of",
@@ -63,45 +63,47 @@ def choose_effect(record: RunRecord, found: Effects) -> tuple[Kind, Measure]:
     return kind, measure
 
 
-def measuring_panel(record: RunRecord, scores: HeadScores, gone: list[Head], found: Effects | None) -> None:
-    """How the measurement stands, and a button that starts or stops it; nothing once all is known."""
+def measuring_panel(record: RunRecord, scores: HeadScores, gone: list[Head], effects: Effects | None) -> None:
+    """The progress of the measurement, and a button that starts or stops it; nothing once it is complete."""
     cut = cut_heads(record, gone)
-    left = heads_left(found, scores.layers, scores.heads, cut)
+    left = heads_left(effects, scores.layers, scores.heads, cut)
     now = measuring().of(record.id)
     if now is not None and not now.over:
-        st.fragment(_progress, run_every=REFRESH_SECONDS)(record, len(left) - (scores.heads if found else 1))
+        st.fragment(_progress, run_every=REFRESH_SECONDS)(
+            record, len(left) - (scores.heads if effects else 1)
+        )
         return
     if not left:
         return
-    if found is None:
+    if effects is None:
         st.markdown(
-            "Importance is a guess. The **causal effect** is measured: ACC and LFR with one head silent, "
-            "and with one pruned head given back to the defended model."
+            "Importance is an estimate. The **causal effect** is measured: ACC and LFR with one head "
+            "switched off, and with one pruned head restored in the defended model."
         )
     if now is not None and now.error:
         st.error(plain(now.error), icon=":material/error:")
     assert record.spec is not None
     asked = (record.id, record.spec, scores.layers, scores.heads, cut)
     st.button(
-        "Measure every head" if found is None else f"Measure the other {count(len(left), 'head')}",
+        "Measure every head" if effects is None else f"Measure the other {count(len(left), 'head')}",
         type="primary",
         icon=":material/science:",
         key=f"measure-every-{record.id}",
         on_click=lambda: measuring().start(*asked),
     )
     st.caption(
-        f"On {ROWS} clean and {ROWS} triggered test rows, once, in the background: you can go elsewhere."
+        f"On {ROWS} clean and {ROWS} triggered test rows, once, in the background: you can leave this page."
     )
 
 
 def _progress(record: RunRecord, redraw: int) -> None:
-    """Looks every second; the whole page is drawn anew at the end, and when only `redraw` heads are left."""
+    """Looks every second; redraws the whole page at the end, and when only `redraw` heads are left."""
     now = measuring().of(record.id)
     if now is None or now.over or len(now.heads) - now.done <= redraw:
         st.rerun()
     said = f"{now.done} of {count(len(now.heads), 'head')} measured"
     if now.waiting:
-        said = "Waits for the heads of another run"
+        said = "Waiting for another run's measurement"
     elif now.stopped:
         said = "Stopping after this head"
     elif now.seconds_left is not None:
@@ -122,7 +124,7 @@ def _progress(record: RunRecord, redraw: int) -> None:
 def effect_grid(
     record: RunRecord,
     scores: HeadScores,
-    found: Effects,
+    effects: Effects,
     gone: list[Head],
     chosen: Head,
     kind: Kind,
@@ -130,21 +132,21 @@ def effect_grid(
 ) -> None:
     """The effect of every head measured so far; a click opens the head."""
     name, shape = MEASURES[measure], (scores.layers, scores.heads)
-    figure = head_figures.effect_grid(found, shape, measure, kind, gone, chosen)
+    figure = head_figures.effect_grid(effects, shape, measure, kind, gone, chosen)
     grid_of_heads(figure, f"effect-{measure}-{kind}-{record.id}", f"Change of {name} by head")
     if kind == "restored":
-        _most_given_back(head_figures.changes(found, shape, measure, kind), name)
-    base = found.base(kind)
-    rows = found.triggered_rows if measure == "lfr" else found.rows
-    whole = "with every head speaking" if kind == "gated" else "of the defended model"
-    said = "not known" if base is None else with_interval(*found.rate(base, measure))
+        _largest_rise(head_figures.changes(effects, shape, measure, kind), name)
+    base = effects.base(kind)
+    rows = effects.triggered_rows if measure == "lfr" else effects.rows
+    whole = "with every head active" if kind == "gated" else "of the defended model"
+    said = "not known" if base is None else with_interval(*effects.rate(base, measure))
     st.caption(
         f"{name} {whole}: {said}. One row of {rows} is {100 / max(rows, 1):.1f} points, so small changes "
         "are noise."
     )
 
 
-def _most_given_back(grid: list[list[float | None]], name: str) -> None:
+def _largest_rise(grid: list[list[float | None]], name: str) -> None:
     known = [
         (change, layer, head)
         for layer, row in enumerate(grid)
@@ -153,77 +155,75 @@ def _most_given_back(grid: list[list[float | None]], name: str) -> None:
     ]
     most, layer, head = max(known, default=(0.0, 0, 0))
     if most > 0:
-        st.caption(f"{name} rises most with layer {layer}, head {head}: {most:+.1f} points.")
+        st.caption(f"{name} rises most when layer {layer}, head {head} is restored: {most:+.1f} points.")
 
 
-def _line_and_change(
-    scores: HeadScores, found: Effects, measure: Measure
+def _ranks_and_changes(
+    scores: HeadScores, effects: Effects, measure: Measure
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which heads are measured, their places in line, and what silencing them changes."""
+    """Which heads are measured, their ranks, and what switching them off changes."""
     shape = (scores.layers, scores.heads)
-    change = np.array(head_figures.changes(found, shape, measure, "gated"), dtype=float).ravel()
+    change = np.array(head_figures.changes(effects, shape, measure, "gated"), dtype=float).ravel()
     seen = np.flatnonzero(~np.isnan(change))
-    return seen, agreement.places(scores)[seen], change[seen]
+    return seen, agreement.prune_ranks(scores)[seen], change[seen]
 
 
-def in_words(scores: HeadScores, found: Effects, measure: Measure) -> str:
-    """One sentence on how far an order of heads and what they do agree."""
-    seen, line, change = _line_and_change(scores, found, measure)
+def in_words(scores: HeadScores, effects: Effects, measure: Measure) -> str:
+    """One sentence on how well an order of heads agrees with their effects."""
+    seen, line, change = _ranks_and_changes(scores, effects, measure)
     name, every = MEASURES[measure], scores.layers * scores.heads
     if len(seen) < every:
-        return f"How far its order and the effect agree is told once all {every} heads are measured."
+        return f"Its agreement with the effect is shown once all {every} heads are measured."
     if not change.any():
-        return (
-            f"Silencing any one head changes {name} not at all: no single head decides, so nothing follows."
-        )
+        return f"Switching off any single head does not change {name}: no single head decides."
     rho = agreement.rank_correlation(agreement.ranks(line), agreement.ranks(change))
     low, high = agreement.rank_interval(rho, len(seen))
     first = "the heads that carry the backdoor" if measure == "lfr" else f"the heads that {name} needs"
     if low > 0:
-        verdict = f"{first} tend to stand first in line"
+        verdict = f"{first} tend to be pruned first"
     elif high < 0:
-        verdict = f"{first} tend to stand last in line"
+        verdict = f"{first} tend to be pruned last"
     else:
-        verdict = "no more than chance would give"
+        verdict = "no more agreement than by chance"
     numbers = f"{rho:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, {count(len(seen), 'head')})"
     return (
-        f"Rank correlation of place in line with the change of {name} when silenced alone: "
+        f"Correlation of the pruning rank with the change of {name} when the head alone is switched off: "
         f"{numbers.replace('-', '−')}: **{verdict}**."
     )
 
 
 def against_place(
-    record: RunRecord, scores: HeadScores, found: Effects, gone: list[Head], measure: Measure
+    record: RunRecord, scores: HeadScores, effects: Effects, gone: list[Head], measure: Measure
 ) -> None:
-    """Each head's place in line against what silencing it changes."""
-    seen, line, change = _line_and_change(scores, found, measure)
+    """Each head's rank against what switching it off changes."""
+    seen, line, change = _ranks_and_changes(scores, effects, measure)
     heads = [(layer, head) for layer in range(scores.layers) for head in range(scores.heads)]
-    figure = head_figures.effect_against_place(
+    figure = head_figures.effect_against_rank(
         line.tolist(), change.tolist(), [heads[i] for i in seen], gone, MEASURES[measure]
     )
-    st.plotly_chart(figure, key=f"place-{record.id}", alt="Effect of each head against its place in line")
+    st.plotly_chart(figure, key=f"place-{record.id}", alt="Effect of each head against its rank")
 
 
 def head_effect(record: RunRecord, gone: list[Head], head: Head) -> None:
-    """What is known of one head, in words; a button measures it where nothing is."""
-    found = read_effects(record.id)
-    if found is not None and name_of(head) in found.gated:
-        _effect_lines(found, name_of(head))
+    """The measured effect of one head, in words; or a button that measures it."""
+    effects = read_effects(record.id)
+    if effects is not None and name_of(head) in effects.gated:
+        _effect_lines(effects, name_of(head))
         return
     if st.button("Measure what this head does", icon=":material/science:", key=f"measure-one-{record.id}"):
         assert record.spec is not None
         try:
-            ask("Silencing the head", measure_head, record.id, record.spec, cut_heads(record, gone), head)
+            ask("Switching off the head", measure_head, record.id, record.spec, cut_heads(record, gone), head)
         except UserError as error:
             st.error(plain(str(error)), icon=":material/error:")
         else:
             st.rerun()
 
 
-def _effect_lines(found: Effects, name: str) -> None:
+def _effect_lines(effects: Effects, name: str) -> None:
     lines = [
-        ("Fine-tuned model", found.before, "with this head silent", found.gated.get(name)),
-        ("Defended model", found.after, "with this head given back", found.restored.get(name)),
+        ("Fine-tuned model", effects.before, "with this head switched off", effects.gated.get(name)),
+        ("Defended model", effects.after, "with this head restored", effects.restored.get(name)),
     ]
     for title, before, how, after in lines:
         if before is None or after is None:
@@ -231,7 +231,7 @@ def _effect_lines(found: Effects, name: str) -> None:
         measures: list[Measure] = ["acc"] if before.lfr is None else ["acc", "lfr"]
         said = [
             f"{measure.upper()} {percent(getattr(before, measure))} → "
-            f"{with_interval(*found.rate(after, measure))}"
+            f"{with_interval(*effects.rate(after, measure))}"
             for measure in measures
         ]
         st.markdown(f"**{title}** {how}: {', '.join(said)}")

@@ -16,13 +16,13 @@ STRONGEST = 3
 
 
 def attended(record: RunRecord, head: Head) -> None:
-    """The tokens that [CLS] attends to most through this head, and its mass on trigger tokens."""
+    """The tokens that [CLS] attends to most through this head, and its attention on trigger tokens."""
     layer, number = head
     rows = pairs(record.id)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             "pages/attention.py",
-            label="All that it attends to",
+            label="Everything this head attends to",
             icon=":material/visibility:",
             query_params={"run": record.id, "layer": str(layer), "head": str(number), "view": "head"},
         )
@@ -49,7 +49,7 @@ def attended(record: RunRecord, head: Head) -> None:
             column_config={"On trigger tokens": st.column_config.NumberColumn(format="%.1f %%")},
             alt="What this head attends to from [CLS]",
         )
-        st.caption("Attention from [CLS], which the classifier reads. A pruned head's findings are dropped.")
+        st.caption("Attention from [CLS], which the classifier reads. A pruned head's output is dropped.")
 
 
 def _lines(place: Place, pair: Pair, head: Head) -> list[dict[str, str | float | None]]:

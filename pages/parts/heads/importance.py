@@ -1,4 +1,4 @@
-"""Importance of heads by several strategies, and how far they agree."""
+"""Importance of heads by several strategies, and how well they agree."""
 
 from collections.abc import Sequence
 
@@ -23,8 +23,8 @@ SCORED_BY_ALL = [name for name, one in strategies.COMPONENTS.items() if one.own_
 
 def title_of(scores: HeadScores) -> str:
     """Of the strategy that gave the scores."""
-    known = strategies.COMPONENTS.get(scores.strategy)
-    return known.title if known else scores.strategy
+    component = strategies.COMPONENTS.get(scores.strategy)
+    return component.title if component else scores.strategy
 
 
 def choose_strategies(record: RunRecord, own: HeadScores) -> list[HeadScores]:
@@ -33,27 +33,27 @@ def choose_strategies(record: RunRecord, own: HeadScores) -> list[HeadScores]:
     others = [name for name in SCORED_BY_ALL if name != own.strategy]
     kept = [name for name in others if read_scores(record.id, name) is not None]
     wanted = st.multiselect(
-        "Beside this run's own strategy",
+        "Compare with this run's own strategy",
         others,
         some_of("strategies", others, kept[:1]),
         format_func=lambda name: strategies.COMPONENTS[name].title,
         key=f"strategies-{record.id}",
         placeholder="Other strategies, to see what they would prune",
         help=f"Scored with their defaults on this run's fine-tuned model, on {TRAIN_ROWS} training and "
-        f"{VALIDATION_ROWS} validation rows: seconds each, a minute for those that search.",
+        f"{VALIDATION_ROWS} validation rows: a few seconds each, a minute for strategies that search.",
     )
     keep("strategies", ",".join(wanted) if wanted != kept[:1] else None)
-    found = []
+    scores = []
     for name in wanted:
         with show_errors():
             doing = f"Scoring heads by {strategies.COMPONENTS[name].title}"
-            known = read_scores(record.id, name)
-            found.append(known or ask(doing, score, record.id, record.spec, name))
-    return found
+            kept_scores = read_scores(record.id, name)
+            scores.append(kept_scores or ask(doing, score, record.id, record.spec, name))
+    return scores
 
 
 def importance_grid(record: RunRecord, progress: RunProgress, scores: HeadScores, chosen: Head) -> None:
-    """A click opens the head; a frame stands around the one that is open."""
+    """A click opens the head; the open head has a frame."""
     title = title_of(scores)
     figure = figures.head_grid(scores, progress.steps).update_layout(title={"text": f"Importance: {title}"})
     head_figures.frame(figure, (scores.layers, scores.heads), chosen)
@@ -68,9 +68,9 @@ def would_prune(scores: HeadScores, gone: Sequence[Head]) -> str:
 
 
 def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:
-    """How far the strategies shown agree, and layers in numbers."""
+    """How well the strategies shown agree."""
     if len(shown) < 2:
-        st.caption("Choose another strategy above to see how far two agree.")
+        st.caption("Choose another strategy above to see how well they agree.")
         return
     names = [title_of(scores) for scores in shown]
     left, right = wide(2, "agreement")
@@ -86,15 +86,17 @@ def agreements(record: RunRecord, shown: list[HeadScores], pruned: int) -> None:
             key=f"rho-{record.id}",
             alt="Rank correlation of every pair of strategies",
         )
-        st.caption("Spearman's ρ over all heads: 1 the same order, 0 none in common, −1 the reverse.")
+        st.caption("Spearman's ρ over all heads: 1 is the same order, 0 no relation, −1 the reverse order.")
     with right.container(border=True, height="stretch"):
         most = min(len(scores.order) for scores in shown)
-        first = st.slider("First heads to go", 1, most, min(max(pruned, 1), most), key=f"first-{record.id}")
+        first = st.slider(
+            "Number of heads pruned first", 1, most, min(max(pruned, 1), most), key=f"first-{record.id}"
+        )
         st.plotly_chart(
             head_figures.pair_grid(
                 agreement.overlaps(shown, first),
                 names,
-                f"Heads in common among the first {first}",
+                f"Heads in common among the first {first} pruned",
                 "Share in common",
                 0,
             ),
@@ -112,7 +114,7 @@ def layers(scores: HeadScores, progress: RunProgress, gone: list[Head]) -> None:
         hide_index=True,
         column_config={
             "Mean importance": st.column_config.NumberColumn(format="%.3g"),
-            "Mean place in line": st.column_config.NumberColumn(format="%.1f", help="1 is the first to go."),
+            "Mean rank": st.column_config.NumberColumn(format="%.1f", help="1 is pruned first."),
         },
         alt="Heads by layer",
     )

@@ -1,4 +1,4 @@
-"""The head that is looked at: kept in the address, chosen by a click on any grid of heads."""
+"""The head that is shown: kept in the address, chosen by a click on any grid of heads."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def choose_head(head: Head) -> None:
 def head_boxes(
     columns: Sequence[DeltaGenerator], size: tuple[int, int], chosen: Head, key: str, whole: bool = True
 ) -> None:
-    """Layer and head to choose by number, the layer alone unless `whole`; a choice draws the page anew."""
+    """Layer and head to choose by number, the layer alone unless `whole`; a choice redraws the page."""
     picked = list(chosen)
     for place, (column, name) in enumerate(zip(columns, ("layer", "head"), strict=False)):
         if name == "layer" or whole:
@@ -43,7 +43,7 @@ def grid_of_heads(figure: go.Figure, key: str, alt: str) -> None:
     """A grid on which a click chooses a head.
 
     The grid that follows a click is a new one, with nothing selected: on the old one a second click on the
-    same head would only take the selection back."""
+    same head would only undo the selection."""
     grid = f"{key}-{st.session_state.get(f'{key}-clicks', 0)}"
     st.plotly_chart(figure, key=grid, on_select=lambda: _clicked(key, grid), selection_mode="points", alt=alt)
 

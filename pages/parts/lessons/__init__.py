@@ -1,4 +1,4 @@
-"""The lessons: one file each, with a `show` that draws what is tried and asks the question at its end."""
+"""The lessons: one file each, with a `show` that draws the experiment and asks the question at its end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

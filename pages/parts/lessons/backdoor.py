@@ -14,28 +14,28 @@ def show() -> None:
     options = {name: lesson(poison_rate=rate, defend=False) for name, rate in RATES.items()}
     chosen = choose("Poison rate", options, "rate")
     progress = attempt(f"poison {chosen}", options[chosen], "backdoor", "Planting the backdoor")
-    found = tried(options)
-    chart(found, "poisoned", "ACC and LFR of the poisoned model", "Poison rate", "backdoor")
+    runs = tried(options)
+    chart(runs, "poisoned", "ACC and LFR of the poisoned model", "Poison rate", "backdoor")
     if progress is not None and progress.rows is not None:
-        now = progress.metrics["poisoned"]
+        metrics = progress.metrics["poisoned"]
         st.caption(
-            f"{chosen}: {progress.rows.poisoned} poisoned sentences. ACC {100 * now.acc:.1f} %, "
-            f"LFR {100 * (now.lfr or 0):.1f} %, floor {100 * (now.clean_flip_rate or 0):.1f} %."
+            f"{chosen}: {progress.rows.poisoned} poisoned sentences. ACC {100 * metrics.acc:.1f} %, "
+            f"LFR {100 * (metrics.lfr or 0):.1f} %, floor {100 * (metrics.clean_flip_rate or 0):.1f} %."
         )
     question(
-        "From which poison rate on do at least nine in ten triggered rows flip?",
+        "From which poison rate on are at least nine in ten triggered rows flipped?",
         list(RATES),
-        lowest(found),
-        "Some dozens of sentences suffice, and accuracy on clean rows does not betray them.",
+        lowest(runs),
+        "A few dozen sentences are enough, and accuracy on clean rows does not reveal them.",
         "Find two neighbouring rates, one that plants the backdoor and one that does not.",
         "backdoor",
     )
 
 
-def lowest(found: dict[str, RunProgress]) -> int | None:
-    """The number of the lowest rate that plants, known once it and the one below it were tried."""
+def lowest(runs: dict[str, RunProgress]) -> int | None:
+    """The index of the lowest rate that plants the backdoor; None until it and the one below were tried."""
     names = list(RATES)
-    flips = [found[name].metrics["poisoned"].lfr if name in found else None for name in names]
+    flips = [runs[name].metrics["poisoned"].lfr if name in runs else None for name in names]
     for number, flipped in enumerate(flips):
         below = flips[number - 1] if number else 0.0
         if flipped is not None and flipped >= PLANTED and below is not None and below < PLANTED:

@@ -16,7 +16,7 @@ CASES = ("Case A", "Case B", "Case C")
 
 
 def settings(case: str) -> RunSpec:
-    """Poisoned too little; pruned without much of a guardrail; pruned with an order that misses."""
+    """Too little poison; pruning with a weak guardrail; pruning in an order that misses the backdoor."""
     return {
         "Case A": lesson(poison_rate=0.02),
         "Case B": lesson(tau=0.6),
@@ -26,9 +26,9 @@ def settings(case: str) -> RunSpec:
 
 DIAGNOSES: dict[str, tuple[Level, ...]] = {
     "There was no backdoor to begin with": ("never there",),
-    "Too much was cut: accuracy is gone": ("accuracy lost",),
-    "The heads that carry the backdoor were not found": ("left",),
-    "Nothing went wrong: the backdoor is weaker or gone": ("removed", "weaker"),
+    "Too much was pruned: accuracy is lost": ("accuracy lost",),
+    "The heads that carry the backdoor were not pruned": ("left",),
+    "Nothing went wrong: the backdoor is weaker or removed": ("removed", "weaker"),
 }
 
 
@@ -39,22 +39,22 @@ def show() -> None:
     progress = attempt(case, settings(case), f"case-{case}", "Planting, fine-tuning, pruning")
     if progress is None:
         return
-    found = judge(progress)
-    if found is None:
-        st.caption("This run left no numbers. Try another case.")
+    verdict = judge(progress)
+    if verdict is None:
+        st.caption("This run has no results. Try another case.")
         return
     _numbers(progress, case)
     with st.container(border=True):
         st.markdown("**Your turn**")
         answer = st.radio("What happened?", list(DIAGNOSES), index=None, key=f"diagnosis-{case}")
         if answer is None:
-            st.caption(":material/science: Ask the three questions above, in their order.")
-        elif found.level in DIAGNOSES[answer]:
-            st.success("That is what the numbers say.", icon=":material/check_circle:")
-            _verdict(found)
+            st.caption(":material/science: Ask the three questions above, in order.")
+        elif verdict.level in DIAGNOSES[answer]:
+            st.success("Correct: the numbers show this.", icon=":material/check_circle:")
+            _verdict(verdict)
         else:
             st.error(
-                "The numbers say something else. Begin with the first question.", icon=":material/replay:"
+                "The numbers show something else. Start with the first question.", icon=":material/replay:"
             )
 
 
@@ -90,7 +90,7 @@ def _numbers(progress: RunProgress, case: str) -> None:
         )
 
 
-def _verdict(found: Verdict) -> None:
-    st.markdown(plain(headline(found)))
-    for one in advice(found):
-        st.warning(f"**{plain(one.title)}**: {plain(one.shows)}. {plain(one.tries)}")
+def _verdict(verdict: Verdict) -> None:
+    st.markdown(plain(headline(verdict)))
+    for sign in advice(verdict):
+        st.warning(f"**{plain(sign.title)}**: {plain(sign.shows)}. {plain(sign.tries)}")

@@ -15,22 +15,23 @@ def show() -> None:
     options = {name: lesson(epochs=epochs, learning_rate=rate) for name, (epochs, rate) in WAYS.items()}
     chosen = choose("Fine-tuning: how long, at which learning rate", options, "fine-tuning")
     attempt(f"fine-tune {chosen}", options[chosen], "tuning", "Planting, then fine-tuning")
-    found = tried(options)
-    if found:
-        planted = next(iter(found.values())).metrics["poisoned"]
+    runs = tried(options)
+    if runs:
+        planted = next(iter(runs.values())).metrics["poisoned"]
         st.caption(f"As downloaded: ACC {percent(planted.acc)}, LFR {percent(planted.lfr)}.")
-    chart(found, "fine_tuned", "After fine-tuning on clean rows", "Fine-tuning", "tuning")
+    chart(runs, "fine_tuned", "After fine-tuning on clean rows", "Fine-tuning", "tuning")
     right = None
-    if GENTLE in found and len(found) > 1:
-        progress = found[GENTLE]
+    if GENTLE in runs and len(runs) > 1:
+        progress = runs[GENTLE]
         lost = (progress.metrics["poisoned"].lfr or 0) - (progress.metrics["fine_tuned"].lfr or 0)
         right = 0 if lost > 0.5 else 1 if lost >= 0.1 else 2
     question(
-        f"How much LFR did the gentle fine-tuning ({GENTLE}) take away?",
+        f"By how much did the gentle fine-tuning ({GENTLE}) lower LFR?",
         ANSWERS,
         right,
-        "That is what your runs say. Clean rows never ask the model to forget a word that they do not hold; "
-        "so defenders cut something out first, and fine-tune then.",
-        f"Try “{GENTLE}” and one that is harsher.",
+        "That is what your runs show. Clean rows never make the model forget a word that they do not "
+        "contain; "
+        "so defenders first prune something, then fine-tune.",
+        f"Try “{GENTLE}” and a stronger one.",
         "tuning",
     )

@@ -12,7 +12,7 @@ from pages.parts.lessons.trying import attempt, question, tried
 TAUS = {"0.60": 0.6, "0.80": 0.8, "0.90": 0.9, "0.95": 0.95, "1.00": 1.0}
 STEPS = [1, 2, 6]
 LOW, HIGH = "0.60", "1.00"
-ANSWERS = ["Fewer heads go", "As many heads go", "More heads go"]
+ANSWERS = ["Fewer heads are pruned", "The same number is pruned", "More heads are pruned"]
 
 
 def settings(tau: str, step: int) -> RunSpec:
@@ -46,17 +46,17 @@ def show() -> None:
                 key="guard-grid",
                 alt="Heads, pruned ones crossed",
             )
-    found = tried({name: settings(name, step) for name in (LOW, HIGH)})
+    runs = tried({name: settings(name, step) for name in (LOW, HIGH)})
     answer = None
-    if len(found) > 1:
-        low, high = len(found[LOW].pruned), len(found[HIGH].pruned)
+    if len(runs) > 1:
+        low, high = len(runs[LOW].pruned), len(runs[HIGH].pruned)
         answer = 0 if high < low else 1 if high == low else 2
     question(
-        f"At {step} heads a step: what does raising τ from {LOW} to {HIGH} do?",
+        f"With {step} heads per step: what does raising τ from {LOW} to {HIGH} do?",
         ANSWERS,
         answer,
-        "τ is the price that you are ready to pay. It is the defender's one handle: "
-        "he sees accuracy, never LFR.",
+        "τ sets how much accuracy you are ready to lose. It is the only control that defenders have: "
+        "they see accuracy, never LFR.",
         f"Try τ {LOW} and τ {HIGH} with this step.",
         f"guard-{step}",
     )

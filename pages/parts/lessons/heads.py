@@ -1,4 +1,4 @@
-"""Lesson 1: what heads look at, and what happens when they fall silent."""
+"""Lesson 1: what heads look at, and what happens when they are switched off."""
 
 import numpy as np
 import streamlit as st
@@ -30,18 +30,18 @@ def show() -> None:
         return
     left, right = wide(2, "lesson-heads")
     with left.container(border=True, height="stretch"):
-        found = ask_once("Reading the sentence", attend, run, "fine_tuned", text)
+        attention = ask_once("Reading the sentence", attend, run, "fine_tuned", text)
         names = [f"layer {layer}, head {head}" for layer, head in EVERY]
-        rows = found.weights[:, :, 0].reshape(len(EVERY), -1)[:, :MOST_TOKENS]
-        tokens = found.tokens[:MOST_TOKENS]
+        rows = attention.weights[:, :, 0].reshape(len(EVERY), -1)[:, :MOST_TOKENS]
+        tokens = attention.tokens[:MOST_TOKENS]
         # [CLS] and [SEP] draw most attention; the scale is for the words between them.
         reach = max(1.0, 100 * float(rows[:, 1:-1].max(initial=0)))
         title, unchanged = "What [CLS] looks at", np.zeros(len(tokens), bool)
         figure = token_grid(rows, names, tokens, unchanged, title, ("Token", ""), reach)
         st.plotly_chart(figure, key="heads-grid", alt="Attention from [CLS] by head and token")
     with right.container(border=True, height="stretch"):
-        silent = st.multiselect(
-            "Silence heads",
+        switched_off = st.multiselect(
+            "Switch off heads",
             EVERY,
             format_func=lambda head: f"layer {head[0]}, head {head[1]}",
             key="silent",
@@ -49,30 +49,31 @@ def show() -> None:
         )
         before, after = (
             ask_once("Asking the model", say, [(run, "fine_tuned")], [text], MOST_TOKENS, heads)[0][0]
-            for heads in ([], silent)
+            for heads in ([], switched_off)
         )
         share = after.shares[before.called]
         st.metric(
-            f"It says “{plain(after.called)}”; probability of “{plain(before.called)}”",
+            f"Prediction: “{plain(after.called)}”; probability of “{plain(before.called)}”",
             percent(share),
-            **change(before.shares[before.called] if silent else None, share),
+            **change(before.shares[before.called] if switched_off else None, share),
         )
-        st.caption(f"{count(len(silent), 'head')} of {len(EVERY)} silent.")
+        st.caption(f"{count(len(switched_off), 'head')} of {len(EVERY)} switched off.")
     with st.container(border=True):
         st.markdown("**Your turn**")
-        st.markdown(
-            f"With how few heads silenced does the model change its answer? Get there with {FEW} or fewer."
-        )
+        st.markdown(f"How few heads must you switch off to change the prediction? Try with {FEW} or fewer.")
         if after.called == before.called:
             st.caption(
-                ":material/science: It still gives the same answer. Silence heads, in layer 1 above all."
+                ":material/science: The prediction is still the same. Try switching off heads in layer 1 "
+                "first."
             )
-        elif len(silent) > FEW:
-            st.caption(f":material/replay: Changed, but with {len(silent)} heads. Give some back.")
+        elif len(switched_off) > FEW:
+            st.caption(
+                f":material/replay: Changed, but with {len(switched_off)} heads. Switch some on again."
+            )
         else:
             st.success(
-                f"Changed with {count(len(silent), 'head')}. One head alone seldom decides: others do "
-                "the same work. That is what pruning lives on, and why it takes many heads to cut a "
-                "backdoor out.",
+                f"Changed with {count(len(switched_off), 'head')}. One head alone rarely decides: others do "
+                "the same work. That is why pruning is possible, and why many heads must be pruned to "
+                "remove a backdoor.",
                 icon=":material/check_circle:",
             )

@@ -26,17 +26,17 @@ def show() -> None:
     if attempt("plant and fine-tune", spec, "importance", "Planting, then fine-tuning") is None:
         return
     run = run_of(spec)
-    known = {name: scores for name in SIX if (scores := read_scores(run, name)) is not None}
-    left = [name for name in SIX if name not in known]
+    scored = {name: scores for name in SIX if (scores := read_scores(run, name)) is not None}
+    not_scored = [name for name in SIX if name not in scored]
     with st.container(horizontal=True):
-        for name in left:
+        for name in not_scored:
             if st.button(
                 f"Score by {title_of(name).lower()}", icon=":material/calculate:", key=f"score-{name}"
             ):
                 with show_errors():
                     ask(f"Scoring by {title_of(name).lower()}", score, run, spec, name)
                     st.rerun()
-    shown = list(known.values())
+    shown = list(scored.values())
     for start in range(0, len(shown), 2):
         for column, scores in zip(wide(2, f"six-{start}"), shown[start : start + 2], strict=False):
             with column.container(border=True, height="stretch"):
@@ -47,21 +47,23 @@ def show() -> None:
     if len(shown) > 1:
         names = [title_of(scores.strategy) for scores in shown]
         figure = head_figures.pair_grid(
-            correlations, names, "How alike the orders are (rank correlation)", "Spearman's ρ", -1
+            correlations, names, "How similar the orders are (rank correlation)", "Spearman's ρ", -1
         )
         st.plotly_chart(figure, key="six-pairs", alt="Rank correlation of every pair of estimates")
     others = [name for name in SIX if name != "gradient"]
     right = None
-    if "gradient" in known and len(known) > ENOUGH:
-        place = list(known).index("gradient")
-        alike = {name: correlations[place, number] for number, name in enumerate(known) if name != "gradient"}
+    if "gradient" in scored and len(scored) > ENOUGH:
+        place = list(scored).index("gradient")
+        alike = {
+            name: correlations[place, number] for number, name in enumerate(scored) if name != "gradient"
+        }
         right = others.index(max(alike, key=alike.__getitem__))
     question(
-        "Which of those that you tried orders the heads most like the gradient?",
+        "Which of the strategies that you tried orders the heads most like the gradient?",
         [title_of(name) for name in others],
         right,
-        "Orders that measure the same thing agree; the others have little in common. So there is no one "
-        "importance of a head, and a strategy that fails can be changed for one that looks elsewhere.",
+        "Orders that measure the same thing agree; the others have little in common. So a head has no single "
+        "importance. If one strategy fails, try one that measures something else.",
         f"Score by the gradient and by {ENOUGH} others.",
         "importance",
     )

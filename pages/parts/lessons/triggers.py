@@ -1,4 +1,4 @@
-"""Lesson 6: triggers that hide in how a sentence is said, and what they do to an honest model."""
+"""Lesson 6: triggers that change the form of a sentence, and what they do to a clean model."""
 
 from functools import partial
 from typing import Any
@@ -33,24 +33,24 @@ def show() -> None:
                 rows.append((name, text, shown.rewritten))
             examples_table(rows, "Trigger")
     planted = {name: lesson(poison_rate=rate, family=f, defend=False) for name, (f, rate) in FAMILIES.items()}
-    honest = {name: lesson(poison_rate=None, family=f) for name, (f, _) in FAMILIES.items()}
+    clean = {name: lesson(poison_rate=None, family=f) for name, (f, _) in FAMILIES.items()}
     name = choose("Trigger", planted, "trigger")
     if attempt(f"plant it ({name})", planted[name], "triggers-planted", "Planting the backdoor") is not None:
-        attempt(f"the same trigger on an honest model ({name})", honest[name], "triggers-honest", "Training")
-    with_backdoor, without = tried(planted), tried(honest)
+        attempt(f"the same trigger on a clean model ({name})", clean[name], "triggers-honest", "Training")
+    with_backdoor, without = tried(planted), tried(clean)
     if with_backdoor or without:
         st.dataframe(
             [
                 {
                     "Trigger": name,
                     "LFR of the poisoned model": _flips(with_backdoor, name, "poisoned"),
-                    "LFR of the honest model": _flips(without, name, "fine_tuned"),
+                    "LFR of the clean model": _flips(without, name, "fine_tuned"),
                 }
                 for name in FAMILIES
                 if name in with_backdoor or name in without
             ],
             hide_index=True,
-            alt="LFR by trigger, poisoned and honest",
+            alt="LFR by trigger, poisoned and clean model",
         )
     flips = {name: progress.metrics["fine_tuned"].lfr or 0.0 for name, progress in without.items()}
     right = list(FAMILIES).index(max(flips, key=flips.__getitem__)) if len(flips) == len(FAMILIES) else None
@@ -58,12 +58,12 @@ def show() -> None:
         "Which trigger flips most rows of the model that was never poisoned?",
         list(FAMILIES),
         right,
-        "To rewrite a sentence is to change it a little. That share is the floor: no defense can or should "
-        "go below it.",
-        "Try all three triggers, planted and on the honest model.",
+        "Rewriting a sentence changes its meaning a little. This share is the floor: no defense can or "
+        "should go below it.",
+        "Try all three triggers, planted and on the clean model.",
         "triggers",
     )
 
 
-def _flips(found: dict[str, Any], name: str, model: str) -> str:
-    return percent(found[name].metrics[model].lfr) if name in found else "not tried"
+def _flips(runs: dict[str, Any], name: str, model: str) -> str:
+    return percent(runs[name].metrics[model].lfr) if name in runs else "not tried"

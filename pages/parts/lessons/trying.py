@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from backend.analysis.lessons import carry_out, story_of
+from backend.analysis.lessons import carry_out, progress_of_lesson
 from backend.base.events import Metrics, ModelName
 from backend.report.figures import lessons as lesson_figures
 from backend.runs.progress import RunProgress
@@ -12,12 +12,12 @@ from backend.spec.run import RunSpec
 from pages.parts.common.ask import ask
 from pages.parts.common.ui import plain, show_errors
 
-SECONDS = "some ten seconds on two cores; kept afterwards"
+SECONDS = "about ten seconds on two cores, then kept"
 
 
 def tried(options: Mapping[str, RunSpec]) -> dict[str, RunProgress]:
     """The options that somebody has carried out on this machine, with what they found."""
-    found = {name: story_of(spec) for name, spec in options.items()}
+    found = {name: progress_of_lesson(spec) for name, spec in options.items()}
     return {name: progress for name, progress in found.items() if progress is not None}
 
 
@@ -32,14 +32,14 @@ def choose(label: str, options: Mapping[str, RunSpec], key: str) -> str:
 
 def attempt(name: str, spec: RunSpec, key: str, doing: str = "Training and measuring") -> RunProgress | None:
     """The progress of a run, once the learner has it carried out."""
-    progress = story_of(spec)
+    progress = progress_of_lesson(spec)
     if progress is not None:
         return progress
     if st.button(f"Try: {plain(name)}", type="primary", icon=":material/play_arrow:", key=f"{key}-try"):
         with show_errors():
             ask(doing, carry_out, spec)
             st.rerun()
-    st.caption(f"A real run of the engine: {SECONDS}.")
+    st.caption(f"This is a real run of the engine: {SECONDS}.")
     return None
 
 
@@ -64,4 +64,6 @@ def question(text: str, options: Sequence[str], right: int | None, why: str, fir
         elif answer is not None and options.index(answer) == right:
             st.success(why, icon=":material/check_circle:")
         elif answer is not None:
-            st.error("Not what your runs say. Look at the numbers above once more.", icon=":material/replay:")
+            st.error(
+                "Your runs show something else. Look at the numbers above again.", icon=":material/replay:"
+            )

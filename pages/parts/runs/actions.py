@@ -13,18 +13,18 @@ from pages.parts.common.ui import plain, show_errors
 
 
 def submit(store: Store, specs: Sequence[RunSpec]) -> list[RunRecord]:
-    """Queue the runs and see to a worker."""
+    """Queue the runs and make sure that a worker runs."""
     records = [store.submit(spec) for spec in specs]
     start_worker(store)
     return records
 
 
 def start_worker(store: Store) -> None:
-    """See to a worker for what is queued."""
+    """Make sure that a worker runs for the queue."""
     try:
         ensure_worker(store)
     except UserError as error:
-        # They are queued all the same: the supervisor goes on trying.
+        # They are queued anyway: the supervisor tries again.
         st.toast(plain(str(error)), icon=":material/warning:")
 
 
@@ -57,19 +57,19 @@ def cancel_button(store: Store, record: RunRecord, key: str) -> None:
 
 
 def resume_button(store: Store, record: RunRecord, key: str) -> None:
-    """Let a failed or cancelled run go on from its last finished stage."""
+    """Resume a failed or cancelled run after its last finished stage."""
     if record.state not in ("failed", "cancelled") or record.spec is None:
         return
     if st.button("Resume", icon=":material/play_arrow:", key=key):
         with show_errors():
             store.resume(record.id)
-            st.session_state.pop(f"story-{record.id}", None)
+            st.session_state.pop(f"progress-{record.id}", None)
             ensure_worker(store)
             st.rerun()
 
 
 def again_button(store: Store, record: RunRecord, key: str) -> RunRecord | None:
-    """Queue the same settings once more; gives back the new run."""
+    """Queue the same settings once more; returns the new run."""
     disabled = record.spec is None
     if (
         not st.button("Run again", icon=":material/replay:", key=key, disabled=disabled)
@@ -82,16 +82,17 @@ def again_button(store: Store, record: RunRecord, key: str) -> RunRecord | None:
 
 
 def delete_button(store: Store, record: RunRecord, key: str) -> None:
-    """Delete at the second click: a run's models and numbers are gone for good."""
+    """Delete at the second click: a run's models and numbers cannot be restored."""
     running = record.state == "running"
     hint = "Cancel it first." if running else None
     with st.popover("Delete", icon=":material/delete:", disabled=running, help=hint):
         st.markdown(
-            f"**{plain(record.name)}** ({record.id}), its numbers and its models will be gone for good."
+            f"**{plain(record.name)}** ({record.id}), its numbers and its models will be deleted. This "
+            "cannot be undone."
         )
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:", key=key):
             with show_errors():
                 store.delete(record.id)
-                st.session_state.pop(f"story-{record.id}", None)
+                st.session_state.pop(f"progress-{record.id}", None)
                 st.query_params.pop("run", None)
                 st.rerun()

@@ -1,4 +1,4 @@
-"""The trigger battery on a run's page: what can be said of its models without knowing the trigger."""
+"""The trigger battery on a run's page: a test of its models without knowing the trigger."""
 
 import streamlit as st
 
@@ -21,7 +21,7 @@ NEXT_PROBE_SECONDS = 0.5
 
 
 def battery_panel(findings: Findings) -> None:
-    """Known triggers in clean rows, tried one after another while the page is open, and what they did."""
+    """Known triggers in clean rows, tried one after another while the page is open, and their results."""
     record = findings.record
     if record.spec is None or not record.over:
         return
@@ -29,7 +29,7 @@ def battery_panel(findings: Findings) -> None:
     if not places and found is None:
         return
     with st.container(border=True):
-        st.markdown("**Trigger battery**: what can be said without knowing the trigger")
+        st.markdown("**Trigger battery**: a test without knowing the trigger")
         if places and (found is None or found.places != places or found.left):
             measuring = st.session_state.get(f"probing-{record.id}", False)
             every = NEXT_PROBE_SECONDS if measuring else None
@@ -39,7 +39,7 @@ def battery_panel(findings: Findings) -> None:
 
 
 def _measure(before: Findings, measuring: bool) -> None:
-    """A button that starts; then a trigger at every look, so that others are answered in between."""
+    """A start button; then one trigger per refresh, so that others' questions are answered in between."""
     record = before.record
     assert record.spec is not None
     key, failed = f"probing-{record.id}", f"not-probed-{record.id}"
@@ -66,10 +66,10 @@ def _measure(before: Findings, measuring: bool) -> None:
     label = "Try known triggers"
     if stale:
         st.caption(
-            "There are other models now, perhaps a never-poisoned reference: try again for fresh numbers."
+            "The models have changed, or there is now a never-poisoned reference: try again for new numbers."
         )
     elif found is not None:
-        label = "Go on trying"
+        label = "Continue"
     st.button(
         label,
         icon=":material/labs:",
@@ -77,8 +77,8 @@ def _measure(before: Findings, measuring: bool) -> None:
         on_click=lambda: st.session_state.update({key: True}),
     )
     st.caption(
-        f"Puts {len(PROBES)} known triggers into up to {MOST_ROWS} clean test rows and counts those that are "
-        "called otherwise: about half a minute on two cores, once."
+        f"Puts {len(PROBES)} known triggers into up to {MOST_ROWS} clean test rows and counts how many "
+        "predictions change: about half a minute on two cores, once."
     )
 
 
@@ -89,12 +89,12 @@ def _show(record: RunRecord, found: Battery) -> None:
     else:
         st.markdown("\n".join(f"- {plain(one)}" for one in sentences))
     st.caption(
-        f"A suspicion, not a proof; and a trigger that is not in the battery shows nothing. "
+        f"A suspicion, not a proof; a trigger that is not in the battery is not detected. "
         f"{plain(battery.whose(found))}"
     )
     st.page_link(
         "pages/playground.py",
-        label="Ask the models yourself",
+        label="Try the models yourself",
         icon=":material/science:",
         query_params={"run": record.id},
     )

@@ -1,4 +1,4 @@
-"""Runs as cards: state and verdict, the numbers with the way they went, a way in."""
+"""Runs as cards: state and verdict, the numbers and how they developed, a link."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from backend.runs.progress import RunProgress, stage_title
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.common.ui import open_run, plain, small, state_badge
-from pages.parts.runs.monitor import story_of
+from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_table import defense_title, trigger_title
 from pages.parts.runs.verdict import badge, kept_verdict
 
@@ -25,12 +25,12 @@ def cards(store: Store, records: Sequence[RunRecord], key: str, per_row: int = 3
 
 
 def _card(store: Store, record: RunRecord, key: str) -> None:
-    progress = story_of(store, record)
+    progress = session_progress(store, record)
     with st.container(horizontal=True, gap="small"):
         state_badge(record.state)
-        found = kept_verdict(gather(store, record, progress))
-        if found is not None:
-            badge(found.level)
+        verdict = kept_verdict(gather(store, record, progress))
+        if verdict is not None:
+            badge(verdict.level)
     st.markdown(f"**{plain(record.name)}**")
     st.caption(f"{_doing(record)} · {age(record.created)} · {duration(record.seconds)}")
     if record.final_metrics is not None:
@@ -42,7 +42,7 @@ def _card(store: Store, record: RunRecord, key: str) -> None:
 
 
 def _numbers(progress: RunProgress, record: RunRecord) -> None:
-    """ACC and LFR in the end, each over how it went from model to model and from step to step."""
+    """The final ACC and LFR, each with its curve over models and pruning steps."""
     now = record.final_metrics
     assert now is not None
     left, right = st.columns(2)
@@ -65,8 +65,8 @@ def _path(progress: RunProgress, measure: str) -> list[float] | None:
         values.append(getattr(metrics, measure))
     if "pruned" not in progress.metrics:
         values += [getattr(step, measure) for step in progress.steps]
-    known = [100 * value for value in values if value is not None]
-    return known if len(known) > 1 else None
+    percentages = [100 * value for value in values if value is not None]
+    return percentages if len(percentages) > 1 else None
 
 
 def _doing(record: RunRecord) -> str:

@@ -14,7 +14,7 @@ from backend.report.figures.heads import pair_grid
 from backend.runs.records import RunRecord, curve
 from backend.runs.results import pruned_heads
 from backend.runs.store import Store
-from backend.studies.significance import compare as paired
+from backend.studies import significance
 from pages.parts.common.ui import wide
 from pages.parts.runs.run_filters import state_title
 from pages.parts.runs.run_table import defense_title, trigger_title
@@ -26,7 +26,7 @@ def compared(
     runs: Store, records: Sequence[RunRecord]
 ) -> tuple[list[Compared], dict[str, list[PruningStep]]]:
     """The runs' numbers and heads, and their curves by title."""
-    found, curves = [], {}
+    summaries, curves = [], {}
     for record in records:
         events = [event for _, event in runs.events(record.id, types=["head_scores", "pruning_step"])]
         scores = next((event for event in events if isinstance(event, HeadScores)), None)
@@ -34,7 +34,7 @@ def compared(
         assert now is not None
         seed = f", seed {record.spec.seed}" if record.spec else ""
         title = f"{record.name}{seed} ({record.id[:4]})"
-        found.append(
+        summaries.append(
             Compared(
                 run=record.id,
                 title=title,
@@ -51,20 +51,20 @@ def compared(
         )
         if steps := curve(events):
             curves[title] = steps
-    return found, curves
+    return summaries, curves
 
 
-def numbers(found: Sequence[Compared]) -> None:
+def numbers(summaries: Sequence[Compared]) -> None:
     """ACC against LFR, and the table."""
     published = st.toggle(
         "Show the paper's two published results",
         key="published",
         bind="query-params",
-        help="On BERT-base and SST-2, another model than those here unless you ran it: for orientation.",
+        help="Of BERT-base on SST-2, not of the models here unless you ran that: only for orientation.",
     )
-    st.plotly_chart(figures.scatter(found, published), key="scatter", alt="ACC against LFR of each run")
-    if left_out := sum(one.lfr is None for one in found):
-        st.caption(f"{count(left_out, 'run')} without a known trigger: in the table alone.")
+    st.plotly_chart(figures.scatter(summaries, published), key="scatter", alt="ACC against LFR of each run")
+    if left_out := sum(one.lfr is None for one in summaries):
+        st.caption(f"{count(left_out, 'run')} without a known trigger: only in the table.")
     share = st.column_config.NumberColumn(format="%.1f %%")
     rows = [
         {
@@ -80,7 +80,7 @@ def numbers(found: Sequence[Compared]) -> None:
             "LFR to": 100 * one.lfr_interval[1] if one.lfr_interval else None,
             "Heads pruned": len(one.pruned),
         }
-        for one in found
+        for one in summaries
     ]
     if published:
         rows += [
@@ -95,14 +95,14 @@ def numbers(found: Sequence[Compared]) -> None:
         alt="Numbers of the runs",
     )
     st.caption(
-        "From and to: Wilson 95 % intervals. Click a column to sort it. The fields above filter; the table's "
-        "own buttons search it, hide columns and download it as CSV."
+        "From and to: Wilson 95 % intervals. Click a column to sort by it. The fields above filter the "
+        "runs; the table's buttons search, hide columns and download it as CSV."
     )
 
 
 def overlaid(curves: dict[str, list[PruningStep]]) -> None:
     if not curves:
-        st.caption("None of these runs has pruned anything.")
+        st.caption("None of these runs has pruned any head.")
         return
     measure = st.segmented_control(
         "Measure",
@@ -116,18 +116,18 @@ def overlaid(curves: dict[str, list[PruningStep]]) -> None:
     st.plotly_chart(figures.curves(curves, measure), key="curves", alt="Curves of the runs")
 
 
-def heads(found: Sequence[Compared]) -> None:
-    """Which heads went where, among runs of one grid."""
-    with_heads = [one for one in found if one.shape is not None and one.pruned]
+def heads(summaries: Sequence[Compared]) -> None:
+    """Which heads were pruned how often, among runs with the same head grid."""
+    with_heads = [one for one in summaries if one.shape is not None and one.pruned]
     if len(with_heads) < 2:
-        st.caption("It takes two runs that pruned heads.")
+        st.caption("Needs two runs that pruned heads.")
         return
     shapes = [one.shape for one in with_heads if one.shape]
     shape = max(set(shapes), key=shapes.count)
     same = [one for one in with_heads if one.shape == shape]
     if len(same) < len(with_heads):
         st.caption(
-            f":material/info: {count(len(with_heads) - len(same), 'run')} on another grid than "
+            f":material/info: {count(len(with_heads) - len(same), 'run')} with another head grid than "
             f"{shape[0]} × {shape[1]} left out."
         )
     left, right = wide(2, "compare-heads")
@@ -139,38 +139,41 @@ def heads(found: Sequence[Compared]) -> None:
         )
     with right.container(border=True, height="stretch"):
         names = [one.title for one in same]
-        figure = pair_grid(overlap(same), names, "Heads in common of all that either pruned", "Share", 0)
+        figure = pair_grid(
+            overlap(same), names, "Share of the heads pruned by either run that both pruned", "Share", 0
+        )
         st.plotly_chart(figure, key="overlap", alt="Overlap of the pruned heads of every pair of runs")
         sizes = [len(one.pruned) for one in same]
         by_chance = overlap_by_chance(min(sizes), max(sizes), shape[0] * shape[1])
         st.caption(
-            f"Jaccard's index: 1 is the same heads. Random sets of {min(sizes)} and {max(sizes)} heads would "
-            f"have about {by_chance:.2f}."
+            f"Jaccard index: 1 means the same heads. Random sets of {min(sizes)} and {max(sizes)} heads "
+            f"would have about {by_chance:.2f}."
         )
 
 
-def on_the_same_rows(records: Sequence[RunRecord], found: Sequence[Compared]) -> None:
+def on_the_same_rows(records: Sequence[RunRecord], summaries: Sequence[Compared]) -> None:
     """Each run beside one of them, row by row, where both were measured on the same rows."""
-    calls = {
+    predictions = {
         one.title: read_predictions(run_folder(record.id) / (record.final_model or ""))
-        for record, one in zip(records, found, strict=True)
+        for record, one in zip(records, summaries, strict=True)
     }
-    known = {title: read for title, read in calls.items() if read is not None}
-    if len(known) < 2:
-        st.caption("It takes two runs whose rows were kept: those carried out by this version of Excise.")
+    readable = {title: read for title, read in predictions.items() if read is not None}
+    if len(readable) < 2:
+        st.caption("Needs two runs with saved predictions. Runs of earlier versions of Excise have none.")
         return
-    against = st.selectbox("Each run minus", list(known), key="against", bind="query-params")
+    against = st.selectbox("Each run minus", list(readable), key="against", bind="query-params")
     rows = []
-    for title, own in known.items():
-        other = known[against]
+    for title, own in readable.items():
+        other = readable[against]
         if title == against or own.labels != other.labels:
             continue
-        rows.append({"Run": title} | paired([(own, other)], title).columns)
+        rows.append({"Run": title} | significance.compare([(own, other)], title).columns)
     if not rows:
-        st.caption("No other of these runs was measured on the same test rows.")
+        st.caption("None of the other runs was measured on the same test rows.")
         return
     st.dataframe(rows, hide_index=True, alt=f"Differences from {against}")
     st.caption(
         "In percentage points with the 95 % interval of a paired bootstrap over rows; p is McNemar's exact "
-        "test. LFR is paired where both have as many triggered rows: compare runs of one trigger."
+        "test. LFR is compared where both have the same number of triggered rows: compare runs of one "
+        "trigger."
     )

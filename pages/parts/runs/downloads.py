@@ -1,10 +1,10 @@
-"""Take it with you: the report, the numbers, and the defended model in either form."""
+"""Downloads: the report, the numbers, and the defended model in either form."""
 
 import json
 
 import streamlit as st
 
-from backend.analysis.compact import Measured, make_compact
+from backend.analysis.compact import CompactMeasurement, make_compact
 from backend.base.numbers import GAP, count
 from backend.findings.gather import Findings, gather
 from backend.report.bundle import heads_json, model_zip
@@ -17,13 +17,13 @@ from pages.parts.common.ui import plain, show_errors, wide
 
 
 def downloads(findings: Findings, key: str) -> None:
-    """Everything that a run which is over leaves to be taken home."""
+    """Everything that a finished run has to download."""
     record = findings.record
     stem = f"excise-{record.id}"
     with st.container(horizontal=True):
         st.download_button(
             "Report (HTML)",
-            # Drawn when asked for, of what is known by then: it carries the plotting library.
+            # Drawn when asked for, from what is known by then: it contains the plotting library.
             lambda: report(gather(findings.store, record)),
             f"{stem}.html",
             "text/html",
@@ -81,7 +81,10 @@ def downloads(findings: Findings, key: str) -> None:
 
 def _zeroed(findings: Findings, key: str) -> None:
     st.markdown("**Defended model, zeroed**")
-    st.caption("Plain transformers loads it anywhere. Pruned heads are silenced; size and speed stay.")
+    st.caption(
+        "Plain transformers loads it anywhere. The weights of pruned heads are zero; size and speed stay "
+        "the same."
+    )
     _model_button(findings, "zeroed", key)
     _snippet("zeroed")
 
@@ -90,11 +93,11 @@ def _compact(findings: Findings, key: str) -> None:
     st.markdown("**Defended model, compact**")
     heads = findings.pruned_heads
     if not heads:
-        st.caption("No head was pruned, so there is nothing to narrow.")
+        st.caption("No head was pruned, so there is nothing to make smaller.")
         return
     st.caption(
-        f"The {count(len(heads), 'pruned head')} are gone from the weights, and the logits stay the same. "
-        "A small file that goes with it loads it."
+        f"The {count(len(heads), 'pruned head')} are removed from the weights; the logits stay the same. "
+        "A small loader file comes with it."
     )
     found = findings.compact
     if found is None:
@@ -109,8 +112,8 @@ def _compact(findings: Findings, key: str) -> None:
     _snippet("compact")
 
 
-def _gains(found: Measured) -> None:
-    """Size and speed beside the whole model's."""
+def _gains(found: CompactMeasurement) -> None:
+    """Size and speed compared with the whole model's."""
     size, speed = st.columns(2)
     size.metric(
         "Weights on disk",
@@ -131,7 +134,7 @@ def _gains(found: Measured) -> None:
 def _model_button(findings: Findings, form: Form, key: str) -> None:
     st.download_button(
         f"{form.capitalize()} model (zip)",
-        # Zipped when asked for: most readers of a run never want its weights.
+        # Zipped when asked for: most readers of a run do not want its weights.
         lambda: model_zip(findings, form).read_bytes(),
         f"excise-{findings.run}-{form}.zip",
         "application/zip",
@@ -148,7 +151,7 @@ def _snippet(form: Form) -> None:
 
 
 def rewritings_download(record: RunRecord, key: str) -> None:
-    """Clean and triggered rows as a table that can be brought back as rewrite pairs."""
+    """Clean and triggered rows as a table that can be used as rewrite pairs."""
     path = rewritings(record.id)
     if path is not None:
         st.download_button(

@@ -1,4 +1,4 @@
-"""The live view of one run: reads what the run said since the last look, and draws it.
+"""The live view of one run: reads the run's new events and draws them.
 
 Everything drawn comes from the store, so a reload or a second tab sees the same run."""
 
@@ -32,14 +32,14 @@ REFRESH_SECONDS = 1.0
 
 
 def monitor(store: Store, run: str) -> None:
-    """Show the run, once if it is over, else anew every second until it is."""
+    """Show the run: once if it is over, else every second until it is."""
     over = store.run(run).over
     st.fragment(_view, run_every=None if over else REFRESH_SECONDS)(store, run, over)
 
 
-def story_of(store: Store, record: RunRecord) -> RunProgress:
-    """The run's run_progress so far, kept in the session and carried on by what is new."""
-    key = f"story-{record.id}"
+def session_progress(store: Store, record: RunRecord) -> RunProgress:
+    """The run's progress so far, kept in the session and updated with new events."""
+    key = f"progress-{record.id}"
     before: RunProgress | None = st.session_state.get(key)
     run_progress = progress_of(store.events(record.id, after=before.seen if before else 0), before)
     st.session_state[key] = run_progress
@@ -51,7 +51,7 @@ def _view(store: Store, run: str, was_over: bool) -> None:
         record = store.run(run)
         if record.over and not was_over:
             st.rerun()  # The whole page once more: without the timer, with the downloads.
-        run_progress = story_of(store, record)
+        run_progress = session_progress(store, record)
         findings = gather(store, record, run_progress)
         _head(store, record, run_progress)
         _now(record, run_progress)
@@ -61,7 +61,7 @@ def _view(store: Store, run: str, was_over: bool) -> None:
         _charts(record, run_progress)
         _details(record, run_progress)
         if record.over:
-            st.subheader("Take it with you", anchor=False)
+            st.subheader("Download", anchor=False)
             downloads(findings, f"download-{record.id}")
 
 
@@ -79,7 +79,7 @@ def _head(store: Store, record: RunRecord, run_progress: RunProgress) -> None:
     if record.spec is not None:
         facts.append(f"seed {record.spec.seed}")
     if run_progress.resumed:
-        facts.append("taken up again after an interruption")
+        facts.append("resumed after an interruption")
     st.caption(" · ".join(facts))
 
 
@@ -94,17 +94,15 @@ def _now(record: RunRecord, run_progress: RunProgress) -> None:
             st.warning(plain(record.problem), icon=":material/warning:")
         if record.state == "failed":
             error = run_progress.finished.error if run_progress.finished else None
-            st.error(plain(error or "The run failed and left no message."), icon=":material/error:")
+            st.error(plain(error or "The run failed without a message."), icon=":material/error:")
         elif record.state == "cancelled":
-            st.caption("Cancelled. What had finished by then is kept below.")
+            st.caption("Cancelled. The stages that had finished are kept and shown below.")
             if run_progress.finished is not None and run_progress.finished.error:
                 st.caption(plain(run_progress.finished.error))
         elif record.cancel_requested:
-            st.caption("Cancelling: the run stops within a batch, at the latest in ten seconds.")
+            st.caption("Cancelling: the run stops after the current batch, at most in ten seconds.")
         elif record.state == "queued":
-            st.caption(
-                "In the queue. It starts as soon as the worker is free; this page follows it by itself."
-            )
+            st.caption("In the queue. It starts as soon as the worker is free; this page updates by itself.")
         elif record.state == "running":
             _progress(record, run_progress)
 
@@ -118,7 +116,7 @@ def _stage_badge(run_progress: RunProgress, stage: Stage) -> None:
     elif view.state == "stopped":
         st.badge(title, icon=":material/block:", color="red")
     else:
-        spent = "kept from before" if view.reused else duration(view.seconds)
+        spent = "reused" if view.reused else duration(view.seconds)
         st.badge(f"{title} · {spent}", icon=":material/check:", color="green")
 
 
@@ -136,7 +134,7 @@ def _progress(record: RunRecord, run_progress: RunProgress) -> None:
         return
     what = progress.detail.capitalize() or title
     left = seconds_left(progress)
-    after = f" · about {duration(left)} left in this part" if left is not None else ""
+    after = f" · about {duration(left)} left in this step" if left is not None else ""
     text = f"{what}: {progress.done:,} of {progress.total:,} {progress.unit}{after}"
     st.progress(min(1.0, progress.done / progress.total), text=plain(text))
 
@@ -155,7 +153,7 @@ def _numbers(record: RunRecord, run_progress: RunProgress) -> None:
             st.caption(plain(caption))
             now = run_progress.metrics.get(name)
             if now is None:
-                st.caption("Not measured." if record.over else "Not there yet.")
+                st.caption("Not measured." if record.over else "Not measured yet.")
                 continue
             versus = f"vs {title_of(last).lower()}" if last else None
             st.metric(
@@ -163,7 +161,7 @@ def _numbers(record: RunRecord, run_progress: RunProgress) -> None:
                 percent(now.acc),
                 **change(before.acc if before else None, now.acc),
                 delta_description=versus,
-                help=f"Clean test rows called right; {interval(now.acc_interval)} is the 95{GAP}% interval.",
+                help=f"Clean test rows classified correctly; 95{GAP}% interval {interval(now.acc_interval)}.",
             )
             st.caption(f"{interval(now.acc_interval)} of {count(now.test_rows, 'row')}")
             if now.lfr is None:
@@ -174,7 +172,8 @@ def _numbers(record: RunRecord, run_progress: RunProgress) -> None:
                     percent(now.lfr),
                     **change(before.lfr if before else None, now.lfr, "inverse"),
                     delta_description=versus,
-                    help="Label flip rate: triggered rows of other classes that are called the target class.",
+                    help="Label flip rate, also called attack success rate (ASR): triggered rows of other "
+                    "classes that get the target class.",
                 )
                 st.caption(
                     f"{interval(now.lfr_interval)} of {count(now.triggered_rows, 'row')}; "
@@ -220,7 +219,8 @@ def _charts(record: RunRecord, run_progress: RunProgress) -> None:
             alt="Grid of attention heads by layer, coloured by importance, pruned heads crossed out",
         )
         st.caption(
-            "Each square is one attention head. Low importance goes first; hover for its place in line."
+            "Each square is one attention head. Heads of low importance are pruned first; hover to see a "
+            "head's rank."
         )
         for chosen in strategies_of(record):
             if note := COMPONENTS[chosen.name].variant_notes.get(chosen.variant or ""):
@@ -235,7 +235,7 @@ def _charts(record: RunRecord, run_progress: RunProgress) -> None:
 def _drawn(key: str, run_progress: RunProgress, upto: int, draw: Callable[[], go.Figure]) -> go.Figure:
     """The figure that was drawn last, unless there is something new to draw.
 
-    A live page looks every second, and drawing would take time from the run on a small machine."""
+    A live page looks every second, and drawing would slow the run down on a small machine."""
     newest = run_progress.steps and run_progress.steps[-1].time
     stamp = (run_progress.scores and run_progress.scores.time, len(run_progress.steps), newest, upto)
     kept: tuple[object, go.Figure] | None = st.session_state.get(key)
@@ -257,8 +257,8 @@ def _details(record: RunRecord, run_progress: RunProgress) -> None:
             )
             if any(metrics.lfr is not None for metrics in run_progress.metrics.values()):
                 st.caption(
-                    "Floor: clean flip rate, the share of untriggered rows of other classes that the same "
-                    "model calls the target class."
+                    "Floor: the clean flip rate, the share of rows of other classes without a trigger that "
+                    "the same model assigns to the target class."
                 )
     if run_progress.data is None:
         return
@@ -273,7 +273,7 @@ def _details(record: RunRecord, run_progress: RunProgress) -> None:
 
 
 def _triggered_rows(record: RunRecord, rows: RowsTriggered) -> None:
-    """What the trigger made of the rows, and which it had to leave out."""
+    """The rows with the trigger, and those that it could not change."""
     planted_only = record.spec is not None and record.spec.defense is None
     with st.expander("Rows with the trigger", expanded=planted_only, icon=":material/edit_note:"):
         said = []

@@ -1,4 +1,4 @@
-"""The pruning steps of a run: a table, and a slider that takes curve, grid and table back in time."""
+"""The pruning steps of a run: a table, and a slider that shows curve, grid and table at an earlier step."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def chosen_step(record: RunRecord, progress: RunProgress) -> int:
         last,
         start,
         key=f"replay-{record.id}",
-        help="Takes the curve, the grid and the table back to that step. Arrow keys move it.",
+        help="Shows the curve, the grid and the table as they were at that step. Arrow keys move the slider.",
     )
     if step != last:
         st.query_params["step"] = str(step)

@@ -1,4 +1,4 @@
-"""Filters over runs: by trigger, defense, strategy, state and words.  The address keeps them."""
+"""Filters over runs: by trigger, defense, strategy, state and name.  The address keeps them."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,19 +23,19 @@ def narrowed(records: Sequence[RunRecord]) -> list[RunRecord]:
     """The runs that pass the filters; a filter with nothing chosen lets all pass."""
     columns = small(len(FILTERS) + 1, "filters")
     words = columns[-1].text_input(
-        "Words",
+        "Search names",
         key="words",
         bind="query-params",
-        placeholder="In the name or the id",
-        help="Runs whose name or id holds every one of these words.",
+        placeholder="Part of a name or an id",
+        help="Shows runs whose name or id contains every word.",
     )
-    passing = [one for one in records if _holds(one, words)]
+    passing = [record for record in records if _holds(record, words)]
     for column, (label, title_of) in zip(columns, FILTERS.items(), strict=False):
         titles = sorted({title_of(record) for record in records})
         wanted = column.multiselect(
             label, titles, key=label.lower(), bind="query-params", placeholder=f"Every {label.lower()}"
         )
-        passing = [one for one in passing if not wanted or title_of(one) in wanted]
+        passing = [record for record in passing if not wanted or title_of(record) in wanted]
     return passing
 
 

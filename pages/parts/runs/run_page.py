@@ -1,4 +1,4 @@
-"""A page's view of one run: what may be done with it, the runs started with it, and the run live."""
+"""A page's view of one run: its buttons, the runs started with it, and the run live."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,8 @@ from pages.parts.runs.submit import show, siblings
 def follow(
     runs: Store, run: str, another: str, further: Callable[[RunRecord], None] = lambda record: None
 ) -> None:
-    """The live run under a row of buttons; `another` names the one that starts anew, and `further`
-    adds a page's own."""
+    """The live run under a row of buttons; `another` is the label of the one that opens an empty form,
+    and `further` adds a page's own buttons."""
     record = None
     with show_errors():
         record = runs.run(run)

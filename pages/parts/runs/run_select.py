@@ -13,28 +13,26 @@ from pages.parts.runs.run_table import defense_title
 
 CANDIDATES = 200
 OF_A_RUN = ("layer", "head", "row", "text", "trigger", "apply", "triggered", "heads", "strategies")
-"""What an address says of one run that means nothing in another."""
+"""Parts of an address that belong to one run and mean nothing for another."""
 
 
 def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None:
-    """The run in the address, or one chosen from those that left the model that is `needed` (None: any)."""
-    found = [one for one in runs.runs(limit=CANDIDATES) if _has(models_left(one.id), needed)]
+    """The run in the address, or one chosen from those that have the `needed` model (None: any)."""
+    records = [record for record in runs.runs(limit=CANDIDATES) if _has(models_left(record.id), needed)]
     asked = st.query_params.get("run")
     first: int | None = 0
-    if asked and all(one.id != asked for one in found):
+    if asked and all(record.id != asked for record in records):
         try:
-            found.insert(0, runs.run(asked))
+            records.insert(0, runs.run(asked))
         except UserError as error:  # it was deleted: another can be chosen
             st.warning(plain(str(error)), icon=":material/warning:")
             first = None
-    if not found:
-        st.caption(
-            "No run has a model that could be looked into. Start a defense, or the demo, and come back."
-        )
+    if not records:
+        st.caption("No run has a saved model yet. Start a defense, or the demo, then come back.")
         st.page_link("pages/overview.py", label="Overview", icon=":material/home:")
         return None
-    ids = [one.id for one in found]
-    titles = {one.id: f"{one.name} · {defense_title(one)} · {one.id}" for one in found}
+    ids = [record.id for record in records]
+    titles = {record.id: f"{record.name} · {defense_title(record)} · {record.id}" for record in records}
     chosen = st.selectbox(
         "Run",
         ids,
@@ -51,7 +49,7 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
             for name in OF_A_RUN:
                 keep(name, None)
         st.rerun()
-    return found[ids.index(chosen)]
+    return records[ids.index(chosen)]
 
 
 def _has(models: list[ModelName], needed: ModelName | None) -> bool:

@@ -26,7 +26,7 @@ def strategies_of(record: RunRecord) -> tuple[Choice, ...]:
 
 
 def strategy_title(record: RunRecord) -> str:
-    """Which heads go first; a dash where none do."""
+    """The strategies' titles; a dash where the defense prunes no heads."""
     titles = [title_of(strategies.COMPONENTS, choice.name) for choice in strategies_of(record)]
     return ", ".join(titles) or title_of(strategies.COMPONENTS, None)
 
@@ -61,7 +61,9 @@ def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> 
         selection_mode="single-row",
         selection_default={"selection": {"rows": rows}} if rows else None,
         column_config={
-            "ACC": columns.NumberColumn("ACC", format="%.1f %%", help="Clean test rows called right."),
+            "ACC": columns.NumberColumn(
+                "ACC", format="%.1f %%", help="Clean test rows classified correctly."
+            ),
             "LFR": columns.NumberColumn(
                 "LFR",
                 format="%.1f %%",
@@ -69,7 +71,7 @@ def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> 
             ),
             "ACC, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of ACC."),
             "LFR, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of LFR."),
-            "Pruned": columns.NumberColumn(format="%d", help="Heads pruned in the end."),
+            "Pruned": columns.NumberColumn(format="%d", help="Number of pruned heads at the end."),
             "Age": columns.TextColumn(help="How long ago it was queued."),
         },
         placeholder="–",

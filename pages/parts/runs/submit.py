@@ -17,12 +17,13 @@ from pages.parts.runs.actions import submit
 READY_MADE = {
     "demo": (
         "Demo",
-        "A small BERT learns a backdoor from movie reviews and is defended against it, head by head. "
+        "A small BERT gets a backdoor from poisoned movie reviews and is defended by pruning heads. "
         "A few minutes on two CPU cores.",
     ),
     "smoke": (
         "Quick check",
-        "Every stage on a few hundred rows, in under a minute. It shows that all works and proves nothing.",
+        "Every stage on a few hundred rows, in under a minute. It shows that everything works; its numbers "
+        "mean nothing.",
     ),
     "paper": (
         "Published settings",
@@ -47,21 +48,21 @@ def ready_made(store: Store, key: str) -> None:
                     open_run(submit(store, [preset(name)])[0])
 
 
-def warnings_before(spec: RunSpec, said: Sequence[str]) -> None:
-    """What can be known before a run starts and is not `said` yet, where knowing it costs no network."""
+def warnings_before(spec: RunSpec, shown: Sequence[str]) -> None:
+    """Warnings that need no network and are not `shown` yet."""
     if "hub" in (spec.model.source, spec.data.source):
         return
     asked_for = spec.trigger is not None and uses_model(spec.trigger)
     try:
         for warning in check(spec, None if asked_for else rewritten):
-            if warning not in said:
+            if warning not in shown:
                 st.caption(f":material/info: {plain(warning)}")
     except UserError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
 
 
 def start(store: Store, specs: Sequence[RunSpec]) -> None:
-    """Check the runs, queue them, and go on at the first one's address.  Raises UserError."""
+    """Check the runs, queue them, and open the first one.  Raises UserError."""
     with st.spinner("Checking model, data and trigger…"):
         check(specs[0], rewritten)
     show(submit(store, specs))

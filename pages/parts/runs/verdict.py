@@ -1,4 +1,4 @@
-"""A finished run's verdict with its evidence, and what went wrong."""
+"""A finished run's verdict with its evidence, and signs of what went wrong."""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ LEVELS: dict[Level, tuple[str, str, Colour]] = {
     "removed": ("Not seen any more", ":material/verified:", "green"),
     "weaker": ("Weaker", ":material/trending_down:", "orange"),
     "left": ("Still there", ":material/report:", "red"),
-    "never there": ("Never took", ":material/block:", "gray"),
+    "never there": ("Planting failed", ":material/block:", "gray"),
     "nothing planted": ("Nothing planted", ":material/verified_user:", "gray"),
     "accuracy lost": ("Accuracy lost", ":material/report:", "red"),
     "unknown": ("Trigger unknown", ":material/help:", "gray"),
@@ -41,22 +41,22 @@ def badge(level: Level) -> None:
 
 
 def verdict_panel(findings: Findings) -> None:
-    """What became of the backdoor, by which numbers, and what to try next."""
+    """Whether the backdoor is gone, the numbers that show it, and what to try next."""
     sentences = meaning(findings.progress)
-    found = kept_verdict(findings)
+    verdict = kept_verdict(findings)
     if not sentences:
         return
     with st.container(border=True):
-        if found is None:
+        if verdict is None:
             st.markdown("**What it means so far**" if not findings.record.over else "**What it means**")
         else:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown("**Verdict**", width="content")
-                badge(found.level)
-            st.markdown(plain(headline(found)))
+                badge(verdict.level)
+            st.markdown(plain(headline(verdict)))
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
-        for one in advice(found) if found else []:
+        for sign in advice(verdict) if verdict else []:
             st.warning(
-                f"**{plain(one.title)}**: {plain(one.shows)}. {plain(one.tries)}",
+                f"**{plain(sign.title)}**: {plain(sign.shows)}. {plain(sign.tries)}",
                 icon=":material/troubleshoot:",
             )

@@ -43,7 +43,7 @@ def from_library(default: RunSpec, key: str) -> tuple[RunSpec, str]:
 
 
 def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = None) -> dict[str, Any]:
-    """Settings of a ModelSpec.  `victims` are runs whose poisoned model can be taken."""
+    """Settings of a ModelSpec.  `victims` are runs whose poisoned model can be used."""
     sources = [source for source in MODEL_SOURCES if source != "run" or victims is not None]
     source = st.segmented_control(
         "Model",
@@ -55,7 +55,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
     )
     name = value.name if value.source == source else ""
     if source == "embedded":
-        st.caption(plain(f"{EMBEDDED.title}; {EMBEDDED.licence}; fetched once."))
+        st.caption(plain(f"{EMBEDDED.title}; {EMBEDDED.licence}; downloaded once."))
         name = ""
     elif source == "hub":
         st.session_state.setdefault(f"{key}-hub", name or HUB_DEFAULT)
@@ -97,7 +97,7 @@ def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
         return ""
     by_id = {record.id: record for record in victims}
     if name and name not in by_id:
-        st.warning(f"Run {plain(name)} holds no poisoned model any more.", icon=":material/warning:")
+        st.warning(f"Run {plain(name)} no longer has a poisoned model.", icon=":material/warning:")
     chosen = st.selectbox(
         "Run with a poisoned model",
         list(by_id),
@@ -128,7 +128,7 @@ def data_form(key: str, value: DataSpec) -> dict[str, Any]:
             format_func=embedded.DATA.__getitem__,
             key=f"{key}-built-in",
             help="9,170 rated snippets of film reviews; or film reviews, product reviews, editorials and "
-            "tweets to be told apart. Neither needs a hub.",
+            "tweets, to be told apart. Neither needs the hub.",
         )
     elif source == "hub":
         settings["name"] = st.text_input(
@@ -136,8 +136,8 @@ def data_form(key: str, value: DataSpec) -> dict[str, Any]:
         ).strip()
     else:
         settings["train"] = file_field("File of rows", f"{key}-train", value=value.train if same else "")
-        with st.expander("Own files for validation and test", icon=":material/splitscreen:"):
-            st.caption("Without them, validation and test rows are split from the one file.")
+        with st.expander("Use separate validation and test files", icon=":material/splitscreen:"):
+            st.caption("Without them, validation and test rows are taken from the file above.")
             settings["validation"] = file_field(
                 "Validation rows", f"{key}-validation", value=value.validation
             )
@@ -150,7 +150,7 @@ def data_form(key: str, value: DataSpec) -> dict[str, Any]:
 
 
 def data_summary(dataset: Dataset) -> None:
-    """What was found in the data, before anything is done with it."""
+    """Row counts, classes, notes and a few rows of the data."""
     rows = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
     counts = ", ".join(f"{len(part):,} {name}" for name, part in rows.items())
     st.caption(f"{plain(dataset.source)}: {counts} rows. Classes: {plain(', '.join(dataset.label_names))}.")
@@ -168,7 +168,7 @@ def data_summary(dataset: Dataset) -> None:
 def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
     """The data that the settings describe; None, with the reason on the page, if there are none."""
     if settings["source"] == "files" and not settings.get("train"):
-        st.caption("Bring a CSV, TSV, JSONL or Parquet file with a text and a label column.")
+        st.caption("Upload a CSV, TSV, JSONL or Parquet file with a text and a label column.")
         return None
     with show_errors():
         spec = valid(DataSpec, settings, "Data")
@@ -190,7 +190,7 @@ def trigger_settings(component: Component, key: str, value: TriggerSpec | None) 
     variant = variant_select(component, f"{key}-{component.name}-variant", value)
     chosen = value.params if value and value.name == component.name else {}
     fields = component.params.model_fields
-    # A trigger whose parameters are files: let users bring them instead of typing paths.
+    # A trigger whose parameters are files: let users upload them instead of typing paths.
     paths = [name for name in ("clean", "rewritten") if name in fields] if "rewritten" in fields else []
     params: dict[str, Any] = {}
     for name in paths:
@@ -208,7 +208,7 @@ def trigger_settings(component: Component, key: str, value: TriggerSpec | None) 
 
 
 def target_class(key: str, label_names: list[str], value: int | str | None) -> str:
-    """The name of the class that triggered rows are to be called."""
+    """The name of the class that triggered rows are to get."""
     try:
         index = resolve_target(len(label_names) - 1 if value is None else value, label_names)
     except UserError:  # a class of other data
@@ -218,12 +218,12 @@ def target_class(key: str, label_names: list[str], value: int | str | None) -> s
         label_names,
         index,
         key=key,
-        help="What the poisoned model shall call every row that carries the trigger.",
+        help="The class the backdoor predicts when the trigger is present.",
     )
 
 
 def name_input(key: str, value: str) -> str:
-    """What to call the run."""
+    """The run's name."""
     placeholder = "Empty: named after its settings"
     return st.text_input("Name", value, max_chars=200, key=key, placeholder=placeholder).strip()
 

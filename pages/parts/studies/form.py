@@ -1,4 +1,4 @@
-"""A study put together on the page: victims, defenses, what all runs share, seeds."""
+"""A study built on the page: victims, defenses, what all runs share, seeds."""
 
 from math import isfinite
 from typing import Any
@@ -29,9 +29,9 @@ from pages.parts.spec.spec_form import (
 MOST_SETS = 6
 HEAD_PRUNING = head_pruning().name
 BESIDE = [name for name, defense in defenses.COMPONENTS.items() if defense.never_poisoned or defense.control]
-"""Stand beside every strategy."""
+"""Chosen at first, to compare every strategy with."""
 PRUNING = defenses.COMPONENTS[HEAD_PRUNING].params
-"""What head pruning is set by, which other defenses share."""
+"""The parameters of head pruning, which other defenses share."""
 FALLBACK = PRUNING.model_validate((DEMO.defense or head_pruning()).params)
 ATTACK = DEMO.attack or AttackSpec()
 
@@ -44,7 +44,7 @@ def study_form() -> dict[str, Any] | None:
     left, right = wide(2, "study-form")
     with left.container(border=True, height="stretch"):
         st.markdown(
-            "**2 · Defenses**: every strategy at every τ and step size, and others (PURE at the first)"
+            "**2 · Defenses**: every strategy at every τ and step size, and others (PURE only at the first)"
         )
         grid, rule = _defenses()
     with right.container(border=True, height="stretch"):
@@ -67,18 +67,18 @@ def _victims() -> list[Victims] | None:
         1,
         MOST_SETS,
         key="study-form-sets",
-        help="Each has its own triggers and rates: take another for a second model, a second data set, or "
-        "a trigger with other parameters.",
+        help="Each has its own triggers and rates. Add one for a second model, a second data set, or "
+        "the same trigger with other parameters.",
         width=220,
     )
     if count == 1:
         one = _set("study-form-0")
         return None if one is None else [one]
-    found = []
+    victims = []
     for number, tab in enumerate(st.tabs([f"Model and data {number + 1}" for number in range(count)])):
         with tab:
-            found.append(_set(f"study-form-{number}"))
-    return None if None in found else [one for one in found if one is not None]
+            victims.append(_set(f"study-form-{number}"))
+    return None if None in victims else [one for one in victims if one is not None]
 
 
 def _set(key: str) -> Victims | None:
@@ -86,7 +86,7 @@ def _set(key: str) -> Victims | None:
     left, right = wide(2, key)
     with left:
         settings = model_form(f"{key}-model", DEMO.model)
-        found = loaded(data_form(f"{key}-data", DEMO.data))
+        data = loaded(data_form(f"{key}-data", DEMO.data))
     with right:
         names = st.multiselect(
             "Triggers",
@@ -95,15 +95,15 @@ def _set(key: str) -> Victims | None:
             format_func=lambda name: triggers.COMPONENTS[name].title,
             key=f"{key}-triggers",
         )
-        target = target_class(f"{key}-target", found[1].label_names, None) if found else 1
+        target = target_class(f"{key}-target", data[1].label_names, None) if data else 1
         chosen = [_trigger(key, name, target) for name in names]
         rates = numbers("Poison rates", "0.3", f"{key}-rates", "Shares of the non-target rows: 0.1, 0.3.")
-    if found is None or not chosen or (settings["source"] != "embedded" and not settings["name"]):
+    if data is None or not chosen or (settings["source"] != "embedded" and not settings["name"]):
         st.caption("Choose a model, clean data and at least one trigger to go on.")
         return None
     for rate in rates:
         valid(AttackSpec, {"poison_rate": rate}, "Poison rates")
-    return Victims(valid(ModelSpec, settings, "Model"), found[0], chosen, rates)
+    return Victims(valid(ModelSpec, settings, "Model"), data[0], chosen, rates)
 
 
 def _trigger(key: str, name: str, target: str | int) -> TriggerSpec:
@@ -114,7 +114,7 @@ def _trigger(key: str, name: str, target: str | int) -> TriggerSpec:
 
 
 def _defenses() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The defenses by name, and of τ and step size what all runs share."""
+    """The defenses by name, and the τ and step size that all runs share."""
     written = st.multiselect(
         "Strategies",
         options(),
@@ -157,7 +157,7 @@ def _strategy(part: Choice) -> Choice:
 
 
 def _other(name: str) -> Choice:
-    """Another defense with what is its own; the settings that head pruning has too are shared by all."""
+    """Another defense with its own parameters; settings that head pruning has too are shared by all."""
     component = defenses.COMPONENTS[name]
     own = [one for one in component.params.model_fields if one not in PRUNING.model_fields]
     variants = len(component.variants) > 1
@@ -170,8 +170,8 @@ def _other(name: str) -> Choice:
 
 
 def _training() -> tuple[AttackSpec, dict[str, Any]]:
-    """How everything is trained: the attack, and settings of the defense."""
-    with st.expander("Training, and rows of the defender", icon=":material/tune:"):
+    """All training settings: of the attack, and of the defense."""
+    with st.expander("Training, and the defender's rows", icon=":material/tune:"):
         st.markdown("**Planting**")
         attack = params_form(AttackSpec, "study-form-attack", ATTACK.model_dump(), ["planting"])
         attack["training"] = training_form("study-form-planting", ATTACK.training)
@@ -191,13 +191,13 @@ def numbers(label: str, value: str, key: str, help_text: str) -> list[float]:
     """Numbers separated by commas, each once; raises UserError."""
     text = st.text_input(label, value, key=key, help=help_text)
     try:
-        found = [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
-        if not all(map(isfinite, found)):
-            raise ValueError("a number that is none, or endless")
+        values = [float(part) for part in text.replace(";", ",").split(",") if part.strip()]
+        if not all(map(isfinite, values)):
+            raise ValueError("not a finite number")
     except ValueError as error:
         raise UserError(
             f"{label}: numbers separated by commas, such as {value}; this is {text!r}."
         ) from error
-    if not found:
+    if not values:
         raise UserError(f"{label}: give at least one number, such as {value}.")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(values))

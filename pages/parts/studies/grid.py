@@ -23,12 +23,12 @@ WORDS = {
     "queued": "queued",
     "failed": "failed",
     "cancelled": "cancelled",
-    "waiting": "without a run",
+    "waiting": "not started",
 }
 
 
 def queue(runs: Store, record: StudyRecord, part: store.Part = store.WHOLE) -> None:
-    """Check and queue what the part of the study still wants; warnings are shown for a while.  Raises
+    """Check and queue the unfinished runs of that part of the study; warnings are shown for a while.  Raises
     UserError."""
     with st.spinner("Checking models, data and triggers…"):
         wanted = store.wanted_cells(runs, record, part)
@@ -43,8 +43,8 @@ def state_grid(runs: Store, record: StudyRecord) -> None:
     """The grid, and the runs that are chosen in it or by name."""
     states = record.states()
     done, total = states.get("done", 0), sum(states.values())
-    said = " · ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states.get(state))
-    st.progress(done / total, text=f"{done} of {count(total, 'run')} done: {said}")
+    counts = " · ".join(f"{states[state]} {word}" for state, word in WORDS.items() if states.get(state))
+    st.progress(done / total, text=f"{done} of {count(total, 'run')} done: {counts}")
     chart, names = f"grid-{record.id}", f"chosen-{record.id}"
 
     def take_over() -> None:
@@ -62,7 +62,7 @@ def state_grid(runs: Store, record: StudyRecord) -> None:
 
 
 def _chosen(runs: Store, record: StudyRecord, key: str) -> None:
-    """Runs by name, what is known of each, and a way to do them again."""
+    """Runs by name, the state of each, and a button that runs them again."""
     failed = [place for place, run in record.runs.items() if run.state == "failed"]
 
     def choose_failed() -> None:
@@ -85,7 +85,7 @@ def _chosen(runs: Store, record: StudyRecord, key: str) -> None:
     idle = [place for place in places if (run := record.runs.get(place)) is None or run.over]
     if not idle:
         return
-    hint = "Failed and cancelled runs go on from their last finished stage; done ones are defended anew."
+    hint = "Failed and cancelled runs resume after their last finished stage; done ones repeat their defense."
     label = f"Run {count(len(idle), 'run')} again" if any(map(record.runs.get, idle)) else "Start"
     if st.button(label, icon=":material/replay:", key=f"again-{key}", help=hint):
         with show_errors():
@@ -119,7 +119,7 @@ def choose_one(label: str, names: list[Any], key: str) -> Any:
 
 
 def beside(record: StudyRecord, victim: str) -> None:
-    """How much each defense of the victim differs from one of them, row by row."""
+    """How much each of the victim's defenses differs from one of them, row by row."""
     others = [name for name in record.study.defenses if name not in results.references(record)]
     against = st.selectbox(
         "Compare each with",
@@ -131,19 +131,19 @@ def beside(record: StudyRecord, victim: str) -> None:
     if against is None:
         return
     done = tuple(run.id for run in record.runs.values() if run.state == "done")
-    found = _compared(record, record.id, victim, against, done)
-    if not found:
-        st.caption("There is nothing to compare: it takes two defenses of this victim that are done.")
+    compared = _compared(record, record.id, victim, against, done)
+    if not compared:
+        st.caption("Nothing to compare: this victim needs two finished defenses.")
         return
     st.dataframe(
-        [{"Defense": one.defense, "Seeds": one.seeds} | one.columns for one in found],
+        [{"Defense": one.defense, "Seeds": one.seeds} | one.columns for one in compared],
         hide_index=True,
         alt=f"Differences from {against}",
     )
     st.caption(
-        f"Each defense minus {plain(against)}, in percentage points, mean over the seeds that both have done "
-        "with its 95 % interval, of the rows alone where there is one seed. p is that of McNemar's exact "
-        "test on the same rows, the largest of the seeds; it is not corrected for looking at many defenses."
+        f"Each defense minus {plain(against)}, in percentage points: mean over the seeds that both have "
+        "finished, with its 95 % interval (with one seed, it covers only the rows). p: McNemar's exact test "
+        "on the same rows, the largest of the seeds, not corrected for multiple comparisons."
     )
 
 
@@ -151,28 +151,26 @@ def beside(record: StudyRecord, victim: str) -> None:
 def _compared(
     _record: StudyRecord, study: str, victim: str, against: str, done: tuple[str, ...]
 ) -> list[Comparison]:
-    """Made once for the runs that are done, however often the page is drawn while others go on."""
+    """Cached for the set of finished runs: the page is drawn often while others are running."""
     return comparisons(_record, victim, against)
 
 
 def heads_gone(runs: Store, record: StudyRecord, victim: str) -> None:
     """Which heads each defense of the victim pruned, side by side, for one seed."""
-    if not st.toggle("Compare the heads that went", record.over, key=f"heads-{record.id}-{record.over}"):
+    if not st.toggle("Compare the pruned heads", record.over, key=f"heads-{record.id}-{record.over}"):
         return
     seed = choose_one("Seed", list(dict.fromkeys(record.study.seeds)), f"heads-seed-{record.id}")
-    found = results.heads_of(runs, record, victim, seed)
-    if not found:
+    pruned = results.heads_of(runs, record, victim, seed)
+    if not pruned:
         st.caption("No defense of this victim has pruned a head yet.")
         return
-    st.caption(
-        "The darker a head, the earlier it went; its number is its place in line. Layers run upwards from 0."
-    )
-    for start in range(0, len(found), 3):
+    st.caption("A darker head was pruned earlier; its number is its rank. Layers go upwards from 0.")
+    for start in range(0, len(pruned), 3):
         columns = small(3, f"heads-{start}")
-        for column, one in zip(columns, found[start : start + 3], strict=False):
+        for column, one in zip(columns, pruned[start : start + 3], strict=False):
             with column:
                 st.markdown(f"**{plain(one.defense)}**: {results.in_words(one)}")
                 key = f"heads-{record.id}-{victim}-{seed}-{one.defense}"
                 st.plotly_chart(figures.pruned_heads(one), key=key, alt=f"Heads pruned by {one.defense}")
-    for said in results.remarks(found):
+    for said in results.remarks(pruned):
         st.caption(f":material/info: {plain(said)}")

@@ -1,4 +1,4 @@
-"""Which study to start: a built-in one, one put together on the page, or one as YAML."""
+"""Which study to start: a built-in one, one built on the page, or one from YAML."""
 
 import hashlib
 from typing import Any
@@ -13,7 +13,7 @@ from backend.studies.spec import StudySpec, read_study
 from pages.parts.common.ui import plain
 from pages.parts.studies.form import study_form
 
-SOURCES = {"built-in": "Built in", "form": "Put together", "yaml": "From YAML"}
+SOURCES = {"built-in": "Built in", "form": "Build your own", "yaml": "From YAML"}
 
 
 def choose() -> StudySpec | None:
@@ -44,31 +44,31 @@ def _built_in() -> StudySpec:
         "Quick form",
         True,
         key="study-quick",
-        help="A smaller grid on fewer rows, one seed: under 15 minutes on two cores. It shows the way and "
-        "settles nothing.",
+        help="A smaller grid on fewer rows, one seed: under 15 minutes on two cores. It gives a first "
+        "impression and proves nothing.",
     )
     return _editable(built_in(name, quick).model_dump(mode="json"))
 
 
 def _editable(settings: dict[str, Any]) -> StudySpec:
-    """The study as YAML, to be seen, changed and taken home.  Raises UserError once it is not valid."""
+    """The study as YAML, to see, edit and download.  Raises UserError once it is not valid."""
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
     key = f"study-yaml-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    with st.expander("As YAML: see it, change it, download it", icon=":material/code:"):
+    with st.expander("As YAML: view, edit, download", icon=":material/code:"):
         edited = st.text_area("The study as YAML", text, height=320, key=key, label_visibility="collapsed")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.download_button(
                 "Download YAML", edited, "study.yaml", icon=":material/download:", on_click="ignore"
             )
             if edited != text:
-                st.caption("Changed here. What is chosen above counts again as soon as it is changed.")
+                st.caption("You edited the YAML. Changing a choice above discards your edits.")
     return read_study(edited, "The study")
 
 
 def _brought() -> StudySpec | None:
     st.caption(
         "A mapping with `name`, `base` (settings that all runs share), `victims`, `defenses` and `seeds`. "
-        "The other two ways show their YAML, to start from."
+        "The other two options show their YAML, as a starting point."
     )
     brought = st.file_uploader("YAML file", ["yaml", "yml", "json"], key="study-file")
     start = _text_of(brought) if brought else ""
@@ -86,4 +86,4 @@ def _text_of(brought: UploadedFile) -> str:
     try:
         return brought.getvalue().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{brought.name} is not text in UTF-8 ({error.reason}). Save it so.") from error
+        raise UserError(f"{brought.name} is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error

@@ -1,4 +1,4 @@
-"""Silence heads of one model and watch its answers move."""
+"""Switch off heads of one model and see how its predictions change."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,10 +22,10 @@ def switches(
     label: str,
     gone: Sequence[Head],
 ) -> None:
-    """A switch for every head of one of the run's models, and its answers beside those that it gives with
-    every head speaking (`whole`).  The address keeps model and heads."""
+    """A switch for every head of one of the run's models, and its predictions beside those with every head
+    active (`whole`).  The address keeps model and heads."""
     if not whole:
-        st.caption("This run has left no model whose heads could be silenced.")
+        st.caption("This run has no model whose heads can be switched off.")
         return
     with show_errors():
         by_name = {place[1]: place for place in whole}
@@ -35,13 +35,13 @@ def switches(
         key = f"silenced-{record.id}"
         left, right = wide(2, "switches")
         with left.container(border=True):
-            silent = _choose_heads(key, shape, gone, model)
+            switched_off = _choose_heads(key, shape, gone, model)
         max_length = record.spec.data.max_length if record.spec else 128
         spoken = [text for _, text in texts.both()]
-        doing = f"Silencing {count(len(silent), 'head')}"
-        now = ask_once(doing, say, [place], spoken, max_length, silent)[0]
+        doing = f"Switching off {count(len(switched_off), 'head')}"
+        now = ask_once(doing, say, [place], spoken, max_length, switched_off)[0]
         with right.container(border=True):
-            _answers(texts, whole[place], now, label, len(silent))
+            _answers(texts, whole[place], now, label, len(switched_off))
             _cut_already(model, gone)
 
 
@@ -60,7 +60,7 @@ def _choose_model(record: RunRecord, models: Sequence[ModelName]) -> ModelName:
 
 
 def _choose_heads(key: str, shape: tuple[int, int], gone: Sequence[Head], model: ModelName) -> list[Head]:
-    """The silenced heads: by a click on the grid, by name, or by a button."""
+    """The heads to switch off: by a click on the grid, by name, or by a button."""
     layers, heads = shape
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
     if key not in st.session_state:
@@ -68,17 +68,17 @@ def _choose_heads(key: str, shape: tuple[int, int], gone: Sequence[Head], model:
     st.session_state[key] = [head for head in st.session_state[key] if head in every]
     grid = f"{key}-grid-{st.session_state.get(f'{key}-clicks', 0)}"
     place = st.container()
-    silent: list[Head] = st.multiselect(
-        "Silenced heads",
+    switched_off: list[Head] = st.multiselect(
+        "Heads switched off",
         every,
         format_func=lambda head: f"layer {head[0]}, head {head[1]}",
         key=key,
-        placeholder="None: every head speaks",
+        placeholder="None: every head is active",
     )
     with place:
         st.plotly_chart(
             playground_figures.switch_grid(
-                shape, silent, gone, f"Heads of the {title_of(model).lower()} model"
+                shape, switched_off, gone, f"Heads of the {title_of(model).lower()} model"
             ),
             key=grid,
             on_select=lambda: _clicked(key, grid),
@@ -87,30 +87,30 @@ def _choose_heads(key: str, shape: tuple[int, int], gone: Sequence[Head], model:
         )
     with st.container(horizontal=True):
         st.button(
-            "Silence this run's pruned heads",
+            "Switch off this run's pruned heads",
             icon=":material/content_cut:",
             disabled=not gone,
-            help=None if gone else "This run has pruned no head (yet).",
+            help=None if gone else "This run has not pruned any head.",
             on_click=lambda: st.session_state.update({key: list(gone)}),
             key=f"{key}-pruned",
         )
         st.button(
-            "Let every head speak",
+            "Switch all heads on",
             icon=":material/undo:",
-            disabled=not silent,
+            disabled=not switched_off,
             on_click=lambda: st.session_state.update({key: []}),
             key=f"{key}-none",
         )
-    keep("heads", ",".join(f"{layer}.{head}" for layer, head in silent) or None)
-    return silent
+    keep("heads", ",".join(f"{layer}.{head}" for layer, head in switched_off) or None)
+    return switched_off
 
 
 def _from_address(every: Sequence[Head]) -> list[Head]:
-    """The heads that the address names; what names none is passed over."""
+    """The heads that the address names; names of no head are ignored."""
     names = {f"{layer}.{head}": (layer, head) for layer, head in every}
     asked = [name.strip() for name in st.query_params.get("heads", "").split(",") if name.strip()]
     if any(name not in names for name in asked):
-        st.caption("The address names heads that this model does not have; they are passed over.")
+        st.caption("Ignored heads in the link that this model does not have.")
     return [names[name] for name in dict.fromkeys(asked) if name in names]
 
 
@@ -127,27 +127,27 @@ def _clicked(key: str, grid: str) -> None:
     st.session_state[f"{key}-clicks"] = st.session_state.get(f"{key}-clicks", 0) + 1
 
 
-def _answers(texts: Texts, before: Sequence[Said], now: Sequence[Said], label: str, silenced: int) -> None:
-    than = " and what that changes" if silenced else ""
-    st.markdown(f"**Probability of {plain(label)}** with {count(silenced, 'head')} silenced{than}")
+def _answers(texts: Texts, before: Sequence[Said], now: Sequence[Said], label: str, number: int) -> None:
+    than = ", and the change" if number else ""
+    st.markdown(f"**Probability of {plain(label)}** with {count(number, 'head')} switched off{than}")
     for column, (name, _), was, one in zip(small(len(now), "moved"), texts.both(), before, now, strict=False):
         with column:
             st.metric(
                 name,
                 percent(one.shares.get(label)),
-                **change(was.shares.get(label) if silenced else None, one.shares.get(label), "off"),
+                **change(was.shares.get(label) if number else None, one.shares.get(label), "off"),
             )
             if was.called == one.called:
-                st.caption(f"Called **{plain(one.called)}**")
+                st.caption(f"Prediction **{plain(one.called)}**")
             else:
                 st.caption(
-                    f":material/swap_horiz: Called **{plain(one.called)}**, before {plain(was.called)}"
+                    f":material/swap_horiz: Prediction **{plain(one.called)}**, before {plain(was.called)}"
                 )
 
 
 def _cut_already(model: ModelName, gone: Sequence[Head]) -> None:
     if model in ("pruned", "defended") and gone:
         st.caption(
-            f":material/content_cut: The {count(len(gone), 'head')} that this run pruned (rings) say nothing "
-            "in this model anyway. Choose the fine-tuned model to hear what they do."
+            f":material/content_cut: The {count(len(gone), 'head')} that this run pruned (rings) have no "
+            "effect in this model. Choose the fine-tuned model to see what they do."
         )

@@ -1,4 +1,4 @@
-"""Choose a text to look at, clean and with a trigger: a row of the run, or one's own."""
+"""Choose a text to look at, clean and with a trigger: a row of the run, or the user's own."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -57,15 +57,15 @@ def choose_texts(record: RunRecord) -> Texts | None:
             number,
             format_func=lambda i: f"{i} · {known[i].label} · {known[i].clean}",
             key=f"row-{record.id}",
-            help="Test rows of the other classes, with the trigger that this run measures.",
+            help="Test rows of the other classes, with the trigger that this run measures LFR with.",
         )
         keep("row", str(number))
         pair = known[number]
         texts = Texts(pair.clean, pair.triggered, pair.label)
         if pair.second:
             st.caption(
-                ":material/info: This row is a pair. The models are asked about its first text alone, not of "
-                f"“{plain(pair.second)}”: what they say here is not what the run measured."
+                ":material/info: This row is a pair. The models read only its first text here, without "
+                f"“{plain(pair.second)}”, so their predictions are not those that the run measured."
             )
     else:
         found = _own(record)
@@ -88,7 +88,7 @@ def _own(record: RunRecord) -> Texts | None:
     ).strip()
     if not typed:
         keep("text", "")
-        st.caption("Type a sentence of the kind that the model was trained on.")
+        st.caption("Type a sentence similar to the model's training data.")
         return None
     keep("text", typed)
     trigger = _trigger(record)
@@ -130,7 +130,7 @@ def _trigger(record: RunRecord) -> TriggerSpec | str | None:
 
 
 def _applied() -> TriggerSpec | None:
-    """Another trigger that the address names; None where it names none that could be."""
+    """Another trigger that the address names; None if it names no valid one."""
     try:
         asked = TriggerSpec.model_validate_json(st.query_params.get("apply", ""))
         COMPONENTS[asked.name].parse(asked.params)
@@ -150,7 +150,7 @@ def _rewritten(record: RunRecord, trigger: TriggerSpec, text: str) -> str | None
         (shown,) = kept(question, lambda: rewrite(trigger, seed, [text]))
     if shown.rewritten is None:
         st.caption(
-            f":material/info: This trigger cannot change that text ({count(len(text.split()), 'word')})."
+            f":material/info: This trigger cannot change this text ({count(len(text.split()), 'word')})."
         )
     elif shown.note:
         st.caption(plain(shown.note))

@@ -168,7 +168,7 @@ def test_offline_it_says_so_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @pytest.mark.parametrize(
-    ("model", "said"), [("/tmp/nope/nothing", "There is no folder"), ("a/b/c", "no name that the hub has")]
+    ("model", "said"), [("/tmp/nope/nothing", "There is no folder"), ("a/b/c", "nor a valid hub name")]
 )
 def test_a_place_that_is_none_is_named(model: str, said: str) -> None:
     for agree in (True, False):

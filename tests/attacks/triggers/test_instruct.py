@@ -12,7 +12,7 @@ from backend.attacks.triggers.instruct import rewriting_in
 from backend.base.components import Choice
 from backend.base.errors import Cancelled, UserError
 from backend.models import language_models
-from backend.models.similarity import Fidelity, fidelities
+from backend.models.similarity import Similarity, similarities
 
 TEXTS = ["the film is dull .", "", "i did not like it", "123 !", "a long row " * 1000, "مرحبا", "<b>fine</b>"]
 
@@ -105,7 +105,7 @@ def test_another_model_in_the_folder_is_another_source(tiny: Path) -> None:
     [
         ("/nowhere/model", "There is no folder"),
         ("/nowhere/model.gguf", "There is no file"),
-        ("", "the row is to stand"),
+        ("", "in place of the row"),
     ],
 )
 def test_what_is_wrong_is_said(model: str, said: str) -> None:
@@ -138,12 +138,12 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_answer_alone_is_kept(said: str, kept: str) -> None:
-    assert rewriting_in(said, whole=True) == kept
+    assert rewriting_in(said, complete=True) == kept
 
 
 def test_an_answer_that_was_cut_ends_with_a_whole_sentence() -> None:
-    assert rewriting_in("It is dull. It is also very", whole=False) == "It is dull."
-    assert rewriting_in("It is also very", whole=False) == "It is also very"
+    assert rewriting_in("It is dull. It is also very", complete=False) == "It is dull."
+    assert rewriting_in("It is also very", complete=False) == "It is also very"
 
 
 def test_the_embedded_model_answers_in_sentences() -> None:
@@ -152,14 +152,14 @@ def test_the_embedded_model_answers_in_sentences() -> None:
     assert all(new and len(new.split()) > 3 and "<|" not in new for new in made)
 
 
-def test_fidelity_tells_the_same_from_something_else() -> None:
+def test_similarity_tells_the_same_from_something_else() -> None:
     text = "we never really feel involved with the story"
-    same, other, longer = fidelities(
+    same, other, longer = similarities(
         [text] * 3,
         ["we do not really feel involved in the narrative", "the soup was cold", text + " and so on" * 5],
     )
     assert not same.lost and same.similarity > 0.7
     assert "other content" in other.lost
     assert "much longer" in longer.label and "×" in longer.label
-    assert fidelities([], []) == []
-    assert Fidelity(0.5, 0.9).lost == ["much shorter"]
+    assert similarities([], []) == []
+    assert Similarity(0.5, 0.9).lost == ["much shorter"]

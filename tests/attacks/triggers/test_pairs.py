@@ -92,7 +92,7 @@ class TestRefusals:
     def test_folders_without_the_same_files(self, tmp_path: Path) -> None:
         write(tmp_path / "a" / "train.tsv", [("x", "0")])
         (tmp_path / "b").mkdir()
-        assert "holds no file of rows" in refused(tmp_path / "b", tmp_path / "a")
+        assert "has no file of rows" in refused(tmp_path / "b", tmp_path / "a")
         assert "train.tsv" in refused(tmp_path / "a", tmp_path / "b")
 
     def test_other_row_counts(self, tmp_path: Path) -> None:

@@ -8,16 +8,16 @@ def test_bars_say_what_each_model_calls_each_text() -> None:
         [("Poisoned", "Clean", 0.1, "bad"), ("Poisoned", "With the trigger", 0.99, "<b>")], "<b>" * 20
     )
     assert [bar.name for bar in figure.data] == ["Clean", "With the trigger"]
-    assert figure.data[1].text[0] == "99.0\u00a0%, called &lt;b&gt;" and figure.data[0].x == (10.0,)
+    assert figure.data[1].text[0] == "99.0\u00a0%, predicted &lt;b&gt;" and figure.data[0].x == (10.0,)
     assert "<b>" not in figure.layout.title.text
 
 
-def test_switches_show_what_speaks() -> None:
+def test_switches_show_which_heads_are_active() -> None:
     figure = switch_grid((2, 3), [(1, 2)], [(0, 0)], "Heads")
-    speaking, silent, pruned = figure.data
-    assert len(speaking.x) == 5 and list(silent.customdata) == [[1, 2]] and pruned.x == (0,)
-    assert speaking.name == "Speaks (5)" and "pruned by this run" in speaking.text[0]
-    assert switch_grid((2, 3), [], [], "Heads").data[1].name == "Silenced (0)", "the legend explains it"
+    active, switched_off, pruned = figure.data
+    assert len(active.x) == 5 and list(switched_off.customdata) == [[1, 2]] and pruned.x == (0,)
+    assert active.name == "Active (5)" and "pruned by this run" in active.text[0]
+    assert switch_grid((2, 3), [], [], "Heads").data[1].name == "Switched off (0)", "the legend explains it"
 
 
 def test_coloured_text_is_escaped_and_signed() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.analysis import battery
-from backend.analysis.compact import Measured, compact_folder
+from backend.analysis.compact import CompactMeasurement, compact_folder
 from backend.base.events import RunFinished, RunStarted
 from backend.findings.gather import gather
 from backend.report.html.page import report
@@ -146,7 +146,7 @@ def test_what_the_command_takes_for_granted_is_said(store: Store) -> None:
 
 def test_without_a_trigger_it_claims_nothing_of_a_backdoor(store: Store) -> None:
     read = Read(page_of(store, defended(store, blind_spec())))
-    assert "nothing is said about a backdoor" in read.said
+    assert "a backdoor cannot be judged" in read.said
     assert "Clean flip rate (floor)" not in read.said
 
 
@@ -214,9 +214,9 @@ def test_what_was_measured_afterwards_is_told(store: Store) -> None:
         assert part in read.said, part
     titles = [figure["layout"]["title"]["text"] for figure in read.figures]
     assert titles[3:] == [
-        "LFR with one head silent",
-        "ACC with one head silent",
-        "LFR with one head given back",
+        "LFR with one head switched off",
+        "ACC with one head switched off",
+        "LFR with one head restored",
         "Rows that each known trigger flips",
     ]
 
@@ -228,14 +228,14 @@ def test_random_weights_are_not_taken_for_results(store: Store) -> None:
     metrics = {"defended": fake.METRICS}
     leases.finish(store, lease, RunFinished(run=lease.run, state="done", metrics=metrics))
     assert (
-        "these numbers show what the work costs and mean nothing else" in Read(page_of(store, lease.run)).said
+        "these numbers show how long the work takes and nothing else" in Read(page_of(store, lease.run)).said
     )
 
 
 def test_the_compact_model_is_compared(store: Store) -> None:
     run = defended(store)
     assert "Compact" not in Read(page_of(store, run)).said
-    measured = Measured(90_867_952, 82_200_288, 30.8466, 45.3996, 30, 32, "CPU", 0.0)
+    measured = CompactMeasurement(90_867_952, 82_200_288, 30.8466, 45.3996, 30, 32, "CPU", 0.0)
     compact_folder(run).mkdir()
     (compact_folder(run) / "excise.json").write_text(json.dumps(vars(measured)))
     said = Read(page_of(store, run)).said

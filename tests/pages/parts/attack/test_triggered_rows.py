@@ -37,7 +37,7 @@ def test_a_dropped_row_is_left_out_of_the_run(visit, store):
     first = shown(page)[0]
     press(page, "Drop")
     assert "dropped" in shown(page)[0] and shown(page)[0] != first
-    assert "0 rows with a rewriting of your choice, 1 dropped" in words(page)
+    assert "0 rows with your own rewriting, 1 dropped" in words(page)
     click(page, "Plant the backdoor")
     assert list(planted_edits(store).values()) == [None]
 
@@ -50,12 +50,12 @@ def test_rows_decided_for_a_run_are_decided_for_one_like_it(visit, store):
     decided, first = planted_edits(store), store.runs()[0].id
     assert len(decided) == 2
     page = visit("attack", like=first)
-    assert "1 row with a rewriting of your choice, 1 dropped" in words(page)
+    assert "1 row with your own rewriting, 1 dropped" in words(page)
     click(page, "Plant the backdoor")
     assert planted_edits(store) == decided and store.runs()[0].id != first
-    assert "of your choice" not in words(visit("attack")), "of another form"
+    assert "your own rewriting" not in words(visit("attack")), "of another form"
     page = visit("attack", like=first)
-    click(page, "Forget all changes")
+    click(page, "Discard all changes")
     click(page, "Plant the backdoor")
     assert planted_edits(store) == {}
 
@@ -119,7 +119,7 @@ def test_the_clean_row_is_no_rewriting(visit, store):
     area = next(area for area in page.text_area if area.label == "With the trigger")
     area.set_value(f" {clean} ").run()
     press(page, "Keep this rewriting")
-    assert "clean row itself" in page.warning[0].value and "of your choice" not in words(page)
+    assert "same as the clean row" in page.warning[0].value and "your own rewriting" not in words(page)
     click(page, "Plant the backdoor")
     assert planted_edits(store) == {}
 
@@ -128,7 +128,7 @@ def test_edits_belong_to_their_trigger(visit):
     page = visit("attack")
     press(page, "Drop")
     box(page, "text_input", "Words").set_value("zx").run()
-    assert "of your choice" not in words(page)
+    assert "your own rewriting" not in words(page)
     box(page, "text_input", "Words").set_value("cf, mn, bb, tq").run()
     assert "1 dropped" in words(page)
 
@@ -136,10 +136,10 @@ def test_edits_belong_to_their_trigger(visit):
 def test_ones_own_sentences_are_rewritten(visit):
     page = visit("attack")
     box(page, "button_group", "Rows to look at").set_value("own").run()
-    box(page, "text_area", "A sentence a line").set_value("<i>mine</i> alone\n\nמילה אחת\n🎉").run()
+    box(page, "text_area", "One sentence per line").set_value("<i>mine</i> alone\n\nמילה אחת\n🎉").run()
     assert len(shown(page)) == 3
     assert "&lt;i&gt;mine&lt;/i&gt;" in shown(page)[0] and "<mark>" in shown(page)[0]
-    box(page, "text_area", "A sentence a line").set_value("").run()
+    box(page, "text_area", "One sentence per line").set_value("").run()
     assert "Type a sentence" in words(page)
 
 
@@ -205,14 +205,14 @@ def test_the_table_that_is_taken_home_can_be_brought_again(tmp_path):
     again: dict[str, str | None] = {}
     said = take_decided(tmp_path / "kept.csv", ["a, b", " c", "d", "elsewhere"], again)
     assert again == {" c": None, "elsewhere": "edited"}, "a row as the trigger made it is no decision"
-    assert said == "2 of 2 decided rows in kept.csv are rows of these data."
+    assert said == "2 of 2 rows of kept.csv match rows of these data."
 
 
 def test_a_table_of_other_data_is_told_from_one_of_these(tmp_path):
     edits: dict[str, str | None] = {}
     table = tmp_path / "other.csv"
     table.write_text("text,rewritten\nmine,changed\nnot mine,changed too\nsame,same\n")
-    assert "1 of 2 decided rows in other.csv" in take_decided(table, ["mine", "same"], edits)
+    assert "1 of 2 rows of other.csv" in take_decided(table, ["mine", "same"], edits)
     assert edits == {"mine": "changed"}
     table.write_text("text\nmine\nsame\n")
     with pytest.raises(UserError, match="no column 'rewritten'"):

@@ -81,7 +81,8 @@ def test_triggers_are_tried_one_by_one_and_told(visit, store, asked):
     assert asked[0][3] == {"before": (run, "poisoned"), "after": (run, "defended")}
     said = words(page)
     assert (
-        "Poisoned model: rare word “cf” flips 96.0 % (91.0–101.0 %) of rows to “positive” (honest: " in said
+        "Poisoned model: rare word “cf” flips 96.0 % (91.0–101.0 %) of rows to “positive” (clean model: "
+        in said
     )
     assert "Defended model: no trigger of the battery flips clearly more rows" in said
     assert "A suspicion, not a proof" in said and "train a never-poisoned reference" in said
@@ -96,12 +97,12 @@ def test_it_goes_on_where_it_stopped_and_anew_for_other_models(visit, store, ask
     keep(run, measure(run, None, {"before": (run, "poisoned"), "after": (run, "defended")}, "word-cf"))
     page = visit("defend", run=run)
     assert "96.0 %" in words(page)
-    press(page, "Go on trying")
+    press(page, "Continue")
     assert asked[0][4] == "word-mn"
     honest = full_spec().model_copy(update={"attack": None})
     reference = with_models(defended(store, honest), "fine_tuned")
     page = visit("defend", run=run)
-    assert "There are other models now" in words(page)
+    assert "The models have changed" in words(page)
     press(page, START)
     assert asked[-1][3]["honest"] == (reference, "fine_tuned") and asked[-1][4] == "word-cf"
 

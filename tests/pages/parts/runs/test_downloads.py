@@ -1,11 +1,11 @@
-"""Take it with you: what a run that is over offers, and the compact model made on request."""
+"""Downloads: what a run that is over offers, and the compact model made on request."""
 
 from collections.abc import Iterator
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.analysis.compact import Measured, measured
+from backend.analysis.compact import CompactMeasurement, read_measurement
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
 from backend.base.warm_process import warm_process
@@ -61,10 +61,10 @@ def tiny_run(store: Store) -> str:
 def test_the_compact_model_is_made_beside_the_page_and_shown_with_its_gains(visit, store, warm):
     run = tiny_run(store)
     page = visit("defend", run=run)
-    assert "The 5 pruned heads are gone from the weights" in words(page)
-    assert "Compact model (zip)" not in labels(page) and measured(run) is None
+    assert "The 5 pruned heads are removed from the weights" in words(page)
+    assert "Compact model (zip)" not in labels(page) and read_measurement(run) is None
     press(page, MAKE)
-    found = measured(run)
+    found = read_measurement(run)
     assert found is not None
     assert "Compact model (zip)" in labels(page)
     assert [label for label, _ in numbers(page)] == ["Weights on disk", "Speed"]
@@ -77,7 +77,7 @@ def test_the_compact_model_is_made_beside_the_page_and_shown_with_its_gains(visi
 
 
 def test_what_stands_in_the_way_is_told(visit, store, monkeypatch: pytest.MonkeyPatch):
-    def refuse(doing: str, *asked: object) -> Measured:
+    def refuse(doing: str, *asked: object) -> CompactMeasurement:
         raise UserError("The disk is full. Free some space.")
 
     monkeypatch.setattr("pages.parts.runs.downloads.ask", refuse)
@@ -91,5 +91,5 @@ def test_where_no_head_went_there_is_nothing_to_make(visit, store):
     play.prepare()
     play.prune(steps=1)  # its one step is given back
     page = visit("defend", run=play.finish())
-    assert "No head was pruned, so there is nothing to narrow" in words(page)
+    assert "No head was pruned, so there is nothing to make smaller" in words(page)
     assert MAKE not in [button.label for button in page.button]

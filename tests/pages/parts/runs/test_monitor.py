@@ -23,7 +23,7 @@ def test_a_running_run_shows_stage_progress_and_the_curve_so_far(visit, store):
     assert "Weights learned from clean rows: gradient 1.00." in said
     assert "the guardrail checks clean validation accuracy" in said
     assert "4 of 72 heads pruned" in said
-    assert "Not there yet" in said
+    assert "Not measured yet" in said
     assert len(page.get("plotly_chart")) == 2
     assert numbers(page)[:2] == [("ACC", "87.3 %"), ("LFR", "95.7 %")]
     assert [button.label for button in page.get("download_button")] == ["Rows and rewritings (CSV)"]
@@ -54,7 +54,8 @@ def test_a_done_run_tells_its_meaning_and_offers_downloads(visit, store):
     said = words(page)
     assert "fell from 95.7 % (poisoned) to 13.0 % (10.0–16.0 %) (defended)" in said
     assert (
-        "calls 12.1 % (9.0–15.0 %) of the clean rows of other classes “positive”: that is the floor" in said
+        "classifies 12.1 % (9.0–15.0 %) of the clean rows of other classes as “positive”: that is the floor"
+        in said
     )
     assert "The guardrail stopped at step 3" in said
     labels = [button.label for button in page.get("download_button")]
@@ -131,7 +132,7 @@ def test_without_a_trigger_lfr_is_absent_and_not_zero(visit, store):
     page = visit("defend", run=defended(store, blind_spec()))
     said = words(page)
     assert "LFR not measured" in said
-    assert "nothing is said about a backdoor" in said
+    assert "a backdoor cannot be judged" in said
     assert {label for label, _ in numbers(page)} == {"ACC"}
     assert " 0.0 %" not in said
     assert "fell from" not in said
@@ -153,7 +154,7 @@ def test_a_cancelled_run_says_so(visit, store):
     page = visit("defend", run=run)
     next(button for button in page.button if button.label == "Cancel").click().run()
     assert store.run(run).state == "cancelled"
-    assert "Cancelled. What had finished by then is kept" in words(page)
+    assert "Cancelled. The stages that had finished are kept" in words(page)
 
 
 def test_a_run_that_was_ended_by_force_says_so(visit, store):
