@@ -284,12 +284,14 @@ def test_the_same_seed_finds_the_same(
 def without_search(old: dict[str, Any]) -> dict[str, Any]:
     """A run whose defense prunes nothing once scored all heads, took a step with none of them and measured
     the fine-tuned model a second time.  It does none of this any more: what is left is the same."""
-    metrics = dict(old["metrics"])
+    metrics, weights = dict(old["metrics"]), dict(old["weights"])
     if old["steps"]:
         (step,) = old["steps"]
         assert metrics.pop("pruned") == metrics["fine_tuned"]
+        assert weights.pop("pruned") == weights["fine_tuned"]
         assert (step["step"], step["pruned"], step["restored"], old["pruned_heads"]) == (0, [], [], [])
-    return old | {"metrics": metrics, "scores": [], "order": [], "steps": []}
+    left = {"metrics": metrics, "weights": [list(pair) for pair in weights.items()]}
+    return old | left | {"scores": [], "order": [], "steps": []}
 
 
 def test_the_smoke_run_finds_the_same(excise_home: Path) -> None:

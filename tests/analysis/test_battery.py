@@ -90,9 +90,15 @@ def test_classes_are_compared_by_name_as_where_a_head_is_kept(names: list[str], 
     assert numbered_alike(names, Dataset("few", rows, rows, rows, ["bad", "good"], [])) is alike
 
 
-def test_models_of_other_classes_are_not_counted(finished: tuple[Store, RunRecord]) -> None:
+def test_models_of_other_classes_are_not_counted(excise_home: Path, tmp_path: Path, victim: Path) -> None:
     """Class 1 of theirs is not class 1 of the rows."""
-    store, record = finished
+    named = tmp_path / "named.jsonl"
+    data = tiny_settings(tmp_path, victim)["data"]
+    rows = [json.loads(line) for line in Path(data["train"]).read_text().splitlines()]
+    named.write_text(
+        "".join(json.dumps(row | {"label": ["bad", "good"][int(row["label"])]}) + "\n" for row in rows)
+    )
+    store, record = carried_out(tmp_path, victim, data=data | {"train": str(named)})
     config = run_folder(record.id) / "poisoned" / "config.json"
     settings = json.loads(config.read_text())
     names = dict(zip(settings["id2label"], reversed(settings["id2label"].values()), strict=True))
