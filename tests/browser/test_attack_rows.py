@@ -39,7 +39,7 @@ def test_ones_own_sentences_are_restyled_edited_taken_and_brought(
     area.press("Control+Enter")
     page.get_by_role("button", name="Keep this rewriting").last.click()
     expect(pairs.nth(2)).to_contain_text("and it endeth in sorrow", timeout=30_000)
-    expect(page.get_by_text("1 row with a rewriting of your choice")).to_be_visible()
+    expect(page.get_by_text("1 row with your own rewriting")).to_be_visible()
 
     with page.expect_download() as waiting:
         page.get_by_role("button", name="These rows and all changes").click()

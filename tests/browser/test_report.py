@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from backend.findings.gather import gather
 from backend.report.html.page import report
 from backend.runs.store import open_store
 from backend.spec.parse import load
@@ -19,7 +20,7 @@ def file(excise_home: Path, tmp_path: Path) -> Path:
     store = open_store()
     run = defended(store, full_spec(NAME))
     path = tmp_path / "report.html"
-    path.write_text(report(store, store.run(run)), encoding="utf-8")
+    path.write_text(report(gather(store, store.run(run))), encoding="utf-8")
     return path
 
 

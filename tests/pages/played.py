@@ -36,7 +36,8 @@ def attack_spec(name: str = "A planted run") -> RunSpec:
 
 
 def full_spec(name: str = "A full run") -> RunSpec:
-    return attack_spec(name).model_copy(update={"defense": head_pruning(strategy=Choice(name="gradient"))})
+    defense = head_pruning(strategy=Choice(name="gradient"))
+    return RunSpec.model_validate(attack_spec(name).model_dump() | {"defense": defense})
 
 
 def blind_spec(name: str = "A blind run") -> RunSpec:
