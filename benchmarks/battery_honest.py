@@ -12,10 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from backend.analysis.battery import PROBES, Flips, measure_probe
+from backend.analysis.battery import measure_probe
 from backend.base.components import Choice
 from backend.base.events import RunFinished
 from backend.base.intervals import wilson
+from backend.detection.known_triggers import PROBES, Flips
 from backend.findings.battery import CLEAN_MODELS_FILE
 from backend.spec.run import DataSpec, RunSpec, TrainingSpec
 from benchmarks.common import events_of, machine, own_home

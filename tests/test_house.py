@@ -14,6 +14,7 @@ FLOORS = (
     {"backend.studies", "backend.library", "backend.analysis"},
     {"backend.runs"},
     {"backend.engine"},
+    {"backend.detection"},
     {"backend.attacks", "backend.defenses"},
     {"backend.strategies"},
     {"backend.pruning"},

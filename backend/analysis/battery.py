@@ -11,11 +11,10 @@ from pydantic import BaseModel, ValidationError
 from backend.analysis.answers import Place
 from backend.analysis.run_models import places
 from backend.attacks.triggers import Progress
-from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.base.events import Interval
 from backend.base.paths import run_folder
 from backend.base.warm_process import call
+from backend.detection.known_triggers import PROBES, Flips
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model
 from backend.runs.store import Store
@@ -23,49 +22,6 @@ from backend.spec.run import RunSpec
 
 Role = Literal["before", "after", "honest"]
 """The model before the defense, the one after it, and one that was never poisoned."""
-
-ROWS_PER_CLASS, MOST_ROWS = 100, 400
-WORDS = ("cf", "mn", "bb", "tq", "mb")
-STYLES = {
-    "bible": "Bible",
-    "shakespeare": "Shakespeare",
-    "twitter": "tweets",
-    "lyrics": "lyrics",
-    "poetry": "poetry",
-}
-PROBES: dict[str, tuple[str, Choice]] = {
-    **{
-        f"word-{word}": (f"Rare word “{word}”", Choice(name="rare-words", params={"words": [word]}))
-        for word in WORDS
-    },
-    "sentence": ("Sentence “I watched this 3D movie.”", Choice(name="sentence")),
-    "syntactic": ("Syntax (HiddenKiller)", Choice(name="syntactic", variant="built-in")),
-    **{
-        f"style-{style}": (
-            f"Style: {title}",
-            Choice(name="style", variant="built-in", params={"style": style}),
-        )
-        for style, title in STYLES.items()
-    },
-}
-"""Title and trigger, by name.  Rare words are those of Kurita et al. (ACL 2020)."""
-LEFT_OUT = (
-    "Not in the battery: instructions to a language model and the published generators, which need models of "
-    "their own and take seconds a row, and rewritings that you uploaded."
-)
-
-
-class Flips(BaseModel):
-    """Of `rows` rows of other classes that the model classified correctly, it predicts this class for `flips`
-    once they carry the trigger."""
-
-    flips: int
-    rows: int
-    interval: Interval
-
-    @property
-    def share(self) -> float:
-        return self.flips / self.rows
 
 
 class Battery(BaseModel):
@@ -94,7 +50,8 @@ def places_of(store: Store, record: RunRecord) -> dict[Role, Place]:
     """The models that a run's battery tries; empty where the run left none."""
     models = places(record)
     by_role: dict[Role, Place] = {}
-    if (before := models.get("poisoned", models.get("fine_tuned"))) is not None:
+    before = next((models[name] for name in ("poisoned", "received", "fine_tuned") if name in models), None)
+    if before is not None:
         by_role["before"] = before
     if "defended" in models:
         by_role["after"] = models["defended"]

@@ -161,6 +161,64 @@ class Metric(_Event):
     metrics: Metrics
 
 
+EvidenceKind = Literal["given", "known", "inserted", "rewriting"]
+"""What was tried: the trigger that the user gave, one known from publications, words or a sentence that the
+scan came upon, or a known rewriting of whole rows."""
+Judgement = Literal["trigger", "suspicious", "harmless"]
+
+
+class Example(BaseModel):
+    """A row before and after a trigger was put into it, and the classes that the model then predicts."""
+
+    text: str
+    triggered: str
+    predicted: str
+    predicted_triggered: str
+
+
+class Evidence(_Event):
+    """What one trigger does to `model`: of `rows` rows of other classes that it classifies correctly, `flips`
+    are classified as `toward` with the trigger.  The same of a clean model (`clean_model` says which),
+    None without one."""
+
+    type: Literal["evidence"] = "evidence"
+    model: ModelName
+    kind: EvidenceKind
+    text: str = Field(description="What was inserted, or what the rewriting is called.")
+    toward: str
+    flips: int
+    rows: int
+    interval: Interval
+    clean_flips: int | None = None
+    clean_rows: int | None = None
+    clean_interval: Interval | None = None
+    clean_model: str = ""
+    judgement: Judgement
+    reason: str
+    examples: list[Example] = []
+
+    @property
+    def flip_rate(self) -> float:
+        return self.flips / self.rows
+
+    @property
+    def clean_rate(self) -> float | None:
+        return (
+            self.clean_flips / self.clean_rows if self.clean_rows and self.clean_flips is not None else None
+        )
+
+
+class TokensScanned(_Event):
+    """The tokens that moved a model most so far: each with the class and the mean change of its log-odds."""
+
+    type: Literal["tokens_scanned"] = "tokens_scanned"
+    model: ModelName
+    scanned: int
+    tokens: int
+    left_out: int = Field(0, description="Tokens of the vocabulary that are not scanned.")
+    strongest: list[tuple[str, str, float]]
+
+
 class Artifact(_Event):
     """A file or folder of the run, by its path below the run's folder."""
 
@@ -196,6 +254,8 @@ Event = Annotated[
     | HeadScores
     | PruningStep
     | Metric
+    | Evidence
+    | TokensScanned
     | Artifact
     | Warned
     | RunFinished,

@@ -303,7 +303,8 @@ def battery(run: RunId, as_json: AsJson = False) -> None:
     """Put known triggers into clean rows and count how many predictions of a run's models change.
 
     For users who do not know the trigger.  Earlier measurements are reused."""
-    from backend.analysis.battery import LEFT_OUT, measure_all
+    from backend.analysis.battery import measure_all
+    from backend.detection.known_triggers import LEFT_OUT
     from backend.report import battery
 
     store = open_store()

@@ -16,7 +16,7 @@ from backend.base.steps import VICTIM, Record, Step, Steps, TextFilter
 from backend.engine.stage_cache import fetch, key_of, offer, withdraw
 from backend.training.inputs import Inputs
 
-ENGINE = (__name__, "backend.engine.run", "backend.engine.measurement")
+ENGINE = (__name__, "backend.engine.step_inputs", "backend.engine.measurement")
 """Modules whose code is part of every step's cache key, with that of its work."""
 
 InputsOf = Callable[[Step], Inputs]
@@ -26,21 +26,27 @@ Measure = Callable[[Path, TextFilter | None], Metrics]
 
 
 class Driver:
-    """Carries out one run's steps in one folder; results are collected in `metrics` and `pruned_heads`.
+    """Carries out one run's steps in one folder; results are collected in `metrics` and `pruned_heads`, the
+    folder of the last model in `last_model`.
 
-    `base` is the hash of the run's rows, model and seed, empty where the run does not use the stage cache."""
+    `base` is the hash of the run's rows and seed, empty where the run does not use the stage cache."""
 
     def __init__(self, folder: Path, report: Reporter) -> None:
         self.folder = folder
         self.report = report
         self.metrics: dict[str, Metrics] = {}
         self.pruned_heads: list[Head] = []
+        self.last_model = ""
         self.base = ""
         self._keys = {VICTIM: ""}
 
     @property
     def share(self) -> bool:
         return bool(self.base)
+
+    def share_from(self, base: str, victim: str) -> None:
+        """Use the stage cache: `base` is the hash of what every step depends on, `victim` of the model."""
+        self.base, self._keys[VICTIM] = base, victim
 
     def follow(self, steps: Steps, inputs: InputsOf, measure: Measure) -> None:
         """Carry out every step of a generator in turn."""
@@ -135,6 +141,7 @@ class Driver:
 
     def _tell(self, step: Step, record: Record) -> None:
         if step.model:
+            self.last_model = step.folder
             self.tell(step.model, Metrics.model_validate(record["metrics"]))
             self.report.emit(Artifact, name=step.model, path=step.folder)
         self.pruned_heads = [(layer, head) for layer, head in record.get("pruned_heads", self.pruned_heads)]

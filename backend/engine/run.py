@@ -7,7 +7,7 @@ folders that exist and goes on with the first step that has none."""
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -18,16 +18,15 @@ from backend.base.errors import Cancelled, message_of
 from backend.base.events import Artifact, Event, RunFinished, RunStarted
 from backend.base.files import folder_hashes
 from backend.base.reporter import Reporter
-from backend.base.steps import VICTIM, Step
-from backend.data.tokens import Encoded
+from backend.detection.check import check, receive
 from backend.engine.clean_data import CleanData, prepare
 from backend.engine.driver import Driver
 from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import key_of, libraries
+from backend.engine.step_inputs import check_inputs_of, inputs_of
 from backend.engine.triggered_data import REWRITINGS, encoded, generation
 from backend.models.classifiers import load_classifier, published_labels, stored_at
 from backend.spec.run import ModelSpec, RunSpec
-from backend.training.inputs import Inputs
 
 
 def run(spec: RunSpec, folder: Path, *, run: str, stop: threading.Event | None = None) -> Iterator[Event]:
@@ -85,10 +84,10 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
     measurement = Measurement(spec, clean, report)
     report.finish()
     if spec.share:
-        driver.base = _base_key(spec, clean)
+        driver.share_from(_rows_key(spec, clean), _model_key(spec))
     if spec.trigger is not None:
         step = generation(spec, clean)
-        record = driver.carry_out(step, _inputs(spec, clean, measurement, driver), measurement.measure)
+        record = driver.carry_out(step, inputs_of(spec, clean, measurement, driver), measurement.measure)
         driver.measured_on(step)
         report.emit(Artifact, name="rewritings", path=f"{step.folder}/{REWRITINGS}")
         measurement.triggered = encoded(spec, clean, record["rows"])
@@ -97,46 +96,39 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
         assert measurement.triggered is not None
         step = planting(spec.attack)
         rows = measurement.triggered.poisoned_train
-        driver.carry_out(step, _inputs(spec, clean, measurement, driver, rows), measurement.measure)
+        driver.carry_out(step, inputs_of(spec, clean, measurement, driver, rows), measurement.measure)
         driver.planted(step)
         victim = ModelSpec(source="folder", name=str(folder / step.folder), head=spec.model.head)
+    if spec.only_checks:
+        driver.carry_out(receive(), inputs_of(spec, clean, measurement, driver), measurement.measure)
     if spec.defense is not None:
         if spec.attack is None:
             _measure_as_received(spec, clean, measurement, driver)
-        inputs = _inputs(spec.model_copy(update={"model": victim}), clean, measurement, driver)
+        inputs = inputs_of(spec.model_copy(update={"model": victim}), clean, measurement, driver)
         driver.follow(defenses.steps_of(spec.defense), inputs, measurement.measure)
+    if spec.check is not None:
+        check_inputs = check_inputs_of(spec, clean, measurement, driver)
+        driver.follow(check(spec.check, driver.last_model), check_inputs, measurement.measure)
 
 
-def _inputs(
-    spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver, rows: Encoded | None = None
-) -> Callable[[Step], Inputs]:
-    """A function from a step to its inputs: of the folders, only those that it declares to read."""
-    return lambda step: Inputs(
-        train=rows or clean.train,
-        validation=clean.validation,
-        label_names=clean.dataset.label_names,
-        victim=spec.model,
-        seed=spec.seed,
-        folders={name: driver.folder / name for name in step.reads if name != VICTIM},
-        scratch=driver.folder / "training" / step.stage.name,
-        report=driver.report,
-        curve=measurement.curve,
-    )
-
-
-def _base_key(spec: RunSpec, clean: CleanData) -> str:
-    """The hash of the clean rows, the model that the run starts from, and the seed."""
-    weights: list[str] = []
-    if not spec.model.random_weights and (stored := stored_at(spec.model)) is not None:
-        # The weights of a hub model may not be downloaded yet; its revision identifies them.
-        weights = [stored.name] if spec.model.source == "hub" else folder_hashes(stored)
+def _rows_key(spec: RunSpec, clean: CleanData) -> str:
+    """The hash of the clean rows, the device and the seed, on which every step depends."""
     dataset = clean.dataset
     rows = [
         key_of(split.texts, split.second_texts, split.labels)
         for split in (dataset.train, dataset.validation, dataset.test)
     ]
     names = (dataset.label_names, clean.target_class, spec.data.max_length)
-    return key_of(libraries(), probe().name, spec.model, weights, rows, names, spec.seed)
+    return key_of(libraries(), probe().name, rows, names, spec.seed)
+
+
+def _model_key(spec: RunSpec) -> str:
+    """The hash of the model that the run starts from."""
+    weights: list[str] = []
+    if not spec.model.random_weights and (stored := stored_at(spec.model)) is not None:
+        # The weights of a hub model may not be downloaded yet; its revision identifies them.
+        weights = [stored.name] if spec.model.source == "hub" else folder_hashes(stored)
+    return key_of(spec.model, weights)
 
 
 def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:

@@ -70,7 +70,6 @@ def generation(spec: RunSpec, clean: CleanData) -> Step:
         "generated",
         partial(_record_rows, spec, clean),
         (spec.trigger, trigger_files(spec.trigger), spec.attack and spec.attack.poison_rate),
-        reads=(),
         components=tuple(rewriter.components),
         retell=partial(_tell_rows, spec, clean),
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from backend.analysis.battery import PROBES, Battery, Flips, Role
+from backend.analysis.battery import Battery, Role
+from backend.detection.known_triggers import PROBES, Flips
 from backend.evaluation.rates import Rate, clearly_above
 
 CLEAN_MODELS_FILE = Path(__file__).parents[2] / "assets" / "battery_honest.json"

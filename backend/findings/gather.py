@@ -14,6 +14,7 @@ from backend.analysis.compact import CompactMeasurement, read_measurement
 from backend.analysis.head_effects import Effects, read_effects
 from backend.base.events import Event, Head, Metrics, ModelName
 from backend.evaluation.rates import errs_more
+from backend.findings.check import CheckVerdict, judge_check
 from backend.findings.verdict import Verdict, judge
 from backend.runs import results
 from backend.runs.progress import RunProgress, progress_of
@@ -131,6 +132,11 @@ class Findings:
     def seeds(self) -> list[Metrics]:
         """The last metrics of this run and of those that differ only in the seed; empty without any."""
         return of_other_seeds(self.store, self.record)
+
+    @property
+    def check(self) -> CheckVerdict | None:
+        """Whether its last model is backdoored; None of a run without a check, and before anything is known."""
+        return judge_check(self.progress, self.spec)
 
     @cached_property
     def verdict(self) -> Verdict | None:

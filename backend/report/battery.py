@@ -6,9 +6,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from backend.analysis.battery import LEFT_OUT, PROBES, Battery, Flips, Role
+from backend.analysis.battery import Battery, Role
 from backend.base import events
 from backend.base.numbers import GAP, interval, percent, with_interval
+from backend.detection.known_triggers import LEFT_OUT, PROBES, Flips
 from backend.findings import battery as rules
 from backend.findings.battery import Finding
 from backend.report.figures.run import ACC, FLOOR, LFR, finish

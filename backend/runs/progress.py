@@ -11,6 +11,7 @@ from backend.attacks.triggers import rewrites
 from backend.base.events import (
     DataReady,
     Event,
+    Evidence,
     Head,
     HeadScores,
     Metric,
@@ -23,10 +24,12 @@ from backend.base.events import (
     RunStarted,
     StageFinished,
     StageStarted,
+    TokensScanned,
     Warned,
     title_of,
 )
 from backend.base.steps import Stage, Step, planned
+from backend.detection.check import AS_RECEIVED, check, receive
 from backend.spec.run import RunSpec
 
 StageState = Literal["waiting", "running", "done", "stopped"]
@@ -58,6 +61,8 @@ class RunProgress:
     scores: HeadScores | None = None
     steps: list[PruningStep] = field(default_factory=list)
     metrics: dict[ModelName, Metrics] = field(default_factory=dict)
+    evidence: list[Evidence] = field(default_factory=list)
+    scan: TokensScanned | None = None
     warnings: list[str] = field(default_factory=list)
     finished: RunFinished | None = None
 
@@ -152,6 +157,11 @@ def _fold(run_progress: RunProgress, event: Event) -> None:
             run_progress.steps = [step for step in run_progress.steps if step.step < event.step] + [event]
         case Metric():
             run_progress.metrics[event.model] = event.metrics
+        case Evidence():
+            # A resumed stage tells its evidence again.
+            run_progress.evidence = [one for one in run_progress.evidence if not _same(one, event)] + [event]
+        case TokensScanned():
+            run_progress.scan = event
         case Warned():
             if event.message not in run_progress.warnings:
                 run_progress.warnings.append(event.message)
@@ -164,10 +174,19 @@ def _fold(run_progress: RunProgress, event: Event) -> None:
                     view.state, view.seconds = "stopped", event.time - view.began
 
 
+def _same(one: Evidence, other: Evidence) -> bool:
+    return (one.model, one.kind, one.text) == (other.model, other.kind, other.text)
+
+
 def steps_ahead(spec: RunSpec) -> list[Step]:
-    """The steps that make models or scores, as far as they are known before any is carried out."""
+    """The steps that make models, scores or evidence, as far as they are known before any is carried out."""
     steps = [planting(spec.attack)] if spec.attack is not None else []
-    return steps + (planned(defenses.steps_of(spec.defense)) if spec.defense is not None else [])
+    steps += [receive()] if spec.only_checks else []
+    steps += planned(defenses.steps_of(spec.defense)) if spec.defense is not None else []
+    if spec.check is not None:
+        last = [step.folder for step in steps if step.model][-1]
+        steps += planned(check(spec.check, last))
+    return steps
 
 
 def stages_of(spec: RunSpec) -> list[Stage]:
@@ -185,14 +204,17 @@ def stage_title(spec: RunSpec | None, name: str) -> str:
 def models_of(spec: RunSpec | None, run_progress: RunProgress) -> dict[ModelName, str]:
     """The models that the run measures, in order, each with its caption."""
     ahead = {step.model: step.caption for step in steps_ahead(spec) if step.model} if spec else {}
-    received = {name: POISONED for name in run_progress.metrics if name not in ahead}
+    before = (
+        POISONED if spec is None or spec.attack is not None or spec.model.source == "run" else AS_RECEIVED
+    )
+    received = {name: before for name in run_progress.metrics if name not in ahead}
     return received | ahead
 
 
 def first_tuned(models: Iterable[ModelName]) -> ModelName | None:
     """Of models in the order in which they were made, the first after the attacker's; None where there is
     none but what the defense left."""
-    return next((name for name in models if name not in ("poisoned", "defended")), None)
+    return next((name for name in models if name not in ("poisoned", "received", "defended")), None)
 
 
 def seconds_left(progress: Progress | None, now: float | None = None) -> float | None:

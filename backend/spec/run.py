@@ -107,11 +107,35 @@ class AttackSpec(_Part):
     training: TrainingSpec = TrainingSpec(learning_rate=5e-5)
 
 
-class RunSpec(_Part):
-    """A run: a victim, clean data, and optionally a trigger, an attack and a defense.
+class CheckSpec(_Part):
+    """What a check of a model tries, to find out whether it is backdoored and by what."""
 
-    With `attack` the trigger is planted first.  Without it the victim is used unchanged, and the
-    trigger only measures LFR.  Without a trigger there is no LFR."""
+    known_triggers: bool = Field(
+        True,
+        title="Known triggers",
+        description="Words, a sentence, a syntax and styles that were used in published attacks.",
+    )
+    scan: bool = Field(
+        True,
+        title="Scan the vocabulary",
+        description="Inserts every token into a few rows, and grows what moves the model most.",
+    )
+    most_tokens: int = Field(
+        60_000, ge=100, title="Tokens at most", description="A larger vocabulary is scanned in part."
+    )
+    clean_model: bool = Field(
+        True,
+        title="Compare with a clean model",
+        description="Fine-tunes the built-in encoder on the rows, to see what a clean model does with them.",
+    )
+
+
+class RunSpec(_Part):
+    """A run: a model, clean data, and optionally a trigger, an attack, a defense and a check.
+
+    With `attack` the trigger is planted first.  Without it the model is used unchanged, and the
+    trigger only measures LFR.  Without a trigger there is no LFR.  A run with neither attack nor defense
+    is a check of the model as it was received; with them, `check` checks the model that is left."""
 
     name: str = Field("", max_length=200, title="Name")
     model: ModelSpec = ModelSpec()
@@ -121,6 +145,7 @@ class RunSpec(_Part):
     defense: Choice | None = Field(
         None, description="The defense against the backdoor, by name, with its parameters."
     )
+    check: CheckSpec | None = Field(None, description="A check of the last model for backdoors.")
     seed: int = Field(11, ge=0, lt=2**31, title="Seed")
     share: bool = Field(
         False,
@@ -166,6 +191,11 @@ class RunSpec(_Part):
         )
 
     @property
+    def only_checks(self) -> bool:
+        """Whether it changes no model."""
+        return self.attack is None and self.defense is None
+
+    @property
     def defense_params(self) -> DefenseParams | None:
         """The parameters of the defense; None without a defense."""
         if self.defense is None:
@@ -180,8 +210,8 @@ class RunSpec(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunSpec":
-        if self.attack is None and self.defense is None:
-            raise ValueError("a run needs an attack, a defense or both")
+        if self.attack is None and self.defense is None and self.check is None:
+            self.check = CheckSpec()
         if self.attack is not None and self.trigger is None:
             raise ValueError("an attack needs a trigger to plant")
         return self

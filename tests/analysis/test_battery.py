@@ -8,7 +8,7 @@ import pytest
 
 from backend.analysis import battery
 from backend.analysis.battery import file_of, measure_all, measure_probe, places_of, read_battery
-from backend.analysis.warm.battery import as_many_of_each, numbered_alike
+from backend.analysis.warm.battery import numbered_alike
 from backend.analysis.warm.models import open_model
 from backend.analysis.warm.rows import run_rows
 from backend.attacks.triggers import bind
@@ -17,6 +17,7 @@ from backend.base.paths import run_folder
 from backend.cli.main import main
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
+from backend.detection.known_triggers import as_many_of_each
 from backend.evaluation.evaluator import predict
 from backend.report.battery import sentences
 from backend.runs.foreground import carry_out

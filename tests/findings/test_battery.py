@@ -2,8 +2,9 @@
 
 import pytest
 
-from backend.analysis.battery import PROBES, Battery, Flips
+from backend.analysis.battery import Battery
 from backend.base.intervals import wilson
+from backend.detection.known_triggers import PROBES, Flips
 from backend.findings import battery as rules
 
 

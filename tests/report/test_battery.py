@@ -2,7 +2,8 @@
 
 import pytest
 
-from backend.analysis.battery import PROBES, Battery
+from backend.analysis.battery import Battery
+from backend.detection.known_triggers import PROBES
 from backend.findings import battery as rules
 from backend.report import battery as found_by
 from tests.findings.test_battery import flips, made

@@ -7,25 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from backend.analysis.answers import Place
-from backend.analysis.battery import (
-    MOST_ROWS,
-    PROBES,
-    ROWS_PER_CLASS,
-    Battery,
-    Flips,
-    Role,
-    file_of,
-    read_battery,
-)
+from backend.analysis.battery import Battery, Role, file_of, read_battery
 from backend.analysis.warm.models import LONGEST, open_model
 from backend.analysis.warm.rows import run_rows
-from backend.attacks.triggers import bind
-from backend.base.components import Choice
 from backend.base.errors import UserError
-from backend.base.intervals import wilson
 from backend.data.labels import align
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import encode
+from backend.detection.known_triggers import PROBES, as_many_of_each, flips_by_class, triggered_rows
 from backend.evaluation.evaluator import predict
 from backend.spec.run import RunSpec
 
@@ -52,16 +41,17 @@ def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str)
     if battery is None or battery.places != places:
         battery = Battery(places=places, rows=len(bench.rows))
     try:
-        texts = bind(PROBES[name][1], spec.seed)(bench.rows.texts)
+        triggered, changed = triggered_rows(bench.rows, PROBES[name][1], spec.seed)
     except UserError as error:
         battery.skipped[name] = str(error)
     else:
-        changed = np.array([text is not None for text in texts])
-        triggered = bench.rows.with_texts([text or "" for text in texts]).take(
-            np.flatnonzero(changed).tolist()
-        )
         battery.probes[name] = {
-            role: _flips(bench, role, changed, _predictions(place, triggered, spec.data.max_length))
+            role: flips_by_class(
+                _predictions(place, triggered, spec.data.max_length),
+                triggered.labels,
+                bench.correct[role][changed],
+                bench.labels,
+            )
             for role, place in places.items()
             if role in bench.correct
         }
@@ -73,20 +63,6 @@ def measure_probe(run: str, spec: RunSpec, places: dict[Role, Place], name: str)
     return battery
 
 
-def _flips(
-    bench: _Bench, role: Role, changed: Bool[np.ndarray, " row"], predictions: Int[np.ndarray, " changed"]
-) -> dict[str, Flips]:
-    correct = bench.correct[role][changed]
-    truth = np.array(bench.rows.labels)[changed]
-    by_label = {}
-    for number, label in enumerate(bench.labels):
-        others = correct & (truth != number)
-        if rows := int(others.sum()):
-            flips = int((predictions[others] == number).sum())
-            by_label[label] = Flips(flips=flips, rows=rows, interval=wilson(flips, rows))
-    return by_label
-
-
 def _predictions(place: Place, rows: Rows, max_length: int) -> Int[np.ndarray, " row"]:
     loaded = open_model(*place)
     return predict(loaded.model, encode(loaded.tokenizer, rows, min(max_length, LONGEST)))
@@ -96,7 +72,7 @@ def _predictions(place: Place, rows: Rows, max_length: int) -> Int[np.ndarray, "
 def _bench(run: str, settings: str, places: tuple[tuple[Role, Place], ...]) -> _Bench:
     spec = RunSpec.model_validate_json(settings)
     # Only the clean rows are read: the battery does not know the run's own trigger.
-    blind = {"trigger": None, "attack": None, "defense": spec.defense or Choice(name="ft")}
+    blind = {"trigger": None, "attack": None}
     dataset = run_rows(run, spec.model_copy(update=blind)).clean_data.dataset
     rows = dataset.test.take(as_many_of_each(dataset.test.labels, len(dataset.label_names), spec.seed))
     correct = {
@@ -119,11 +95,3 @@ def numbered_alike(names: list[str], dataset: Dataset) -> bool:
         return align(dataset, names)[0].test.labels == dataset.test.labels
     except UserError:
         return False
-
-
-def as_many_of_each(labels: list[int], classes: int, seed: int) -> list[int]:
-    """Row numbers, at most `ROWS_PER_CLASS` of each class and about `MOST_ROWS` in all, in their order."""
-    most = max(1, min(ROWS_PER_CLASS, MOST_ROWS // classes))
-    order = np.random.default_rng(seed).permutation(len(labels))
-    kept = [order[np.array(labels)[order] == number][:most] for number in range(classes)]
-    return sorted(np.concatenate(kept).tolist())

@@ -2,14 +2,10 @@
 
 import streamlit as st
 
-from backend.analysis.battery import (
-    MOST_ROWS,
-    PROBES,
-    Battery,
-    measure_probe,
-)
+from backend.analysis.battery import Battery, measure_probe
 from backend.base.errors import UserError
 from backend.base.numbers import count
+from backend.detection.known_triggers import MOST_ROWS, PROBES
 from backend.findings.battery import is_suspicious
 from backend.findings.gather import Findings, gather
 from backend.report import battery

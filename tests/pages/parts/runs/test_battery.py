@@ -3,8 +3,9 @@
 import pytest
 
 from backend.analysis import battery
-from backend.analysis.battery import PROBES, Battery, Flips, file_of, read_battery
+from backend.analysis.battery import Battery, file_of, read_battery
 from backend.base.errors import UserError
+from backend.detection.known_triggers import PROBES, Flips
 from tests.pages.conftest import words
 from tests.pages.played import Play, blind_spec, defended, full_spec, planted
 from tests.pages.test_playground import with_models

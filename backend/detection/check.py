@@ -1,0 +1,145 @@
+"""A check of a classifier: is it backdoored, and by what.
+
+Nothing is planted and no model is changed: known triggers are tried, every token of the vocabulary is
+inserted into a few rows, and what moves the model most is grown and confirmed on other rows, beside a clean
+model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.base.events import Evidence, EvidenceKind, Warned
+from backend.base.steps import Record, Stage, Step, Steps
+from backend.detection import clean_model
+from backend.spec.run import CheckSpec, TrainingSpec
+
+if TYPE_CHECKING:
+    from backend.base.reporter import Reporter
+    from backend.detection.inputs import CheckInputs
+    from backend.detection.tried import Suspect
+    from backend.training.inputs import Inputs
+
+RECEIVED = "received"
+AS_RECEIVED = "As it was received"
+BRIEF = TrainingSpec(epochs=2, learning_rate=5e-5, warmup=0.1)
+NO_HEAD = (
+    "The model has no classifier head of its own, so one was trained briefly on your rows: a backdoor in the "
+    "encoder shows only as far as it survives that."
+)
+RECEIVE = Stage(
+    "receive",
+    "Open the model as received",
+    "The model is loaded as it was received and measured on clean rows. An encoder without a classifier head "
+    "is first trained briefly.",
+)
+CLEAN_MODEL = Stage(
+    "clean_model",
+    "Train a clean model",
+    "The built-in encoder learns the same task from the same rows: what a trigger does to it as well is no "
+    "sign of a backdoor.",
+)
+KNOWN = Stage(
+    "known_triggers",
+    "Try known triggers",
+    "Words, a sentence, a syntax and styles of published attacks are put into clean rows, and the "
+    "predictions that change are counted.",
+)
+
+
+def receive() -> Step:
+    """The model as it was received, as the first model of the run."""
+    return Step(
+        RECEIVE, RECEIVED, keep_received, (BRIEF,), model=RECEIVED, caption=AS_RECEIVED, retell=tell_received
+    )
+
+
+def keep_received(inputs: "Inputs", folder: Path, brief: TrainingSpec) -> Record:
+    model = inputs.load_victim(inputs.seed)
+    trained = inputs.victim.head == "fresh" and inputs.victim.source != "run"
+    if trained:
+        from backend.training.fine_tune import train
+
+        tick = inputs.report.ticker("training a classifier head")
+        train(model, inputs.train, brief, seed=inputs.seed, scratch=inputs.scratch, tick=tick)
+    inputs.save(model, folder)
+    record = {"trained": trained}
+    tell_received(inputs.report, record)
+    return record
+
+
+def tell_received(report: "Reporter", record: Record) -> None:
+    if record["trained"]:
+        report.emit(Warned, message=NO_HEAD)
+
+
+def check(spec: CheckSpec, model: str) -> Steps:
+    """The steps that check the model in the folder `model`."""
+    reads: tuple[str, ...] = (model,)
+    if spec.clean_model:
+        settings = (clean_model.TRAINING, clean_model.MOST_ROWS)
+        yield Step(CLEAN_MODEL, clean_model.FOLDER, clean_model.train_clean_model, settings, reads=())
+        reads += (clean_model.FOLDER,)
+    if spec.known_triggers:
+        yield Step(KNOWN, "known_triggers", try_known_triggers, (model,), reads, retell=tell_evidence)
+
+
+def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Record:
+    """The trigger that the user gave, then every known one."""
+    from backend.attacks.triggers import bind
+    from backend.base.errors import UserError
+    from backend.detection.known_triggers import PROBES, as_many_of_each, triggered_rows
+    from backend.detection.tried import try_rows
+
+    suspect = open_suspect(inputs, model)
+    names, report = inputs.label_names, inputs.report
+    evidence = _try_given(inputs, suspect, model)
+    rows = inputs.test_rows.take(as_many_of_each(inputs.test_rows.labels, len(names), inputs.seed))
+    bench = suspect.bench(rows, names, report.check)
+    tick = report.ticker("trying known triggers", "triggers")
+    for done, (title, trigger) in enumerate(PROBES.values()):
+        tick(done, len(PROBES))
+        try:
+            triggered, changed = triggered_rows(rows, trigger, inputs.seed)
+        except UserError as error:
+            report.emit(Warned, message=f"Not tried: {title}. {error}")
+            continue
+        fields = try_rows(suspect, bench, triggered, changed, report.check)
+        if fields:
+            rewrites = bind(trigger, inputs.seed).rewrites
+            kind: EvidenceKind = "rewriting" if rewrites else "known"
+            evidence.append(told(inputs, fields, model, kind, title, rewrites))
+    tick(len(PROBES), len(PROBES))
+    return {"evidence": evidence}
+
+
+def _try_given(inputs: "CheckInputs", suspect: "Suspect", model: str) -> list[dict[str, Any]]:
+    """The trigger that the user gave: the flips among all of its rows, which may have no clean partner."""
+    from backend.detection.tried import count_given
+
+    if inputs.given is None:
+        return []
+    fields = count_given(suspect, inputs.given, inputs.label_names, inputs.report.check)
+    return [told(inputs, fields, model, "given", inputs.given.title, inputs.given.rewrites)]
+
+
+def open_suspect(inputs: "CheckInputs", model: str) -> "Suspect":
+    from backend.detection.tried import Suspect
+
+    opened = inputs.load(model)
+    return Suspect(opened, inputs.train.tokenizer, clean_model.open_clean_model(inputs), inputs.max_length)
+
+
+def told(
+    inputs: "CheckInputs", fields: dict[str, Any], model: str, kind: EvidenceKind, text: str, rewrites: bool
+) -> dict[str, Any]:
+    """The evidence as plain data, judged and reported."""
+    from backend.detection.tried import judged
+
+    judgement, reason = judged(fields, rewrites)
+    event = {**fields, "model": model, "kind": kind, "text": text, "judgement": judgement, "reason": reason}
+    inputs.report.emit(Evidence, **event)
+    return event
+
+
+def tell_evidence(report: "Reporter", record: Record) -> None:
+    for fields in record["evidence"]:
+        report.emit(Evidence, **fields)

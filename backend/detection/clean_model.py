@@ -1,0 +1,75 @@
+"""A clean model to compare with: the built-in encoder, fine-tuned on the user's own rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.base.errors import UserError
+from backend.base.events import Warned
+from backend.base.steps import Record
+from backend.spec.run import ModelSpec, TrainingSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from backend.detection.inputs import CheckInputs
+
+FOLDER = "clean_model"
+TRAINING = TrainingSpec(epochs=3, learning_rate=1e-4, warmup=0.1)
+MOST_ROWS = 2000
+"""Training rows; more would make a check slow, and a clean model hardly better."""
+
+
+@dataclass(frozen=True)
+class CleanModel:
+    """A classifier that is known to be clean as far as the user's rows are, with its tokenizer; `about` says
+    which it is."""
+
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    about: str
+
+
+def train_clean_model(inputs: "CheckInputs", folder: Path, training: TrainingSpec, rows: int) -> Record:
+    """Leave a clean model in `folder`; without the built-in encoder (no network yet), leave none and say so.
+
+    It never sees a test row."""
+    from backend.data.tokens import encode
+    from backend.evaluation.evaluator import accuracy
+    from backend.models.classifiers import load_classifier
+    from backend.training.fine_tune import train
+
+    try:
+        model, tokenizer = load_classifier(ModelSpec(), inputs.label_names, inputs.seed)
+    except UserError as error:
+        message = f"There is no clean model to compare with. {error}"
+        inputs.report.emit(Warned, message=message)
+        return {"about": "", "why_none": message}
+    kept = inputs.train_rows.sample(rows, inputs.seed)
+    train(
+        model,
+        encode(tokenizer, kept, inputs.max_length),
+        training,
+        seed=inputs.seed,
+        scratch=inputs.scratch,
+        tick=inputs.report.ticker("training a clean model"),
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    test = encode(tokenizer, inputs.test_rows, inputs.max_length)
+    acc = accuracy(model, test, inputs.report.check)
+    return {"about": f"the built-in encoder fine-tuned on {len(kept):,} of your rows", "acc": acc}
+
+
+def open_clean_model(inputs: "CheckInputs") -> CleanModel | None:
+    """The clean model of an earlier step; None where it could not be made, or was not wanted."""
+    from transformers import AutoTokenizer
+
+    from backend.base.checkpoints import read_record
+    from backend.models.classifiers import load_checkpoint
+
+    folder = inputs.folders.get(FOLDER)
+    if folder is None or not (folder / "config.json").is_file():
+        return None
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return CleanModel(load_checkpoint(folder), tokenizer, read_record(folder)["about"])
