@@ -23,7 +23,7 @@ class Reporter:
         self.stage = "prepare"
         self._stage_began = 0.0
 
-    def emit(self, kind: type[Any], **fields: Any) -> None:
+    def emit(self, kind: type[Any], /, **fields: Any) -> None:
         """Send an event of type `kind` for this run."""
         self.check()
         self.send(kind(run=self.run, **fields))

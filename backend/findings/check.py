@@ -14,8 +14,8 @@ WEIGHT: dict[Judgement, int] = {"trigger": 0, "suspicious": 1, "harmless": 2}
 
 @dataclass(frozen=True)
 class CheckVerdict:
-    """What a check of `model` came to; `evidence` holds the strongest first.  `so_far`: the check is not over.
-    `why` says why it cannot tell."""
+    """What a check of `model` came to; `evidence` holds the strongest first.  `why` says why it cannot tell;
+    `so_far`: the check is not over."""
 
     level: CheckLevel
     model: ModelName

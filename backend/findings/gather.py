@@ -135,7 +135,7 @@ class Findings:
 
     @property
     def check(self) -> CheckVerdict | None:
-        """Whether its last model is backdoored; None of a run without a check, and before anything is known."""
+        """Whether its last model is backdoored; None without a check, and before anything is known."""
         return judge_check(self.progress, self.spec)
 
     @cached_property
