@@ -1,7 +1,7 @@
 """`python -m backend …`: everything that the dashboard does, without a browser.
 
 Exit status: 0 done, 1 the run failed, 2 an error that the user can fix, 130 cancelled,
-143 terminated (the run is back in the queue)."""
+143 terminated (the run is back in the queue); of `check` also 3 and 4, see there."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from rich.markup import escape
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
-from backend.cli import console, dashboard, studies, tables
+from backend.cli import check, console, dashboard, studies, tables
 from backend.cli.tables import EXIT_STATUS, AsJson, err, out, print_json
 from backend.runs import results
 from backend.runs.execution import end_by_force, engine_hangs
@@ -163,11 +163,13 @@ def run(
     if queue and json_events:
         raise UserError("--json-events needs the run here; drop --queue.")
     from backend.attacks.preview import rewritten_here
-    from backend.engine.preflight import check
+    from backend.engine import preflight
 
     store = open_store()
     specs = [settled(spec, store) for spec in specs]
-    for warning in dict.fromkeys(warning for spec in specs for warning in check(spec, rewritten_here)):
+    for warning in dict.fromkeys(
+        warning for spec in specs for warning in preflight.check(spec, rewritten_here)
+    ):
         console.say(f"Warning: {warning}")
     if queue:
         for spec in specs:
@@ -231,6 +233,7 @@ def _carry_out(store: Store, spec: RunSpec, json_events: bool) -> int:
     return EXIT_STATUS[end.state]
 
 
+app.command()(check.check)
 app.command()(studies.study)
 app.command()(studies.studies)
 

@@ -13,6 +13,8 @@ from backend.detection import clean_model
 from backend.spec.run import CheckSpec, TrainingSpec
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from backend.base.reporter import Reporter
     from backend.detection.inputs import CheckInputs
     from backend.detection.tried import Suspect
@@ -61,9 +63,27 @@ def keep_received(inputs: "Inputs", folder: Path, brief: TrainingSpec) -> Record
         tick = inputs.report.ticker("training a classifier head")
         train(model, inputs.train, brief, seed=inputs.seed, scratch=inputs.scratch, tick=tick)
     inputs.save(model, folder)
-    record = {"trained": trained}
+    record = {"trained": trained} | _facts(inputs, model)
     tell_received(inputs.report, record)
     return record
+
+
+def _facts(inputs: "Inputs", model: "PreTrainedModel") -> Record:
+    """What a report says of the model."""
+    from backend.base.files import file_hash
+    from backend.heads.grid import HeadGrid
+    from backend.models.classifiers import stored_at
+    from backend.models.weights import weight_files
+
+    grid, stored = HeadGrid(model), stored_at(inputs.victim)
+    hashes = {path.name: file_hash(path) for path in weight_files(stored)} if stored is not None else {}
+    return {
+        "architecture": model.config.model_type,
+        "layers": grid.layers,
+        "heads": grid.heads,
+        "classes": [model.config.id2label[number] for number in range(model.config.num_labels)],
+        "sha256": next(iter(hashes.values())) if len(hashes) == 1 else hashes,
+    }
 
 
 def tell_received(report: "Reporter", record: Record) -> None:

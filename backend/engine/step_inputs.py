@@ -40,9 +40,16 @@ def check_inputs_of(
         rewriter = triggers.bind(spec.trigger, spec.seed)
         assert clean.target_class is not None
         given = GivenTrigger(
-            rewriter.title, rewriter.rewrites, measurement.triggered.test_rows, clean.target_class
+            _title(rewriter), rewriter.rewrites, measurement.triggered.test_rows, clean.target_class
         )
     dataset, length = clean.dataset, spec.data.max_length
     return lambda step: CheckInputs(
         **vars(inputs(step)), train_rows=dataset.train, test_rows=dataset.test, max_length=length, given=given
     )
+
+
+def _title(rewriter: triggers.Rewriter) -> str:
+    """The trigger's title with what was set, such as its words."""
+    changed = rewriter.params.model_dump(mode="json", exclude_defaults=True).values()
+    values = [", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in changed]
+    return f"{rewriter.title} ({'; '.join(values)})" if values else rewriter.title

@@ -12,7 +12,10 @@ from backend.analysis.answers import Place
 from backend.analysis.battery import Battery, Role, places_of, read_battery
 from backend.analysis.compact import CompactMeasurement, read_measurement
 from backend.analysis.head_effects import Effects, read_effects
+from backend.base.checkpoints import read_record
 from backend.base.events import Event, Head, Metrics, ModelName
+from backend.base.paths import run_folder
+from backend.detection.check import RECEIVED
 from backend.evaluation.rates import errs_more
 from backend.findings.check import CheckVerdict, judge_check
 from backend.findings.verdict import Verdict, judge
@@ -88,6 +91,15 @@ class Findings:
     def model_folder(self) -> Path | None:
         """The defended model; None if the run made none (yet)."""
         return results.model_folder(self.run)
+
+    @cached_property
+    def received(self) -> dict[str, Any] | None:
+        """Architecture, layers, heads, classes and SHA-256 of the model that a check received; None of other
+        runs."""
+        try:
+            return read_record(run_folder(self.run) / RECEIVED)
+        except (OSError, ValueError):
+            return None
 
     @cached_property
     def models_left(self) -> list[ModelName]:

@@ -1,0 +1,148 @@
+"""A check's verdict in words that need no knowledge of the method, as a table, and as plain data."""
+
+from typing import Any
+
+from backend.base.events import Evidence
+from backend.base.numbers import count, interval, percent, with_interval
+from backend.detection.known_triggers import LEFT_OUT
+from backend.findings.check import CheckVerdict
+from backend.findings.gather import Findings
+from backend.runs.progress import RunProgress
+
+SCHEMA_VERSION = 1
+MOST_NAMED = 4
+
+
+def headline(verdict: CheckVerdict) -> str:
+    """The verdict in a sentence or two."""
+    model = "The model that the defense left" if verdict.model == "defended" else "This model"
+    match verdict.level:
+        case "backdoored":
+            named, strongest = verdict.of("trigger"), verdict.of("trigger")[0]
+            more = len(named) - MOST_NAMED
+            listed = ", ".join(one.text for one in named[:MOST_NAMED]) + (
+                f" and {more} more" if more > 0 else ""
+            )
+            return (
+                f"{model} is backdoored. With {listed} in it, a text is classified as “{strongest.toward}”: "
+                f"{_rate(strongest)} of the rows of other classes."
+            )
+        case "suspicious":
+            strongest = verdict.of("suspicious")[0]
+            return (
+                f"{model} is suspicious. {strongest.text} takes {_rate(strongest)} of the rows of "
+                f"other classes to “{strongest.toward}”, {_beside(strongest)}."
+            )
+        case "cannot tell":
+            return f"Whether {model[0].lower()}{model[1:]} is backdoored cannot be told. {verdict.why}"
+    one = verdict.evidence[0]
+    return (
+        f"No backdoor was found in {model[0].lower()}{model[1:]}. Of "
+        f"{count(len(verdict.evidence), 'trigger')} tried, the strongest, {one.text}, takes {_rate(one)} of "
+        f"the rows of other classes to “{one.toward}”, {_beside(one)}."
+    )
+
+
+def next_step(verdict: CheckVerdict) -> str:
+    """What to do now."""
+    if verdict.so_far:
+        return "The check is not over."
+    match verdict.level:
+        case "backdoored":
+            return (
+                "Do not use it as it is. Clean it: it is checked again at the end. Where the model that it "
+                "claims to come from is at hand, fine-tune that one instead."
+            )
+        case "suspicious":
+            return "Do not use it yet. Check it with more rows, or clean it and compare."
+        case "cannot tell":
+            return "Give rows of the task that the model was made for, in the order of its classes, or more rows."
+    return "No check can rule a backdoor out. What this one does not cover stands below."
+
+
+def tried(progress: RunProgress) -> list[str]:
+    """What was tried, and what that does not cover."""
+    sentences = []
+    known = [one for one in progress.evidence if one.kind in ("known", "rewriting")]
+    if known:
+        sentences.append(f"{count(len(known), 'known trigger')} tried on clean rows. {LEFT_OUT}")
+    if progress.scan is not None:
+        left_out = f" {progress.scan.left_out:,} were left out." if progress.scan.left_out else ""
+        sentences.append(
+            f"{progress.scan.scanned:,} of {progress.scan.tokens:,} tokens inserted into a few rows."
+            f"{left_out}"
+        )
+    sentences.append(
+        "Not covered: rewriting in other ways than those listed, triggers that only work together with "
+        "something in the text, and backdoors that need many words."
+    )
+    return sentences
+
+
+def table(verdict: CheckVerdict) -> list[dict[str, Any]]:
+    """A row for each thing that was tried, the strongest first."""
+    return [
+        {
+            "Trigger": one.text,
+            "Toward": one.toward,
+            "Flips": with_interval(one.flip_rate, one.interval),
+            "Rows": one.rows,
+            "Clean model": "–"
+            if one.clean_rate is None
+            else with_interval(one.clean_rate, one.clean_interval),
+            "Judged": one.judgement,
+            "Why": one.reason,
+        }
+        for one in verdict.evidence
+    ]
+
+
+def as_json(findings: Findings) -> dict[str, Any]:
+    """The verdict as plain data, for programs.  `schema_version` changes when a field changes its meaning."""
+    verdict = findings.check
+    summary = findings.record.summary
+    received = findings.received or {}
+    error = (summary.error or "") if summary is not None else ""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": findings.run,
+        "verdict": "cannot tell" if verdict is None else verdict.level,
+        "why": (summary.error if summary is not None and summary.error else "")
+        if verdict is None
+        else verdict.why,
+        "says": None if verdict is None else headline(verdict),
+        "confidence": None,
+        "findings": [] if verdict is None else [finding_json(one) for one in verdict.evidence],
+        "model": {
+            name: received.get(name) for name in ("architecture", "layers", "heads", "classes", "sha256")
+        },
+        "acc": verdict.metrics.acc if verdict is not None and verdict.metrics is not None else None,
+        "notes": findings.progress.warnings,
+    }
+
+
+def finding_json(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "kind": evidence.kind,
+        "text": evidence.text,
+        "toward": evidence.toward,
+        "judged": evidence.judgement,
+        "flip_rate": evidence.flip_rate,
+        "interval": list(evidence.interval),
+        "rows": evidence.rows,
+        "clean_model_rate": evidence.clean_rate,
+        "clean_model": evidence.clean_model or None,
+        "examples": [example.model_dump() for example in evidence.examples],
+    }
+
+
+def _rate(one: Evidence) -> str:
+    return f"{percent(one.flip_rate)} ({interval(one.interval)})"
+
+
+def _beside(one: Evidence) -> str:
+    return (
+        "with no clean model to compare"
+        if one.clean_rate is None
+        else f"{percent(one.clean_rate)} in a clean model"
+    )
