@@ -107,9 +107,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "run": findings.run,
         "verdict": "cannot tell" if verdict is None else verdict.level,
-        "why": (summary.error if summary is not None and summary.error else "")
-        if verdict is None
-        else verdict.why,
+        "why": error if verdict is None else verdict.why,
         "says": None if verdict is None else headline(verdict),
         "confidence": None,
         "findings": [] if verdict is None else [finding_json(one) for one in verdict.evidence],
