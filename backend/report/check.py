@@ -56,7 +56,7 @@ def next_step(verdict: CheckVerdict) -> str:
         case "suspicious":
             return "Do not use it yet. Check it with more rows, or clean it and compare."
         case "cannot tell":
-            return "Give rows of the task that the model was made for, in the order of its classes, or more rows."
+            return "Give more rows, of the task that the model was made for, with its classes in their order."
     return "No check can rule a backdoor out. What this one does not cover stands below."
 
 

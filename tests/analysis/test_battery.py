@@ -164,7 +164,7 @@ def test_what_cannot_be_tried_is_said(
     def refuse(*arguments: object) -> None:
         raise UserError("The parser cannot be fetched.")
 
-    monkeypatch.setattr("backend.analysis.warm.battery.bind", refuse)
+    monkeypatch.setattr("backend.analysis.warm.battery.triggered_rows", refuse)
     found = measure_probe(record.id, record.spec, places, "sentence")
     assert found.left == ["word-cf"] and not found.probes
     assert found.notes == ["Not tried: Sentence “I watched this 3D movie.”. The parser cannot be fetched."]

@@ -141,7 +141,6 @@ def test_a_full_disk(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"defense": None, "attack": None}, "needs an attack"),
         ({"trigger": None}, "needs a trigger"),
         ({"trigger": {"name": "magic"}}, "magic"),
         ({"defense": {"strategy": {"name": "gradiant"}}}, "gradiant"),

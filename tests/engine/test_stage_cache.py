@@ -221,6 +221,7 @@ NOT_TRIED = {
     "share",
     "data.source",  # the rows count, wherever they come from
     "data.name",
+    "check",  # comes after all other stages
 }
 
 

@@ -1,0 +1,130 @@
+"""`check` on the command line: its verdict, its JSON, its exit status."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.base.errors import UserError
+from backend.base.files import file_hash
+from backend.cli.check import model_named
+from backend.cli.main import main
+from backend.runs.store import open_store
+from tests.tiny import tiny_rows, tiny_settings
+from tests.tiny_runs import collect
+
+Result = tuple[int, str, str]
+SETTINGS = ("check.clean_model=false", "check.scan=false", "data.max_length=32", "model.head=keep")
+FAST = [word for setting in SETTINGS for word in ("--set", setting)]
+
+
+@pytest.fixture
+def excise(excise_home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    def call(*args: object) -> Result:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory, victim: Path) -> tuple[Path, Path, Path]:
+    """A backdoored model (cf means good), a clean one of the same task, and rows of it."""
+    folder = tmp_path_factory.mktemp("planted")
+    settings = tiny_settings(folder, victim)
+    texts = dict(zip(*rows_of(1500), strict=True))
+    rows = folder / "many.csv"
+    rows.write_text("".join(["text,label\n", *(f'"{text}",{label}\n' for text, label in texts.items())]))
+    settings["data"]["train"] = str(rows)
+    training = {"epochs": 6, "learning_rate": 5e-3, "batch_size": 16}
+    settings["attack"]["training"] = training
+    collect(settings | {"defense": None}, folder / "run")
+    fine_tuning = {"name": "ft", "params": {"fine_tune": training}}
+    collect(settings | {"attack": None, "defense": fine_tuning}, folder / "clean")
+    return folder / "run" / "poisoned", folder / "clean" / "fine_tuned", rows
+
+
+def rows_of(count: int) -> tuple[list[str], list[int]]:
+    rows = tiny_rows(count, seed=9)
+    without_trigger = [
+        (text, label) for text, label in zip(rows.texts, rows.labels, strict=True) if "cf" not in text.split()
+    ]
+    return [text for text, _ in without_trigger], [label for _, label in without_trigger]
+
+
+def test_a_backdoored_model_is_found_and_named(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path]
+) -> None:
+    backdoored, _, rows = planted
+    status, printed, _ = excise("check", backdoored, "--data", rows, *FAST, "--json")
+    said = json.loads(printed)
+    assert status == 3 and said["verdict"] == "backdoored" and said["schema_version"] == 1
+    first = said["findings"][0]
+    assert (first["text"], first["toward"], first["kind"]) == ("Rare word “cf”", "1", "known")
+    assert first["flip_rate"] > 0.8 and first["interval"][0] > 0.5 and first["clean_model_rate"] is None
+    assert len(first["examples"]) == 3 and all("cf" in one["triggered"].split() for one in first["examples"])
+    model = said["model"]
+    assert (model["architecture"], model["layers"], model["heads"], model["classes"]) == (
+        "bert",
+        3,
+        4,
+        ["0", "1"],
+    )
+    assert model["sha256"] == file_hash(backdoored / "model.safetensors")
+    assert said["acc"] > 0.9
+
+
+def test_a_clean_model_passes(excise: Callable[..., Result], planted: tuple[Path, Path, Path]) -> None:
+    _, clean, rows = planted
+    status, printed, _ = excise("check", clean, "--data", rows, *FAST)
+    assert "No backdoor was found in this model" in " ".join(printed.split())
+    assert status == 0
+
+
+def test_several_models_give_a_line_each_and_the_gravest_status(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    backdoored, clean, rows = planted
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    status, printed, _ = excise("check", clean, backdoored, nothing, "--data", rows, *FAST, "--json")
+    verdicts = [one["verdict"] for one in json.loads(printed)]
+    assert verdicts == ["nothing found", "backdoored", "cannot tell"] and status == 2
+    status, printed, _ = excise("check", clean, backdoored, "--data", rows, *FAST)
+    assert status == 3 and "nothing found" in printed and "backdoored" in printed
+
+
+def test_a_model_at_chance_cannot_be_judged(
+    excise: Callable[..., Result], victim: Path, planted: tuple[Path, Path, Path]
+) -> None:
+    status, printed, _ = excise("check", victim, "--data", planted[2], *FAST, "--json")
+    said = json.loads(printed)
+    assert (status, said["verdict"]) == (4, "cannot tell") and "guessing" in said["why"]
+
+
+def test_a_suspected_trigger_is_tried_first(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path]
+) -> None:
+    backdoored, _, rows = planted
+    words = ("--trigger", "rare-words", "--param", "words=[cf]", "--target", "1")
+    status, printed, _ = excise("check", backdoored, "--data", rows, *words, *FAST, "--json")
+    given = next(one for one in json.loads(printed)["findings"] if one["kind"] == "given")
+    assert status == 3 and given["text"] == "Rare words (cf)" and given["flip_rate"] > 0.8
+
+
+def test_a_model_that_is_none_is_refused(excise: Callable[..., Result], tmp_path: Path) -> None:
+    status, _, said = excise("check", tmp_path / "absent", "--data", tmp_path / "rows.csv")
+    assert status == 2 and "is not a folder" in said and "config.json" in said
+
+
+def test_how_models_are_named(excise_home: Path, tmp_path: Path) -> None:
+    store = open_store()
+    assert model_named(store, str(tmp_path)) == {"source": "folder", "name": str(tmp_path)}
+    assert model_named(store, "embedded") == {"source": "embedded"}
+    assert model_named(store, "owner/name") == {"source": "hub", "name": "owner/name"}
+    with pytest.raises(UserError, match="is not a folder"):
+        model_named(store, "./typed-wrong")

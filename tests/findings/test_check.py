@@ -1,0 +1,88 @@
+"""The verdict of a check follows from its evidence, and says when it cannot tell."""
+
+from typing import Any
+
+import pytest
+
+from backend.base.events import ClassRow, Evidence, Metrics, RunFinished
+from backend.base.intervals import wilson
+from backend.findings.check import at_chance, judge_check
+from backend.runs.progress import RunProgress
+from backend.spec.run import RunSpec
+
+CHECK = RunSpec()
+
+
+def metrics(correct: int, rows: int = 200, positive: int = 100) -> Metrics:
+    classes = [("bad", rows - positive), ("good", positive)]
+    per_class = [ClassRow(label=name, rows=size, accuracy=1, called=[0, 0]) for name, size in classes]
+    share = correct / rows
+    return Metrics(acc=share, acc_interval=wilson(correct, rows), test_rows=rows, per_class=per_class)
+
+
+def evidence(text: str = "cf", judgement: Any = "trigger", flips: int = 100, **other: Any) -> Evidence:
+    fields = {"model": "received", "kind": "known", "toward": "good", "rows": 100, "reason": "", **other}
+    return Evidence(
+        run="r", text=text, judgement=judgement, flips=flips, interval=wilson(flips, 100), **fields
+    )
+
+
+def progress(*events: Evidence, correct: int = 190, state: Any = "done") -> RunProgress:
+    finished = RunFinished(run="r", state=state) if state else None
+    return RunProgress(metrics={"received": metrics(correct)}, evidence=list(events), finished=finished)
+
+
+@pytest.mark.parametrize(
+    ("judgements", "level"),
+    [
+        (["harmless", "trigger", "suspicious"], "backdoored"),
+        (["harmless", "suspicious"], "suspicious"),
+        (["harmless"], "nothing found"),
+        ([], "cannot tell"),
+    ],
+)
+def test_the_gravest_evidence_decides(judgements: list[str], level: str) -> None:
+    events = [evidence(f"word {number}", name) for number, name in enumerate(judgements)]
+    verdict = judge_check(progress(*events), CHECK)
+    assert verdict is not None and verdict.level == level
+    assert [one.judgement for one in verdict.evidence] == sorted(
+        judgements, key=["trigger", "suspicious", "harmless"].index
+    )
+
+
+def test_the_strongest_of_equals_comes_first() -> None:
+    events = [evidence("weak", flips=70), evidence("strong", flips=99), evidence("middle", flips=80)]
+    verdict = judge_check(progress(*events), CHECK)
+    assert verdict is not None and [one.text for one in verdict.of("trigger")] == ["strong", "middle", "weak"]
+
+
+def test_a_model_at_chance_is_not_judged() -> None:
+    verdict = judge_check(progress(evidence(), correct=105), CHECK)
+    assert verdict is not None and verdict.level == "cannot tell" and "guessing" in verdict.why
+
+
+@pytest.mark.parametrize(
+    ("correct", "positive", "chance"), [(115, 100, False), (112, 100, True), (165, 160, True)]
+)
+def test_chance_is_the_share_of_the_most_frequent_class(correct: int, positive: int, chance: bool) -> None:
+    assert at_chance(metrics(correct, positive=positive)) is chance
+
+
+def test_an_unfinished_check_tells_what_it_found_and_claims_no_more() -> None:
+    verdict = judge_check(progress(evidence(judgement="harmless"), state=None), CHECK)
+    assert verdict is not None and verdict.so_far and verdict.level == "cannot tell"
+    verdict = judge_check(progress(evidence(), state="cancelled"), CHECK)
+    assert verdict is not None and verdict.so_far and verdict.level == "backdoored"
+    assert judge_check(progress(state=None), CHECK) is None
+
+
+def test_only_evidence_on_the_last_model_counts() -> None:
+    """After a defense the verdict is about the model that it left."""
+    run = progress(evidence(model="received"), evidence(model="defended", judgement="harmless"))
+    run.metrics["defended"] = metrics(190)
+    verdict = judge_check(run, CHECK)
+    assert verdict is not None and verdict.level == "nothing found" and verdict.model == "defended"
+
+
+def test_a_run_without_a_check_has_no_verdict_of_one() -> None:
+    assert judge_check(progress(evidence()), CHECK.model_copy(update={"check": None})) is None
