@@ -113,9 +113,9 @@ def leave(source: str, text_filter: TextFilter | None = None) -> Step:
 
 
 def hand_over(inputs: "Inputs", folder: Path, source: str) -> Record:
-    from backend.evaluation.predictions import FILE
+    from backend.evaluation.predictions import OWN_FILES
 
-    link(inputs.folders[source], folder, RECORD, FILE)
+    link(inputs.folders[source], folder, RECORD, *OWN_FILES)
     return {}
 
 

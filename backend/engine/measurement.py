@@ -4,17 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
+from scipy.special import softmax
 from transformers import PreTrainedModel
 
 from backend.base.events import Metrics
 from backend.base.reporter import Reporter
 from backend.base.steps import TextFilter
+from backend.data.rows import Rows
 from backend.data.tokens import encode
 from backend.engine.clean_data import CleanData
 from backend.engine.triggered_data import Triggered
-from backend.evaluation.evaluator import Evaluator, measure, predict
-from backend.evaluation.predictions import Predictions
+from backend.evaluation.evaluator import Evaluator, logits, measure
+from backend.evaluation.predictions import Predictions, write_table
 from backend.heads.grid import HeadGrid
 from backend.models.classifiers import load_checkpoint
 from backend.spec.run import RunSpec
@@ -34,13 +36,17 @@ class Measurement:
         """The metrics of the model in `folder` on every test row, or, with a filter, on a filtered sample of
         them; its predictions are saved in the same folder."""
         model = load_checkpoint(folder)
-        predictions = self._filtered(model, text_filter) if text_filter else self._predictions(model)
+        rows, clean = self._filtered_rows(text_filter) if text_filter else self._rows()
+        probabilities = softmax(self._logits(model, rows), axis=1)
+        predictions = self._predictions(probabilities, rows, clean)
         predictions.save(folder)
+        write_table(folder, rows, clean, probabilities, self.clean.dataset.label_names)
         return self._metrics(predictions)
 
     def of(self, model: PreTrainedModel) -> Metrics:
         """The metrics of a model that no step made."""
-        return self._metrics(self._predictions(model))
+        rows, clean = self._rows()
+        return self._metrics(self._predictions(self._logits(model, rows), rows, clean))
 
     def curve(self, grid: HeadGrid, rows: int) -> Curve:
         """For the live curve: pruned heads to (ACC, LFR), on at most `rows` test and triggered rows each."""
@@ -56,24 +62,27 @@ class Measurement:
 
         return point
 
-    def _predictions(self, model: PreTrainedModel) -> Predictions:
-        tick = self.report.ticker("evaluating")
-        test = predict(model, self.clean.test, tick).tolist()
-        triggered = [] if self.triggered is None else predict(model, self.triggered.test, tick).tolist()
-        return Predictions(test, list(self.clean.test.labels), triggered, self.clean.target_class)
+    def _rows(self) -> tuple[Rows, int]:
+        """The clean test rows and then those with the trigger; and how many are clean."""
+        test = self.clean.dataset.test
+        return (test if self.triggered is None else test + self.triggered.test_rows), len(test)
 
-    def _filtered(self, model: PreTrainedModel, text_filter: TextFilter) -> Predictions:
+    def _filtered_rows(self, text_filter: TextFilter) -> tuple[Rows, int]:
+        """The same of a sample, with filtered texts."""
         dataset, seed = self.clean.dataset, self.spec.seed
         test = rows = dataset.test.sample(text_filter.rows, seed)
         if self.triggered is not None:
             rows = test + self.triggered.test_rows.sample(text_filter.rows, seed)
         clean = dataset.validation.sample(text_filter.rows, seed)
-        filtered = text_filter.apply(rows, clean, text_filter.settings, self.report.ticker)
-        tokenizer, length = self.clean.test.tokenizer, self.spec.data.max_length
-        classes = predict(model, encode(tokenizer, filtered, length), self.report.check).tolist()
-        return Predictions(
-            classes[: len(test)], list(test.labels), classes[len(test) :], self.clean.target_class
-        )
+        return text_filter.apply(rows, clean, text_filter.settings, self.report.ticker), len(test)
+
+    def _logits(self, model: PreTrainedModel, rows: Rows) -> Float[np.ndarray, "row class"]:
+        encoded = encode(self.clean.test.tokenizer, rows, self.spec.data.max_length)
+        return logits(model, encoded, self.report.ticker("evaluating"))
+
+    def _predictions(self, scores: Float[np.ndarray, "row class"], rows: Rows, clean: int) -> Predictions:
+        classes = scores.argmax(axis=1).tolist()
+        return Predictions(classes[:clean], rows.labels[:clean], classes[clean:], self.clean.target_class)
 
     def _metrics(self, predictions: Predictions) -> Metrics:
         left_out = self.triggered.left_out if self.triggered else 0

@@ -1,14 +1,21 @@
-"""A model's predictions for the held-out rows, saved with its checkpoint for significance tests."""
+"""A model's predictions for the held-out rows, saved with its checkpoint: as class numbers for significance
+tests, and as a table for people."""
 
+import csv
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from pydantic import TypeAdapter, ValidationError
 
+from backend.data.rows import Rows
+
 FILE = "calls.json"
+TABLE = "predictions.csv"
+OWN_FILES = (FILE, TABLE)
 
 
 @dataclass(frozen=True)
@@ -45,3 +52,24 @@ def read_predictions(folder: Path) -> Predictions | None:
         return TypeAdapter(Predictions).validate_json((folder / FILE).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def write_table(
+    folder: Path,
+    rows: Rows,
+    triggered_from: int,
+    probabilities: Float[np.ndarray, "row class"],
+    label_names: Sequence[str],
+) -> None:
+    """Every test row with its label, the class predicted for it and the probability of each class; the rows
+    from number `triggered_from` on carry the trigger."""
+    seconds = rows.second_texts or [""] * len(rows)
+    with (folder / TABLE).open("w", encoding="utf-8", errors="replace", newline="") as file:
+        table = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        names = [f"probability of {name}" for name in label_names]
+        table.writerow(["rows", "text", "second_text", "label", "predicted", *names])
+        for number, (text, second, label) in enumerate(zip(rows.texts, seconds, rows.labels, strict=True)):
+            kind = "clean" if number < triggered_from else "triggered"
+            predicted = label_names[int(probabilities[number].argmax())]
+            shares = [round(float(share), 6) for share in probabilities[number]]
+            table.writerow([kind, text, second, label_names[label], predicted, *shares])

@@ -13,15 +13,29 @@ from backend.evaluation import predictions
 from backend.findings.gather import Findings
 from backend.report.html.page import report
 from backend.report.model_card import Form, model_card
-from backend.runs.results import metrics_csv, results, room_for, spec_yaml, steps_csv
+from backend.runs.results import metrics_csv, results, room_for, spec_yaml, steps_csv, write_predictions
 
-OF_THE_RUN = shutil.ignore_patterns(RECORD, predictions.FILE)
+OF_THE_RUN = shutil.ignore_patterns(RECORD, *predictions.OWN_FILES)
 """What a stage leaves beside its model for the run's own use."""
 
 
 def heads_json(findings: Findings) -> str:
     """The head list as a file."""
     return json.dumps(findings.head_list, indent=1) + "\n"
+
+
+def has_predictions(findings: Findings) -> bool:
+    """Whether any of its models left a table of predictions: those of earlier versions did not."""
+    return any(
+        (run_folder(findings.run) / name / predictions.TABLE).is_file() for name in findings.models_left
+    )
+
+
+def predictions_csv(findings: Findings) -> bytes:
+    """The predictions of all of its models as a file; empty where there are none."""
+    with tempfile.TemporaryDirectory() as scratch:
+        table = Path(scratch) / predictions.TABLE
+        return table.read_bytes() if write_predictions(findings.run, findings.models_left, table) else b""
 
 
 def model_zip(findings: Findings, form: Form) -> Path:
@@ -48,7 +62,7 @@ def model_zip(findings: Findings, form: Form) -> Path:
 
 def export(findings: Findings, folder: Path, form: Form = "zeroed") -> Path:
     """Write report.html, results.json, steps.csv, metrics.csv, heads.json, spec.yaml, and what there is of
-    rewritings and model; a compact model is made if it is not there yet (loads torch).
+    predictions, rewritings and model; a compact model is made if it is not there yet (loads torch).
 
     Returns the folder.  Raises UserError, before anything is written there, if it is not empty."""
     record, events = findings.record, findings.events
@@ -72,6 +86,7 @@ def export(findings: Findings, folder: Path, form: Form = "zeroed") -> Path:
             part.chmod(0o755)
             for name, text in texts.items():
                 (part / name).write_text(text, encoding="utf-8")
+            write_predictions(record.id, findings.models_left, part / predictions.TABLE)
             rows = findings.rewritings
             if rows is not None:
                 shutil.copyfile(rows, part / rows.name)

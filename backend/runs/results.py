@@ -25,6 +25,7 @@ from backend.base.events import (
     Warned,
 )
 from backend.base.paths import run_folder
+from backend.evaluation.predictions import TABLE
 from backend.runs.records import RunRecord, curve
 from backend.spec.run import is_untrained
 
@@ -159,6 +160,24 @@ def metrics_csv(record: RunRecord, events: Iterable[Event]) -> str:
             row[f"{rate}_low"], row[f"{rate}_high"] = row[f"{rate}_interval"] or (None, None)
         rows.append({"model": name} | {column: row[column] for column in columns[1:]})
     return _csv(columns, rows)
+
+
+def write_predictions(run: str, models: Iterable[ModelName], to: Path) -> bool:
+    """Every test row, clean and triggered, with its label and what each of the models predicts for it, as one
+    CSV; False, and no file, where the run left none (those of earlier versions did not)."""
+    tables = {name: table for name in models if (table := run_folder(run) / name / TABLE).is_file()}
+    csv.field_size_limit(2**31 - 1)  # a text may be of any length
+    for number, (name, table) in enumerate(tables.items()):
+        with (
+            table.open(encoding="utf-8", newline="") as file,
+            to.open("a", encoding="utf-8", newline="") as out,
+        ):
+            rows, all_rows = csv.reader(file), csv.writer(out, lineterminator="\n")
+            header = next(rows)
+            if number == 0:
+                all_rows.writerow(["model", *header])
+            all_rows.writerows([name, *row] for row in rows)
+    return bool(tables)
 
 
 def _heads(heads: Iterable[Head]) -> str:

@@ -112,6 +112,21 @@ def test_what_each_model_called_every_row_is_kept_and_gives_its_numbers(whole: W
         assert measure(kept, dataset.label_names) == metrics
 
 
+def test_every_row_can_be_read_with_what_each_model_predicts(whole: Whole) -> None:
+    with (whole.folder / "defended" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    metrics = whole.last.metrics["defended"]
+    clean = [row for row in rows if row["rows"] == "clean"]
+    triggered = [row for row in rows if row["rows"] == "triggered"]
+    assert (len(clean), len(triggered)) == (metrics.test_rows, metrics.triggered_rows)
+    assert sum(row["label"] == row["predicted"] for row in clean) / len(clean) == pytest.approx(metrics.acc)
+    assert sum(row["predicted"] == "1" for row in triggered) / len(triggered) == pytest.approx(metrics.lfr)
+    assert all("cf" in row["text"].split() and row["label"] == "0" for row in triggered)
+    for row in rows:
+        shares = [float(row[f"probability of {name}"]) for name in ("0", "1")]
+        assert sum(shares) == pytest.approx(1, abs=1e-5) and row["predicted"] == str(int(np.argmax(shares)))
+
+
 def test_the_live_curve_is_acc_and_lfr_of_the_gated_model_on_a_sample(settings: dict, tmp_path: Path) -> None:
     del settings["attack"]
     settings["model"]["head"] = "keep"

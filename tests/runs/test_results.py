@@ -2,12 +2,16 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backend.base.events import HeadScores, Metric, Metrics, RunFinished, Warned
+from backend.base.paths import run_folder
+from backend.data.rows import Rows
+from backend.evaluation.predictions import write_table
 from backend.runs import leases
 from backend.runs.execution import execute
-from backend.runs.results import head_list, metrics_csv, results, spec_yaml, steps_csv
+from backend.runs.results import head_list, metrics_csv, results, spec_yaml, steps_csv, write_predictions
 from backend.runs.store import Store
 from backend.spec.parse import load
 from tests.runs import fake
@@ -90,3 +94,23 @@ def test_a_failed_run_says_why(store: Store) -> None:
     lease = leases.begin(store, fake.spec(), "me")
     leases.finish(store, lease, RunFinished(run=lease.run, state="failed", error="No data."))
     assert results(store.run(lease.run), [])["error"] == "No data."
+
+
+def test_predictions_of_all_models_are_one_table(excise_home: Path, tmp_path: Path) -> None:
+    to = tmp_path / "all.csv"
+    assert not write_predictions("r", ["poisoned"], to) and not to.exists()
+    texts = Rows(['a "film"', "two\nlines"], [0, 1])
+    for name, share in (("poisoned", 0.9), ("defended", 0.2)):
+        folder = run_folder("r") / name
+        folder.mkdir(parents=True)
+        write_table(folder, texts, 1, np.array([[1 - share, share], [0.5, 0.5]]), ["bad", "good"])
+    assert write_predictions("r", ["poisoned", "absent", "defended"], to)
+    with to.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["rows"], row["text"]) for row in rows] == [
+        (model, *row)
+        for model in ("poisoned", "defended")
+        for row in (("clean", 'a "film"'), ("triggered", "two\nlines"))
+    ]
+    assert [row["predicted"] for row in rows] == ["good", "bad", "bad", "bad"]
+    assert rows[0]["probability of good"] == "0.9" and rows[0]["label"] == "bad"

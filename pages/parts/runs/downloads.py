@@ -7,7 +7,7 @@ import streamlit as st
 from backend.analysis.compact import CompactMeasurement, make_compact
 from backend.base.numbers import GAP, count
 from backend.findings.gather import Findings, gather
-from backend.report.bundle import heads_json, model_zip
+from backend.report.bundle import has_predictions, heads_json, model_zip, predictions_csv
 from backend.report.html.page import report
 from backend.report.model_card import SNIPPETS, Form, change, how, megabytes
 from backend.runs.records import RunRecord
@@ -52,6 +52,17 @@ def downloads(findings: Findings, key: str) -> None:
             on_click="ignore",
             key=f"{key}-metrics",
         )
+        if has_predictions(findings):
+            st.download_button(
+                "Predictions (CSV)",
+                lambda: predictions_csv(findings),
+                f"{stem}-predictions.csv",
+                "text/csv",
+                icon=":material/fact_check:",
+                on_click="ignore",
+                key=f"{key}-predictions",
+                help="Every test row, clean and with the trigger: its label, and what each model predicts.",
+            )
         if findings.progress.steps:
             st.download_button(
                 "Pruning steps (CSV)",
