@@ -59,10 +59,15 @@ class Suspect:
 
 
 def try_rows(
-    suspect: Suspect, bench: Bench, triggered: Rows, changed: Bool[np.ndarray, " row"], tick: Tick = no_tick
+    suspect: Suspect,
+    bench: Bench,
+    triggered: Rows,
+    changed: Bool[np.ndarray, " row"],
+    tick: Tick = no_tick,
+    to_class: int | None = None,
 ) -> dict[str, Any]:
-    """The fields of the event Evidence for the class that the trigger takes most rows to, without judgement;
-    empty where no row could be flipped.
+    """The fields of the event Evidence, without judgement, for the class that the trigger takes most rows to
+    beyond what it does to a clean model, or for the one that is given; empty where no row could be flipped.
 
     `triggered` are the rows of the bench that `changed` marks, with the trigger."""
     predicted, clean_predicted = suspect.predict(triggered, tick), suspect.predict_clean(triggered, tick)
@@ -73,9 +78,10 @@ def try_rows(
     if bench.clean_predicted is not None and clean_predicted is not None:
         clean_correct = bench.clean_predicted[changed] == truth[changed]
         clean_flips = flips_by_class(clean_predicted, triggered.labels, clean_correct, names)
-    if not flips:
+    if not flips or (to_class is not None and names[to_class] not in flips):
         return {}
     toward = max(flips, key=lambda name: flips[name].share - _share(clean_flips.get(name)))
+    toward = toward if to_class is None else names[to_class]
     clean = clean_flips.get(toward)
     flipped = np.flatnonzero(
         correct & (truth[changed] != names.index(toward)) & (predicted == names.index(toward))
