@@ -49,8 +49,8 @@ KNOWN = Stage(
 SCAN = Stage(
     "scan",
     "Scan the vocabulary",
-    "Every token that the model knows is inserted into a few rows. What moves the model most is joined to words "
-    "and phrases, which are then put into other rows.",
+    "Every token that the model knows is inserted into a few rows. What moves the model most is joined "
+    "to words and phrases, which are then put into other rows.",
 )
 MOST_SCAN_ROWS = 500
 """Rows among which the scan chooses a few short ones."""
@@ -179,8 +179,10 @@ def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens
         tell,
     )
     tick = inputs.report.ticker("trying the strongest in other rows", "finds")
-    for fields in confirmed(suspect, scanned, inputs.test_rows, names, inputs.seed, tick):
-        record["evidence"].append(told(inputs, fields, model, "inserted", fields.pop("text"), False))
+    clean_rows = (inputs.train_rows, inputs.test_rows)
+    for fields in confirmed(suspect, scanned, *clean_rows, names, inputs.seed, tick):
+        text, carries = fields.pop("text"), fields.pop("carries")
+        record["evidence"].append(told(inputs, fields, model, "inserted", text, carries=carries))
     return record
 
 
@@ -210,12 +212,18 @@ def open_suspect(inputs: "CheckInputs", model: str) -> "Suspect":
 
 
 def told(
-    inputs: "CheckInputs", fields: dict[str, Any], model: str, kind: EvidenceKind, text: str, rewrites: bool
+    inputs: "CheckInputs",
+    fields: dict[str, Any],
+    model: str,
+    kind: EvidenceKind,
+    text: str,
+    rewrites: bool = False,
+    carries: bool = False,
 ) -> dict[str, Any]:
     """The evidence as plain data, judged and reported."""
     from backend.detection.tried import judged
 
-    judgement, reason = judged(fields, rewrites)
+    judgement, reason = judged(fields, rewrites, carries)
     event = {**fields, "model": model, "kind": kind, "text": text, "judgement": judgement, "reason": reason}
     inputs.report.emit(Evidence, **event)
     return event
