@@ -1,0 +1,69 @@
+"""Which character stands between the cells of a text file: found out from its first lines."""
+
+import csv
+from collections.abc import Sequence
+
+from backend.spec.run import SEPARATORS
+
+NAMES = {character: name for name, character in SEPARATORS.items()}
+STEADY = 0.9
+"""The share of rows as wide as the first that a separator needs against that of the file's suffix."""
+
+
+def found_separator(lines: Sequence[str], usual: str) -> str:
+    """The separator that cuts the lines into rows of one width; `usual`, that of the file's suffix, where it
+    does so too, or none does.  Leading lines of comment are passed over."""
+    start = leading_comments(lines)
+    for skipped in dict.fromkeys((0, start)):
+        shares = {
+            separator: share
+            for separator in (usual, *(other for other in NAMES if other != usual))
+            if (share := _steadiness(lines[skipped:], separator)) is not None
+        }
+        if not shares:
+            continue
+        best = max(shares, key=lambda separator: shares[separator])  # the usual one where several are equal
+        if usual not in shares:
+            return best if shares[best] >= STEADY else usual
+        return best if shares[best] >= max(STEADY, shares[usual]) else usual
+    return usual
+
+
+def leading_comments(lines: Sequence[str]) -> int:
+    """How many lines at the start begin with `#`; none if all do."""
+    count = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return count if count < len(lines) else 0
+
+
+def comments_above(lines: Sequence[str], separator: str) -> int:
+    """How many lines at the start are comments: they begin with `#` and are not as wide as the row below."""
+    count = leading_comments(lines)
+    if not count:
+        return 0
+    widths = [len(row) for row in rows_of(lines[: count + 1], separator)]
+    return count if len(widths) == count + 1 and widths[-1] not in widths[:-1] else 0
+
+
+def rows_of(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """A sample of rows: cells in quotes may hold separators and line breaks."""
+    try:
+        return [row for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+        return plain_rows(lines, separator)
+
+
+def plain_rows(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """A sample of rows in which a quote is an ordinary character."""
+    return [line.rstrip("\r\n").split(separator) for line in lines if line.strip("\r\n")]
+
+
+def _steadiness(lines: Sequence[str], separator: str) -> float | None:
+    """The share of rows as wide as the first; None where that has one cell."""
+    readings = [rows_of(lines, separator)]
+    if separator == "\t":
+        readings.append(plain_rows(lines, separator))
+    shares = []
+    for rows in readings:
+        if rows and len(rows[0]) > 1:
+            shares.append(sum(len(row) == len(rows[0]) for row in rows) / len(rows))
+    return max(shares, default=None)
