@@ -221,6 +221,7 @@ NOT_TRIED = {
     "share",
     "data.source",  # the rows count, wherever they come from
     "data.name",
+    *("data.separator", "data.encoding", "data.header"),  # the rows count, however they are read
 }
 
 

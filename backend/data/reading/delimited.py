@@ -42,7 +42,7 @@ def read_delimited(text: Text, suffix: str, how: How) -> Reading:
         rows = _reader(text, separator, in_quotes, skipped + comments)
         table, header, notes = _columns(text.name, rows, separator, how)
     what = f"{text.name} is read as {NAMES[separator]}-separated text in {text.said}, {header}."
-    plain = separator == usual and text.said == "UTF-8" and "without" not in header
+    plain = separator == usual and text.said.startswith("UTF-8") and "without" not in header
     notes = [what if plain else f"{what} {HINT}", *notes]
     if comments:
         said = lines[skipped].strip()[:40]
