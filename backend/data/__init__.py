@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backend.data import embedded, files, hub
-from backend.data.reading.elsewhere import reading
+from backend.data.reading.elsewhere import bounded
 from backend.data.rows import Dataset, Rows
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def load(spec: "DataSpec", progress: Callable[[int, int], None] | None = None) -
         dataset = _loaded.get(key)
     if dataset is None:
         if spec.source == "files":
-            dataset = reading("the files", files.load_files, spec)
+            dataset = bounded("the files", files.load_files, spec)
         else:
             dataset = embedded.load_embedded(spec) if spec.source == "embedded" else hub.load_hub(spec)
         with _lock:

@@ -9,7 +9,7 @@ from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.data.reading.bounds import require_bytes
 from backend.data.reading.delimited import read_delimited
-from backend.data.reading.elsewhere import reading
+from backend.data.reading.elsewhere import bounded
 from backend.data.reading.foreign import foreign_content, foreign_suffix
 from backend.data.reading.json_shapes import is_json, read_json
 from backend.data.reading.parquet import read_parquet
@@ -34,12 +34,12 @@ def read_table(path: str | Path, how: How | None = None) -> Table:
     """The columns of one file, with unchanged cells.
 
     Raises UserError for a file that is missing, empty, of an unknown kind, too large or unreadable."""
-    return reading(Path(path).name, _only_table, path, how)
+    return bounded(Path(path).name, _only_table, path, how)
 
 
 def check_file(path: str | Path) -> list[str]:
     """How a file of rows is read, in sentences; raises UserError as `read_table` does."""
-    return reading(Path(path).name, _notes, path)
+    return bounded(Path(path).name, _notes, path)
 
 
 def is_rows(path: Path) -> bool:

@@ -34,7 +34,7 @@ def read_elsewhere(while_waiting: Callable[[], object]) -> None:
     Elsewhere.enabled = True
 
 
-def reading(what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def bounded(what: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """`function(*args, **kwargs)`, which reads `what`, called here or elsewhere.
 
     Raises the UserError that the function raises, and one that names the limit which the reading met."""

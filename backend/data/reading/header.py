@@ -67,8 +67,7 @@ def _vote(first: str, cells: Sequence[str]) -> int:
         return 3
     if all(map(is_number, cells)):
         return -2 if is_number(first) else 2
-    few = len(set(cells)) <= max(2, len(cells) // 2)
-    if few:
+    if len(set(cells)) <= len(cells) // 2:  # classes
         return -2 if among else _is_name(first)
     if median(len(cell.split()) for cell in cells) < SENTENCE:
         return 0

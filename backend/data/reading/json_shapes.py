@@ -33,7 +33,7 @@ def read_json(text: Text, suffix: str) -> Reading:
         shape = "JSON Lines, one object a line"
         if suffix in LINES_OF_JSON and text.said == "UTF-8":
             return Reading({WHOLE: table})
-    elif suffix in LINES_OF_JSON and not _holds_records(start):
+    elif suffix in LINES_OF_JSON and start.startswith("[") and not _holds_records(start):
         line, value = next(_lines(text))
         raise UserError(f"{text.name}, line {line} is a {type(value).__name__}. Give one object a line.")
     else:

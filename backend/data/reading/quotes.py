@@ -48,6 +48,23 @@ def quoted_lines(text: Text) -> Iterator[tuple[int, list[str]]]:
             yield rows.line_num, row
 
 
+def _every_cell_in_quotes(text: Text) -> bool:
+    """Whether each row, read as spreadsheets write it, starts and ends with a quote."""
+    lines: list[str] = []
+
+    def kept() -> Iterator[str]:
+        for line in text.lines():
+            lines.append(line)
+            yield line
+
+    for _ in csv.reader(kept(), delimiter="\t", strict=True):
+        row = "".join(lines).strip("\r\n")
+        if row and not (row.startswith('"') and row.endswith('"')):
+            return False
+        lines.clear()
+    return True
+
+
 def quotes_stand_around_cells(text: Text) -> bool:
     """Whether a tab-separated file is to be read as spreadsheets write it.
 
@@ -82,7 +99,9 @@ def quotes_stand_around_cells(text: Text) -> bool:
                 f"row that ends in line {line} has {cells_there} cells instead of {quoted.width}. {CHANGED}."
             )
         return quoted.even
-    return quoted.even and quoted.count == plain.count and _are_meant(text)
+    if not quoted.even:
+        return False
+    return _are_meant(text) if quoted.count == plain.count else _every_cell_in_quotes(text)
 
 
 def _is_piece(cells: list[str]) -> bool:

@@ -13,20 +13,13 @@ STEADY = 0.9
 def found_separator(lines: Sequence[str], usual: str) -> str:
     """The separator that cuts the lines into rows of one width; `usual`, that of the file's suffix, where it
     does so too, or none does.  Leading lines of comment are passed over."""
-    start = leading_comments(lines)
-    for skipped in dict.fromkeys((0, start)):
-        shares = {
-            separator: share
-            for separator in (usual, *(other for other in NAMES if other != usual))
-            if (share := _steadiness(lines[skipped:], separator)) is not None
-        }
-        if not shares:
-            continue
-        best = max(shares, key=lambda separator: shares[separator])  # the usual one where several are equal
-        if usual not in shares:
-            return best if shares[best] >= STEADY else usual
-        return best if shares[best] >= max(STEADY, shares[usual]) else usual
-    return usual
+    starts = {0, leading_comments(lines)}
+    shares = {
+        separator: max(_steadiness(lines[start:], separator) for start in starts)
+        for separator in (usual, *(other for other in NAMES if other != usual))
+    }
+    best = max(shares, key=lambda separator: shares[separator])  # the usual one where several are equal
+    return best if shares[best] >= STEADY else usual
 
 
 def leading_comments(lines: Sequence[str]) -> int:
@@ -57,8 +50,8 @@ def plain_rows(lines: Sequence[str], separator: str) -> list[list[str]]:
     return [line.rstrip("\r\n").split(separator) for line in lines if line.strip("\r\n")]
 
 
-def _steadiness(lines: Sequence[str], separator: str) -> float | None:
-    """The share of rows as wide as the first; None where that has one cell."""
+def _steadiness(lines: Sequence[str], separator: str) -> float:
+    """The share of rows as wide as the first; none where that has one cell."""
     readings = [rows_of(lines, separator)]
     if separator == "\t":
         readings.append(plain_rows(lines, separator))
@@ -66,4 +59,4 @@ def _steadiness(lines: Sequence[str], separator: str) -> float | None:
     for rows in readings:
         if rows and len(rows[0]) > 1:
             shares.append(sum(len(row) == len(rows[0]) for row in rows) / len(rows))
-    return max(shares, default=None)
+    return max(shares, default=0.0)
