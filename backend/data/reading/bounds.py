@@ -34,9 +34,7 @@ def require_bytes(where: str, count: int, most: int | None = None, advice: str =
     """Raise UserError for a file of more than so many bytes (`MOST_BYTES`)."""
     most = MOST_BYTES if most is None else most
     if count > most:
-        raise UserError(
-            f"{where} holds more than {size_text(most)}, which is the most that is read. {advice}"
-        )
+        raise UserError(f"{where} holds more than {size_text(most)}, the most that is read. {advice}")
 
 
 def require_columns(where: str, count: int) -> None:

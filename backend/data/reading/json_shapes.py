@@ -44,7 +44,13 @@ def read_json(text: Text, suffix: str) -> Reading:
 def is_json(text: Text) -> bool:
     """Whether a text file of no known suffix starts as JSON does that holds rows."""
     start = text.open().read(1 << 16).lstrip()
-    return (start.startswith("{") and _is_in_lines(text, start)) or _holds_records(start)
+    if not start.startswith("{"):
+        return _holds_records(start)
+    try:
+        next(_lines(text))
+    except UserError:
+        return False
+    return True
 
 
 def _holds_records(start: str) -> bool:
@@ -145,12 +151,11 @@ def _of_list(name: str, rows: list[Any], names: list[Any] | None = None) -> Tabl
     if rows and isinstance(rows[0], list):
         width = len(rows[0])
         names = names or [f"column {number}" for number in range(1, width + 1)]
-        wrong = next(
-            (n for n, row in enumerate(rows, 1) if not isinstance(row, list) or len(row) != width), 0
-        )
-        if wrong or len(names) != width:
+        fits = [isinstance(row, list) and len(row) == len(names) for row in rows]
+        if not all(fits):
             raise UserError(
-                f"{name}, record {wrong or 1} has not one cell for each of {width} columns. {ADVICE}"
+                f"{name}, record {fits.index(False) + 1} has not one cell for each of its {len(names)} "
+                f"columns. {ADVICE}"
             )
         require_columns(name, width)
         labels = [str(column) for column in names]
