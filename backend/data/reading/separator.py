@@ -12,14 +12,15 @@ STEADY = 0.9
 
 def found_separator(lines: Sequence[str], usual: str) -> str:
     """The separator that cuts the lines into rows of one width; `usual`, that of the file's suffix, where it
-    does so too, or none does.  Leading lines of comment are passed over."""
+    does so too, or none does.  Of two that do, one with a blank behind it is rather a comma in a text.
+    Leading lines of comment are passed over."""
     starts = {0, leading_comments(lines)}
-    shares = {
-        separator: max(_steadiness(lines[start:], separator) for start in starts)
+    fits = {
+        separator: max(_fit(lines[start:], separator) for start in starts)
         for separator in (usual, *(other for other in NAMES if other != usual))
     }
-    best = max(shares, key=lambda separator: shares[separator])  # the usual one where several are equal
-    return best if shares[best] >= STEADY else usual
+    best = max(fits, key=lambda separator: fits[separator])  # the usual one where several are equal
+    return best if fits[best][0] >= STEADY else usual
 
 
 def leading_comments(lines: Sequence[str]) -> int:
@@ -50,13 +51,16 @@ def plain_rows(lines: Sequence[str], separator: str) -> list[list[str]]:
     return [line.rstrip("\r\n").split(separator) for line in lines if line.strip("\r\n")]
 
 
-def _steadiness(lines: Sequence[str], separator: str) -> float:
-    """The share of rows as wide as the first; none where that has one cell."""
+def _fit(lines: Sequence[str], separator: str) -> tuple[float, bool]:
+    """The share of rows as wide as the first, none where that has one cell; and whether most cells behind a
+    separator begin without a blank."""
     readings = [rows_of(lines, separator)]
     if separator == "\t":
         readings.append(plain_rows(lines, separator))
-    shares = []
+    fits = [(0.0, False)]
     for rows in readings:
         if rows and len(rows[0]) > 1:
-            shares.append(sum(len(row) == len(rows[0]) for row in rows) / len(rows))
-    return max(shares, default=0.0)
+            share = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+            behind = [cell for row in rows for cell in row[1:]]
+            fits.append((share, 2 * sum(cell.startswith(" ") for cell in behind) < len(behind)))
+    return max(fits)

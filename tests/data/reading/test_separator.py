@@ -19,6 +19,8 @@ def test_it_is_found_whatever_the_suffix_says(separator: str, usual: str) -> Non
 
 def test_commas_in_texts_and_numbers_are_no_separators() -> None:
     assert found_separator(["text;score;label\n", *["well, no;0,5;1\n"] * 9], ",") == ";"
+    assert found_separator(["well, no;1\n", "oh, yes;0\n"] * 9, ",") == ";", "both cut in two"
+    assert found_separator(["one, 1\n", "two, 0\n"] * 9, ",") == ","
 
 
 def test_the_usual_one_stays_where_rows_are_ragged_or_cells_hold_others() -> None:
