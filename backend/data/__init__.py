@@ -31,10 +31,12 @@ def load(spec: "DataSpec", progress: Callable[[int, int], None] | None = None) -
     with _lock:
         dataset = _loaded.get(key)
     if dataset is None:
-        if spec.source == "files":
-            dataset = bounded("the files", files.load_files, spec)
+        if spec.source == "embedded":
+            dataset = embedded.load_embedded(spec)
+        elif spec.source == "hub":
+            dataset = bounded("the data set", hub.load_hub, spec)
         else:
-            dataset = embedded.load_embedded(spec) if spec.source == "embedded" else hub.load_hub(spec)
+            dataset = bounded("the files", files.load_files, spec)
         with _lock:
             _loaded[key] = dataset
             while len(_loaded) > REMEMBERED:

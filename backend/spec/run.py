@@ -57,7 +57,11 @@ class DataSpec(_Part):
     name: str = Field(
         "", title="Hub data set", description="For example sst2 or owner/name; empty for files."
     )
-    train: str = Field("", title="File of rows", description="The only file, or the training rows.")
+    train: str = Field(
+        "",
+        title="File of rows",
+        description="The only file, or the training rows; or a folder of save_to_disk.",
+    )
     validation: str = Field(
         "", title="File of validation rows", description="Empty: split from the training rows."
     )
@@ -79,9 +83,9 @@ class DataSpec(_Part):
     )
     header: bool | None = Field(
         None,
-        title="First line holds column names",
-        description="In a text file. Without names, columns are called “column 1”, “column 2” and so on. "
-        "Empty: found out and shown.",
+        title="Header",
+        description="Whether the first line of a text file holds column names. Without names, columns are "
+        "called “column 1”, “column 2” and so on. Empty: found out and shown.",
         exclude_if=_not_given,
     )
     train_rows: int | None = Field(None, ge=8, title="Training rows", description="Empty: all.")

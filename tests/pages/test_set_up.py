@@ -124,13 +124,13 @@ def test_how_a_file_is_read_may_be_said(visit, store, tmp_path: Path):
     assert store.runs()[0].spec.data == DataSpec(source="files", train=str(rows))
     page = visit("defend", data=f"files:{rows}")
     box(page, "selectbox", "Separator").set_value("semicolon")
-    box(page, "selectbox", "First line holds column names").set_value(False)
+    box(page, "selectbox", "Header").set_value(False)
     box(page, "text_input", "Encoding").set_value("cp1252").run()
     click(page, "Start the defense")
     chosen = store.runs()[0].spec.data
     assert (chosen.separator, chosen.header, chosen.encoding) == ("semicolon", False, "cp1252")
     page = visit("defend", like=store.runs()[0].id)
-    assert box(page, "selectbox", "First line holds column names").value is False
+    assert box(page, "selectbox", "Header").value is False
     box(page, "text_input", "Encoding").set_value("no such").run()
     assert "there is no encoding" in page.error[0].value
 
