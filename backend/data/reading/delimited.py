@@ -35,10 +35,10 @@ def read_delimited(text: Text, suffix: str, how: How) -> Reading:
     declared = _declared(lines[0])  # as Excel writes it
     skipped = int(declared is not None)
     usual = USUAL.get(suffix, ",")
-    separator = how.separator or declared or found_separator(lines, usual)
-    comments = comments_above(lines[skipped:], separator)
     with _long_cells():
-        in_quotes = separator != "\t" or quotes_stand_around_cells(text)
+        separator = how.separator or declared or found_separator(lines, usual)
+        comments = comments_above(lines[skipped:], separator)
+        in_quotes = separator != "\t" or quotes_stand_around_cells(text, skipped + comments)
         rows = _reader(text, separator, in_quotes, skipped + comments)
         table, header, notes = _columns(text.name, rows, separator, how)
     what = f"{text.name} is read as {NAMES[separator]}-separated text in {text.said}, {header}."

@@ -7,6 +7,7 @@ means shows in its rows: only the right reading gives all of them the same numbe
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from backend.base.errors import UserError
 from backend.data.reading.text import Text
@@ -40,6 +41,11 @@ def plain_lines(text: Text) -> Iterator[tuple[int, list[str]]]:
         yield number, line.removesuffix(end).removesuffix("\r").split("\t")
 
 
+def _rows(text: Text, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are not empty, but for the first ones."""
+    return islice((row for row in plain_lines(text) if row[1] != [""]), skipped, None)
+
+
 def quoted_lines(text: Text) -> Iterator[tuple[int, list[str]]]:
     """The number of a row's last line and its cells, where quotes stand around cells.  Raises csv.Error."""
     rows = csv.reader(text.lines(), delimiter="\t", strict=True)
@@ -65,15 +71,14 @@ def _every_cell_in_quotes(text: Text) -> bool:
     return True
 
 
-def quotes_stand_around_cells(text: Text) -> bool:
-    """Whether a tab-separated file is to be read as spreadsheets write it.
+def quotes_stand_around_cells(text: Text, skipped: int = 0) -> bool:
+    """Whether a tab-separated file is to be read as spreadsheets write it; `skipped` lines at its start are
+    no rows.
 
     Raises UserError where neither reading gives every row its cells."""
     plain, broken = _Rows(), None
     any_quote = False
-    for number, cells in plain_lines(text):
-        if cells == [""]:
-            continue
+    for number, cells in _rows(text, skipped):
         plain.add(number, len(cells))
         any_quote = any_quote or any(cell.startswith('"') for cell in cells)
         if broken is None and len(cells) < plain.width and _is_piece(cells):
@@ -82,7 +87,7 @@ def quotes_stand_around_cells(text: Text) -> bool:
         return False
     quoted = _Rows()
     try:
-        for number, cells in quoted_lines(text):
+        for number, cells in islice(quoted_lines(text), skipped, None):
             quoted.add(number, len(cells))
     except csv.Error as error:
         if broken is not None:
@@ -101,7 +106,7 @@ def quotes_stand_around_cells(text: Text) -> bool:
         return quoted.even
     if not quoted.even:
         return False
-    return _are_meant(text) if quoted.count == plain.count else _every_cell_in_quotes(text)
+    return _are_meant(text, skipped) if quoted.count == plain.count else _every_cell_in_quotes(text)
 
 
 def _is_piece(cells: list[str]) -> bool:
@@ -111,12 +116,12 @@ def _is_piece(cells: list[str]) -> bool:
     return starts or (first.endswith('"') and not first.startswith('"'))
 
 
-def _are_meant(text: Text) -> bool:
+def _are_meant(text: Text, skipped: int) -> bool:
     """Where both readings give the same cells but for the quotes: whether a writer must have added them,
     because quotes inside are doubled and none stands alone, or because a whole column has them."""
     doubled = alone = False
     whole: set[int] | None = None
-    both = zip((row for row in plain_lines(text) if row[1] != [""]), quoted_lines(text), strict=True)
+    both = zip(_rows(text, skipped), islice(quoted_lines(text), skipped, None), strict=True)
     for row, ((_, as_written), (_, without)) in enumerate(both):
         in_quotes = {place for place, cell in enumerate(as_written) if cell != without[place]}
         doubled = doubled or any('"' in without[place] for place in in_quotes)

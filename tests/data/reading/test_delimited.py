@@ -96,6 +96,11 @@ def test_columns_without_a_name_or_with_one_that_is_taken() -> None:
     assert "two columns with the same name" in refused("text\ttext\none\ttwo\n", ".tsv")
 
 
+def test_comments_above_rows_in_quotes() -> None:
+    quoted = '# by hand\ntext\tlabel\n"two\nlines"\t1\n"he said ""no"""\t0\n'
+    assert table(quoted, ".tsv") == {"text": ["two\nlines", 'he said "no"'], "label": ["1", "0"]}
+
+
 def test_short_rows_are_kept_and_said() -> None:
     short = read(GOOD + "only a text\n" + ROWS)
     assert short.tables[WHOLE]["label"][12] is None and len(short.tables[WHOLE]["text"]) == 25
