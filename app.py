@@ -1,9 +1,10 @@
-"""The dashboard: page config, navigation, and the thread that keeps a worker alive while runs wait."""
+"""The dashboard: page config, navigation, and what runs beside it: a worker, and readers of files."""
 
 from pathlib import Path
 
 import streamlit as st
 
+from pages.parts.common.reading import read_files_elsewhere
 from pages.parts.common.supervisor import supervisor
 
 ASSETS = Path(__file__).parent / "assets"
@@ -12,6 +13,7 @@ st.set_page_config(page_title="Excise", page_icon=str(ASSETS / "icon.svg"), layo
 st.logo(ASSETS / "logo.svg", icon_image=ASSETS / "icon.svg", size="large")
 st.html(ASSETS / "style.css")
 supervisor()
+read_files_elsewhere()
 st.navigation(
     [
         st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),

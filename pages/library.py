@@ -120,8 +120,8 @@ def add() -> None:
             place = st.text_input(
                 "Model folder or file of rows",
                 placeholder="/path/to/model",
-                help="A folder with config.json, a tokenizer and .safetensors weights; "
-                "or a CSV, TSV, JSONL or Parquet file. It stays where it is.",
+                help="A folder with config.json, a tokenizer and .safetensors weights; or a file of rows: "
+                "CSV, TSV, JSON, Parquet, packed or not, or a folder of save_to_disk. It stays where it is.",
             )
             if st.form_submit_button("Add", icon=":material/add:"):
                 with show_errors(), st.spinner("Reading and hashing…", show_time=True):
@@ -129,7 +129,7 @@ def add() -> None:
     else:
         given = st.file_uploader(
             "A .zip of a model folder, or a file of rows",
-            ["zip", *KINDS],
+            KINDS,
             key=f"add-upload-{st.session_state.get('library-uploads', 0)}",
             help="Only the config, tokenizer and .safetensors files of an archive are unpacked.",
         )

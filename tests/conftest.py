@@ -41,6 +41,14 @@ def excise_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _files_are_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless a test opens the dashboard, which has them read elsewhere until the test ends."""
+    from backend.data.reading.elsewhere import Elsewhere
+
+    monkeypatch.setattr(Elsewhere, "enabled", False)
+
+
 @pytest.fixture(scope="session")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny classifier in a folder, which no test changes."""

@@ -24,10 +24,12 @@ def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:
 
 
 def hashes_at(path: Path) -> list[str]:
-    """SHA-256 of a file, or of each file in a folder; none where there is neither.  Raises UserError for one
-    that cannot be read."""
+    """SHA-256 of a file, or of each file in a folder and of the Arrow files in folders within; none where
+    there is neither.  Raises UserError for one that cannot be read."""
     try:
-        return [_cached_hash(path)] if path.is_file() else folder_hashes(path)
+        if path.is_file():
+            return [_cached_hash(path)]
+        return [*folder_hashes(path), *folder_hashes(path, "*/*.arrow")]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
 

@@ -17,7 +17,7 @@ from rich.markup import escape
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.base.events import RunFinished
-from backend.cli import check, console, dashboard, studies, tables
+from backend.cli import check, console, dashboard, data, studies, tables
 from backend.cli.tables import EXIT_STATUS, AsJson, err, out, print_json
 from backend.runs import results
 from backend.runs.execution import end_by_force, engine_hangs
@@ -83,12 +83,7 @@ def models(as_json: AsJson = False) -> None:
     _list("Models", describe(), as_json)
 
 
-@app.command()
-def data(as_json: AsJson = False) -> None:
-    """List the sources of data."""
-    from backend.data import describe
-
-    _list("Data", describe(), as_json)
+app.command()(data.data)
 
 
 @app.command()

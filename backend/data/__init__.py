@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backend.data import embedded, files, hub
+from backend.data.reading.elsewhere import bounded
 from backend.data.rows import Dataset, Rows
 
 if TYPE_CHECKING:
@@ -30,8 +31,12 @@ def load(spec: "DataSpec", progress: Callable[[int, int], None] | None = None) -
     with _lock:
         dataset = _loaded.get(key)
     if dataset is None:
-        loaders = {"embedded": embedded.load_embedded, "hub": hub.load_hub, "files": files.load_files}
-        dataset = loaders[spec.source](spec)
+        if spec.source == "embedded":
+            dataset = embedded.load_embedded(spec)
+        elif spec.source == "hub":
+            dataset = bounded("the data set", hub.load_hub, spec)
+        else:
+            dataset = bounded("the files", files.load_files, spec)
         with _lock:
             _loaded[key] = dataset
             while len(_loaded) > REMEMBERED:
@@ -43,10 +48,7 @@ def load(spec: "DataSpec", progress: Callable[[int, int], None] | None = None) -
 
 def _key(spec: "DataSpec") -> str:
     """Cache key: the specification, and for files their modification times and sizes."""
-    stamps = []
-    for path in files.given(spec).values() if spec.source == "files" else ():
-        stat = path.stat() if path.is_file() else None
-        stamps.append((str(path.absolute()), stat and (stat.st_mtime_ns, stat.st_size)))
+    stamps = files.stamps(spec) if spec.source == "files" else []
     return f"{spec.model_dump_json(exclude={'max_length'})} {stamps}"
 
 
@@ -94,7 +96,7 @@ def describe() -> list[dict[str, Any]]:
     entries.append(
         {
             "name": "files",
-            "title": "Your own CSV, TSV, JSONL or Parquet files",
+            "title": "Your own files: CSV, TSV, JSON, Parquet, or a folder of save_to_disk, packed or not",
             "source": "files",
             "origin": "this machine",
             "parameters": schema,

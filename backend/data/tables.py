@@ -1,143 +1,134 @@
-"""Files of rows as columns: CSV, TSV, JSONL and Parquet, told apart by their suffix."""
+"""Files of rows as columns: text with separators, JSON, Parquet, folders of the datasets library."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
+from backend.data.reading.bounds import require_bytes
+from backend.data.reading.delimited import read_delimited
+from backend.data.reading.elsewhere import bounded
+from backend.data.reading.foreign import foreign_content, foreign_suffix
+from backend.data.reading.json_shapes import is_json, read_json
+from backend.data.reading.parquet import read_parquet
+from backend.data.reading.saved_folder import is_saved, read_saved
+from backend.data.reading.table import WHOLE, How, Reading, Table
+from backend.data.reading.text import text_of
+from backend.data.reading.unpack import PACKED_SUFFIXES, content_of
 
-Table = dict[str, list[Any]]
-"""Columns by name, in file order, all of the same length; None for a missing cell."""
+__all__ = ["KINDS", "READERS", "How", "Reading", "Table", "check_file", "is_rows", "read_file", "read_table"]
+
+READERS = (".csv", ".tsv", ".jsonl", ".parquet")
+"""The suffixes that a file in a folder of rows has."""
+JSON = (".jsonl", ".json", ".ndjson")
+TEXT = (".csv", ".tsv", ".txt", ".tab")
+KINDS = (*READERS, ".json", ".ndjson", ".txt", ".tab", *PACKED_SUFFIXES)
+"""The suffixes of all files that are read."""
+PARQUET_MAGIC = b"PAR1"
+START = 512
 
 
-def read_table(path: str | Path) -> Table:
+def read_table(path: str | Path, how: How | None = None) -> Table:
     """The columns of one file, with unchanged cells.
 
-    Raises UserError for a file that is missing, empty, of an unknown kind or unreadable."""
+    Raises UserError for a file that is missing, empty, of an unknown kind, too large or unreadable."""
+    return bounded(Path(path).name, _only_table, path, how)
+
+
+def check_file(path: str | Path) -> list[str]:
+    """How a file of rows is read, in sentences; raises UserError as `read_table` does."""
+    return bounded(Path(path).name, _notes, path)
+
+
+def is_rows(path: Path) -> bool:
+    """Whether a path is one of rows rather than a model: a file, or a folder of the datasets library."""
+    return path.is_file() or is_saved(path)
+
+
+def read_file(path: str | Path, how: How | None = None) -> Reading:
+    """The tables of one file or folder, read in this process.  Raises UserError."""
     file = typed_path(str(path))
-    if file.is_dir():
-        raise UserError(f"{file} is a folder. Give one file of rows: {_known_suffixes()}.")
+    if file.is_dir() and not is_saved(file):
+        raise UserError(
+            f"{file} is a folder. Give one file of rows ({_known()}), or a folder that save_to_disk wrote."
+        )
     if not file.exists():
         raise UserError(f"There is no file {file}. Check the path.")
-    reader = READERS.get(file.suffix.lower())
-    if reader is None:
-        raise UserError(
-            f"{file.name} has the suffix {file.suffix!r}, which is not a known kind. "
-            f"Give one of: {_known_suffixes()}."
-        )
+    if not file.is_dir() and not file.is_file():
+        raise UserError(f"{file} is no file of rows but a device or a pipe. Give a file.")
     try:
-        if file.stat().st_size == 0:
-            raise UserError(f"{file.name} is empty. Give a file with a header and rows.")
-        table = reader(file)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+        result = read_saved(file) if file.is_dir() else _read(file, how or How())
     except OSError as error:
         raise UserError(f"{file.name} cannot be read ({error.strerror or error}).") from error
-    table = _strip_names(table, file)
-    if not table or not next(iter(table.values())):
-        raise UserError(f"{file.name} has no rows. Give a file with a header and rows.")
-    return table
+    tables = {part: _strip_names(table, file.name) for part, table in result.tables.items()}
+    for table in tables.values():
+        if not table or not next(iter(table.values())):
+            raise UserError(f"{file.name} has no rows. Give a file with a header and rows.")
+    return replace(result, tables=tables)
 
 
-def _known_suffixes() -> str:
-    return ", ".join(READERS)
+def _only_table(path: str | Path, how: How | None) -> Table:
+    tables = read_file(path, how).tables
+    if WHOLE not in tables:
+        raise UserError(f"{path} holds several splits ({', '.join(tables)}). Give the folder of one of them.")
+    return tables[WHOLE]
 
 
-def _strip_names(table: Mapping[Any, list[Any]], file: Path) -> Table:
-    names = [str(name).strip() for name in table]
-    if len(set(names)) < len(names):
-        raise UserError(f"{file.name} has two columns with the same name: {', '.join(names)}. Rename one.")
-    return dict(zip(names, table.values(), strict=True))
+def _notes(path: str | Path) -> list[str]:
+    return read_file(path).notes
 
 
-def _read_tsv(file: Path) -> Table:
-    # Parsed here: in the field's TSV files `"` is an ordinary character, and a lone carriage return or a
-    # Unicode line separator inside a sentence does not end the row.
-    lines = file.read_bytes().decode("utf-8-sig").split("\n")
-    rows = [line.removesuffix("\r").split("\t") for line in lines]
-    header, width = rows[0], len(rows[0])
-    if len({name.strip() for name in header}) < width:
-        raise UserError(f"{file.name} has two columns with the same name: {', '.join(header)}. Rename one.")
-    columns: Table = {name: [] for name in header}
-    for number, row in enumerate(rows[1:], start=2):
-        if row == [""] and (width > 1 or number == len(rows)):
-            continue
-        if len(row) > width:
-            raise UserError(
-                f"{file.name}, line {number}: {len(row)} cells between tabs, but the header has {width}. "
-                "Remove the tabs inside the text."
-            )
-        for name, cell in zip(header, row + [None] * (width - len(row)), strict=True):
-            columns[name].append(cell)
-    return columns
+def _known() -> str:
+    return ", ".join(KINDS)
 
 
-def _read_csv(file: Path) -> Table:
-    import pandas as pd
-
-    try:
-        # `NA` and `null` are words and labels here; only an empty cell is a missing one.
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
-    except pd.errors.ParserError as error:
+def _read(file: Path, how: How) -> Reading:
+    suffix = file.suffix.lower()
+    if what := foreign_suffix(suffix):
+        raise UserError(f"{file.name} is {what}. Known kinds: {_known()}.")
+    if suffix not in KINDS:
         raise UserError(
-            f"{file.name} is not readable as CSV ({str(error).strip()}). Quote the texts that contain commas."
-        ) from error
-    except pd.errors.EmptyDataError as error:
-        raise UserError(f"{file.name} is empty. Give a file with a header and rows.") from error
-    if isinstance(frame.index, pd.MultiIndex) or frame.index.dtype == object or _is_shifted(frame):
-        raise UserError(
-            f"{file.name}: rows have more cells than the header. Quote the texts that contain commas."
+            f"{file.name} has the suffix {file.suffix!r}, which is not a known kind. Give one of: {_known()}."
         )
-    return _from_frame(frame)
+    require_bytes(file.name, file.stat().st_size)
+    with file.open("rb") as stream:
+        start = stream.read(len(PARQUET_MAGIC))
+    if not start:
+        raise _empty(file.name)
+    if suffix == ".parquet" or start == PARQUET_MAGIC:
+        return _with_note(read_parquet(file, file.name), file.name, suffix != ".parquet" and "Parquet")
+    content = content_of(file)
+    inner = Path(content.name).suffix.lower()
+    packed = content.packed and f"unpacked ({content.packed})"
+    return _with_note(_read_content(content.raw, file.name, inner, how), file.name, packed)
 
 
-def _is_shifted(frame: Any) -> bool:
-    # pandas takes surplus leading cells for an index instead of refusing the row.
-    return list(frame.index) != list(range(len(frame)))
+def _read_content(raw: bytes, name: str, suffix: str, how: How) -> Reading:
+    """The tables of unpacked bytes; those of an archive may have a name without a suffix."""
+    if not raw:
+        raise _empty(name)
+    if what := foreign_content(raw[:START]) or foreign_suffix(suffix):
+        raise UserError(f"{name} is {what}.")
+    if raw.startswith(PARQUET_MAGIC):
+        return read_parquet(raw, name)
+    text = text_of(name, raw, how.encoding)
+    if suffix in JSON or (suffix not in TEXT[:2] and is_json(text)):
+        return read_json(text, suffix)
+    return read_delimited(text, suffix, how)
 
 
-def _read_parquet(file: Path) -> Table:
-    import pandas as pd
-
-    try:
-        return _from_frame(pd.read_parquet(file))
-    except (ValueError, NotImplementedError) as error:
-        raise UserError(
-            f"{file.name} is not a readable Parquet file ({str(error).splitlines()[0]})."
-        ) from error
+def _with_note(result: Reading, name: str, read_as: str | bool | None) -> Reading:
+    return replace(result, notes=[f"{name} is {read_as}.", *result.notes]) if read_as else result
 
 
-def _from_frame(frame: Any) -> Table:
-    present = frame.notna()
-    return {
-        name: [cell if here else None for cell, here in zip(frame[name].tolist(), present[name], strict=True)]
-        for name in frame.columns
-    }
+def _empty(name: str) -> UserError:
+    return UserError(f"{name} is empty. Give a file with a header and rows.")
 
 
-def _read_jsonl(file: Path) -> Table:
-    rows = []
-    for number, line in enumerate(file.read_bytes().decode("utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, parse_constant=lambda _: None)
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                f"{file.name}, line {number} is not JSON ({error}). Give one object a line."
-            ) from error
-        if not isinstance(row, dict):
-            raise UserError(f"{file.name}, line {number} is a {type(row).__name__}. Give one object a line.")
-        rows.append(row)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-READERS: dict[str, Callable[[Path], Table]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".jsonl": _read_jsonl,
-    ".parquet": _read_parquet,
-}
+def _strip_names(table: Mapping[Any, list[Any]], name: str) -> Table:
+    names = [str(column).strip() for column in table]
+    if len(set(names)) < len(names):
+        raise UserError(f"{name} has two columns with the same name: {', '.join(names)}. Rename one.")
+    return dict(zip(names, table.values(), strict=True))

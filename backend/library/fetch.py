@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.data.hub import hub_reachable
-from backend.data.tables import READERS, read_table
+from backend.data.tables import KINDS, READERS, check_file, is_rows
 from backend.heads.architectures import architecture_of
 from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
@@ -23,6 +23,7 @@ from backend.spec.run import DataSpec, ModelSpec
 
 MODEL_FILES = re.compile(r".*\.(json|txt|safetensors|model|md)|LICENSE")
 LARGEST = 4 << 30
+ROWS = (*READERS, ".json", ".ndjson", ".txt", ".tab")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 
 
@@ -32,12 +33,12 @@ def add_path(place: str) -> Entry:
     if not place.strip() or not path.exists():
         raise UserError(f"There is nothing at {place.strip() or 'an empty path'}. Check the path.")
     known = remembered()
-    if path.is_dir():
+    if not is_rows(path):
         _require_model(path)
         known.models = [*(other for other in known.models if other != path), path]
         entry_of = model_entry
     else:
-        read_table(path)
+        check_file(path)
         known.data = [*(other for other in known.data if other != path), path]
         entry_of = rows_entry
     mark(known, path)
@@ -49,18 +50,18 @@ def add_upload(name: str, content: bytes) -> Entry:
     safe = safe_name(name)
     suffix = Path(safe).suffix.lower()
     known = remembered()
-    if suffix == ".zip":
+    if suffix == ".zip" and not _holds_rows(content):
         place = _unpacked(Path(safe).stem, content)
         mark(known, place)
         return model_entry(place, known)
-    if suffix not in READERS:
+    if suffix not in KINDS:
         raise UserError(
             f"{safe} is neither a model nor rows. Upload a .zip of a model folder, "
-            f"or a file of rows: {', '.join(READERS)}."
+            f"or a file of rows: {', '.join(KINDS)}."
         )
     place = keep_upload(safe, content)
     try:
-        read_table(place)
+        check_file(place)
     except UserError:
         place.unlink()
         raise
@@ -94,6 +95,17 @@ def fetch(kind: Kind, name: str) -> str:
         raise UserError(f"The model {name!r} could not be fetched from the hub: {reason}") from error
     hub_folder(name, online=True)
     return f"{name} is on this machine."
+
+
+def _holds_rows(content: bytes) -> bool:
+    """Whether an uploaded archive is one packed file of rows rather than a model's folder."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [PurePosixPath(name) for name in archive.namelist() if not name.endswith("/")]
+    except (zipfile.BadZipFile, NotImplementedError):
+        return False
+    visible = [path for path in names if not path.name.startswith(".") and "__MACOSX" not in path.parts]
+    return len(visible) == 1 and visible[0].name != "config.json" and visible[0].suffix.lower() in ROWS
 
 
 def _require_model(folder: Path) -> None:

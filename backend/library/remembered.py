@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from backend.base.errors import UserError
 from backend.base.paths import home, upload_folder
+from backend.data.reading.saved_folder import arrow_files, is_saved
 from backend.models.weights import weight_files
 
 
@@ -53,14 +54,17 @@ def mark(known: Remembered, path: Path) -> None:
 
 
 def hashes_of(path: Path) -> dict[str, str]:
-    """The SHA-256 of a file, or of each file that a folder's model is loaded from, by name.
+    """The SHA-256 of a file, or of each file that a folder's model or rows are loaded from, by name.
 
     Raises UserError for a folder whose weights Excise does not load."""
-    files = [path] if path.is_file() else weight_files(path)
+    if is_saved(path):
+        files = {str(file.relative_to(path)): file for file in arrow_files(path)}
+    else:
+        files = {file.name: file for file in ([path] if path.is_file() else weight_files(path))}
     hashes = {}
-    for file in files:
+    for name, file in files.items():
         with file.open("rb") as content:
-            hashes[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
+            hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
     return hashes
 
 
@@ -71,8 +75,9 @@ def together(files: dict[str, str]) -> str:
 
 
 def state_of(path: Path) -> tuple[int, int]:
-    """Bytes and time of the last change (ns) of a file, or of a folder's weights and configuration."""
+    """Bytes and time of the last change (ns) of a file, or of a folder's weights, configuration and rows."""
     files = [path] if path.is_file() else [*path.glob("*.safetensors"), *path.glob("*.json")]
+    files += arrow_files(path) if is_saved(path) else []
     stats = [file.stat() for file in files]
     return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
 

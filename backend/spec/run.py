@@ -1,5 +1,6 @@
 """RunSpec: all settings of a run, validated before any work starts."""
 
+import codecs
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -10,6 +11,16 @@ from backend.base.steps import Defense, DefenseParams
 from backend.spec.old_forms import defense_of
 
 HUB_DEFAULT = "google-bert/bert-base-uncased"
+Separator = Literal["comma", "semicolon", "tab", "pipe"]
+SEPARATORS: dict[Separator, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"}
+"""Codecs of Python that no file of rows is written in."""
+
+
+def _not_given(value: Any) -> bool:
+    """Where such a field is left out of the settings, those of earlier versions and their hashes stay as they
+    were."""
+    return value is None
 
 
 class _Part(BaseModel):
@@ -46,7 +57,11 @@ class DataSpec(_Part):
     name: str = Field(
         "", title="Hub data set", description="For example sst2 or owner/name; empty for files."
     )
-    train: str = Field("", title="File of rows", description="The only file, or the training rows.")
+    train: str = Field(
+        "",
+        title="File of rows",
+        description="The only file, or the training rows; or a folder of save_to_disk.",
+    )
     validation: str = Field(
         "", title="File of validation rows", description="Empty: split from the training rows."
     )
@@ -54,11 +69,51 @@ class DataSpec(_Part):
     text: str | None = Field(None, title="Text column", description="Empty: guessed and shown.")
     second_text: str | None = Field(None, title="Second text column", description="For sentence pairs.")
     label: str | None = Field(None, title="Label column", description="Empty: guessed and shown.")
+    separator: Separator | None = Field(
+        None,
+        title="Separator",
+        description="Between the cells of a text file. Empty: found out and shown.",
+        exclude_if=_not_given,
+    )
+    encoding: str | None = Field(
+        None,
+        title="Encoding",
+        description="Of a text file, such as utf-8, utf-16 or cp1252. Empty: found out and shown.",
+        exclude_if=_not_given,
+    )
+    header: bool | None = Field(
+        None,
+        title="Header",
+        description="Whether the first line of a text file holds column names. Without names, columns are "
+        "called “column 1”, “column 2” and so on. Empty: found out and shown.",
+        exclude_if=_not_given,
+    )
     train_rows: int | None = Field(None, ge=8, title="Training rows", description="Empty: all.")
     validation_rows: int | None = Field(None, ge=8, title="Validation rows", description="Empty: all.")
     test_rows: int | None = Field(None, ge=8, title="Test rows", description="Empty: all.")
     max_length: int = Field(128, ge=8, le=512, title="Maximum length", description="Tokens a row is cut to.")
     split_seed: int = Field(0, ge=0, title="Split seed")
+
+    @field_validator("separator", mode="before")
+    @classmethod
+    def _by_character(cls, written: Any) -> Any:
+        return next((name for name, character in SEPARATORS.items() if written == character), written)
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        if encoding is None or not encoding.strip():
+            return None
+        try:
+            known = codecs.lookup(encoding.strip())
+            bytes(4).decode(known.name)
+        except (LookupError, UnicodeError):
+            known = None
+        if known is None or known.name.replace("_", "-") in NOT_OF_FILES:
+            raise ValueError(
+                f"there is no encoding {encoding!r}; known ones are utf-8, utf-16, cp1252, latin-1, gb18030"
+            )
+        return known.name
 
     @model_validator(mode="after")
     def _named(self) -> "DataSpec":

@@ -1,9 +1,10 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from backend import data
@@ -114,6 +115,45 @@ def test_quirks_of_published_tsv_files(tmp_path: Path) -> None:
     assert all('"row\u2028' in text and text.endswith(".") for text in found.train.texts)
 
 
+def test_each_reading_is_said_first_and_may_be_said_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(
+        "".join(f"{text};{label}\n" for text, label in rows(60)).replace('"', "“").encode("cp1252")
+    )
+    found = load(file, test=str(write(tmp_path / "test.tsv", rows(10, 100), header=("column 1", "column 2"))))
+    assert "semicolon-separated text in cp1252 (Western)" in found.notes[0]
+    assert "the first line is a row" in found.notes[0]
+    assert found.notes[1].startswith("test.tsv is read as tab-separated text")
+    assert len(found.train) == 54 and found.train.texts[0].startswith("“")
+    said = {"separator": ";", "encoding": "latin-1", "header": True}
+    assert load(file, text="\x93alpha, item 0", label="bad", **said).train.texts[0].startswith("\x93")
+
+
+def test_a_folder_of_the_datasets_library_brings_splits_and_classes(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=["good", "bad"])}
+    )
+
+    def split(count: int, start: int) -> Any:
+        made = rows(count, start)
+        columns = {"sentence": [t for t, _ in made], "label": [label for _, label in made]}
+        return datasets.Dataset.from_dict(columns, features=features)
+
+    folder = tmp_path / "saved"
+    datasets.DatasetDict({"train": split(80, 0), "dev": split(10, 100)}).save_to_disk(str(folder))
+    found = load(folder)
+    assert found.label_names == ["good", "bad"], "in the order of the data set"
+    assert (len(found.train), len(found.validation), len(found.test)) == (72, 10, 8)
+    assert "its splits train, validation from “dev”" in found.notes[0]
+    assert found.notes.count("Label column guessed: label.") == 1
+    split(90, 200).save_to_disk(str(folder / "train"))
+    assert "item 2" in load(folder).train.texts[0], "read again, as it has changed"
+    other = write(tmp_path / "test.tsv", rows(10, 100))
+    assert "not in the same way in the other files" in refused(folder, test=str(other))
+    assert "has no split for the test rows" in refused(write(tmp_path / "a.tsv", rows(60)), test=str(folder))
+
+
 def test_words_that_pandas_takes_for_missing_are_words(tmp_path: Path) -> None:
     words = ["NA", "null", "None", "nan", "", " "] + [f"word {i}" for i in range(30)]
     found = load(write(tmp_path / "a.csv", [(word, ["null", "NA"][i % 2]) for i, word in enumerate(words)]))
@@ -217,6 +257,8 @@ class TestRefusals:
     def test_unknown_suffix(self, tmp_path: Path) -> None:
         (tmp_path / "a.xlsx").write_text("x")
         assert ".csv, .tsv, .jsonl, .parquet" in refused(tmp_path / "a.xlsx")
+        (tmp_path / "a.dat").write_text("x")
+        assert ".csv, .tsv, .jsonl, .parquet" in refused(tmp_path / "a.dat")
 
     @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
     def test_empty_file(self, tmp_path: Path, suffix: str) -> None:
@@ -232,8 +274,9 @@ class TestRefusals:
 
     @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
     def test_undecodable(self, tmp_path: Path, suffix: str) -> None:
-        (tmp_path / f"a.{suffix}").write_bytes("text,label\ncaf\u00e9,1\n".encode("latin-1"))
-        assert "not UTF-8" in refused(tmp_path / f"a.{suffix}")
+        (tmp_path / f"a.{suffix}").write_bytes(b"text,label\ncaf\x81,1\n")
+        message = refused(tmp_path / f"a.{suffix}")
+        assert "byte 14 (0x81) is not valid UTF-8" in message and "Set “encoding”" in message
 
     def test_not_parquet(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"PAR1 nothing of the kind")
@@ -252,7 +295,7 @@ class TestRefusals:
         assert "two columns with the same name" in refused(tmp_path / "a.tsv")
 
     def test_one_column(self, tmp_path: Path) -> None:
-        (tmp_path / "a.csv").write_text("text;label\n" + "some text;1\n" * 30)
+        (tmp_path / "a.csv").write_text("text\n" + "some text\n" * 30)
         assert "no column that looks like labels" in refused(tmp_path / "a.csv")
 
     def test_one_class(self, tmp_path: Path) -> None:
@@ -305,6 +348,8 @@ class TestRefusals:
 def test_tsv_cells_come_back_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory, cells: list[str]
 ) -> None:
+    """Unless quotes around them show that a spreadsheet wrote them."""
+    assume(not any(cell.startswith('"') and cell.endswith('"') for cell in cells))
     file = tmp_path_factory.mktemp("tsv") / "a.tsv"
     file.write_bytes(("text\tlabel\n" + "".join(f"{cell}\t1\n" for cell in cells)).encode())
     assert read_table(file)["text"] == cells

@@ -222,6 +222,7 @@ NOT_TRIED = {
     "data.source",  # the rows count, wherever they come from
     "data.name",
     "check",  # comes after all other stages
+    *("data.separator", "data.encoding", "data.header"),  # the rows count, however they are read
 }
 
 

@@ -1,5 +1,6 @@
 """What users bring is checked, hashed, listed, and gone when they say so."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -181,6 +182,25 @@ def test_rows_are_listed_from_a_path_and_from_an_upload(tmp_path: Path):
     assert here.sha256 == uploaded.sha256 == hashlib.sha256(ROWS).hexdigest()
     remove(uploaded)
     assert [entry.title for entry in brought()] == ["reviews.csv"]
+
+
+def test_rows_may_be_packed(tmp_path: Path):
+    entry = add_upload("mine.zip", packed({"mine.csv": ROWS, "__MACOSX/._mine.csv": b"x"}))
+    assert (entry.kind, entry.title) == ("data", "mine.zip")
+    assert add_upload("rows.csv.gz", gzip.compress(ROWS)).kind == "data"
+
+
+def test_a_folder_of_the_datasets_library_is_rows(tmp_path: Path):
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]})
+    datasets.DatasetDict({"train": rows, "test": rows}).save_to_disk(str(tmp_path / "saved"))
+    entry = add_path(str(tmp_path / "saved"))
+    assert entry.kind == "data" and entry.sha256 and len(entry.files) == 2
+    assert not brought()[0].changed
+    datasets.Dataset.from_dict({"text": ["c"], "label": [0]}).save_to_disk(str(tmp_path / "saved" / "test"))
+    assert brought()[0].changed
+    remove(entry)
+    assert brought() == [] and (tmp_path / "saved").is_dir()
 
 
 @pytest.mark.parametrize("place", ["", "/no/such/place", "~nobody.csv", "x" * 300])

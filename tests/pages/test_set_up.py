@@ -114,6 +114,27 @@ def test_data_that_were_chosen_are_not_lost_to_those_of_the_victim(visit, store,
     assert again.data.train_rows == 500 and again.trigger is None and again.model.name == victim
 
 
+def test_how_a_file_is_read_may_be_said(visit, store, tmp_path: Path):
+    planted(store)
+    rows = tmp_path / "mine.csv"
+    rows.write_text("text,label\n")
+    page = visit("defend", data=f"files:{rows}")
+    assert box(page, "selectbox", "Separator").options[0] == "Automatic"
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.data == DataSpec(source="files", train=str(rows))
+    page = visit("defend", data=f"files:{rows}")
+    box(page, "selectbox", "Separator").set_value("semicolon")
+    box(page, "selectbox", "Header").set_value(False)
+    box(page, "text_input", "Encoding").set_value("cp1252").run()
+    click(page, "Start the defense")
+    chosen = store.runs()[0].spec.data
+    assert (chosen.separator, chosen.header, chosen.encoding) == ("semicolon", False, "cp1252")
+    page = visit("defend", like=store.runs()[0].id)
+    assert box(page, "selectbox", "Header").value is False
+    box(page, "text_input", "Encoding").set_value("no such").run()
+    assert "there is no encoding" in page.error[0].value
+
+
 def test_two_seeds_queue_two_runs(visit, store):
     planted(store)
     page = visit("defend")

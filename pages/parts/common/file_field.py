@@ -4,9 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from backend.data import tables
 from backend.library.remembered import keep_upload, remembered, shown_name, uploaded_rows
 
-KINDS = ["csv", "tsv", "jsonl", "parquet"]
+KINDS = [suffix.removeprefix(".") for suffix in tables.KINDS]
 
 
 def file_field(label: str, key: str, help_text: str | None = None, value: str = "") -> str:

@@ -146,8 +146,9 @@ def field_input(name: str, field: FieldInfo, key: str, value: Any) -> Any:
     help_text = field.description
     if extra(field).get("format") == "strategy":
         return _strategies(label, field, kind, key, value)
-    if get_origin(kind) is Literal:
-        options = list(get_args(kind))
+    if get_origin(kind) is Literal or (kind is bool and optional):
+        options = [True, False] if kind is bool else list(get_args(kind))
+        options = [None, *options] if optional else options
         index = options.index(value) if value in options else 0
         return st.selectbox(label, options, index, format_func=readable, key=key, help=help_text)
     if kind is bool:
@@ -182,7 +183,9 @@ def extra(field: FieldInfo) -> dict[str, Any]:
 
 
 def readable(option: Any) -> str:
-    """`attention-normalisation` as `Attention normalisation`."""
+    """`attention-normalisation` as `Attention normalisation`; True and False as yes and no."""
+    if option is None or isinstance(option, bool):
+        return {None: "Automatic", True: "Yes", False: "No"}[option]
     text = str(option).replace("-", " ").replace("_", " ")
     return text[:1].upper() + text[1:]
 

@@ -142,9 +142,12 @@ def data_form(key: str, value: DataSpec) -> dict[str, Any]:
                 "Validation rows", f"{key}-validation", value=value.validation
             )
             settings["test"] = file_field("Test rows", f"{key}-test", value=value.test)
-    with st.expander("Columns, row counts, split", icon=":material/tune:"):
+    title = "Columns, file format, row counts, split" if source == "files" else "Columns, row counts, split"
+    with st.expander(title, icon=":material/tune:"):
         columns = ["text", "second_text", "label"] if source != "embedded" else []
-        names = [*columns, "train_rows", "validation_rows", "test_rows", "max_length", "split_seed"]
+        as_text = ["separator", "encoding", "header"] if source == "files" else []
+        rows = ["train_rows", "validation_rows", "test_rows", "max_length", "split_seed"]
+        names = [*columns, *as_text, *rows]
         settings |= params_form(DataSpec, f"{key}-{source}", value.model_dump(), names, columns=3)
     return settings
 
@@ -168,7 +171,7 @@ def data_summary(dataset: Dataset) -> None:
 def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
     """The data that the settings describe; None, with the reason on the page, if there are none."""
     if settings["source"] == "files" and not settings.get("train"):
-        st.caption("Upload a CSV, TSV, JSONL or Parquet file with a text and a label column.")
+        st.caption("Upload a CSV, TSV, JSON or Parquet file with a text and a label column.")
         return None
     with show_errors():
         spec = valid(DataSpec, settings, "Data")
