@@ -27,6 +27,7 @@ def table(kind: Kind, listed: list[Entry]) -> Entry | None:
     rows = [
         {
             "Name": entry.title,
+            **({"Classes": ", ".join(entry.classes) or "–"} if kind == "model" else {}),
             "From": entry.source,
             "Size": size(entry.bytes) if entry.bytes is not None or entry.origin != "folder" else "gone",
             "Licence": entry.licence or "not known",
@@ -54,6 +55,12 @@ def details(runs: Store, entry: Entry) -> None:
         st.caption(
             f"{plain(entry.source)} · {size(entry.bytes)} · licence {plain(entry.licence or 'not known')}"
         )
+        if entry.kind == "model" and entry.classes:
+            st.caption(
+                f"A whole classifier, with {len(entry.classes)} classes: {plain(', '.join(entry.classes))}."
+            )
+        if entry.problem:
+            st.warning(plain(entry.problem), icon=":material/warning:")
         if entry.sha256:
             what = "weights" if entry.kind == "model" else "rows"
             if len(entry.files) > 1:

@@ -206,6 +206,9 @@ def meaning(parsed: RunSpec) -> dict[str, Any]:
     never the files."""
     plain = _without_later(dump(parsed))
     asked = {part: plain[part] for part in ("name", "model", "data", "attack", "seed", "share")}
+    # Who did not say had a fresh head once; a whole classifier, of which a specification alone knows nothing,
+    # now keeps its own.
+    asked["model"] = {**plain["model"], "head": plain["model"]["head"].replace("auto", "fresh")}
     asked["trigger"] = parsed.trigger and {
         **_whole(triggers.COMPONENTS, parsed.trigger),
         "target_class": parsed.trigger.target_class,

@@ -1,5 +1,6 @@
 """The pieces of a run's specification as forms: model, data, trigger, training."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -10,10 +11,11 @@ from backend.attacks import triggers
 from backend.attacks.poison import resolve_target
 from backend.base.components import Component, explain
 from backend.base.errors import UserError
+from backend.base.paths import typed_path
 from backend.data import embedded
 from backend.data.rows import Dataset
 from backend.library.entries import model_folders
-from backend.models.catalogue import EMBEDDED
+from backend.models.catalogue import EMBEDDED, SUPPORTED, models_inside
 from backend.runs.records import RunRecord
 from backend.spec.run import HUB_DEFAULT, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from pages.parts.common.file_field import file_field
@@ -27,6 +29,7 @@ MODEL_SOURCES = {
     "hub": "Hugging Face hub",
     "folder": "Local folder",
 }
+HEADS = {"auto": "Automatic", "keep": "Keep its own", "fresh": "Fresh"}
 DATA_SOURCES = {"embedded": "Built in", "hub": "Hugging Face hub", "files": "Your files"}
 
 
@@ -59,7 +62,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
         name = ""
     elif source == "hub":
         st.session_state.setdefault(f"{key}-hub", name or HUB_DEFAULT)
-        name = st.text_input("Hub name", key=f"{key}-hub", help="BERT, RoBERTa, DistilBERT or ELECTRA.")
+        name = st.text_input("Hub name", key=f"{key}-hub", help=f"{', '.join(SUPPORTED)}.")
     elif source == "folder":
         known = model_folders()
         options = known if not name or name in known else [name, *known]
@@ -72,21 +75,40 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
             placeholder="Choose, or type a path and press Enter",
             help="With config.json, a tokenizer and weights in safetensors. Pickled weights are never read.",
         )
-        name = folder or ""
+        name = _model_inside(f"{key}-inside", folder or "")
     else:
         name = _victim(key, name, victims or [])
-    head = "fresh"
+    head = "auto"
     if source in ("hub", "folder", "run"):
         head = st.segmented_control(
             "Classifier head",
-            ["fresh", "keep"],
-            format_func={"fresh": "Fresh", "keep": "Keep its own"}.__getitem__,
-            default=value.head if value.source == source else "fresh",
+            list(HEADS),
+            format_func=HEADS.__getitem__,
+            default=value.head if value.source == source else "auto",
             required=True,
             key=f"{key}-{source}-head",
-            help="An encoder gets a fresh head; a classifier may keep its own, if its classes match.",
+            help="Automatic: a whole classifier whose classes fit the rows keeps its own head, any other model "
+            "gets a fresh one. Which it is, is said below.",
         )
     return {"source": source, "name": name.strip(), "head": head}
+
+
+def _model_inside(key: str, folder: str) -> str:
+    """The folder, or the model that the user chooses of those inside, such as a training's checkpoints."""
+    inside: list[str] = []
+    with show_errors():
+        inside = [str(path) for path in models_inside(typed_path(folder.strip()))] if folder.strip() else []
+    if not inside:
+        return folder
+    chosen = st.selectbox(
+        "Model inside that folder",
+        inside,
+        len(inside) - 1,
+        format_func=lambda path: Path(path).name,
+        key=f"{key}-{folder}",
+        help="The folder holds no model itself, but these. Checkpoints are listed by their numbers.",
+    )
+    return chosen or folder
 
 
 def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
