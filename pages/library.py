@@ -56,9 +56,7 @@ def details(runs: Store, entry: Entry) -> None:
             f"{plain(entry.source)} · {size(entry.bytes)} · licence {plain(entry.licence or 'not known')}"
         )
         if entry.kind == "model" and entry.classes:
-            st.caption(
-                f"A whole classifier, with {len(entry.classes)} classes: {plain(', '.join(entry.classes))}."
-            )
+            st.caption(f"A whole classifier. Its classes: {plain(', '.join(entry.classes))}.")
         if entry.problem:
             st.warning(plain(entry.problem), icon=":material/warning:")
         if entry.sha256:

@@ -15,7 +15,8 @@ from backend.data.hub import hub_reachable
 from backend.data.rows import Dataset
 from backend.models.catalogue import model_folder
 from backend.models.classifier_head import head_for
-from backend.models.received import ReceivedModel, described_by, read_config, read_model
+from backend.models.configuration import read_config
+from backend.models.received import ReceivedModel, described_by, read_model
 from backend.models.tokenizer_files import require_tokenizer
 from backend.spec.run import HUB_DEFAULT, ModelSpec, RunSpec, TriggerSpec
 

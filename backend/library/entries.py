@@ -27,7 +27,8 @@ from backend.library.remembered import (
     uploaded_rows,
 )
 from backend.models.catalogue import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedModel
-from backend.models.received import described_by, read_config, usable_model
+from backend.models.configuration import read_config
+from backend.models.received import described_by, usable_model
 from backend.models.weights import INDEX, weight_files
 from backend.spec.run import RunSpec
 

@@ -16,7 +16,8 @@ from backend.data.tables import READERS, read_table
 from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
 from backend.models.catalogue import model_folder
-from backend.models.received import described_by, read_config, usable_model
+from backend.models.configuration import read_config
+from backend.models.received import described_by, usable_model
 from backend.models.weights import ADAPTER, hub_folder, require_no_adapter
 from backend.runs.results import room_for
 from backend.spec.run import DataSpec, ModelSpec

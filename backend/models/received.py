@@ -2,28 +2,29 @@
 
 Everything is read from config.json and from the headers of the weights, before anything starts."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from backend.base.errors import UserError
-from backend.data.labels import names_of
-from backend.heads.architectures import Architecture, architecture_of
+from backend.heads.architectures import Architecture
+from backend.models.configuration import (
+    CLASSIFIER,
+    class_names_of,
+    other_head_of,
+    positions_of,
+    read_config,
+    saved_from,
+    size_of,
+    supported,
+)
 from backend.models.tensor_names import plain_names
 from backend.models.tokenizer_files import require_embeddings, require_tokenizer
 from backend.models.weights import TensorHeader, tensor_headers, weight_files
 
 FLOATS = ("F64", "F32", "F16", "BF16")
-CLASSIFIER = "ForSequenceClassification"
 EMBEDDINGS = "embeddings.word_embeddings.weight"
-OTHER_HEADS = {
-    "ForTokenClassification": "token classification",
-    "ForQuestionAnswering": "question answering",
-    "ForMultipleChoice": "multiple choice",
-}
-QUANTISED = ("quantization_config", "compression_config")
 Headers = Mapping[str, TensorHeader]
 """By the library's names, those of the encoder without the name of the base model."""
 
@@ -82,31 +83,17 @@ class ReceivedModel:
             )
 
 
-def read_config(path: Path, model_name: str = "") -> dict[str, Any]:
-    """A `config.json`.  Raises UserError, which names the model `model_name`."""
-    where = f"The config.json of {model_name}" if model_name else str(path)
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{where} cannot be read: it is not readable JSON ({error}).") from error
-    if not isinstance(config, dict):
-        raise UserError(
-            f"{where} is not a model configuration: it holds a {type(config).__name__}, not a JSON object."
-        )
-    return config
-
-
 def described_by(config: Mapping[str, Any], model_name: str) -> ReceivedModel:
     """As much as the configuration tells of a model whose weights are not at hand.  Raises UserError."""
-    architecture = _supported(config, model_name)
-    claimed = any(name.endswith(CLASSIFIER) for name in _written_for(config))
-    names = _class_names(config, None, model_name) if claimed else []
-    other = _other_head(config, None, names)
+    architecture = supported(config, model_name)
+    claimed = any(name.endswith(CLASSIFIER) for name in saved_from(config))
+    names = class_names_of(config, None, model_name) if claimed else []
+    other = other_head_of(config, (), names)
     return ReceivedModel(
         architecture,
-        layers=_size(config, architecture.layers, architecture.usual_layers, model_name),
-        heads=_size(config, architecture.heads, 12, model_name),
-        positions=_positions(config, architecture, model_name),
+        layers=size_of(config, architecture.layers, architecture.usual_layers, model_name),
+        heads=size_of(config, architecture.heads, 12, model_name),
+        positions=positions_of(config, architecture, model_name),
         class_names=[] if other else names,
         other_head=other,
     )
@@ -117,16 +104,16 @@ def read_model(folder: Path, model_name: str = "") -> ReceivedModel:
     and safe (see `weight_files`), or of a kind that Excise does not support."""
     model_name = model_name or str(folder)
     config = read_config(folder / "config.json", model_name)
-    architecture = _supported(config, model_name)
+    architecture = supported(config, model_name)
     require_tokenizer(folder, architecture, model_name)
     in_files = tensor_headers(weight_files(folder, model_name))
     tensor_names = plain_names(in_files, architecture)
     headers = {
         plain.removeprefix(f"{architecture.base}."): in_files[name] for name, plain in tensor_names.items()
     }
-    layers = _size(config, architecture.layers, architecture.usual_layers, model_name)
-    heads = _size(config, architecture.heads, 12, model_name)
-    hidden = _size(config, architecture.hidden, 768, model_name)
+    layers = size_of(config, architecture.layers, architecture.usual_layers, model_name)
+    heads = size_of(config, architecture.heads, 12, model_name)
+    hidden = size_of(config, architecture.hidden, 768, model_name)
     _require_weights(headers, architecture, layers, config, model_name)
     require_embeddings(folder, headers[EMBEDDINGS].shape[0], model_name)
     narrowed = {
@@ -135,13 +122,13 @@ def read_model(folder: Path, model_name: str = "") -> ReceivedModel:
         if (cut := _cut_heads(headers, architecture, layer, (heads, hidden), config, model_name))
     }
     rows = _classes_in(headers, architecture)
-    names = _class_names(config, rows, model_name) if rows else []
-    other = _other_head(config, headers, names, rows)
+    names = class_names_of(config, rows, model_name) if rows else []
+    other = other_head_of(config, headers, names, rows)
     return ReceivedModel(
         architecture=architecture,
         layers=layers,
         heads=heads,
-        positions=_positions(config, architecture, model_name),
+        positions=positions_of(config, architecture, model_name),
         class_names=[] if other else names,
         other_head=other,
         tensor_names=tensor_names,
@@ -154,46 +141,6 @@ def usable_model(folder: Path, model_name: str = "") -> ReceivedModel:
     model = read_model(folder, model_name)
     model.require_usable_head(model_name or str(folder))
     return model
-
-
-def _supported(config: Mapping[str, Any], model_name: str) -> Architecture:
-    """The model's architecture; raises UserError for one that Excise would load wrongly or not at all."""
-    architecture = architecture_of(config)
-    for name in QUANTISED:
-        if settings := config.get(name):
-            method = settings.get("quant_method") if isinstance(settings, dict) else None
-            raise UserError(
-                f"The model {model_name} is quantised ({name}{f': {method}' if method else ''}), so its "
-                "weights can be neither trained nor pruned: give the model from before the quantisation, or "
-                "dequantise it and save it with save_pretrained."
-            )
-    positions = config.get("position_embedding_type") or "absolute"
-    if positions != "absolute":
-        raise UserError(
-            f"The model {model_name} has relative positions (position_embedding_type: {positions!r}), which "
-            "this version of transformers ignores without a word: choose a model with absolute positions."
-        )
-    if config.get("per_layer_config"):
-        raise UserError(
-            f"The model {model_name} has layers of different kinds (per_layer_config), which Excise does not "
-            "support: choose a model whose layers all have the same number of heads."
-        )
-    return architecture
-
-
-def _size(config: Mapping[str, Any], name: str, usual: int, model_name: str) -> int:
-    size = config.get(name, usual)
-    if not isinstance(size, int) or size < 1:
-        raise UserError(f"The config.json of {model_name} sets {name} to {size!r:.50}; it must be 1 or more.")
-    return size
-
-
-def _positions(config: Mapping[str, Any], architecture: Architecture, model_name: str) -> int:
-    """The longest row that the model reads, in tokens."""
-    positions = _size(config, "max_position_embeddings", 512, model_name)
-    if architecture.counts_behind_padding:
-        positions -= (config.get("pad_token_id", 1) or 0) + 1
-    return positions
 
 
 def _require_weights(
@@ -259,48 +206,3 @@ def _classes_in(headers: Headers, architecture: Architecture) -> int:
     """The classes of a whole head for classification; 0 without one."""
     names = [f"{path.removeprefix(f'{architecture.base}.')}.weight" for path in architecture.classifier]
     return headers[names[-1]].shape[0] if all(name in headers for name in names) else 0
-
-
-def _class_names(config: Mapping[str, Any], rows: int | None, model_name: str) -> list[str]:
-    """The names in the configuration; where it has none, as the library names `rows` classes."""
-    if not config.get("id2label"):
-        number = rows or config.get("num_labels")
-        return [f"LABEL_{i}" for i in range(number if isinstance(number, int) else 2)]
-    try:
-        return names_of(config)
-    except (ValueError, AttributeError) as error:
-        raise UserError(
-            f"The id2label in the config.json of {model_name} is not a mapping from class numbers to names. "
-            'Write it as {"0": "negative", "1": "positive"}.'
-        ) from error
-
-
-def _other_head(
-    config: Mapping[str, Any], headers: Headers | None, names: list[str], rows: int | None = None
-) -> str:
-    """Which head the model has that Excise does not take, in words; empty if it is none or a classifier."""
-    classes = _written_for(config)
-    for ending, task in OTHER_HEADS.items():
-        if any(name.endswith(ending) for name in classes):
-            return f"a head for {task}"
-    if headers is not None and not classes and not names:
-        if "qa_outputs.weight" in headers:
-            return "a head for question answering"
-        if "classifier.weight" in headers:
-            return "a head for token classification"
-    if not names:
-        return ""
-    problem = config.get("problem_type")
-    if problem == "regression" or len(names) == 1:
-        return "a head for regression (one number for each text)"
-    if problem == "multi_label_classification":
-        return "a head for several labels at once (multi_label_classification)"
-    if rows and rows != len(names):
-        return f"a classifier head of {rows} classes where its config.json names {len(names)}"
-    return ""
-
-
-def _written_for(config: Mapping[str, Any]) -> list[str]:
-    """The library's classes that the weights were saved from."""
-    classes = config.get("architectures")
-    return [str(name) for name in classes] if isinstance(classes, list) else []

@@ -21,7 +21,11 @@ from backend.spec.run import DataSpec, RunSpec
 
 pytestmark = pytest.mark.usefixtures("excise_home")
 
-CONFIG = {"model_type": "bert", "num_hidden_layers": 2, "num_attention_heads": 4}
+CONFIG = {"model_type": "bert", "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 8}
+LINEARS = [
+    *(f"attention.{name}" for name in ("self.query", "self.key", "self.value", "output.dense")),
+    *("intermediate.dense", "output.dense"),
+]
 BERT = b'{"model_type": "bert"}'
 ROWS = b"text,label\na fine film,1\na dull film,0\n"
 
@@ -33,8 +37,15 @@ def model(tmp_path: Path) -> Path:
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "tokenizer.json").write_text("{}")
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nA model.\n")
-    save_file({"weight": np.zeros(3, dtype=np.float32)}, folder / "model.safetensors")
+    save_file(encoder(0), folder / "model.safetensors")
     return folder
+
+
+def encoder(value: float) -> dict[str, np.ndarray]:
+    """The linear maps of a BERT with that configuration, its numbers all `value`."""
+    names = [f"encoder.layer.{layer}.{linear}.weight" for layer in (0, 1) for linear in LINEARS]
+    names.append("embeddings.word_embeddings.weight")
+    return {name: np.full((8, 8), value, dtype=np.float32) for name in names}
 
 
 def brought() -> list[Entry]:
@@ -107,7 +118,7 @@ def test_a_folder_is_remembered_with_the_hash_of_its_weights_and_forgotten(model
 
 def test_weights_that_change_after_they_were_added_are_noticed(model: Path):
     assert not add_path(str(model)).changed
-    save_file({"weight": np.ones(4, dtype=np.float32)}, model / "model.safetensors")
+    save_file(encoder(1) | {"pooler.dense.weight": np.ones((8, 8))}, model / "model.safetensors")
     assert brought()[0].changed
     add_path(str(model))
     assert not brought()[0].changed
@@ -230,9 +241,10 @@ def test_a_hub_model_in_the_cache_is_listed_and_removed(model: Path, hub):
 def test_weights_in_several_files_have_a_hash_each_and_one_together(model: Path, hub):
     (model / "model.safetensors").unlink()
     hashes = {}
+    tensors = list(encoder(1).items())
     for number in (2, 1):
         shard = model / f"model-0000{number}-of-00002.safetensors"
-        save_file({"weight": np.full(2, number, dtype=np.float32)}, shard)
+        save_file(dict(tensors[number - 1 :: 2]), shard)
         hashes[shard.name] = hashlib.sha256(shard.read_bytes()).hexdigest()
     index = model / "model.safetensors.index.json"
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}

@@ -33,9 +33,9 @@ def test_a_kept_head_is_the_published_one_and_a_fresh_one_is_not(published: Path
     expected = logits(tiny_model(), rows)
     kept, _ = classifiers.load_classifier(folder_spec(published, head="keep"), NAMES, 1)
     assert np.allclose(logits(kept, rows), expected, atol=1e-5)
-    fresh, _ = classifiers.load_classifier(folder_spec(published), NAMES, 1)
+    fresh, _ = classifiers.load_classifier(folder_spec(published, head="fresh"), NAMES, 1)
     assert not np.allclose(logits(fresh, rows), expected, atol=1e-3)
-    again, _ = classifiers.load_classifier(folder_spec(published), NAMES, 1)
+    again, _ = classifiers.load_classifier(folder_spec(published, head="fresh"), NAMES, 1)
     assert np.array_equal(logits(fresh, rows), logits(again, rows)), "a fresh head depends on the seed alone"
 
 

@@ -87,7 +87,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
             default=value.head if value.source == source else "auto",
             required=True,
             key=f"{key}-{source}-head",
-            help="Automatic: a whole classifier whose classes fit the rows keeps its own head, any other model "
+            help="Automatic: a classifier whose classes fit the rows keeps its own head, and any other model "
             "gets a fresh one. Which it is, is said below.",
         )
     return {"source": source, "name": name.strip(), "head": head}
