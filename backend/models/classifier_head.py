@@ -88,12 +88,24 @@ def _kept(model: ModelSpec, known: ReceivedModel | None, dataset: Dataset) -> He
 
 
 def _fresh(model: ModelSpec, known: ReceivedModel | None, dataset: Dataset, notes: list[str]) -> HeadChoice:
-    if not notes and known is not None and known.class_names:
-        notes = [
-            f"The model's own classifier head ({', '.join(known.class_names)}) is not used: a new one is "
-            "drawn from the seed, as the setting head: fresh asks."
-        ]
-    return HeadChoice(_with(model, "fresh"), dataset, [*(known.notes if known else []), *notes])
+    if known is None:
+        return HeadChoice(_with(model, "fresh"), dataset, notes)
+    if not notes and known.class_names:
+        notes = _set_aside(known.class_names, dataset)
+    return HeadChoice(_with(model, "fresh"), dataset, [*known.notes, *notes])
+
+
+def _set_aside(class_names: list[str], dataset: Dataset) -> list[str]:
+    """What is said of a whole head that is only measured, as it was received."""
+    notes = [
+        f"The model's own classifier head ({', '.join(class_names)}) is not used: a new one is drawn "
+        "from the seed, as the setting head: fresh asks."
+    ]
+    with suppress(UserError):  # a head of other classes is not measured
+        aligned, note = align(dataset, class_names)
+        if note and aligned.label_names == dataset.label_names:
+            notes.append(note)
+    return notes
 
 
 def _with(model: ModelSpec, head: Literal["fresh", "keep"]) -> ModelSpec:

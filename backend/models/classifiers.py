@@ -258,7 +258,7 @@ def _require_weights(
         encoder = f"{model.base_model_prefix}."
         missing = {key for key in missing if key.startswith(encoder) and ".pooler." not in key}
     if missing:
-        raise UserError(misfit(model_name, sorted(missing)))
+        raise UserError(misfit(model_name, sorted(missing)[0]))
 
 
 def _reason(error: Exception) -> str:

@@ -147,14 +147,15 @@ def _require_weights(
     headers: Headers, architecture: Architecture, layers: int, config: Mapping[str, Any], model_name: str
 ) -> None:
     """Raise UserError if a layer's linear maps or the embeddings are missing, or are no floats."""
-    linears = [path.format(layer) for layer in range(layers) for path in architecture.linears]
-    names = [EMBEDDINGS, *(f"{path}.weight" for path in linears)]
-    misfits = [name for name in names if name not in headers]
+    names = [EMBEDDINGS]
+    for layer in range(layers):
+        in_layer = [f"{path.format(layer)}.weight" for path in architecture.linears]
+        if missing := [name for name in in_layer if name not in headers]:
+            raise UserError(misfit(model_name, missing[0]))
+        names += in_layer
     tokens = config.get("vocab_size")
-    if EMBEDDINGS in headers and isinstance(tokens, int) and headers[EMBEDDINGS].shape[:1] != (tokens,):
-        misfits.append(EMBEDDINGS)
-    if misfits:
-        raise UserError(misfit(model_name, misfits))
+    if EMBEDDINGS not in headers or (isinstance(tokens, int) and headers[EMBEDDINGS].shape[:1] != (tokens,)):
+        raise UserError(misfit(model_name, EMBEDDINGS))
     for name in names:
         if headers[name].dtype not in FLOATS:
             raise UserError(
@@ -163,11 +164,11 @@ def _require_weights(
             )
 
 
-def misfit(model_name: str, tensors: list[str]) -> str:
-    """That those tensors are not what the configuration asks for."""
+def misfit(model_name: str, tensor: str) -> str:
+    """That a tensor is not what the configuration asks for."""
     return (
-        f"The weights of {model_name} do not fit its config.json: {len(tensors)} of the model's tensors are "
-        f"missing or have another size (such as {sorted(tensors)[0]}). Save it again with its own config."
+        f"The weights of {model_name} do not fit its config.json: {tensor} is missing or has another size. "
+        "Save it again with its own config."
     )
 
 
@@ -186,7 +187,7 @@ def _cut_heads(
     output = headers[f"{architecture.output.format(layer)}.weight"].shape
     width, rest = output[-1], output[-1] % (hidden // heads)
     if rest or width > hidden or output != (hidden, width) or any(s != (width, hidden) for s in shapes):
-        raise UserError(misfit(model_name, [f"{architecture.query.format(layer)}.weight"]))
+        raise UserError(misfit(model_name, f"{architecture.query.format(layer)}.weight"))
     if width == hidden:
         return []
     written = config.get("pruned_heads")

@@ -147,7 +147,7 @@ def test_without_a_trigger_lfr_is_absent(settings: dict, tmp_path: Path) -> None
     del settings["trigger"], settings["attack"]
     events = collect(settings, tmp_path / "run")
     assert events[-1].state == "done"
-    assert list(events[-1].metrics) == ["fine_tuned", "pruned", "defended"]
+    assert list(events[-1].metrics) == ["poisoned", "fine_tuned", "pruned", "defended"]
     assert all(
         metrics.lfr is None and metrics.clean_flip_rate is None for metrics in events[-1].metrics.values()
     )
