@@ -171,7 +171,12 @@ def found(parsed: RunSpec, run: str) -> dict[str, Any]:
         "failed": end["error"] is not None,
         "metrics": end["metrics"],
         # Rates of so few rows stay as they are when training goes another way: the weights do not.
-        "weights": [[name, _weight(run_folder(run) / name)] for name in end["metrics"]],
+        # Of a model that is measured as it was received, the run has no copy.
+        "weights": [
+            [name, _weight(run_folder(run) / name)]
+            for name in end["metrics"]
+            if (run_folder(run) / name).is_dir()
+        ],
         "pruned_heads": end["pruned_heads"],
         "scores": [event["scores"] for event in scored],
         "order": [event["order"] for event in scored],
