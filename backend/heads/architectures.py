@@ -120,7 +120,7 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture:
         )
     if kind not in ARCHITECTURES:
         raise UserError(
-            f"Excise does not know where the attention heads of a {kind!r} model are: choose a model of a "
-            f"supported architecture ({supported})."
+            f"Excise does not know where the attention heads of a {kind!r} model are. "
+            f"Choose a model of one of the supported architectures: {supported}."
         )
     return ARCHITECTURES[kind]

@@ -18,34 +18,19 @@ from backend.library.entries import Entry, entries, model_folders, remove, uses
 from backend.library.fetch import add_path, add_upload, fetch
 from backend.spec.presets import head_pruning
 from backend.spec.run import DataSpec, RunSpec
+from tests.headers import bert_folder, encoder
 
 pytestmark = pytest.mark.usefixtures("excise_home")
 
-CONFIG = {"model_type": "bert", "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 8}
-LINEARS = [
-    *(f"attention.{name}" for name in ("self.query", "self.key", "self.value", "output.dense")),
-    *("intermediate.dense", "output.dense"),
-]
 BERT = b'{"model_type": "bert"}'
 ROWS = b"text,label\na fine film,1\na dull film,0\n"
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    folder = tmp_path / "suspect"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    (folder / "tokenizer.json").write_text("{}")
+    folder = bert_folder(tmp_path / "suspect", encoder())
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nA model.\n")
-    save_file(encoder(0), folder / "model.safetensors")
     return folder
-
-
-def encoder(value: float) -> dict[str, np.ndarray]:
-    """The linear maps of a BERT with that configuration, its numbers all `value`."""
-    names = [f"encoder.layer.{layer}.{linear}.weight" for layer in (0, 1) for linear in LINEARS]
-    names.append("embeddings.word_embeddings.weight")
-    return {name: np.full((8, 8), value, dtype=np.float32) for name in names}
 
 
 def brought() -> list[Entry]:
