@@ -16,6 +16,7 @@ from backend.data.rows import Dataset
 from backend.models.catalogue import model_folder
 from backend.models.classifier_head import head_for
 from backend.models.configuration import read_config
+from backend.models.places import weights_folder
 from backend.models.received import ReceivedModel, described_by, read_model
 from backend.models.tokenizer_files import require_tokenizer
 from backend.spec.run import HUB_DEFAULT, ModelSpec, RunSpec, TriggerSpec
@@ -119,7 +120,10 @@ def _received(model: ModelSpec) -> ReceivedModel | None:
     if model.source == "embedded" or (model.random_weights and model.name == HUB_DEFAULT):
         return None
     if model.source == "hub":
-        return described_by(_hub_config(model), model.name)
+        config, online = _hub_config(model)
+        if online or model.random_weights:  # what is missing of it is still to be fetched
+            return described_by(config, model.name)
+        return read_model(weights_folder(model), model.name)
     folder = model_folder(model)
     if model.random_weights:
         described = described_by(read_config(folder / "config.json"), str(folder))
@@ -128,10 +132,11 @@ def _received(model: ModelSpec) -> ReceivedModel | None:
     return read_model(folder)
 
 
-def _hub_config(model: ModelSpec) -> dict[str, Any]:
-    """The configuration of a model on the hub, or of its local copy if the hub cannot be reached."""
+def _hub_config(model: ModelSpec) -> tuple[dict[str, Any], bool]:
+    """The configuration of a model on the hub, or of its local copy if the hub cannot be reached; and whether
+    it can."""
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
 
     online = not os.environ.get("HF_HUB_OFFLINE") and hub_reachable()
     try:
@@ -146,10 +151,15 @@ def _hub_config(model: ModelSpec) -> dict[str, Any]:
         ) from error
     except UserError:
         raise
+    except RemoteEntryNotFoundError as error:
+        raise UserError(
+            f"The hub model {model.name!r} has no config.json, so it is no whole model. If it is an adapter, "
+            "merge it into its base model, and give the folder of the result."
+        ) from error
     except Exception as error:
         # Which class is raised depends on the HTTP client that huggingface_hub was built with.
         raise UserError(
             f"The model {model.name!r} is on the Hugging Face hub, which cannot be reached from here. "
             "Connect, or choose the embedded model or a local folder."
         ) from error
-    return read_config(Path(path))
+    return read_config(Path(path)), online

@@ -35,7 +35,7 @@ class ReceivedModel:
     head in its order, empty without a head of one class a text; `other_head` says which head it has instead
     that Excise does not take ("a head for question answering").  `tensor_names` are the library's names by
     those in the files.  `narrowed` are the heads that an earlier version of the library cut out of a layer's
-    projections, by layer."""
+    projections, by layer.  `decoder`: it was saved as one, in which no token sees a later one."""
 
     architecture: Architecture
     layers: int
@@ -45,6 +45,7 @@ class ReceivedModel:
     other_head: str = ""
     tensor_names: dict[str, str] = field(default_factory=dict)
     narrowed: dict[int, list[int]] = field(default_factory=dict)
+    decoder: bool = False
 
     @property
     def plain(self) -> bool:
@@ -70,6 +71,11 @@ class ReceivedModel:
             notes.append(
                 f"The model was received without {len(cut)} of its attention heads (layer.head: "
                 f"{', '.join(cut[:10])}{' …' if len(cut) > 10 else ''}); they are loaded with zero weights."
+            )
+        if self.decoder:
+            notes.append(
+                "The model's config.json says is_decoder: true; it is loaded as an encoder, whose "
+                "tokens all see each other."
             )
         return notes
 
@@ -133,6 +139,7 @@ def read_model(folder: Path, model_name: str = "") -> ReceivedModel:
         other_head=other,
         tensor_names=tensor_names,
         narrowed=narrowed,
+        decoder=bool(config.get("is_decoder")),
     )
 
 
