@@ -116,9 +116,11 @@ def _same_model_and_data(one: RunSpec, other: RunSpec) -> bool:
 def _with_plain_head(spec: RunSpec) -> RunSpec:
     """With `keep` for `auto`, which asks for the same wherever a run with `keep` can finish: of a model that
     has no head, a stored run says `fresh`."""
-    if spec.model.head != "auto":
+    model = spec.model
+    if model.head != "auto":
         return spec
-    return spec.model_copy(update={"model": spec.model.model_copy(update={"head": "keep"})})
+    head = "fresh" if model.source == "embedded" or model.random_weights else "keep"
+    return spec.model_copy(update={"model": model.model_copy(update={"head": head})})
 
 
 def of_other_seeds(store: Store, record: RunRecord) -> list[Metrics]:
