@@ -9,6 +9,7 @@ from backend.library.fetch import add_path, add_upload, fetch
 from backend.runs.store import Store
 from pages.parts.common.ask import ask
 from pages.parts.common.file_field import KINDS
+from pages.parts.common.model_inside import model_inside
 from pages.parts.common.ui import plain, show_errors, store
 
 WAYS = ["From the hub", "A path on this machine", "An upload"]
@@ -128,9 +129,14 @@ def add() -> None:
                 help="A folder with config.json, a tokenizer and .safetensors weights; "
                 "or a CSV, TSV, JSONL or Parquet file. It stays where it is.",
             )
-            if st.form_submit_button("Add", icon=":material/add:"):
-                with show_errors(), st.spinner("Reading and hashing…", show_time=True):
-                    _show_message(f"{add_path(place).title} is in the library.")
+            asked = st.form_submit_button("Add", icon=":material/add:")
+        chosen = model_inside("add-inside", place)
+        if chosen != place:
+            st.caption("That folder holds no model itself. Choose one of those inside.")
+            asked = st.button("Add this model", icon=":material/add:")
+        if asked:
+            with show_errors(), st.spinner("Reading and hashing…", show_time=True):
+                _show_message(f"{add_path(chosen).title} is in the library.")
     else:
         given = st.file_uploader(
             "A .zip of a model folder, or a file of rows",

@@ -1,6 +1,5 @@
 """The pieces of a run's specification as forms: model, data, trigger, training."""
 
-from pathlib import Path
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -11,15 +10,15 @@ from backend.attacks import triggers
 from backend.attacks.poison import resolve_target
 from backend.base.components import Component, explain
 from backend.base.errors import UserError
-from backend.base.paths import typed_path
 from backend.data import embedded
 from backend.data.rows import Dataset
 from backend.library.entries import model_folders
-from backend.models.catalogue import EMBEDDED, SUPPORTED, models_inside
+from backend.models.catalogue import EMBEDDED, SUPPORTED
 from backend.runs.records import RunRecord
 from backend.spec.run import HUB_DEFAULT, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from pages.parts.common.file_field import file_field
 from pages.parts.common.forms import component_select, extra, params_form, variant_select
+from pages.parts.common.model_inside import model_inside
 from pages.parts.common.ui import plain, show_errors
 
 M = TypeVar("M", bound=BaseModel)
@@ -75,7 +74,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
             placeholder="Choose, or type a path and press Enter",
             help="With config.json, a tokenizer and weights in safetensors. Pickled weights are never read.",
         )
-        name = _model_inside(f"{key}-inside", folder or "")
+        name = model_inside(f"{key}-inside", folder or "")
     else:
         name = _victim(key, name, victims or [])
     head = "auto"
@@ -91,24 +90,6 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
             "gets a fresh one. Which it is, is said below.",
         )
     return {"source": source, "name": name.strip(), "head": head}
-
-
-def _model_inside(key: str, folder: str) -> str:
-    """The folder, or the model that the user chooses of those inside, such as a training's checkpoints."""
-    inside: list[str] = []
-    with show_errors():
-        inside = [str(path) for path in models_inside(typed_path(folder.strip()))] if folder.strip() else []
-    if not inside:
-        return folder
-    chosen = st.selectbox(
-        "Model inside that folder",
-        inside,
-        len(inside) - 1,
-        format_func=lambda path: Path(path).name,
-        key=f"{key}-{folder}",
-        help="The folder holds no model itself, but these. Checkpoints are listed by their numbers.",
-    )
-    return chosen or folder
 
 
 def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
