@@ -59,7 +59,8 @@ def details(runs: Store, entry: Entry) -> None:
         if entry.kind == "model" and entry.classes:
             st.caption(f"A whole classifier. Its classes: {plain(', '.join(entry.classes))}.")
         if entry.problem:
-            st.warning(plain(entry.problem), icon=":material/warning:")
+            reason = f"It cannot be attacked or defended. {entry.problem}"
+            st.warning(plain(reason), icon=":material/warning:")
         if entry.sha256:
             what = "weights" if entry.kind == "model" else "rows"
             if len(entry.files) > 1:
