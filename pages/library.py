@@ -9,6 +9,7 @@ from backend.library.fetch import add_path, add_upload, fetch
 from backend.runs.store import Store
 from pages.parts.common.ask import ask
 from pages.parts.common.file_field import KINDS
+from pages.parts.common.model_inside import model_inside
 from pages.parts.common.ui import plain, show_errors, store
 
 WAYS = ["From the hub", "A path on this machine", "An upload"]
@@ -27,6 +28,7 @@ def table(kind: Kind, listed: list[Entry]) -> Entry | None:
     rows = [
         {
             "Name": entry.title,
+            **({"Classes": ", ".join(entry.classes) or "–"} if kind == "model" else {}),
             "From": entry.source,
             "Size": size(entry.bytes) if entry.bytes is not None or entry.origin != "folder" else "gone",
             "Licence": entry.licence or "not known",
@@ -54,6 +56,11 @@ def details(runs: Store, entry: Entry) -> None:
         st.caption(
             f"{plain(entry.source)} · {size(entry.bytes)} · licence {plain(entry.licence or 'not known')}"
         )
+        if entry.kind == "model" and entry.classes:
+            st.caption(f"A whole classifier. Its classes: {plain(', '.join(entry.classes))}.")
+        if entry.problem:
+            reason = f"It cannot be attacked or defended. {entry.problem}"
+            st.warning(plain(reason), icon=":material/warning:")
         if entry.sha256:
             what = "weights" if entry.kind == "model" else "rows"
             if len(entry.files) > 1:
@@ -123,9 +130,14 @@ def add() -> None:
                 help="A folder with config.json, a tokenizer and .safetensors weights; or a file of rows: "
                 "CSV, TSV, JSON, Parquet, packed or not, or a folder of save_to_disk. It stays where it is.",
             )
-            if st.form_submit_button("Add", icon=":material/add:"):
-                with show_errors(), st.spinner("Reading and hashing…", show_time=True):
-                    _show_message(f"{add_path(place).title} is in the library.")
+            asked = st.form_submit_button("Add", icon=":material/add:")
+        chosen = model_inside("add-inside", place)
+        if chosen != place:
+            st.caption("That folder holds no model itself. Choose one of those inside.")
+            asked = st.button("Add this model", icon=":material/add:")
+        if asked:
+            with show_errors(), st.spinner("Reading and hashing…", show_time=True):
+                _show_message(f"{add_path(chosen).title} is in the library.")
     else:
         given = st.file_uploader(
             "A .zip of a model folder, or a file of rows",

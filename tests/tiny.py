@@ -9,10 +9,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
+    CamembertConfig,
     DistilBertConfig,
     ElectraConfig,
     PreTrainedTokenizerFast,
     RobertaConfig,
+    XLMRobertaConfig,
 )
 
 from backend.data.rows import Rows
@@ -34,6 +36,8 @@ BERT_LIKE = {
 CONFIGS = {
     "bert": lambda: BertConfig(**BERT_LIKE),
     "roberta": lambda: RobertaConfig(**BERT_LIKE),
+    "xlm-roberta": lambda: XLMRobertaConfig(**BERT_LIKE),
+    "camembert": lambda: CamembertConfig(**BERT_LIKE),
     "electra": lambda: ElectraConfig(**BERT_LIKE, embedding_size=16),
     "distilbert": lambda: DistilBertConfig(
         **COMMON, dim=24, n_layers=3, n_heads=4, hidden_dim=32, max_position_embeddings=160

@@ -108,7 +108,7 @@ def _make_model() -> None:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     from backend.base import pypi
-    from backend.models.classifiers import embedded_folder
+    from backend.models.places import embedded_folder
     from backend.models.weights import weight_files
 
     target = _folder()

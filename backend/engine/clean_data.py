@@ -1,36 +1,37 @@
 """The clean rows of a run: loaded, classes numbered as in the model, tokenised."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend import data
 from backend.attacks.poison import resolve_target
 from backend.base.events import DataReady, Warned
 from backend.base.reporter import Reporter
-from backend.data.labels import align
 from backend.data.rows import Dataset
 from backend.data.tokens import Encoded, encode
-from backend.models.classifiers import load_tokenizer, published_labels
-from backend.spec.run import RunSpec
+from backend.models.classifier_head import choose_head
+from backend.models.classifiers import load_tokenizer
+from backend.spec.run import ModelSpec, RunSpec
 
 
 @dataclass(frozen=True)
 class CleanData:
-    """The clean rows of a run, tokenised; `target_class` is that of its trigger, None without one."""
+    """The clean rows of a run, tokenised; `target_class` is that of its trigger, None without one.
+
+    `model` is the run's, with the decision whether it keeps its classifier head."""
 
     dataset: Dataset
     train: Encoded
     validation: Encoded
     test: Encoded
     target_class: int | None
+    model: ModelSpec = field(default_factory=ModelSpec)
 
 
 def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     """Load and tokenise the clean rows that the stages of `spec` read.  Raises UserError."""
-    dataset = data.load(spec.data)
-    notes = list(dataset.notes)
-    if spec.model.head == "keep" and not spec.model.random_weights:
-        dataset, note = align(dataset, published_labels(spec.model))
-        notes += [note] if note else []
+    choice = choose_head(spec.model, data.load(spec.data))
+    dataset = choice.dataset
+    notes = [*dataset.notes, *choice.notes]
     if spec.model.random_weights:
         notes.append("The weights are random: this run shows the cost only; its accuracies mean nothing.")
     for note in notes:
@@ -48,4 +49,4 @@ def prepare(spec: RunSpec, report: Reporter) -> CleanData:
         target_class=target,
     )
     encoded = {split: encode(tokenizer, rows, spec.data.max_length) for split, rows in splits.items()}
-    return CleanData(dataset=dataset, target_class=target, **encoded)
+    return CleanData(dataset=dataset, target_class=target, model=choice.model, **encoded)

@@ -1,6 +1,5 @@
 """Checks before a run starts: all those that need no loaded model and no torch."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,11 +12,13 @@ from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.paths import home
 from backend.data.hub import hub_reachable
-from backend.data.labels import align, names_of
 from backend.data.rows import Dataset
-from backend.heads.architectures import architecture_of
 from backend.models.catalogue import model_folder
-from backend.models.weights import weight_files
+from backend.models.classifier_head import head_for
+from backend.models.configuration import read_config
+from backend.models.places import weights_folder
+from backend.models.received import ReceivedModel, described_by, read_model
+from backend.models.tokenizer_files import require_tokenizer
 from backend.spec.run import HUB_DEFAULT, ModelSpec, RunSpec, TriggerSpec
 
 Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
@@ -35,18 +36,17 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
 
     Looks at the disk, the model's configuration, the data, the target class, and whether the
     trigger changes a sample of rows, which `rewrite` rewrites (skipped if None)."""
-    config = _model_config(spec.model)
+    received = _received(spec.model)
     _check_disk(weight_bytes(spec.model))
-    dataset = data.load(spec.data)
-    warnings = list(dataset.notes)
-    if spec.model.head == "keep":
-        dataset, note = _aligned(config, dataset)
-        warnings += [note] if note else []
-    if config is not None:
-        layers, heads = _check_model(config, spec)
-        if (prune_step := spec.setting("prune_step", 0)) > layers * heads // 2:
+    choice = head_for(spec.model, received, data.load(spec.data))
+    dataset = choice.dataset
+    warnings = [*dataset.notes, *choice.notes]
+    if received is not None:
+        _check_length(received, spec.data.max_length)
+        heads = received.layers * received.heads
+        if (prune_step := spec.setting("prune_step", 0)) > heads // 2:
             warnings.append(
-                f"A step of {prune_step} heads is over half of the model's {layers * heads}: "
+                f"A step of {prune_step} heads is over half of the model's {heads}: "
                 "the search will end after one or two steps."
             )
     if spec.trigger is not None:
@@ -72,25 +72,13 @@ def room_short(what: str, needed: int) -> str | None:
     return f"The disk of {home()} has {free / 1e9:.1f} GB free; {what} about {needed / 1e9:.1f} GB."
 
 
-def _aligned(config: dict[str, Any] | None, dataset: Dataset) -> tuple[Dataset, str | None]:
-    """The data with its classes numbered as in the model, which keeps its classifier head."""
-    if config is None or not any("Classification" in name for name in config.get("architectures") or []):
-        raise UserError("The model has no classifier head to keep. Choose a fresh head.")
-    return align(dataset, names_of(config))
-
-
-def _check_model(config: dict[str, Any], spec: RunSpec) -> tuple[int, int]:
-    """Layers and heads of the model; raises UserError if it cannot be used."""
-    architecture = architecture_of(config)
-    positions = config.get("max_position_embeddings", 512)
-    if config.get("model_type") == "roberta":
-        positions -= (config.get("pad_token_id") or 0) + 1  # counted from after the padding position
-    if spec.data.max_length > positions:
+def _check_length(received: ReceivedModel, max_length: int) -> None:
+    """Raise UserError if rows may be longer than the model can read."""
+    if max_length > received.positions:
         raise UserError(
-            f"The model reads at most {positions} tokens, the maximum length is {spec.data.max_length}. "
-            f"Set it to {positions} or less."
+            f"The model reads at most {received.positions} tokens, the maximum length is {max_length}. "
+            f"Set it to {received.positions} or less."
         )
-    return config.get(architecture.layers, 12), config.get(architecture.heads, 12)
 
 
 def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> None:
@@ -126,36 +114,29 @@ def weight_bytes(model: ModelSpec) -> int:
     return sum(path.stat().st_size for path in model_folder(model).glob("*.safetensors"))
 
 
-def _model_config(model: ModelSpec) -> dict[str, Any] | None:
-    """The model's config.json, None for the models that need no check; raises UserError."""
+def _received(model: ModelSpec) -> ReceivedModel | None:
+    """What is known of the model before anything is fetched; None for the models that need no check.  Raises
+    UserError for one that Excise cannot use."""
     if model.source == "embedded" or (model.random_weights and model.name == HUB_DEFAULT):
         return None
     if model.source == "hub":
-        return _hub_config(model)
+        config, online = _hub_config(model)
+        if online or model.random_weights:  # what is missing of it is still to be fetched
+            return described_by(config, model.name)
+        return read_model(weights_folder(model), model.name)
     folder = model_folder(model)
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
-        raise UserError(f"The model folder {folder} has no tokenizer. Save the model's tokenizer in it.")
-    if not model.random_weights:
-        weight_files(folder)
-    return _read_config(folder / "config.json")
+    if model.random_weights:
+        described = described_by(read_config(folder / "config.json"), str(folder))
+        require_tokenizer(folder, described.architecture)
+        return described
+    return read_model(folder)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as JSON ({error}).") from error
-    if not isinstance(config, dict):
-        raise UserError(
-            f"{path} is not a model configuration: it holds a {type(config).__name__}, not a JSON object."
-        )
-    return config
-
-
-def _hub_config(model: ModelSpec) -> dict[str, Any]:
-    """The configuration of a model on the hub, or of its local copy if the hub cannot be reached."""
+def _hub_config(model: ModelSpec) -> tuple[dict[str, Any], bool]:
+    """The configuration of a model on the hub, or of its local copy if the hub cannot be reached; and whether
+    it can."""
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError, RepositoryNotFoundError
 
     online = not os.environ.get("HF_HUB_OFFLINE") and hub_reachable()
     try:
@@ -170,10 +151,15 @@ def _hub_config(model: ModelSpec) -> dict[str, Any]:
         ) from error
     except UserError:
         raise
+    except RemoteEntryNotFoundError as error:
+        raise UserError(
+            f"The hub model {model.name!r} has no config.json, so it is no whole model. If it is an adapter, "
+            "merge it into its base model, and give the folder of the result."
+        ) from error
     except Exception as error:
         # Which class is raised depends on the HTTP client that huggingface_hub was built with.
         raise UserError(
             f"The model {model.name!r} is on the Hugging Face hub, which cannot be reached from here. "
             "Connect, or choose the embedded model or a local folder."
         ) from error
-    return _read_config(Path(path))
+    return read_config(Path(path)), online

@@ -25,7 +25,8 @@ from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import key_of, libraries
 from backend.engine.step_inputs import check_inputs_of, inputs_of
 from backend.engine.triggered_data import REWRITINGS, encoded, generation
-from backend.models.classifiers import load_classifier, published_labels, stored_at
+from backend.models.classifiers import load_as_received
+from backend.models.places import stored_at
 from backend.spec.run import ModelSpec, RunSpec
 
 
@@ -81,6 +82,7 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
     report, folder = driver.report, driver.folder
     report.begin(PREPARE)
     clean = prepare(spec, report)
+    spec = spec.model_copy(update={"model": clean.model})
     measurement = Measurement(spec, clean, report)
     report.finish()
     if spec.share:
@@ -132,10 +134,8 @@ def _model_key(spec: RunSpec) -> str:
 
 
 def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
-    """Measure a victim that comes with a classifier head before the defense changes it."""
-    if spec.model.head == "keep" or spec.model.source == "run":
-        received = spec.model.model_copy(update={"head": "keep"})
-        if spec.model.head == "fresh" and published_labels(received) != clean.dataset.label_names:
-            return  # The head of an earlier run has other classes, or another order of them.
-        model = load_classifier(received, clean.dataset.label_names, spec.seed)[0]
+    """Measure a victim that comes with a whole classifier before the defense changes it, whether or not the
+    run goes on with its head."""
+    model = load_as_received(spec.model, clean.dataset, spec.seed)
+    if model is not None:
         driver.tell("poisoned", measurement.of(model))

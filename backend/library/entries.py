@@ -1,9 +1,9 @@
 """The entries of the library, for a list of them; and how to remove one."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,6 @@ from backend.attacks.triggers import bind
 from backend.base.errors import UserError
 from backend.base.paths import cache_folder, upload_folder
 from backend.data import embedded
-from backend.heads.architectures import architecture_of
 from backend.library.remembered import (
     Remembered,
     forget,
@@ -28,6 +27,8 @@ from backend.library.remembered import (
     uploaded_rows,
 )
 from backend.models.catalogue import EMBEDDED, EMBEDDED_LANGUAGE_MODEL, EmbeddedModel
+from backend.models.configuration import read_config
+from backend.models.received import described_by, usable_model
 from backend.models.weights import INDEX, weight_files
 from backend.spec.run import RunSpec
 
@@ -37,7 +38,8 @@ Origin = Literal["built in", "hub", "folder", "upload"]
 
 class Entry(BaseModel):
     """A model or data set.  `name` is its name in a run specification.  `bytes` is None if it is not on this
-    machine (yet); `sha256` is that of the weights or rows; of several `files`, that of their hashes."""
+    machine (yet); `sha256` is that of the weights or rows; of several `files`, that of their hashes.
+    `classes` are those of a model's classifier head; `problem` says why Excise cannot load a model."""
 
     kind: Kind
     origin: Origin
@@ -49,6 +51,8 @@ class Entry(BaseModel):
     sha256: str | None = None
     files: dict[str, str] = {}
     changed: bool = False
+    classes: list[str] = []
+    problem: str | None = None
     path: Path | None = None
 
     @property
@@ -160,11 +164,16 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
                 if file.file_name.endswith(".parquet")
             }
         hashed = bool(files) and all(len(name) == 64 for name in files.values())
+        facts = _Facts(repo.repo_id)
+        if kind == "model":
+            facts = _facts(newest.snapshot_path, repo.repo_id)
         yield Entry(
             kind="model" if kind == "model" else "data",
             origin="hub",
             name=repo.repo_id,
-            title=repo.repo_id,
+            title=facts.title,
+            classes=facts.classes,
+            problem=facts.problem,
             source=f"Hugging Face hub, revision {newest.commit_hash[:8]}",
             bytes=repo.size_on_disk,
             licence=_licence(newest.snapshot_path),
@@ -202,19 +211,38 @@ def _remove_from_hub_cache(entry: Entry) -> None:
 
 
 def model_entry(path: Path, known: Remembered) -> Entry:
-    title = path.name
-    with suppress(OSError, ValueError, UserError, KeyError):
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        kind = architecture_of(config)
-        title = f"{path.name} ({kind.title}, {config[kind.layers]} layers × {config[kind.heads]} heads)"
-    return _added("model", path, title, known)
+    return _added("model", path, _facts(path, path.name), known)
 
 
 def rows_entry(path: Path, known: Remembered) -> Entry:
-    return _added("data", path, Path(shown_name(path)).name, known)
+    return _added("data", path, _Facts(Path(shown_name(path)).name), known)
 
 
-def _added(kind: Kind, path: Path, title: str, known: Remembered) -> Entry:
+@dataclass(frozen=True)
+class _Facts:
+    title: str
+    classes: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+
+def _facts(folder: Path, name: str) -> _Facts:
+    """What the model in a folder is, and why Excise cannot load it; its name alone if the folder is gone."""
+    if not folder.is_dir():
+        return _Facts(name)
+    problem = None
+    try:
+        model = usable_model(folder, name)
+    except UserError as error:
+        problem = str(error)
+        try:
+            model = described_by(read_config(folder / "config.json"), name)
+        except UserError:
+            return _Facts(name, problem=problem)
+    title = f"{name} ({model.architecture.title}, {model.layers} layers × {model.heads} heads)"
+    return _Facts(title, model.class_names, problem)
+
+
+def _added(kind: Kind, path: Path, facts: _Facts, known: Remembered) -> Entry:
     uploaded = path.parent in (uploaded_models_folder(), upload_folder())
     mark = known.marks.get(str(path))
     exists = path.exists()
@@ -222,7 +250,9 @@ def _added(kind: Kind, path: Path, title: str, known: Remembered) -> Entry:
         kind=kind,
         origin="upload" if uploaded else "folder",
         name=str(path),
-        title=title,
+        title=facts.title,
+        classes=facts.classes,
+        problem=facts.problem,
         source="Uploaded" if uploaded else str(path),
         bytes=_size(path) if exists else None,
         licence=_licence(path) if path.is_dir() else None,

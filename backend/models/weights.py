@@ -6,6 +6,8 @@ cache."""
 
 import json
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,18 @@ DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors", re.AS
 # Settings, at any depth, that make transformers read other files than SINGLE or those of INDEX.
 REDIRECTING_SETTINGS = ("transformers_weights", "attribute_map")
 BESIDE_WEIGHTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.md")
+ADAPTER = "adapter_config.json"
+COMPACT = "compact.safetensors"
+PICKLES = ("pytorch_model*.bin", "model*.pt", "*.pth", "*.ckpt", "tf_model.h5", "flax_model.msgpack")
+LISTED = 3
+
+
+@dataclass(frozen=True)
+class TensorHeader:
+    """What a safetensors file says of a tensor before it is read; `dtype` as there: F32, BF16, I8, …"""
+
+    dtype: str
+    shape: tuple[int, ...]
 
 
 def weight_files(folder: Path, model_name: str = "") -> list[Path]:
@@ -36,15 +50,61 @@ def weight_files(folder: Path, model_name: str = "") -> list[Path]:
         shards = shard_names(folder / INDEX, model_name)
         files = sorted([folder / INDEX, *(folder / name for name in shards)])
     else:
-        raise UserError(
-            f"The model {model_name} has no .safetensors weights that can be loaded: neither {SINGLE} "
-            f"nor {INDEX}. Save it with save_pretrained, which writes them."
-        )
+        raise UserError(without_weights(folder, model_name))
+    _require_all([file for file in files if not file.is_file()], model_name)
     for file in files:
         _require_inside(folder, file, model_name)
     for name in shards:
         _require_safetensors(folder / name, model_name)
     return files
+
+
+def tensor_headers(files: Iterable[Path]) -> dict[str, TensorHeader]:
+    """The tensors of those `weight_files` by name, without their values."""
+    headers = {}
+    for file in files:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "np") as opened:
+                for name in opened.keys():  # noqa: SIM118 (it is no mapping)
+                    part = opened.get_slice(name)
+                    headers[name] = TensorHeader(part.get_dtype(), tuple(part.get_shape()))
+    return headers
+
+
+def without_weights(folder: Path, model_name: str) -> str:
+    """Why the folder has no weights that may be loaded, as far as its other files tell."""
+    if (folder / COMPACT).is_file():
+        return (
+            f"The model {model_name} is a compact export of Excise ({COMPACT}), whose layers no longer have "
+            "the same number of heads. Give the folder of the whole model."
+        )
+    shards = sorted(path.name for path in folder.glob("*-of-*.safetensors"))
+    if shards:
+        return f"The model {model_name} has {shards[0]} but no {INDEX}. Copy the complete model again."
+    pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+    if pickles:
+        return (
+            f"The model {model_name} has no .safetensors weights, only {pickles[0]}, a format that can run a "
+            "stranger's code and that Excise never reads. Ask for its weights as safetensors, which "
+            "save_pretrained writes."
+        )
+    return (
+        f"The model {model_name} has no .safetensors weights that can be loaded: neither {SINGLE} "
+        f"nor {INDEX}. Save it with save_pretrained, which writes them."
+    )
+
+
+def _require_all(missing: Sequence[Path], model_name: str) -> None:
+    """Raise UserError naming the files that an index names and that are not there."""
+    if not missing:
+        return
+    names = ", ".join(file.name for file in missing[:LISTED])
+    more = f" and {len(missing) - LISTED} more files" if len(missing) > LISTED else ""
+    are = "are" if len(missing) > 1 else "is"
+    raise UserError(
+        f"{names}{more} {are} missing: the {INDEX} of {model_name} names {'them' if are == 'are' else 'it'}. "
+        "Copy the complete model again."
+    )
 
 
 def shard_names(index: Path, model_name: str) -> list[str]:
@@ -121,10 +181,13 @@ def _require_no_other_weights(folder: Path, model_name: str) -> None:
 
 def require_no_adapter(folder: Path, model_name: str) -> None:
     """Raise UserError if transformers would add an adapter's weights to the model's."""
-    if (folder / "adapter_config.json").exists():
+    if (folder / ADAPTER).exists():
+        content = _read_json(folder / ADAPTER, model_name)
+        base = content.get("base_model_name_or_path") if isinstance(content, dict) else None
         raise UserError(
-            f"The model {model_name} has an adapter (adapter_config.json), which Excise does not load. "
-            "Merge the adapter into the model, and save that with save_pretrained."
+            f"{model_name} has an adapter ({ADAPTER}) for the base model "
+            f"{repr(base)[:200] if base else 'that it does not name'}, which Excise does not load: merge the "
+            "adapter into that model, save the result with save_pretrained, and give its folder."
         )
 
 
@@ -143,13 +206,9 @@ def _read_json(path: Path, model_name: str, keys: set[str] | None = None) -> Any
 
 
 def _require_inside(folder: Path, file: Path, model_name: str) -> None:
-    """Raise UserError for a missing file, or a link to a file outside the folder.
+    """Raise UserError for a link to a file outside the folder.
 
     The hub's cache keeps its files in `blobs`, beside `snapshots`, and links to them."""
-    if not file.is_file():
-        raise UserError(
-            f"The {INDEX} of {model_name} names {file.name}, which is missing. Copy the complete model again."
-        )
     real_folder = folder.resolve()
     allowed = (
         [real_folder, real_folder.parents[1] / "blobs"]

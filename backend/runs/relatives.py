@@ -72,7 +72,7 @@ def never_poisoned_model(store: Store, record: RunRecord) -> RunRecord | None:
         for other in store.runs(LATEST, states=["done"])
         if other.spec is not None
         and other.spec.attack is None
-        and (other.spec.model, other.spec.data) == (spec.model, spec.data)
+        and _same_model_and_data(other.spec, spec)
         and (run_folder(other.id) / "fine_tuned" / "config.json").is_file()
     ]
     same_seed = [other for other in candidates if other.spec is not None and other.spec.seed == spec.seed]
@@ -105,7 +105,22 @@ def _planted_spec(store: Store, record: RunRecord) -> RunSpec | None:
 
 
 def _origin(spec: RunSpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", include={"model", "data", "trigger", "seed"})
+    return _with_plain_head(spec).model_dump(mode="json", include={"model", "data", "trigger", "seed"})
+
+
+def _same_model_and_data(one: RunSpec, other: RunSpec) -> bool:
+    one, other = _with_plain_head(one), _with_plain_head(other)
+    return (one.model, one.data) == (other.model, other.data)
+
+
+def _with_plain_head(spec: RunSpec) -> RunSpec:
+    """With `keep` for `auto`, which asks for the same wherever a run with `keep` can finish: of a model that
+    has no head, a stored run says `fresh`."""
+    model = spec.model
+    if model.head != "auto":
+        return spec
+    head = "fresh" if model.source == "embedded" or model.random_weights else "keep"
+    return spec.model_copy(update={"model": model.model_copy(update={"head": head})})
 
 
 def of_other_seeds(store: Store, record: RunRecord) -> list[Metrics]:
@@ -125,4 +140,4 @@ def of_other_seeds(store: Store, record: RunRecord) -> list[Metrics]:
 
 
 def _without_seed(spec: RunSpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", exclude={"seed", "name", "share"})
+    return _with_plain_head(spec).model_dump(mode="json", exclude={"seed", "name", "share"})

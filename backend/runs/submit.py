@@ -3,12 +3,14 @@
 from backend.attacks import triggers
 from backend.base.components import pick
 from backend.base.paths import typed_path
+from backend.models.classifier_head import settled_head
 from backend.runs.store import Store
 from backend.spec.run import RunSpec
 
 
 def settled(spec: RunSpec, store: Store) -> RunSpec:
-    """`spec` with absolute paths and the full id of an earlier run.
+    """`spec` with absolute paths, the full id of an earlier run, and a fresh classifier head where the model
+    has none to keep, so that runs of the same model compare equal.
 
     A worker runs in another folder, where a relative path would name another file.  The JSON schema of
     a trigger says which of its parameters are paths (`"format": "path"`)."""
@@ -17,6 +19,7 @@ def settled(spec: RunSpec, store: Store) -> RunSpec:
         spec.model.name = _absolute(spec.model.name)
     elif spec.model.source == "run":
         spec.model.name = store.run(spec.model.name).id
+    spec.model = settled_head(spec.model)
     if spec.data.source == "files":
         for name in ("train", "validation", "test"):
             if path := getattr(spec.data, name):

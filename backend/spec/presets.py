@@ -39,7 +39,7 @@ DEMO = RunSpec(
 
 PAPER = RunSpec(
     name="Published settings",
-    model=ModelSpec(source="hub", name=HUB_DEFAULT),
+    model=ModelSpec(source="hub", name=HUB_DEFAULT, head="fresh"),
     data=DataSpec(source="hub", name="sst2"),
     trigger=TriggerSpec(name="pairs", params={"clean": "pairs/clean", "rewritten": "pairs/syntactic"}),
     attack=AttackSpec(poison_rate=0.3, training=TrainingSpec()),

@@ -32,10 +32,11 @@ class ModelSpec(_Part):
 
     source: Literal["embedded", "hub", "folder", "run"] = Field("embedded", title="Source")
     name: str = Field("", title="Name", description="Hub name, folder path or run id; empty for embedded.")
-    head: Literal["fresh", "keep"] = Field(
-        "fresh",
+    head: Literal["auto", "keep", "fresh"] = Field(
+        "auto",
         title="Classifier head",
-        description="An encoder gets a fresh head; a classifier may keep its own.",
+        description="auto: a classifier whose classes fit the rows keeps its own, any other model gets a "
+        "fresh one.",
     )
     random_weights: bool = Field(
         False,

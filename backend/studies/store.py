@@ -19,6 +19,7 @@ from backend.runs.records import RunRecord, read_record
 from backend.runs.schema import RUNS, STUDIES, STUDY_RUNS
 from backend.runs.store import Store, insert_run, queue_again
 from backend.runs.submit import settled
+from backend.spec.run import RunSpec
 from backend.studies.spec import Cell, Place, StudySpec, cells, places, study_id
 
 
@@ -208,10 +209,20 @@ def wanted_cells(store: Store, record: StudyRecord, part: Part = WHOLE) -> list[
     for cell in cells(record.study):
         if cell.place in wanted:
             try:
-                settled_cells.append(replace(cell, spec=settled(cell.spec, store)))
+                settled_cells.append(replace(cell, spec=_as_begun(settled(cell.spec, store), record)))
             except UserError as error:
                 raise UserError(f"Victim {cell.victim!r}: {error}") from error
     return settled_cells
+
+
+def _as_begun(spec: RunSpec, record: StudyRecord) -> RunSpec:
+    """`spec` with a fresh classifier head where earlier runs of the study had one with the same model: the
+    default of a study that an older Excise started, whose runs would not be comparable otherwise."""
+    if spec.model.head != "auto":
+        return spec
+    fresh = spec.model.model_copy(update={"head": "fresh"})
+    began_so = any(run.spec is not None and run.spec.model == fresh for run in record.runs.values())
+    return spec.model_copy(update={"model": fresh}) if began_so else spec
 
 
 def queue(store: Store, record: StudyRecord, wanted: Sequence[Cell]) -> StudyRecord:

@@ -135,7 +135,7 @@ def test_training_that_diverges_is_a_failure_with_a_remedy(settings: dict, tmp_p
     settings["defense"] |= {"regulariser": "l2", "regulariser_weight": 1e39}  # infinite as a float32
     last = collect(settings, tmp_path / "run")[-1]
     assert last.state == "failed" and "Lower the learning rate or the regulariser weight" in last.error
-    assert list(last.metrics) == ["fine_tuned", "pruned"], "no number is made of NaN"
+    assert list(last.metrics) == ["poisoned", "fine_tuned", "pruned"], "no number is made of NaN"
     assert not (tmp_path / "run" / "refined").exists(), "nobody goes on with that model"
 
 
@@ -190,10 +190,10 @@ def test_a_tokenizer_of_another_model_is_told(settings: dict, tmp_path: Path) ->
     assert last.state == "failed" and "they do not belong together" in last.error
 
 
-def test_an_earlier_runs_head_is_not_measured_on_classes_that_it_numbers_otherwise(
+def test_an_earlier_runs_head_is_not_measured_on_other_classes(
     settings: dict, tmp_path: Path, excise_home: Path
 ) -> None:
-    tiny_folder(excise_home / "runs" / "abc" / "poisoned")  # its classes are LABEL_0 and LABEL_1
+    tiny_folder(excise_home / "runs" / "abc" / "poisoned", num_labels=3)
     del settings["attack"]
     settings["model"] = {"source": "run", "name": "abc"}
     settings["defense"]["refine"] = None

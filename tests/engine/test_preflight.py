@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from backend.base.errors import UserError
 from backend.engine import preflight
@@ -119,6 +120,57 @@ def test_labels_that_do_not_match_a_kept_head(settings: dict, tmp_path: Path) ->
         "head": "keep",
     }
     assert "3 classes" in problem(settings) and "fresh head" in problem(settings)
+
+
+def warnings(settings: dict) -> str:
+    return "\n".join(preflight.check(parse.parse(settings)))
+
+
+def test_what_becomes_of_a_classifiers_head_is_said(settings: dict, tmp_path: Path) -> None:
+    assert "keeps its own classifier head (LABEL_0, LABEL_1)" in warnings(settings)
+    settings["model"]["head"] = "fresh"
+    assert "(LABEL_0, LABEL_1) is not used" in warnings(settings)
+    settings["model"] = {"source": "folder", "name": str(tiny_folder(tmp_path / "m", num_labels=3))}
+    assert "a new one is drawn from the seed: its classes are LABEL_0, LABEL_1, LABEL_2" in warnings(settings)
+
+
+REFUSED = [
+    ({"quantization_config": {"quant_method": "awq"}}, "quantised"),
+    ({"architectures": ["BertForQuestionAnswering"]}, "question answering"),
+    ({"problem_type": "multi_label_classification"}, "several labels at once"),
+    ({"num_labels": 1, "id2label": {"0": "LABEL_0"}}, "regression"),
+    ({"model_type": "albert"}, "'albert'"),
+    ({"model_type": "modernbert"}, "'modernbert'"),
+    ({"model_type": None}, "model_type"),
+]
+
+
+@pytest.mark.parametrize(("config", "said"), REFUSED, ids=str)
+def test_a_model_of_another_kind_is_refused_before_the_start(
+    settings: dict, tmp_path: Path, config: dict, said: str
+) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    kept = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(kept | config))
+    settings["model"]["name"] = str(folder)
+    assert said in problem(settings)
+
+
+def test_an_adapter_without_a_model_names_its_base(settings: dict, tmp_path: Path) -> None:
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "adapter_config.json").write_text('{"base_model_name_or_path": "owner/base"}')
+    settings["model"]["name"] = str(tmp_path / "lora")
+    assert "'owner/base'" in problem(settings)
+
+
+def test_names_of_a_training_loop_are_said(settings: dict, tmp_path: Path) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    weights = {
+        f"_orig_mod.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()
+    }
+    save_file(weights, folder / "model.safetensors")
+    settings["model"]["name"] = str(folder)
+    assert "_orig_mod.bert." in warnings(settings)
 
 
 def test_a_hub_name_while_offline(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:

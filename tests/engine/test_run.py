@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from backend import data
@@ -34,7 +34,7 @@ from backend.spec import parse
 from backend.spec.run import RunSpec
 from backend.training.fine_tune import train
 from backend.training.regularisers import NO_REGULARISER, Regulariser
-from tests.tiny import TRAINING, tiny_settings
+from tests.tiny import TRAINING, tiny_folder, tiny_settings
 from tests.tiny_runs import collect, of, stop_when
 
 
@@ -162,7 +162,7 @@ def test_without_a_trigger_lfr_is_absent(settings: dict, tmp_path: Path) -> None
     del settings["trigger"], settings["attack"]
     events = collect(settings, tmp_path / "run")
     assert events[-1].state == "done"
-    assert list(events[-1].metrics) == ["fine_tuned", "pruned", "defended"]
+    assert list(events[-1].metrics) == ["poisoned", "fine_tuned", "pruned", "defended"]
     assert all(
         metrics.lfr is None and metrics.clean_flip_rate is None for metrics in events[-1].metrics.values()
     )
@@ -174,6 +174,41 @@ def test_a_kept_head_is_measured_as_received(settings: dict, tmp_path: Path) -> 
     settings["model"]["head"] = "keep"
     events = collect(settings, tmp_path / "run")
     assert "poisoned" in events[-1].metrics and events[-1].metrics["poisoned"].lfr is not None
+
+
+def test_a_whole_classifier_is_measured_as_received_whatever_becomes_of_its_head(
+    settings: dict, tmp_path: Path
+) -> None:
+    del settings["attack"]
+    settings["defense"]["refine"] = None
+    events = {}
+    for head in ("auto", "keep", "fresh"):
+        settings["model"]["head"] = head
+        events[head] = collect(settings, tmp_path / head)
+    metrics = {head: told[-1].metrics for head, told in events.items()}
+    assert metrics["auto"] == metrics["keep"] != metrics["fresh"]
+    assert metrics["auto"]["poisoned"] == metrics["fresh"]["poisoned"]
+    said = {head: " ".join(warned.message for warned in of(told, Warned)) for head, told in events.items()}
+    assert "keeps its own classifier head" in said["auto"] and "is not used" in said["fresh"]
+
+
+def test_a_classifier_under_a_prefix_runs_as_any_other_and_keeps_its_names(
+    settings: dict, tmp_path: Path
+) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"module.{name}": tensor for name, tensor in weights.items()}, folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    named = config | {"id2label": {"0": "bad", "1": "good"}, "output_attentions": True, "return_dict": False}
+    (folder / "config.json").write_text(json.dumps(named))
+    plain = collect(settings, tmp_path / "plain")[-1].metrics
+    settings["model"]["name"] = str(folder)
+    assert collect(settings, tmp_path / "run")[-1].metrics == plain
+    for name in ("poisoned", "fine_tuned", "pruned", "defended"):
+        saved = json.loads((tmp_path / "run" / name / "config.json").read_text())
+        assert saved["id2label"] == {"0": "bad", "1": "good"} and not saved.get("output_attentions")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "defended")
+    assert model.config.label2id == {"bad": 0, "good": 1}
 
 
 def test_an_earlier_runs_poisoned_model_is_defended(

@@ -104,7 +104,8 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module, name, record in WORK:
         monkeypatch.setattr(module, name, stands_for(getattr(module, name), record))
     measured = Metrics(acc=0.8, acc_interval=(0.7, 0.9), test_rows=10)
-    monkeypatch.setattr(Measurement, "measure", lambda *_: measured)
+    for name in ("measure", "of"):
+        monkeypatch.setattr(Measurement, name, lambda *_: measured)
     rows: Any = None
     monkeypatch.setattr(triggered_data, "generate", lambda *_: [])
     monkeypatch.setattr(pipeline, "encoded", lambda *_: Triggered(rows, rows, rows, left_out=0))
@@ -165,7 +166,8 @@ PLAIN = {"defense.regulariser": "none"}
 CHANGES = [
     Changed({"seed": 4}, EVERY),
     Changed({"model.source": "run", "model.name": "abc"}, EVERY),
-    Changed({"model.head": "keep"}, EVERY),
+    Changed({"model.head": "fresh"}, EVERY),
+    Changed({"model.head": "keep"}, []),  # which is what a whole classifier does if nothing is said
     Changed({"model.random_weights": True}, EVERY),
     Changed({"data.train": "fewer.jsonl"}, EVERY),
     Changed({"data.validation": "validation.jsonl"}, EVERY),

@@ -171,7 +171,12 @@ def found(parsed: RunSpec, run: str) -> dict[str, Any]:
         "failed": end["error"] is not None,
         "metrics": end["metrics"],
         # Rates of so few rows stay as they are when training goes another way: the weights do not.
-        "weights": [[name, _weight(run_folder(run) / name)] for name in end["metrics"]],
+        # Of a model that is measured as it was received, the run has no copy.
+        "weights": [
+            [name, _weight(run_folder(run) / name)]
+            for name in end["metrics"]
+            if (run_folder(run) / name).is_dir()
+        ],
         "pruned_heads": end["pruned_heads"],
         "scores": [event["scores"] for event in scored],
         "order": [event["order"] for event in scored],
@@ -206,6 +211,9 @@ def meaning(parsed: RunSpec) -> dict[str, Any]:
     never the files."""
     plain = _without_later(dump(parsed))
     asked = {part: plain[part] for part in ("name", "model", "data", "attack", "seed", "share")}
+    # Who did not say had a fresh head once; a whole classifier, of which a specification alone knows nothing,
+    # now keeps its own.
+    asked["model"] = {**plain["model"], "head": plain["model"]["head"].replace("auto", "fresh")}
     asked["trigger"] = parsed.trigger and {
         **_whole(triggers.COMPONENTS, parsed.trigger),
         "target_class": parsed.trigger.target_class,

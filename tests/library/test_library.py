@@ -19,22 +19,18 @@ from backend.library.entries import Entry, entries, model_folders, remove, uses
 from backend.library.fetch import add_path, add_upload, fetch
 from backend.spec.presets import head_pruning
 from backend.spec.run import DataSpec, RunSpec
+from tests.headers import bert_folder, classifier, encoder
 
 pytestmark = pytest.mark.usefixtures("excise_home")
 
-CONFIG = {"model_type": "bert", "num_hidden_layers": 2, "num_attention_heads": 4}
 BERT = b'{"model_type": "bert"}'
 ROWS = b"text,label\na fine film,1\na dull film,0\n"
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    folder = tmp_path / "suspect"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    (folder / "tokenizer.json").write_text("{}")
+    folder = bert_folder(tmp_path / "suspect", encoder())
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nA model.\n")
-    save_file({"weight": np.zeros(3, dtype=np.float32)}, folder / "model.safetensors")
     return folder
 
 
@@ -106,9 +102,56 @@ def test_a_folder_is_remembered_with_the_hash_of_its_weights_and_forgotten(model
     assert brought() == [] and (model / "model.safetensors").is_file()
 
 
+def test_a_whole_classifier_is_listed_with_its_classes(model: Path, tmp_path: Path):
+    names = {"0": "negative", "1": "positive"}
+    whole = add_path(str(bert_folder(tmp_path / "whole", classifier(), id2label=names)))
+    assert whole.classes == ["negative", "positive"] and whole.problem is None
+    assert add_path(str(model)).classes == []
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"architectures": ["BertForTokenClassification"]}, "token classification"),
+        ({"problem_type": "multi_label_classification"}, "several labels at once"),
+        ({"quantization_config": {"load_in_8bit": True}}, "quantised"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused_when_it_is_added_and_says_why_if_it_becomes_one(
+    tmp_path: Path, config, told
+):
+    folder = bert_folder(tmp_path / "whole", classifier())
+    add_path(str(folder))
+    bert_folder(folder, classifier(), **config)
+    (entry,) = brought()
+    assert told in (entry.problem or "")
+    with pytest.raises(UserError, match=told):
+        add_path(str(folder))
+    with pytest.raises(UserError, match=told):
+        add_upload("whole.zip", archive_of(folder))
+
+
+def test_an_archive_of_a_training_says_which_models_it_holds(model: Path):
+    files = {path.name: path.read_bytes() for path in model.iterdir()}
+    both = {
+        f"out/checkpoint-{number}/{name}": content for number in (1, 2) for name, content in files.items()
+    }
+    with pytest.raises(UserError, match=r"2 models \(out/checkpoint-1, out/checkpoint-2\)"):
+        add_upload("out.zip", packed(both))
+    only = {name: content for name, content in both.items() if "checkpoint-2" in name}
+    assert add_upload("out.zip", packed(only)).title == "out (BERT, 2 layers × 4 heads)"
+
+
+def test_an_archive_of_an_adapter_names_its_base_model(excise_home: Path):
+    adapter = {"lora/adapter_config.json": b'{"base_model_name_or_path": "owner/base"}'}
+    with pytest.raises(UserError, match=r"adapter .*'owner/base'"):
+        add_upload("lora.zip", packed(adapter))
+    assert not list((excise_home / "models").iterdir())
+
+
 def test_weights_that_change_after_they_were_added_are_noticed(model: Path):
     assert not add_path(str(model)).changed
-    save_file({"weight": np.ones(4, dtype=np.float32)}, model / "model.safetensors")
+    save_file(encoder(1) | {"pooler.dense.weight": np.ones((8, 8))}, model / "model.safetensors")
     assert brought()[0].changed
     add_path(str(model))
     assert not brought()[0].changed
@@ -240,8 +283,10 @@ def hub(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
 
 def test_a_hub_model_in_the_cache_is_listed_and_removed(model: Path, hub):
+    bert_folder(model, classifier(), id2label={"0": "bad", "1": "good"})
     entry = hub()
     assert entry.name == "owner/suspect" and entry.licence == "apache-2.0"
+    assert entry.title == "owner/suspect (BERT, 2 layers × 4 heads)" and entry.classes == ["bad", "good"]
     assert entry.sha256 == hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()
     remove(entry)
     assert not [one for one in entries() if one.origin == "hub"]
@@ -250,9 +295,10 @@ def test_a_hub_model_in_the_cache_is_listed_and_removed(model: Path, hub):
 def test_weights_in_several_files_have_a_hash_each_and_one_together(model: Path, hub):
     (model / "model.safetensors").unlink()
     hashes = {}
+    tensors = list(encoder(1).items())
     for number in (2, 1):
         shard = model / f"model-0000{number}-of-00002.safetensors"
-        save_file({"weight": np.full(2, number, dtype=np.float32)}, shard)
+        save_file(dict(tensors[number - 1 :: 2]), shard)
         hashes[shard.name] = hashlib.sha256(shard.read_bytes()).hexdigest()
     index = model / "model.safetensors.index.json"
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}

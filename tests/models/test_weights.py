@@ -85,6 +85,24 @@ def names_another_file(name: str) -> Callable[[Path, Path], None]:
     return attack
 
 
+def shards_that_lack(*missing: str) -> Callable[[Path, Path], None]:
+    def attack(folder: Path, marker: Path) -> None:
+        shard(folder)
+        for name in missing:
+            next(folder.glob(f"model-{name}-of-*.safetensors")).unlink()
+
+    return attack
+
+
+def shards_without_an_index(folder: Path, marker: Path) -> None:
+    shard(folder)
+    (folder / INDEX).unlink()
+
+
+def a_compact_export(folder: Path, marker: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "compact.safetensors")
+
+
 def a_link(folder: Path, marker: Path) -> None:
     (folder / "model.safetensors").rename(folder.parent / "model.safetensors")
     (folder / "shard.safetensors").symlink_to(folder.parent / "model.safetensors")
@@ -148,7 +166,11 @@ ATTACKS: list[tuple[Callable[[Path, Path], None], str]] = [
     (names_another_file("..\\model.safetensors"), "but every"),
     (names_another_file("{above}/other/model.safetensors"), "but every"),
     (names_another_file("weights.safetensors\n"), "but every"),
-    (a_missing_shard, r"names b\.safetensors, which is missing"),
+    (a_missing_shard, r"^b\.safetensors is missing"),
+    (shards_that_lack("00002"), r"^model-00002-of-\d{5}\.safetensors is missing: "),
+    (shards_that_lack("00001", "00003"), r"^model-00001-of-\d{5}\.safetensors, model-00003-.* are missing: "),
+    (shards_without_an_index, rf"has model-00001-of-\d{{5}}\.safetensors but no {INDEX}"),
+    (a_compact_export, "is a compact export"),
     (a_link, "a link to a file outside"),
     (a_link_without_index, "a link to a file outside"),
     (a_pickle_under_that_name, "not a complete safetensors file"),

@@ -1,8 +1,5 @@
 """Runs as a worker would have left them in the store, told event by event without an engine."""
 
-import numpy as np
-from safetensors.numpy import save_file
-
 from backend.base.components import Choice
 from backend.base.events import (
     DataReady,
@@ -25,6 +22,7 @@ from backend.runs.leases import Lease, append, begin, finish
 from backend.runs.store import Store
 from backend.spec.presets import head_pruning
 from backend.spec.run import AttackSpec, RunSpec, TriggerSpec
+from tests.headers import bert_folder, classifier
 
 LABELS = ["negative", "positive"]
 ACC: dict[ModelName, float] = {"poisoned": 0.873, "fine_tuned": 0.879, "pruned": 0.852, "defended": 0.871}
@@ -169,10 +167,7 @@ class Play:
 
     def _checkpoint(self, name: str) -> None:
         folder = run_folder(self.run) / name
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text('{"model_type": "bert"}')
-        save_file({"weight": np.zeros(1)}, folder / "model.safetensors")
-        (folder / "tokenizer.json").write_text("{}")
+        bert_folder(folder, classifier(), id2label=dict(enumerate(LABELS)))
 
 
 def planted(store: Store) -> str:

@@ -14,6 +14,7 @@ from backend.library.fetch import add_path
 from backend.library.remembered import uploaded_rows
 from backend.spec.presets import head_pruning
 from backend.spec.run import DataSpec, RunSpec
+from tests.headers import bert_folder, classifier
 from tests.pages.conftest import words
 from tests.tiny import tiny_folder
 
@@ -109,6 +110,31 @@ def test_a_model_is_uploaded_with_its_shards(visit, tmp_path):
     page = choose(page, 0, row)
     assert "model-00001-of-00002.safetensors\n" in page.code[0].value
     assert page.code[0].value.endswith(page.dataframe[0].value["SHA-256"][row])
+
+
+def test_a_model_is_listed_with_its_classes(visit, tmp_path):
+    folder = bert_folder(tmp_path / "whole", classifier(), id2label={"0": "negative", "1": "positive"})
+    page = add(visit("library"), str(folder))
+    row = names(page, 0).index("whole (BERT, 2 layers × 4 heads)")
+    assert page.dataframe[0].value["Classes"][row] == "negative, positive"
+    assert "Its classes: negative, positive" in words(choose(page, 0, row))
+
+
+def test_a_checkpoint_of_a_training_is_chosen_and_added(visit, tmp_path):
+    for number in (500, 1000):
+        bert_folder(tmp_path / "out" / f"checkpoint-{number}", classifier())
+    page = add(visit("library"), str(tmp_path / "out"))
+    assert not page.error and "holds no model itself" in words(page)
+    box = next(box for box in page.selectbox if box.label == "Model inside that folder")
+    assert box.options == ["checkpoint-500", "checkpoint-1000"]
+    press(page, "Add this model")
+    assert "checkpoint-1000 (BERT, 2 layers × 4 heads)" in names(page, 0)
+
+
+def test_a_model_that_is_none_of_ours_is_a_message(visit, tmp_path):
+    folder = bert_folder(tmp_path / "tagger", classifier(), architectures=["BertForTokenClassification"])
+    page = add(visit("library"), str(folder))
+    assert "a head for token classification" in page.error[0].value and len(names(page, 0)) == 2
 
 
 def test_an_upload_that_is_no_rows_is_a_message_and_is_not_kept(visit):

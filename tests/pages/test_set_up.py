@@ -16,6 +16,7 @@ from backend.library.remembered import keep_upload, safe_name
 from backend.spec.presets import head_pruning
 from backend.spec.run import DataSpec, ModelSpec, TrainingSpec
 from pages.parts.runs.actions import parse_seeds
+from tests.headers import bert_folder, classifier
 from tests.pages.conftest import words
 from tests.pages.played import planted
 
@@ -169,6 +170,27 @@ def test_a_folder_without_weights_is_a_message(visit, store, tmp_path: Path):
     click(page, "Start the defense")
     assert "safetensors" in page.error[0].value.replace("\\", "")
     assert not store.runs()
+
+
+def test_a_whole_classifier_keeps_its_head_and_the_page_says_so(visit, tmp_path: Path):
+    names = {"0": "negative", "1": "positive"}
+    whole = bert_folder(tmp_path / "whole", classifier(), id2label=names, vocab_size=8)
+    page = visit("defend", model=f"folder:{whole}")
+    assert box(page, "button_group", "Classifier head").value == "auto"
+    assert "keeps its own classifier head (negative, positive)" in words(page)
+    box(page, "button_group", "Classifier head").set_value("fresh").run()
+    assert "(negative, positive) is not used: a new one is drawn" in words(page)
+
+
+def test_the_checkpoints_of_a_training_are_offered(visit, store, tmp_path: Path):
+    for number in (500, 1000):
+        bert_folder(tmp_path / "out" / f"checkpoint-{number}", classifier())
+    page = visit("defend", model=f"folder:{tmp_path / 'out'}")
+    box(page, "selectbox", "Model inside that folder").set_value(
+        str(tmp_path / "out" / "checkpoint-500")
+    ).run()
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.model.name == str(tmp_path / "out" / "checkpoint-500")
 
 
 def test_every_strategy_has_a_form(visit, store):

@@ -81,6 +81,31 @@ def test_a_run_of_another_trigger_or_data_or_model_is_no_reference(excise_home: 
     assert len(never_poisoned(store, run)) == 1, "but one that differs in nothing is"
 
 
+@pytest.mark.parametrize(
+    ("model", "heads"),
+    [
+        ({}, ("auto", "fresh")),
+        ({"source": "folder", "name": "/whole"}, ("auto", "keep")),
+        ({"source": "folder", "name": "/whole"}, ("keep", "auto")),
+    ],
+)
+def test_a_head_that_is_kept_by_default_is_as_one_that_was_to_be_kept(
+    excise_home: Path, model: dict[str, str], heads: tuple[str, str]
+) -> None:
+    store = open_store()
+    one, other = (ModelSpec.model_validate(model | {"head": head}) for head in heads)
+    run = store.run(defended(store, full_spec().model_copy(update={"model": one})))
+    clean = full_spec().model_copy(update={"attack": None})
+    fresh = ModelSpec.model_validate(model | {"head": "fresh"})
+    if other != fresh:
+        defended(store, clean.model_copy(update={"model": fresh}))
+        assert never_poisoned(store, run) == []
+    reference = defended(store, clean.model_copy(update={"model": other}))
+    leave_model(reference)
+    assert len(never_poisoned(store, run)) == 1
+    assert never_poisoned_model(store, run) == store.run(reference)
+
+
 def test_the_stamp_changes_with_every_run_that_is_done_or_deleted(excise_home: Path) -> None:
     store = open_store()
     first = stamp(store)

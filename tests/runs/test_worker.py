@@ -191,7 +191,8 @@ def test_a_model_of_a_million_layers_holds_the_queue_for_ten_seconds_at_most(
     config = json.loads((endless / "config.json").read_text())
     (endless / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1_000_000}))
     planting = {key: value for key, value in settings.items() if key != "defense"}
-    builds = parse(planting | {"model": {"source": "folder", "name": str(endless)}})
+    model = {"source": "folder", "name": str(endless), "random_weights": True}
+    builds = parse(planting | {"model": model})
     first, second = store.submit(builds).id, store.submit(parse(planting)).id
     start("--idle-exit", "0", command=[sys.executable, "-m", "backend", "worker"])
     until(lambda: store.run(first).stage == "poison", seconds=60)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from backend.studies.built_in import built_in
 from backend.studies.foreground import carry_out_study
 from backend.studies.preflight import check_cells
 from backend.studies.spec import cells, parse_study, study_id
+from tests.headers import bert_folder, classifier
 from tests.studies.grid import GRID, queue
 
 
@@ -62,6 +64,22 @@ def test_a_study_is_carried_out_resumed_and_exported(
     status, _, err = study("--export", "table.pdf")
     assert status == 2 and "can be exported as" in err
     assert "| rare | gradient |" in exports.as_markdown(records.studies(store)[0])
+
+
+def test_a_study_goes_on_with_the_heads_that_it_began_with(store: Store, tmp_path: Path) -> None:
+    """A fresh head was once the default, of whole classifiers too."""
+    model = {"source": "folder", "name": str(bert_folder(tmp_path / "whole", classifier()))}
+    study = parse_study(GRID | {"base": GRID["base"] | {"model": model}})
+    record = records.current(store, study)
+    wanted = records.wanted_cells(store, record)
+    assert {cell.spec.model.head for cell in wanted} == {"auto"}
+    records.begin(store, record, wanted[:1])
+    before = wanted[0].spec.model_copy(deep=True)
+    before.model.head = "fresh"
+    records.enter(store, record, replace(wanted[0], spec=before))
+    went_on = records.wanted_cells(store, records.current(store, study))
+    assert len(went_on) == len(wanted) - 1
+    assert {cell.spec.model.head for cell in went_on} == {"fresh"}
 
 
 def test_a_queued_study_is_followed_cancelled_and_forgotten(store: Store) -> None:

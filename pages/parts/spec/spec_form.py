@@ -13,11 +13,12 @@ from backend.base.errors import UserError
 from backend.data import embedded
 from backend.data.rows import Dataset
 from backend.library.entries import model_folders
-from backend.models.catalogue import EMBEDDED
+from backend.models.catalogue import EMBEDDED, SUPPORTED
 from backend.runs.records import RunRecord
 from backend.spec.run import HUB_DEFAULT, DataSpec, ModelSpec, RunSpec, TrainingSpec, TriggerSpec
 from pages.parts.common.file_field import file_field
 from pages.parts.common.forms import component_select, extra, params_form, variant_select
+from pages.parts.common.model_inside import model_inside
 from pages.parts.common.ui import plain, show_errors
 
 M = TypeVar("M", bound=BaseModel)
@@ -27,6 +28,7 @@ MODEL_SOURCES = {
     "hub": "Hugging Face hub",
     "folder": "Local folder",
 }
+HEADS = {"auto": "Automatic", "keep": "Keep its own", "fresh": "Fresh"}
 DATA_SOURCES = {"embedded": "Built in", "hub": "Hugging Face hub", "files": "Your files"}
 
 
@@ -59,7 +61,7 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
         name = ""
     elif source == "hub":
         st.session_state.setdefault(f"{key}-hub", name or HUB_DEFAULT)
-        name = st.text_input("Hub name", key=f"{key}-hub", help="BERT, RoBERTa, DistilBERT or ELECTRA.")
+        name = st.text_input("Hub name", key=f"{key}-hub", help=f"{', '.join(SUPPORTED)}.")
     elif source == "folder":
         known = model_folders()
         options = known if not name or name in known else [name, *known]
@@ -72,19 +74,20 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
             placeholder="Choose, or type a path and press Enter",
             help="With config.json, a tokenizer and weights in safetensors. Pickled weights are never read.",
         )
-        name = folder or ""
+        name = model_inside(f"{key}-inside", folder or "")
     else:
         name = _victim(key, name, victims or [])
-    head = "fresh"
+    head = "auto"
     if source in ("hub", "folder", "run"):
         head = st.segmented_control(
             "Classifier head",
-            ["fresh", "keep"],
-            format_func={"fresh": "Fresh", "keep": "Keep its own"}.__getitem__,
-            default=value.head if value.source == source else "fresh",
+            list(HEADS),
+            format_func=HEADS.__getitem__,
+            default=value.head if value.source == source else "auto",
             required=True,
             key=f"{key}-{source}-head",
-            help="An encoder gets a fresh head; a classifier may keep its own, if its classes match.",
+            help="Automatic: a classifier whose classes fit the rows keeps its own head, and any other model "
+            "gets a fresh one. Which it is, is said below.",
         )
     return {"source": source, "name": name.strip(), "head": head}
 

@@ -1,0 +1,53 @@
+"""A folder that is no model, and what lies in it."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.base.errors import UserError
+from backend.models.catalogue import model_folder, models_inside
+from backend.spec.run import ModelSpec
+from tests.headers import bert_folder, classifier
+
+
+def problem(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        model_folder(ModelSpec(source="folder", name=str(folder)))
+    return str(caught.value)
+
+
+def test_the_checkpoints_of_a_training_are_offered_by_their_numbers(tmp_path: Path) -> None:
+    for number in (1000, 500):
+        bert_folder(tmp_path / "out" / f"checkpoint-{number}", classifier())
+    (tmp_path / "out" / "runs").mkdir()
+    assert [path.name for path in models_inside(tmp_path / "out")] == ["checkpoint-500", "checkpoint-1000"]
+    said = problem(tmp_path / "out")
+    assert "checkpoint-500, checkpoint-1000" in said and said.endswith("out/checkpoint-1000.")
+
+
+def test_the_only_folder_of_an_unpacked_archive_is_offered(tmp_path: Path) -> None:
+    inner = bert_folder(tmp_path / "unpacked" / "suspect", classifier())
+    assert models_inside(tmp_path / "unpacked") == [inner] and str(inner) in problem(tmp_path / "unpacked")
+
+
+def test_a_model_is_not_searched_for_others(tmp_path: Path) -> None:
+    folder = bert_folder(tmp_path / "model", classifier())
+    bert_folder(folder / "1_Pooling", classifier())
+    assert models_inside(folder) == [] and models_inside(tmp_path / "nothing") == []
+    assert model_folder(ModelSpec(source="folder", name=str(folder))) == folder
+
+
+def test_an_adapter_names_its_base_model(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "base_model_name_or_path": "google-bert/bert-base-uncased"}'
+    )
+    said = problem(tmp_path)
+    assert "adapter" in said and "'google-bert/bert-base-uncased'" in said and "merge" in said
+
+
+def test_pickled_weights_are_named_without_a_way_around(tmp_path: Path) -> None:
+    folder = bert_folder(tmp_path / "model", classifier())
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    said = problem(folder)
+    assert "no .safetensors weights, only pytorch_model.bin" in said
+    assert not any(switch in said for switch in ("weights_only", "torch.load", "trust_remote_code"))

@@ -1,0 +1,43 @@
+"""What a worker in another folder is given to carry out."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.runs.store import open_store
+from backend.runs.submit import settled
+from backend.spec.presets import head_pruning
+from backend.spec.run import ModelSpec, RunSpec
+from tests.headers import bert_folder, classifier, encoder
+
+
+def head_of(model: ModelSpec) -> str:
+    return settled(RunSpec(model=model, defense=head_pruning()), open_store()).model.head
+
+
+def test_a_model_that_has_no_head_gets_a_fresh_one(excise_home: Path, tmp_path: Path) -> None:
+    assert head_of(ModelSpec()) == "fresh"
+    alone = str(bert_folder(tmp_path / "alone", encoder()))
+    assert head_of(ModelSpec(source="folder", name=alone)) == "fresh"
+    assert head_of(ModelSpec(source="folder", name=alone, random_weights=True)) == "fresh"
+
+
+@pytest.mark.parametrize("head", ["auto", "keep", "fresh"])
+def test_what_a_whole_classifier_does_with_its_head_stays_as_it_was_asked(
+    excise_home: Path, tmp_path: Path, head: str
+) -> None:
+    whole = str(bert_folder(tmp_path / "whole", classifier()))
+    assert head_of(ModelSpec(source="folder", name=whole, head=head)) == head
+
+
+def test_a_model_that_is_not_there_yet_is_left_to_the_run(excise_home: Path, tmp_path: Path) -> None:
+    assert head_of(ModelSpec(source="folder", name=str(tmp_path / "nothing"))) == "auto"
+
+
+def test_a_relative_path_is_made_absolute(
+    excise_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bert_folder(tmp_path / "whole", classifier())
+    spec = RunSpec(model=ModelSpec(source="folder", name="whole"), defense=head_pruning())
+    assert settled(spec, open_store()).model.name == str(tmp_path / "whole")
