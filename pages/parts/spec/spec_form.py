@@ -1,6 +1,6 @@
 """The pieces of a run's specification as forms: model, data, trigger, training."""
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,7 @@ from pages.parts.common.forms import component_select, extra, params_form, varia
 from pages.parts.common.ui import plain, show_errors
 
 M = TypeVar("M", bound=BaseModel)
+HeadChoice = Literal["fresh", "keep"]
 MODEL_SOURCES = {
     "run": "From a run",
     "embedded": "Built in",
@@ -42,8 +43,11 @@ def from_library(default: RunSpec, key: str) -> tuple[RunSpec, str]:
     return default, key
 
 
-def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = None) -> dict[str, Any]:
-    """Settings of a ModelSpec.  `victims` are runs whose poisoned model can be used."""
+def model_form(
+    key: str, value: ModelSpec, victims: list[RunRecord] | None = None, head: HeadChoice = "fresh"
+) -> dict[str, Any]:
+    """Settings of a ModelSpec.  `victims` are runs whose poisoned model can be used; `head` is what is chosen
+    at first where `value` is of another source."""
     sources = [source for source in MODEL_SOURCES if source != "run" or victims is not None]
     source = st.segmented_control(
         "Model",
@@ -75,13 +79,14 @@ def model_form(key: str, value: ModelSpec, victims: list[RunRecord] | None = Non
         name = folder or ""
     else:
         name = _victim(key, name, victims or [])
+    usual = value.head if value.source == source else head
     head = "fresh"
     if source in ("hub", "folder", "run"):
         head = st.segmented_control(
             "Classifier head",
             ["fresh", "keep"],
             format_func={"fresh": "Fresh", "keep": "Keep its own"}.__getitem__,
-            default=value.head if value.source == source else "fresh",
+            default=usual,
             required=True,
             key=f"{key}-{source}-head",
             help="An encoder gets a fresh head; a classifier may keep its own, if its classes match.",
@@ -108,10 +113,10 @@ def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
     return chosen or ""
 
 
-def data_form(key: str, value: DataSpec) -> dict[str, Any]:
+def data_form(key: str, value: DataSpec, label: str = "Clean data") -> dict[str, Any]:
     """Settings of a DataSpec."""
     source = st.segmented_control(
-        "Clean data",
+        label,
         list(DATA_SOURCES),
         format_func=DATA_SOURCES.__getitem__,
         default=value.source,
