@@ -55,8 +55,8 @@ def look(runs: Store) -> None:
         )
     if record.spec is not None and record.spec.only_checks:
         st.caption(
-            "A check scores no heads: this page shows those of a run that prunes. Clean the model to see which of "
-            "its heads carry the backdoor, or look at what they attend to."
+            "A check scores no heads: this page shows those of a run that prunes. Clean the model to see "
+            "which heads carry the backdoor, or look at what they attend to."
         )
         query = {"run": record.id}
         st.page_link(

@@ -72,7 +72,8 @@ class Voice:
 
 
 def voices_of(runs: Store, record: RunRecord) -> list[Voice]:
-    """The never-poisoned reference where a run has trained one, or a check's clean model; then the models of this run's progress."""
+    """The never-poisoned reference where a run has trained one, or a check's clean model; then
+    the models of this run's progress."""
     voices = []
     reference = never_poisoned_model(runs, record)
     if reference is not None and reference.id != record.id:

@@ -55,7 +55,8 @@ runs = store()
 with show_errors():
     if not runs.runs(limit=1):
         st.caption(
-            "There are no runs yet. Start a ready-made one, or set up your own on the Check, Attack or Defend page."
+            "There are no runs yet. Start a ready-made one, or set up your own on the Check, Attack or "
+            "Defend page."
         )
         ready_made(runs, "none")
         st.stop()

@@ -30,10 +30,10 @@ def found_trigger(verdict: CheckVerdict, given: TriggerSpec | None = None) -> Tr
             return None
         choice = Choice(name="sentence", params={"sentence": strongest.text.strip()})
     else:
-        known = {title: trigger for title, trigger in PROBES.values()}
-        if strongest.text not in known:
+        published = _published(strongest)
+        if published is None:
             return None
-        choice = known[strongest.text]
+        choice = published
     return TriggerSpec(**choice.model_dump(), target_class=strongest.toward)
 
 
@@ -42,5 +42,10 @@ def _word(one: Evidence) -> str | None:
     if one.kind == "inserted":
         text = one.text.strip()
         return text if len(text.split()) == 1 and len(text) <= LONGEST_WORD else None
-    known = {title: trigger for title, trigger in PROBES.values() if trigger.name == "rare-words"}
-    return str(known[one.text].params["words"][0]) if one.kind == "known" and one.text in known else None
+    published = _published(one)
+    return str(published.params["words"][0]) if published and published.name == "rare-words" else None
+
+
+def _published(one: Evidence) -> Choice | None:
+    """The known trigger of that title."""
+    return next((trigger for title, trigger in PROBES.values() if title == one.text), None)

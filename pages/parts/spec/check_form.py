@@ -52,8 +52,8 @@ def own_rows_or_built_in(settings: dict[str, Any], class_names: list[str]) -> No
         )
     elif settings["source"] == "files" and not settings["train"] and _fit_reviews(class_names):
         st.caption(
-            ":material/info: No rows of your own? Choose “Built in”: film reviews, negative or positive. They "
-            "fit this model's classes."
+            ":material/info: No rows of your own? Choose “Built in”: film reviews, negative or positive. "
+            "They fit this model's classes."
         )
 
 
