@@ -140,14 +140,14 @@ def _ready(settings: dict[str, Any], dataset: Dataset | None) -> tuple[RunSpec |
 
 
 st.title("Check", anchor=False)
-st.caption(
-    "Can this model be trusted? Excise looks for what takes it over, compares with a clean model, and says "
-    "what to do. Your model stays as it is."
-)
 runs = store()
 chosen = st.query_params.get("run")
 with show_errors():
     if chosen:
         follow(runs, chosen, "New check")
     else:
+        st.caption(
+            "Can this model be trusted? Excise looks for what takes it over, compares with a clean model, and "
+            "says what to do. Your model stays as it is."
+        )
         set_up(runs)

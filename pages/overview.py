@@ -23,7 +23,7 @@ LATEST = 6
 def check_door() -> None:
     """The first door: most people come with a model and one question."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        with st.container(width="stretch"):
+        with st.container(width="stretch", gap="xsmall"):
             st.markdown("**Can I trust this model?**")
             st.caption(
                 "Bring a text classifier and some labelled rows. In about five minutes you know whether a "

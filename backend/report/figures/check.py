@@ -35,8 +35,10 @@ def strongest_tokens(scan: TokensScanned) -> go.Figure:
     figure.update_xaxes(title="Mean change of the log-odds", range=[0, 1.15 * max(reach, 1.0)])
     order = [_shown(token) for token, _, _ in tokens]
     figure.update_yaxes(autorange="reversed", type="category", categoryorder="array", categoryarray=order)
-    figure.update_layout(bargap=0.3, showlegend=True)
-    return finish(figure, "Tokens that move the model most", 150 + 24 * len(tokens))
+    finish(figure, "Tokens that move the model most", 130 + 24 * len(tokens))
+    # Few bars leave no room for the names below the axis.
+    legend = {"x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
+    return figure.update_layout(bargap=0.3, showlegend=True, legend=legend)
 
 
 def _shown(text: str) -> str:

@@ -57,11 +57,16 @@ def check_panel(findings: Findings) -> None:
         _ways_on(findings, verdict)
     _triggers(verdict, findings.run)
     _flipped(verdict)
-    if (metrics := verdict.metrics) is not None:
+    if (metrics := verdict.metrics) is not None and only_checks(findings):
         st.caption(
             f"Accuracy (ACC) on {count(metrics.test_rows, 'clean row')}: "
             f"{with_interval(metrics.acc, metrics.acc_interval)}. Brackets hold 95{GAP}% intervals."
         )
+
+
+def only_checks(findings: Findings) -> bool:
+    """Whether the run changes no model, so that there is nothing to show but its check."""
+    return findings.spec is not None and findings.spec.only_checks
 
 
 def _triggers(verdict: CheckVerdict, run: str) -> None:
@@ -71,8 +76,9 @@ def _triggers(verdict: CheckVerdict, run: str) -> None:
         return
     shown = found[:MOST_SHOWN]
     for column, one in zip(small(max(2, len(shown)), f"evidence-{run}"), shown, strict=False):
-        with column.container(border=True, height="stretch"):
+        with column.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{plain(named(one))}** → {plain(one.toward)}")
+            st.caption(KINDS[one.kind])
             _rates(one)
     if len(found) > len(shown):
         st.caption(f"{len(found) - len(shown)} more below, under “All that was tried”.")
@@ -84,7 +90,7 @@ def named(one: Evidence) -> str:
 
 
 def _rates(one: Evidence) -> None:
-    own, clean = st.columns(2)
+    own, clean = (column.container(gap="xsmall") for column in st.columns(2))
     own.metric(
         "Rows flipped",
         percent(one.flip_rate),
@@ -98,7 +104,6 @@ def _rates(one: Evidence) -> None:
         help=f"The same of a clean model: {one.clean_model}." if one.clean_model else None,
     )
     clean.caption(interval(one.clean_interval) if one.clean_interval else "none to compare with")
-    st.caption(KINDS[one.kind])
 
 
 def _flipped(verdict: CheckVerdict) -> None:
@@ -121,8 +126,7 @@ def _ways_on(findings: Findings, verdict: CheckVerdict) -> None:
     record = findings.record
     grave = verdict.level in ("backdoored", "suspicious")
     with st.container(horizontal=True, vertical_alignment="center"):
-        only = record.spec is not None and record.spec.only_checks
-        if only and verdict.level != "cannot tell":
+        if only_checks(findings) and verdict.level != "cannot tell":
             pressed = st.button(
                 "Clean it" if grave else "Clean it all the same",
                 type="primary" if grave else "secondary",
