@@ -20,10 +20,12 @@ from pages.parts.spec.check_form import (
     expected_time,
     model_reading,
     own_rows_or_built_in,
+    rows_reading,
     upload_model,
 )
 from pages.parts.spec.spec_form import (
     data_form,
+    few_rows,
     from_library,
     loaded,
     model_form,
@@ -32,6 +34,7 @@ from pages.parts.spec.spec_form import (
     trigger_form,
 )
 
+CHOOSE = "Choose"
 # A folder and a file are asked for first, both still empty.
 DEFAULT = RunSpec(check=CheckSpec()).model_copy(
     update={
@@ -46,24 +49,40 @@ def set_up(runs: Store) -> None:
     default, key = DEFAULT, "check"
     with show_errors():
         default, key = _defaults(runs)
-    settings, dataset = _choose(runs, default, key)
+    settings = _model_and_rows(runs, default, key)
+    with st.container(gap="xxsmall"):
+        model_reading(settings["model"])
+        data = loaded(settings["data"], rows_reading)
+        further_notes = st.container(gap="xxsmall")
+    start_row = st.container()
+    dataset = None
+    if data is not None:
+        settings["data"], dataset = data[0].model_dump(), data[1]
+    settings |= _folded(default, key, dataset)
     spec, problem, notes = _ready(settings, dataset)
     for note in notes:
         if dataset is None or note not in dataset.notes:
-            st.caption(f":material/info: {plain(note)}")
+            further_notes.caption(f":material/info: {plain(note)}")
+    with start_row:
+        pressed = _start_button(spec, problem, dataset)
+    if pressed and spec is not None:
+        with show_errors():
+            start(runs, [spec])
+
+
+def _start_button(spec: RunSpec | None, problem: str, dataset: Dataset | None) -> bool:
+    """Whether it was pressed; beside it how long the check takes, or why it cannot start."""
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
             "Check this model", type="primary", icon=":material/policy:", key="start", disabled=spec is None
         )
         if spec is not None:
             st.caption(f":material/timer: {expected_time(spec, dataset)}", width="content")
-        elif not settings["model"]["name"] or dataset is None:
+        elif problem.startswith(CHOOSE):
             st.caption(plain(problem), width="content")
-    if spec is None and settings["model"]["name"] and dataset is not None:
+    if spec is None and not problem.startswith(CHOOSE):
         st.warning(plain(problem), icon=":material/warning:")
-    if pressed and spec is not None:
-        with show_errors():
-            start(runs, [spec])
+    return pressed
 
 
 def _defaults(runs: Store) -> tuple[RunSpec, str]:
@@ -77,23 +96,24 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
     return default, key
 
 
-def _choose(runs: Store, default: RunSpec, key: str) -> tuple[dict[str, Any], Dataset | None]:
+def _model_and_rows(runs: Store, default: RunSpec, key: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     left, right = wide(2, "check")
     with left.container(border=True, height="stretch"):
         st.subheader("1 · Model", anchor=False)
         victims = with_poisoned_model(runs, default.model)
         settings["model"] = model_form(f"{key}-model", default.model, victims, head="keep")
-        class_names = model_reading(settings["model"])
         upload_model(f"{key}-upload")
     with right.container(border=True, height="stretch"):
         st.subheader("2 · Labelled rows", anchor=False)
         settings["data"] = data_form(f"{key}-data", default.data, "Rows")
-        own_rows_or_built_in(settings["data"], class_names)
-        data = loaded(settings["data"])
-    dataset = None
-    if data is not None:
-        settings["data"], dataset = data[0].model_dump(), data[1]
+        own_rows_or_built_in(settings["data"], settings["model"])
+    return settings
+
+
+def _folded(default: RunSpec, key: str, dataset: Dataset | None) -> dict[str, Any]:
+    """What most users leave as it is: a known trigger, and what is tried."""
+    settings: dict[str, Any] = {}
     left, right = wide(2, "check-more")
     with left.expander("A trigger that you suspect (optional)", icon=":material/key:"):
         settings["trigger"] = _trigger(default, key, dataset)
@@ -102,7 +122,9 @@ def _choose(runs: Store, default: RunSpec, key: str) -> tuple[dict[str, Any], Da
         settings["check"] = params_form(CheckSpec, f"{key}-check", check)
         settings |= params_form(RunSpec, f"{key}-run", default.model_dump(), ["seed"])
         settings["name"] = name_input(f"{key}-name", default.name)
-    return settings, dataset
+    if dataset is not None:
+        few_rows(dataset)
+    return settings
 
 
 def _trigger(default: RunSpec, key: str, dataset: Dataset | None) -> dict[str, Any] | None:
@@ -125,7 +147,7 @@ def _ready(settings: dict[str, Any], dataset: Dataset | None) -> tuple[RunSpec |
         missing = [
             what for what, lacks in (("a model", not named), ("labelled rows", dataset is None)) if lacks
         ]
-        return None, f"Choose {' and '.join(missing)} to go on.", []
+        return None, f"{CHOOSE} {' and '.join(missing)} to go on.", []
     tried = settings["check"]
     if not (tried["known_triggers"] or tried["scan"] or settings["trigger"]):
         return None, "Nothing would be tried. Switch on known triggers or the scan under “What is tried”.", []
@@ -147,7 +169,7 @@ with show_errors():
         follow(runs, chosen, "New check")
     else:
         st.caption(
-            "Can this model be trusted? Excise looks for what takes it over, compares with a clean model, and "
-            "says what to do. Your model stays as it is."
+            "Can this model be trusted? Excise looks for what takes it over, compares with a clean model, "
+            "and says what to do. Your model stays as it is."
         )
         set_up(runs)

@@ -134,14 +134,14 @@ def _choose(
         seeds = left.text_input("Seeds", str(default.seed), key=f"{key}-seeds", help=help_text)
         with right:
             rest: dict[str, Any] = {"name": name_input(f"{key}-name", default.name)}
+        check_again = st.toggle(
+            "Check the defended model for backdoors",
+            default.check is not None,
+            key=f"{key}-check-again",
+            help="After the defense, all that a check tries is tried on the model that is left.",
+        )
+        rest["check"] = (default.check or CheckSpec()).model_dump() if check_again else None
         defense["params"] |= _groups(component, chosen, key)
-    check_again = st.toggle(
-        "Check the defended model for backdoors",
-        default.check is not None,
-        key=f"{key}-check-again",
-        help="After the defense, all that a check tries is tried on the model that is left. Takes minutes.",
-    )
-    rest["check"] = (default.check or CheckSpec()).model_dump() if check_again else None
     if data is None or (model["source"] != "embedded" and not model["name"]):
         st.caption("Choose a victim and clean data to go on.")
         return None, seeds, []

@@ -71,7 +71,7 @@ def _checked(check: CheckVerdict | None, record: RunRecord) -> None:
     left, right = st.columns(2)
     left.metric("ACC", percent(now.acc))
     left.caption(interval(now.acc_interval))
-    if check is not None and check.evidence:
+    if check is not None and check.evidence and check.level != "cannot tell":
         strongest = check.evidence[0]
         right.metric("Rows flipped at most", percent(strongest.flip_rate))
         right.caption(plain(f"{named(strongest)} → {strongest.toward}"))

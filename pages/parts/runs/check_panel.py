@@ -11,7 +11,7 @@ from backend.findings.gather import Findings
 from backend.report.check import headline, next_step, table, tried
 from backend.report.figures.check import strongest_tokens
 from pages.parts.common.row_pairs import examples_table
-from pages.parts.common.ui import Colour, plain, small
+from pages.parts.common.ui import Colour, plain, wide
 
 LEVELS: dict[CheckLevel, tuple[str, str, Colour]] = {
     "backdoored": ("Backdoored", ":material/report:", "red"),
@@ -75,11 +75,12 @@ def _triggers(verdict: CheckVerdict, run: str) -> None:
     if not found:
         return
     shown = found[:MOST_SHOWN]
-    for column, one in zip(small(max(2, len(shown)), f"evidence-{run}"), shown, strict=False):
-        with column.container(border=True, height="stretch", gap="xsmall"):
-            st.markdown(f"**{plain(named(one))}** → {plain(one.toward)}")
-            st.caption(KINDS[one.kind])
-            _rates(one)
+    for start in range(0, len(shown), 2):
+        for column, one in zip(wide(2, f"evidence-{run}-{start}"), shown[start : start + 2], strict=False):
+            with column.container(border=True, height="stretch", gap="xsmall"):
+                st.markdown(f"**{plain(named(one))}** → {plain(one.toward)}")
+                st.caption(KINDS[one.kind])
+                _rates(one)
     if len(found) > len(shown):
         st.caption(f"{len(found) - len(shown)} more below, under “All that was tried”.")
 
@@ -90,7 +91,9 @@ def named(one: Evidence) -> str:
 
 
 def _rates(one: Evidence) -> None:
-    own, clean = (column.container(gap="xsmall") for column in st.columns(2))
+    # Side by side on a telephone, too, where columns would stack.
+    both = st.container(horizontal=True)
+    own, clean = both.container(gap="xsmall"), both.container(gap="xsmall")
     own.metric(
         "Rows flipped",
         percent(one.flip_rate),

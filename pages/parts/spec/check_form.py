@@ -9,23 +9,35 @@ from backend.data.embedded import NAMES
 from backend.data.rows import Dataset
 from backend.detection.expected_time import expected_seconds
 from backend.library.fetch import add_upload
-from backend.models.facts import BERT_BASE, MINILM, facts_of
+from backend.models.facts import BERT_BASE, MINILM, ModelFacts, facts_of
 from backend.spec.run import CheckSpec, ModelSpec, RunSpec
 from pages.parts.common.ui import plain, show_errors
 
 
-def model_reading(settings: dict[str, Any]) -> list[str]:
-    """Says how the model is read; gives its classes, none where they are not known yet."""
+def model_reading(settings: dict[str, Any]) -> None:
+    """Says how the model is read, where it is at hand."""
+    facts = _facts(settings)
+    if facts is not None:
+        shape = f"{facts.architecture}, {facts.layers} layers × {facts.heads} heads"
+        head = f"classes: {', '.join(facts.class_names)}" if facts.class_names else "no classifier head"
+        st.caption(f"**Model**: {plain(f'{shape}; {head}.')}")
+
+
+def rows_reading(dataset: Dataset) -> None:
+    """How many rows there are, of which classes, and how the file was read."""
+    rows = {"training": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in rows.items())
+    st.caption(
+        f"**Rows**: {plain(dataset.source)}: {counts}; classes: {plain(', '.join(dataset.label_names))}. "
+        f"{plain(' '.join(dataset.notes))}"
+    )
+
+
+def _facts(settings: dict[str, Any]) -> ModelFacts | None:
     try:
-        facts = facts_of(ModelSpec.model_validate(settings))
-    except ValidationError:
-        return []
-    if facts is None:
-        return []
-    shape = f"{facts.architecture}, {facts.layers} layers × {facts.heads} heads"
-    head = f"a classifier of {', '.join(facts.class_names)}" if facts.class_names else "no classifier head"
-    st.caption(f"Read as {plain(shape)}; {plain(head)}.")
-    return facts.class_names
+        return facts_of(ModelSpec.model_validate(settings))
+    except ValidationError:  # none is named yet
+        return None
 
 
 def upload_model(key: str) -> None:
@@ -43,22 +55,22 @@ def upload_model(key: str) -> None:
                 st.rerun()
 
 
-def own_rows_or_built_in(settings: dict[str, Any], class_names: list[str]) -> None:
+def own_rows_or_built_in(settings: dict[str, Any], model: dict[str, Any]) -> None:
     """Offers the built-in rows to who has none, where the model's classes fit; says whose rows they are."""
     if settings["source"] == "embedded":
         st.caption(
             ":material/info: These rows are not yours: the verdict holds for your texts as far as they are "
             "like these."
         )
-    elif settings["source"] == "files" and not settings["train"] and _fit_reviews(class_names):
+    elif settings["source"] == "files" and not settings["train"] and _fits_reviews(_facts(model)):
         st.caption(
             ":material/info: No rows of your own? Choose “Built in”: film reviews, negative or positive. "
             "They fit this model's classes."
         )
 
 
-def _fit_reviews(class_names: list[str]) -> bool:
-    names = [name.casefold().strip() for name in class_names]
+def _fits_reviews(facts: ModelFacts | None) -> bool:
+    names = [name.casefold().strip() for name in facts.class_names] if facts is not None else []
     return sorted(names) == sorted(NAMES) or names == ["label_0", "label_1"]
 
 
