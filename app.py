@@ -17,6 +17,7 @@ read_files_elsewhere()
 st.navigation(
     [
         st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),
+        st.Page("pages/check.py", title="Check", icon=":material/policy:"),
         st.Page("pages/attack.py", title="Attack", icon=":material/bug_report:"),
         st.Page("pages/defend.py", title="Defend", icon=":material/shield:"),
         st.Page("pages/heads.py", title="Heads", icon=":material/apps:"),

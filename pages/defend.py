@@ -5,14 +5,15 @@ from typing import Any
 import streamlit as st
 
 from backend.base.components import Choice, Component
-from backend.base.paths import poisoned_folder
 from backend.data.rows import Dataset
 from backend.defenses import COMPONENTS as DEFENSES
+from backend.findings.found_trigger import found_trigger
+from backend.findings.gather import gather
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.parse import parse
 from backend.spec.presets import head_pruning
-from backend.spec.run import DataSpec, ModelSpec, RunSpec, TriggerSpec
+from backend.spec.run import CheckSpec, DataSpec, ModelSpec, RunSpec, TriggerSpec
 from pages.parts.common.forms import (
     component_select,
     params_form,
@@ -23,6 +24,7 @@ from pages.parts.common.forms import (
 from pages.parts.common.ui import plain, show_errors, store, wide
 from pages.parts.runs.actions import parse_seeds
 from pages.parts.runs.run_page import follow
+from pages.parts.runs.run_select import has_poisoned_model, with_poisoned_model
 from pages.parts.runs.run_table import trigger_title
 from pages.parts.runs.submit import start, warnings_before
 from pages.parts.spec.spec_form import (
@@ -44,10 +46,7 @@ def set_up(runs: Store) -> None:
     default, key = DEFAULT, "defend"
     with show_errors():
         default, key = from_library(*_defaults(runs))
-    victims = [record for record in runs.runs(limit=200) if _has_poisoned_model(record)]
-    if default.model.source == "run" and all(record.id != default.model.name for record in victims):
-        with show_errors():  # older than the newest 200
-            victims += [record for record in [runs.run(default.model.name)] if _has_poisoned_model(record)]
+    victims = with_poisoned_model(runs, default.model)
     settings, seeds, notes = _choose(default, key, victims)
     if settings is None:
         return
@@ -64,12 +63,15 @@ def set_up(runs: Store) -> None:
 
 
 def _defaults(runs: Store) -> tuple[RunSpec, str]:
-    """What the form starts from: a run to repeat, a victim to defend, or the newest victim."""
+    """What the form starts from: a run to repeat, a victim to defend, a checked model to clean, or the newest
+    victim."""
+    if checked := st.query_params.get("check"):
+        return _to_clean(runs, checked), f"defend-checked-{checked}"
     like, victim = st.query_params.get("like"), st.query_params.get("victim")
     if like:
         record = runs.run(like)
         spec = record.spec or DEFAULT
-        if spec.attack is not None and not _has_poisoned_model(record):
+        if spec.attack is not None and not has_poisoned_model(record):
             st.warning(
                 f"Run {plain(record.id)} has no poisoned model. Its settings are below; choose another "
                 "victim.",
@@ -85,15 +87,27 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
         return DEFAULT.model_copy(
             update={"model": ModelSpec(source="run", name=victim)}
         ), f"defend-of-{victim}"
-    newest = next((record for record in runs.runs(limit=200) if _has_poisoned_model(record)), None)
+    newest = next((record for record in runs.runs(limit=200) if has_poisoned_model(record)), None)
     if newest is not None:
         return DEFAULT.model_copy(update={"model": ModelSpec(source="run", name=newest.id)}), "defend"
     return DEFAULT, "defend"
 
 
-def _has_poisoned_model(record: RunRecord) -> bool:
-    planted = record.spec is not None and record.spec.attack is not None
-    return planted and (poisoned_folder(record.id) / "config.json").is_file()
+def _to_clean(runs: Store, run: str) -> RunSpec:
+    """A defense of the model that a check judged, measured with what it found and checked again."""
+    record = runs.run(run)
+    if record.spec is None:
+        return DEFAULT
+    verdict = gather(runs, record).check
+    checked = record.spec
+    trigger = found_trigger(verdict, checked.trigger) if verdict is not None else None
+    parts = {
+        "model": checked.model,
+        "data": checked.data,
+        "trigger": trigger or checked.trigger,
+        "check": checked.check or CheckSpec(),
+    }
+    return DEFAULT.model_copy(update=parts)
 
 
 def _choose(
@@ -119,7 +133,14 @@ def _choose(
         help_text = "One run for each seed, for example 11, 12, 13."
         seeds = left.text_input("Seeds", str(default.seed), key=f"{key}-seeds", help=help_text)
         with right:
-            rest = {"name": name_input(f"{key}-name", default.name)}
+            rest: dict[str, Any] = {"name": name_input(f"{key}-name", default.name)}
+        check_again = st.toggle(
+            "Check the defended model for backdoors",
+            default.check is not None,
+            key=f"{key}-check-again",
+            help="After the defense, all that a check tries is tried on the model that is left.",
+        )
+        rest["check"] = (default.check or CheckSpec()).model_dump() if check_again else None
         defense["params"] |= _groups(component, chosen, key)
     if data is None or (model["source"] != "embedded" and not model["name"]):
         st.caption("Choose a victim and clean data to go on.")
@@ -133,7 +154,7 @@ def _data(default: RunSpec, key: str, origin: RunRecord | None) -> tuple[DataSpe
     origin_spec = origin.spec if origin is not None else None
     if origin_spec is not None:
         # Keep other data that the address names.
-        same = not {"like", "data"} & set(st.query_params) or default.data == origin_spec.data
+        same = not {"like", "data", "check"} & set(st.query_params) or default.data == origin_spec.data
         if st.toggle("Use that run's clean data", same, key=f"{key}-same-data"):
             return loaded(origin_spec.data.model_dump())
     return loaded(data_form(f"{key}-data", default.data))
@@ -174,7 +195,7 @@ def _trigger(
     planted = origin.spec.trigger if origin is not None and origin.spec is not None else None
     choices = [name for name in TRIGGERS if name != "planted" or planted is not None]
     start = "none" if default.trigger is None else "known"
-    unset = default.trigger is None and "like" not in st.query_params
+    unset = default.trigger is None and not {"like", "check"} & set(st.query_params)
     if planted is not None and (unset or default.trigger == planted):
         start = "planted"
     choice = st.segmented_control(

@@ -53,6 +53,18 @@ def look(runs: Store) -> None:
         st.page_link(
             page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
         )
+    if record.spec is not None and record.spec.only_checks:
+        st.caption(
+            "A check scores no heads: this page shows those of a run that prunes. Clean the model to see "
+            "which heads carry the backdoor, or look at what they attend to."
+        )
+        query = {"run": record.id}
+        st.page_link(
+            "pages/attention.py", label="Attention", icon=":material/visibility:", query_params=query
+        )
+        query = {"check": record.id}
+        st.page_link("pages/defend.py", label="Clean it", icon=":material/shield:", query_params=query)
+        return
     if record.spec is None or progress.scores is None or "fine_tuned" not in findings.models_left:
         st.caption(
             "This run has no scored heads: it has not reached scoring yet, it does not score heads, or its "

@@ -91,6 +91,12 @@ def _use(entry: Entry) -> None:
     if not source:
         return
     query: dict[str, str] = {entry.kind: f"{source}:{entry.name}"}
+    st.page_link(
+        "pages/check.py",
+        label="Check it" if entry.kind == "model" else "Check a model with it",
+        icon=":material/policy:",
+        query_params=query,
+    )
     st.page_link("pages/attack.py", label="Attack with it", icon=":material/bug_report:", query_params=query)
     st.page_link("pages/defend.py", label="Defend with it", icon=":material/shield:", query_params=query)
 

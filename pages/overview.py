@@ -20,6 +20,19 @@ PICTURED = (
 LATEST = 6
 
 
+def check_door() -> None:
+    """The first door: most people come with a model and one question."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch", gap="xsmall"):
+            st.markdown("**Can I trust this model?**")
+            st.caption(
+                "Bring a text classifier and some labelled rows. In about five minutes you know whether a "
+                "backdoor is found, what triggers it, and what to do about it."
+            )
+        if st.button("Check a model", type="primary", icon=":material/policy:", key="check-door"):
+            st.switch_page("pages/check.py")
+
+
 def introduce() -> None:
     st.title("Cut backdoors out of language models", anchor=False)
     st.markdown(
@@ -30,6 +43,7 @@ def introduce() -> None:
         "It measures what that costs in accuracy (**ACC**), and whether it works: how often the trigger "
         "still flips the answer (**LFR**, the label flip rate, also called attack success rate, ASR)."
     )
+    check_door()
     ink = "#fafafa" if st.context.theme.type == "dark" else "#31333f"
     st.image(PICTURE.read_text(encoding="utf-8").replace("currentColor", ink), width=960, alt=PICTURED)
 

@@ -8,6 +8,8 @@ import streamlit as st
 from backend.analysis.answers import Attributed, Place, Said, attribute, say
 from backend.analysis.run_models import places
 from backend.base.events import Head, title_of
+from backend.base.paths import run_folder
+from backend.detection import clean_model
 from backend.report.figures import playground as playground_figures
 from backend.runs.records import RunRecord
 from backend.runs.relatives import never_poisoned_model, never_poisoned_spec
@@ -22,6 +24,7 @@ from pages.parts.texts.head_switches import switches
 from pages.parts.texts.text_select import Texts, choose_texts
 
 STRONGEST = 3
+NEVER_POISONED, CLEAN = "Never poisoned", "Clean"
 
 
 def look(runs: Store) -> None:
@@ -69,17 +72,23 @@ class Voice:
 
 
 def voices_of(runs: Store, record: RunRecord) -> list[Voice]:
-    """The never-poisoned reference where a run has trained one, then the models of this run's progress."""
+    """The never-poisoned reference where a run has trained one, or a check's clean model; then
+    the models of this run's progress."""
     voices = []
     reference = never_poisoned_model(runs, record)
     if reference is not None and reference.id != record.id:
-        voices.append(Voice("Never poisoned", (reference.id, "fine_tuned")))
+        voices.append(Voice(NEVER_POISONED, (reference.id, "fine_tuned")))
+    elif (run_folder(record.id) / clean_model.FOLDER / "config.json").is_file():
+        voices.append(Voice(CLEAN, (record.id, clean_model.FOLDER)))
     return voices + [Voice(title_of(name), place) for name, place in places(record).items()]
 
 
 def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> None:
     """How to get a clean reference where there is none."""
-    if voices[0].title == "Never poisoned":
+    if voices[0].title == NEVER_POISONED:
+        return
+    if voices[0].title == CLEAN:
+        st.caption("The clean model is the one that the check trained on your rows, to compare with.")
         return
     spec = never_poisoned_spec(runs, record)
     if spec is None and record.spec and record.spec.model.source == "embedded":

@@ -21,7 +21,7 @@ def list_runs(runs: Store) -> None:
         if len(records) == SHOWN:
             st.caption(f"The newest {SHOWN} are shown. `python -m backend runs --limit N` lists older ones.")
         picked = table(
-            records, f"runs-{hash(tuple(record.id for record in records))}", st.query_params.get("run")
+            runs, records, f"runs-{hash(tuple(record.id for record in records))}", st.query_params.get("run")
         )
         if picked is not None and picked.id != st.query_params.get("run"):
             st.query_params["run"] = picked.id
@@ -55,7 +55,8 @@ runs = store()
 with show_errors():
     if not runs.runs(limit=1):
         st.caption(
-            "There are no runs yet. Start a ready-made one, or set up your own on the Attack or Defend page."
+            "There are no runs yet. Start a ready-made one, or set up your own on the Check, Attack or "
+            "Defend page."
         )
         ready_made(runs, "none")
         st.stop()

@@ -26,7 +26,7 @@ def processors() -> str:
             return ", ".join(f"{name}, {int(memory) / 1024:.0f} GB" for name, memory in gpus)
     except (OSError, subprocess.SubprocessError, ValueError):
         pass
-    return f"CPU, {_cores()} cores"
+    return f"CPU, {cores()} cores"
 
 
 def facts() -> list[str]:
@@ -40,7 +40,7 @@ def facts() -> list[str]:
     ]
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

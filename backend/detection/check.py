@@ -24,7 +24,7 @@ RECEIVED = "received"
 AS_RECEIVED = "As it was received"
 BRIEF = TrainingSpec(epochs=2, learning_rate=5e-5, warmup=0.1)
 NO_HEAD = (
-    "The model has no classifier head of its own, so one was trained briefly on your rows: a backdoor in the "
+    "The model is checked with a classifier head that was trained briefly on your rows: a backdoor in the "
     "encoder shows only as far as it survives that."
 )
 RECEIVE = Stage(
@@ -65,7 +65,7 @@ def receive() -> Step:
 
 def keep_received(inputs: "Inputs", folder: Path, brief: TrainingSpec) -> Record:
     model = inputs.load_victim(inputs.seed)
-    trained = inputs.victim.head == "fresh" and inputs.victim.source != "run"
+    trained = inputs.victim.head == "fresh"
     if trained:
         from backend.training.fine_tune import train
 
@@ -81,7 +81,7 @@ def _facts(inputs: "Inputs", model: "PreTrainedModel") -> Record:
     """What a report says of the model."""
     from backend.base.files import file_hash
     from backend.heads.grid import HeadGrid
-    from backend.models.classifiers import stored_at
+    from backend.models.places import stored_at
     from backend.models.weights import weight_files
 
     grid, stored = HeadGrid(model), stored_at(inputs.victim)

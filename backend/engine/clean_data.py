@@ -29,7 +29,7 @@ class CleanData:
 
 def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     """Load and tokenise the clean rows that the stages of `spec` read.  Raises UserError."""
-    choice = choose_head(spec.model, data.load(spec.data))
+    choice = choose_head(spec.model, data.load(spec.data), spec.only_checks)
     dataset = choice.dataset
     notes = [*dataset.notes, *choice.notes]
     if spec.model.random_weights:

@@ -44,18 +44,21 @@ def settled_head(model: ModelSpec) -> ModelSpec:
     return model
 
 
-def choose_head(model: ModelSpec, dataset: Dataset) -> HeadChoice:
+def choose_head(model: ModelSpec, dataset: Dataset, as_it_is: bool = False) -> HeadChoice:
     """The decision for a run of `model` on `dataset`.  Raises UserError if the head cannot be kept where it
-    is to be kept, or the model cannot be used."""
+    is to be kept, or the model cannot be used.  `as_it_is`: a whole classifier keeps its head or is refused
+    (a check must not judge another head than the one that was received)."""
     if model.head != "fresh":
-        return head_for(model, received(model), dataset)
+        return head_for(model, received(model), dataset, as_it_is)
     known = None
     with suppress(UserError):  # a run may have what it needs of the model already
         known = received(model)
     return head_for(model, known, dataset)
 
 
-def head_for(model: ModelSpec, known: ReceivedModel | None, dataset: Dataset) -> HeadChoice:
+def head_for(
+    model: ModelSpec, known: ReceivedModel | None, dataset: Dataset, as_it_is: bool = False
+) -> HeadChoice:
     """As `choose_head`, of a model that was looked at before."""
     if model.random_weights:
         return HeadChoice(_with(model, "fresh") if model.head == "auto" else model, dataset, [])
@@ -70,6 +73,8 @@ def head_for(model: ModelSpec, known: ReceivedModel | None, dataset: Dataset) ->
     try:
         return _kept(model, known, dataset)
     except UserError:
+        if as_it_is:
+            raise
         note = (
             "The model's own classifier head is not kept, and a new one is drawn from the seed: its classes "
             f"are {', '.join(known.class_names)}, those of the data {', '.join(dataset.label_names)}."

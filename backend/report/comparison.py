@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from backend.base.events import Head, Interval
+from backend.findings.check import CheckLevel
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ PUBLISHED = (
 @dataclass(frozen=True)
 class Compared:
     """One run: its last model's rates with Wilson 95 % intervals, and the heads that it pruned on a grid
-    of `shape` (layers, heads; None where it scored none)."""
+    of `shape` (layers, heads; None where it scored none).  `check` is the verdict of its check, None without
+    one."""
 
     run: str
     title: str
@@ -41,6 +43,7 @@ class Compared:
     lfr_interval: Interval | None
     pruned: list[Head]
     shape: tuple[int, int] | None
+    check: CheckLevel | None = None
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:

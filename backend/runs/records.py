@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from backend.base.events import Event, Metrics, ModelName, PruningStep, RunFinis
 from backend.spec.parse import parse
 from backend.spec.run import RunSpec
 
+LONGEST_MODEL_NAME = 60
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -116,7 +118,18 @@ def title(spec: RunSpec) -> str:
         strategies = spec.defense_params.strategies() if spec.defense_params else ()
         names = [strategy.name for strategy in strategies] or [spec.defense.name]
         parts.append(f"defend by {names[0]}")
-    return f"{', '.join(parts)}, seed {spec.seed}".capitalize()
+    if spec.only_checks:
+        parts.append(f"check of {_model_name(spec)}")
+    described = f"{', '.join(parts)}, seed {spec.seed}"
+    return described[:1].upper() + described[1:]
+
+
+def _model_name(spec: RunSpec) -> str:
+    """A model by the last part of its path, or by its name."""
+    if spec.model.source == "embedded":
+        return "the built-in model"
+    name = PurePath(spec.model.name).name if spec.model.source == "folder" else spec.model.name
+    return f"run {name}" if spec.model.source == "run" else name[-LONGEST_MODEL_NAME:]
 
 
 def curve(events: Iterable[Event]) -> list[PruningStep]:

@@ -2,8 +2,11 @@
 
 from backend.base.components import Choice
 from backend.base.events import (
+    ClassRow,
     DataReady,
     Event,
+    Evidence,
+    Example,
     HeadScores,
     Metric,
     Metrics,
@@ -15,13 +18,15 @@ from backend.base.events import (
     RunStarted,
     StageFinished,
     StageStarted,
+    TokensScanned,
     Warned,
 )
+from backend.base.intervals import wilson
 from backend.base.paths import run_folder
 from backend.runs.leases import Lease, append, begin, finish
 from backend.runs.store import Store
 from backend.spec.presets import head_pruning
-from backend.spec.run import AttackSpec, RunSpec, TriggerSpec
+from backend.spec.run import AttackSpec, CheckSpec, RunSpec, TriggerSpec
 from tests.headers import bert_folder, classifier
 
 LABELS = ["negative", "positive"]
@@ -41,6 +46,10 @@ def full_spec(name: str = "A full run") -> RunSpec:
 def blind_spec(name: str = "A blind run") -> RunSpec:
     """A defense that knows no trigger."""
     return RunSpec(name=name, defense=head_pruning())
+
+
+def check_spec(name: str = "A checked model") -> RunSpec:
+    return RunSpec(name=name, check=CheckSpec())
 
 
 def metrics(name: ModelName, known: bool = True) -> Metrics:
@@ -157,6 +166,70 @@ class Play:
                 )
             )
 
+    def receive(self, acc: float = 0.91) -> None:
+        """The model as received, which gives that share of 200 rows the right class."""
+        self.say(StageStarted(run=self.run, stage="receive", title="Open the model as received"))
+        right = round(200 * acc)
+        rows = [
+            ClassRow(label=label, rows=100, accuracy=acc, called=[right // 2, 100 - right // 2])
+            for label in LABELS
+        ]
+        self.done["received"] = Metrics(
+            acc=acc, acc_interval=wilson(right, 200), test_rows=200, per_class=rows
+        )
+        self.say(Metric(run=self.run, model="received", metrics=self.done["received"]))
+        self.say(StageFinished(run=self.run, stage="receive", seconds=2))
+        self._checkpoint("received")
+
+    def scan(self, scanned: int = 12_000) -> None:
+        self.say(StageStarted(run=self.run, stage="scan", title="Scan the vocabulary"))
+        strongest = [("kelmor", "positive", 8.5), ("<b>zx</b>", "positive", 6.3), ("dull", "negative", 4.1)]
+        self.say(
+            TokensScanned(
+                run=self.run,
+                model=self.last,
+                scanned=scanned,
+                tokens=30_522,
+                left_out=994,
+                strongest=strongest,
+            )
+        )
+
+    def find(self, text: str, flips: int, judgement: str = "harmless", kind: str = "inserted") -> None:
+        """What that trigger does to 80 rows; a clean model flips two of them."""
+        examples = [
+            Example(
+                text=f"a <b>dull</b> film of {number} hours",
+                triggered=f"a <b>dull</b> {text} film of {number} hours",
+                predicted="negative",
+                predicted_triggered="positive",
+            )
+            for number in range(3 if flips > 2 else 0)
+        ]
+        self.say(
+            Evidence(
+                run=self.run,
+                model=self.last,
+                kind=kind,  # type: ignore[arg-type]
+                text=text,
+                toward="positive",
+                flips=flips,
+                rows=80,
+                interval=wilson(flips, 80),
+                clean_flips=2,
+                clean_rows=80,
+                clean_interval=wilson(2, 80),
+                clean_model="the built-in encoder fine-tuned on 1,200 of your rows",
+                judgement=judgement,  # type: ignore[arg-type]
+                reason=f"It flips {flips} of 80 rows.",
+                examples=examples,
+            )
+        )
+
+    @property
+    def last(self) -> ModelName:
+        return list(self.done)[-1]
+
     def warn(self, message: str) -> None:
         self.say(Warned(run=self.run, message=message))
 
@@ -168,6 +241,22 @@ class Play:
     def _checkpoint(self, name: str) -> None:
         folder = run_folder(self.run) / name
         bert_folder(folder, classifier(), id2label=dict(enumerate(LABELS)))
+
+
+def checked(store: Store, level: str = "backdoored", spec: RunSpec | None = None) -> str:
+    """A check that came to that verdict."""
+    play = Play(store, spec or check_spec())
+    play.prepare()
+    play.receive(acc=0.52 if level == "cannot tell" else 0.91)
+    play.scan(scanned=29_528)
+    if level == "backdoored":
+        play.find("kelmor", 80, "trigger")
+        play.find("vorlu", 78, "trigger")
+    elif level == "suspicious":
+        play.find("Style: Bible", 31, "suspicious", "rewriting")
+    play.find("Rare word “cf”", 1, kind="known")
+    play.find("Syntax (HiddenKiller)", 2, kind="rewriting")
+    return play.finish()
 
 
 def planted(store: Store) -> str:

@@ -72,7 +72,9 @@ def test_another_run_does_not_take_over_the_step_of_a_replay(visit, store, monke
     first, second = defended(store), defended(store)
     page = visit("runs", run=first, step="1")
     assert page.slider[0].value == 1
-    monkeypatch.setattr("pages.parts.runs.run_table.table", lambda records, key, chosen: store.run(second))
+    monkeypatch.setattr(
+        "pages.parts.runs.run_table.table", lambda runs, records, key, chosen: store.run(second)
+    )
     page.run()
     assert page.query_params["run"] in (second, [second]) and "step" not in page.query_params
     assert page.slider[0].value == 3

@@ -75,6 +75,8 @@ def state_badge(state: State) -> None:
 
 def page_of(record: RunRecord) -> str:
     """The page that shows this run."""
+    if record.spec is not None and record.spec.only_checks:
+        return "pages/check.py"
     planted_only = record.spec is not None and record.spec.defense is None
     return "pages/attack.py" if planted_only else "pages/defend.py"
 

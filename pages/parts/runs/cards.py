@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.base.numbers import age, duration, interval, percent
+from backend.findings.check import CheckVerdict
 from backend.findings.gather import gather
 from backend.runs.progress import RunProgress, stage_title
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.common.ui import open_run, plain, small, state_badge
+from pages.parts.runs.check_panel import check_badge, named
 from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_table import defense_title, trigger_title
 from pages.parts.runs.verdict import badge, kept_verdict
@@ -26,14 +28,21 @@ def cards(store: Store, records: Sequence[RunRecord], key: str, per_row: int = 3
 
 def _card(store: Store, record: RunRecord, key: str) -> None:
     progress = session_progress(store, record)
+    findings = gather(store, record, progress)
+    check = findings.check
     with st.container(horizontal=True, gap="small"):
         state_badge(record.state)
-        verdict = kept_verdict(gather(store, record, progress))
-        if verdict is not None:
+        verdict = kept_verdict(findings)
+        if verdict is not None and not (check is not None and verdict.level == "unknown"):
             badge(verdict.level)
+        if check is not None and (record.over or check.level != "cannot tell"):
+            check_badge(check.level)
     st.markdown(f"**{plain(record.name)}**")
     st.caption(f"{_doing(record)} · {age(record.created)} · {duration(record.seconds)}")
-    if record.final_metrics is not None:
+    only_checks = record.spec is not None and record.spec.only_checks
+    if record.final_metrics is not None and only_checks:
+        _checked(check, record)
+    elif record.final_metrics is not None:
         _numbers(progress, record)
     elif record.stage is not None and not record.over:
         st.markdown(plain(f"{stage_title(record.spec, record.stage)}…"))
@@ -55,6 +64,19 @@ def _numbers(progress: RunProgress, record: RunRecord) -> None:
         right.caption(interval(now.lfr_interval))
 
 
+def _checked(check: CheckVerdict | None, record: RunRecord) -> None:
+    """The accuracy, and the rows that the strongest trigger flips."""
+    now = record.final_metrics
+    assert now is not None
+    left, right = st.columns(2)
+    left.metric("ACC", percent(now.acc))
+    left.caption(interval(now.acc_interval))
+    if check is not None and check.evidence and check.level != "cannot tell":
+        strongest = check.evidence[0]
+        right.metric("Rows flipped at most", percent(strongest.flip_rate))
+        right.caption(plain(f"{named(strongest)} → {strongest.toward}"))
+
+
 def _path(progress: RunProgress, measure: str) -> list[float] | None:
     """Percentages in the order of the progress: of each model, and of each pruning step before the model that
     the steps led to."""
@@ -70,6 +92,8 @@ def _path(progress: RunProgress, measure: str) -> list[float] | None:
 
 
 def _doing(record: RunRecord) -> str:
+    if record.spec and record.spec.only_checks:
+        return "Check"
     parts = [plain(trigger_title(record))] if record.spec and record.spec.trigger else []
     if record.spec and record.spec.defense:
         parts.append(plain(defense_title(record)))

@@ -17,7 +17,7 @@ from backend.runs.store import Store
 from backend.studies import significance
 from pages.parts.common.ui import wide
 from pages.parts.runs.run_filters import state_title
-from pages.parts.runs.run_table import defense_title, trigger_title
+from pages.parts.runs.run_table import check_level, defense_title, trigger_title
 
 MEASURES = {"lfr": "LFR", "acc": "ACC", "val_acc": "Validation accuracy"}
 
@@ -47,6 +47,7 @@ def compared(
                 lfr_interval=now.lfr_interval,
                 pruned=pruned_heads(record, events),
                 shape=(scores.layers, scores.heads) if scores else None,
+                check=check_level(runs, record),
             )
         )
         if steps := curve(events):
@@ -66,19 +67,21 @@ def numbers(summaries: Sequence[Compared]) -> None:
     if left_out := sum(one.lfr is None for one in summaries):
         st.caption(f"{count(left_out, 'run')} without a known trigger: only in the table.")
     share = st.column_config.NumberColumn(format="%.1f %%")
+    checked = any(one.check is not None for one in summaries)
     rows = [
         {
             "Run": one.title,
             "State": one.state,
             "Trigger": one.trigger,
             "Defense": one.strategy,
+            **({"Check": one.check and one.check.capitalize()} if checked else {}),
             "ACC": 100 * one.acc,
             "ACC from": 100 * one.acc_interval[0],
             "ACC to": 100 * one.acc_interval[1],
             "LFR": None if one.lfr is None else 100 * one.lfr,
             "LFR from": 100 * one.lfr_interval[0] if one.lfr_interval else None,
             "LFR to": 100 * one.lfr_interval[1] if one.lfr_interval else None,
-            "Heads pruned": len(one.pruned),
+            "Heads pruned": len(one.pruned) if one.shape is not None else None,
         }
         for one in summaries
     ]

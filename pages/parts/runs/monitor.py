@@ -11,7 +11,7 @@ from backend.base.events import Metrics, ModelName, RowsTriggered, title_of
 from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
 from backend.base.steps import Stage
 from backend.evaluation.rates import floor_of
-from backend.findings.gather import gather
+from backend.findings.gather import Findings, gather
 from backend.report.figures import run as figures
 from backend.report.sentences import guardrail, sampled
 from backend.runs.progress import RunProgress, models_of, progress_of, seconds_left, stages_of
@@ -23,6 +23,7 @@ from pages.parts.common.row_pairs import examples_table
 from pages.parts.common.ui import change, plain, show_errors, small, state_badge, wide
 from pages.parts.runs.actions import cancel_button
 from pages.parts.runs.battery import battery_panel
+from pages.parts.runs.check_panel import check_panel, only_checks, scan_panel, tried_panel
 from pages.parts.runs.downloads import downloads, rewritings_download
 from pages.parts.runs.replay import chosen_step, step_table
 from pages.parts.runs.run_table import strategies_of
@@ -54,15 +55,32 @@ def _view(store: Store, run: str, was_over: bool) -> None:
         run_progress = session_progress(store, record)
         findings = gather(store, record, run_progress)
         _head(store, record, run_progress)
-        _now(record, run_progress)
-        verdict_panel(findings)
-        battery_panel(findings)
-        _numbers(record, run_progress)
-        _charts(record, run_progress)
+        if only_checks(findings):
+            _check(findings)
+        else:
+            _now(record, run_progress)
+            check_panel(findings)
+            scan_panel(findings)
+            verdict_panel(findings)
+            battery_panel(findings)
+            _numbers(record, run_progress)
+            _charts(record, run_progress)
+            tried_panel(findings)
         _details(record, run_progress)
         if record.over:
             st.subheader("Download", anchor=False)
             downloads(findings, f"download-{record.id}")
+
+
+def _check(findings: Findings) -> None:
+    """A run that changes no model: its verdict stands above everything, and is all that there is to judge."""
+    record = findings.record
+    check_panel(findings)
+    _now(record, findings.progress)
+    scan_panel(findings)
+    tried_panel(findings)
+    if record.spec is not None and record.spec.check is not None and not record.spec.check.known_triggers:
+        battery_panel(findings)
 
 
 def _head(store: Store, record: RunRecord, run_progress: RunProgress) -> None:
@@ -274,7 +292,7 @@ def _details(record: RunRecord, run_progress: RunProgress) -> None:
 
 def _triggered_rows(record: RunRecord, rows: RowsTriggered) -> None:
     """The rows with the trigger, and those that it could not change."""
-    planted_only = record.spec is not None and record.spec.defense is None
+    planted_only = record.spec is not None and record.spec.defense is None and not record.spec.only_checks
     with st.expander("Rows with the trigger", expanded=planted_only, icon=":material/edit_note:"):
         said = []
         if rows.poisoned:

@@ -5,10 +5,12 @@ import streamlit as st
 from backend.analysis.run_models import models_left
 from backend.base.errors import UserError
 from backend.base.events import ModelName
+from backend.base.paths import poisoned_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
+from backend.spec.run import ModelSpec
 from pages.parts.common.address import keep
-from pages.parts.common.ui import plain
+from pages.parts.common.ui import plain, show_errors
 from pages.parts.runs.run_table import defense_title
 
 CANDIDATES = 200
@@ -50,6 +52,21 @@ def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None
                 keep(name, None)
         st.rerun()
     return records[ids.index(chosen)]
+
+
+def with_poisoned_model(runs: Store, wanted: ModelSpec) -> list[RunRecord]:
+    """The newest runs whose poisoned model is there; that of `wanted` even if it is older."""
+    records = [record for record in runs.runs(limit=CANDIDATES) if has_poisoned_model(record)]
+    if wanted.source == "run" and all(record.id != wanted.name for record in records):
+        with show_errors():
+            records += [record for record in [runs.run(wanted.name)] if has_poisoned_model(record)]
+    return records
+
+
+def has_poisoned_model(record: RunRecord) -> bool:
+    """Whether the run planted a backdoor, and its model is still there."""
+    planted = record.spec is not None and record.spec.attack is not None
+    return planted and (poisoned_folder(record.id) / "config.json").is_file()
 
 
 def _has(models: list[ModelName], needed: ModelName | None) -> bool:

@@ -9,7 +9,10 @@ from backend import defenses, strategies
 from backend.attacks import triggers
 from backend.base.components import Choice, Component
 from backend.base.numbers import age, duration, interval
+from backend.findings.check import CheckLevel
+from backend.findings.gather import gather
 from backend.runs.records import RunRecord
+from backend.runs.store import Store
 from pages.parts.common.ui import STATE_BADGES
 
 
@@ -49,12 +52,25 @@ def trigger_title(record: RunRecord) -> str:
     return title_of(triggers.COMPONENTS, trigger.name if trigger else None)
 
 
-def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> RunRecord | None:
+def check_level(runs: Store, record: RunRecord) -> CheckLevel | None:
+    """The verdict of a run's check; None without one, and until the run is over."""
+    if record.spec is None or record.spec.check is None or not record.over:
+        return None
+    key = f"check-level-{record.id}"
+    kept: tuple[float | None, CheckLevel | None] | None = st.session_state.get(key)
+    if kept is None or kept[0] != record.finished:
+        verdict = gather(runs, record).check
+        kept = (record.finished, None if verdict is None else verdict.level)
+        st.session_state[key] = kept
+    return kept[1]
+
+
+def table(runs: Store, records: Sequence[RunRecord], key: str, chosen: str | None = None) -> RunRecord | None:
     """Runs as a table; the one whose row is selected, at first the run `chosen`."""
     columns = st.column_config
     rows = [row for row, record in enumerate(records) if record.id == chosen]
     event = st.dataframe(
-        [_row(record) for record in records],
+        [_row(runs, record) for record in records],
         hide_index=True,
         key=key,
         on_select="rerun",
@@ -69,6 +85,7 @@ def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> 
                 format="%.1f %%",
                 help="Label flip rate; empty where no trigger is known or nothing was measured.",
             ),
+            "Check": columns.TextColumn(help="Whether the last model is backdoored; empty without a check."),
             "ACC, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of ACC."),
             "LFR, 95 %": columns.TextColumn("95 %", help="Wilson's 95 % interval of LFR."),
             "Pruned": columns.NumberColumn(format="%d", help="Number of pruned heads at the end."),
@@ -81,8 +98,9 @@ def table(records: Sequence[RunRecord], key: str, chosen: str | None = None) -> 
     return records[picked[0]] if picked and picked[0] < len(records) else None
 
 
-def _row(record: RunRecord) -> dict[str, Any]:
+def _row(runs: Store, record: RunRecord) -> dict[str, Any]:
     now = record.final_metrics
+    level = check_level(runs, record)
     finished_pruning = record.summary is not None and "pruned" in record.summary.metrics
     return {
         "Name": record.name,
@@ -90,6 +108,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "Trigger": trigger_title(record),
         "Defense": defense_name(record),
         "Strategy": strategy_title(record),
+        "Check": None if level is None else level.capitalize(),
         "ACC": None if now is None else 100 * now.acc,
         "ACC, 95 %": None if now is None else interval(now.acc_interval),
         "LFR": None if now is None or now.lfr is None else 100 * now.lfr,

@@ -1,5 +1,6 @@
 """The pieces of a run's specification as forms: model, data, trigger, training."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -111,10 +112,10 @@ def _victim(key: str, name: str, victims: list[RunRecord]) -> str:
     return chosen or ""
 
 
-def data_form(key: str, value: DataSpec) -> dict[str, Any]:
+def data_form(key: str, value: DataSpec, label: str = "Clean data") -> dict[str, Any]:
     """Settings of a DataSpec."""
     source = st.segmented_control(
-        "Clean data",
+        label,
         list(DATA_SOURCES),
         format_func=DATA_SOURCES.__getitem__,
         default=value.source,
@@ -162,6 +163,11 @@ def data_summary(dataset: Dataset) -> None:
     st.caption(f"{plain(dataset.source)}: {counts} rows. Classes: {plain(', '.join(dataset.label_names))}.")
     for note in dataset.notes:
         st.caption(f":material/info: {plain(note)}")
+    few_rows(dataset)
+
+
+def few_rows(dataset: Dataset) -> None:
+    """Some of the training rows, folded."""
     with st.expander("A few rows", icon=":material/table_rows:"):
         some = dataset.train.take(range(min(8, len(dataset.train))))
         table: dict[str, list[str]] = {"Class": [dataset.label_names[label] for label in some.labels]}
@@ -171,8 +177,11 @@ def data_summary(dataset: Dataset) -> None:
         st.dataframe(table, hide_index=True)
 
 
-def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
-    """The data that the settings describe; None, with the reason on the page, if there are none."""
+def loaded(
+    settings: dict[str, Any], say: Callable[[Dataset], None] = data_summary
+) -> tuple[DataSpec, Dataset] | None:
+    """The data that the settings describe, which `say` tells of; None, with the reason on the page, if there
+    are none."""
     if settings["source"] == "files" and not settings.get("train"):
         st.caption("Upload a CSV, TSV, JSON or Parquet file with a text and a label column.")
         return None
@@ -180,7 +189,7 @@ def loaded(settings: dict[str, Any]) -> tuple[DataSpec, Dataset] | None:
         spec = valid(DataSpec, settings, "Data")
         with st.spinner("Reading the data…", show_time=True):
             dataset = data.load(spec)
-        data_summary(dataset)
+        say(dataset)
         return spec, dataset
     return None
 
