@@ -29,7 +29,7 @@ def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     dataset = data.load(spec.data)
     notes = list(dataset.notes)
     if spec.model.head == "keep" and not spec.model.random_weights:
-        dataset, note = align(dataset, published_labels(spec.model))
+        dataset, note = align(dataset, published_labels(spec.model), stated=bool(spec.data.classes))
         notes += [note] if note else []
     if spec.model.random_weights:
         notes.append("The weights are random: this run shows the cost only; its accuracies mean nothing.")
@@ -37,7 +37,7 @@ def prepare(spec: RunSpec, report: Reporter) -> CleanData:
         report.emit(Warned, message=note)
     target = None
     if spec.trigger is not None:
-        target = resolve_target(spec.trigger.target_class, dataset.label_names)
+        target = resolve_target(spec.trigger.target_class, dataset.label_names, dataset.data_names)
     tokenizer = load_tokenizer(spec.model)
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     report.emit(

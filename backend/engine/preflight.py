@@ -40,7 +40,7 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
     dataset = data.load(spec.data)
     warnings = list(dataset.notes)
     if spec.model.head == "keep":
-        dataset, note = _aligned(config, dataset)
+        dataset, note = _aligned(config, dataset, bool(spec.data.classes))
         warnings += [note] if note else []
     if config is not None:
         layers, heads = _check_model(config, spec)
@@ -72,11 +72,11 @@ def room_short(what: str, needed: int) -> str | None:
     return f"The disk of {home()} has {free / 1e9:.1f} GB free; {what} about {needed / 1e9:.1f} GB."
 
 
-def _aligned(config: dict[str, Any] | None, dataset: Dataset) -> tuple[Dataset, str | None]:
+def _aligned(config: dict[str, Any] | None, dataset: Dataset, stated: bool) -> tuple[Dataset, str | None]:
     """The data with its classes numbered as in the model, which keeps its classifier head."""
     if config is None or not any("Classification" in name for name in config.get("architectures") or []):
         raise UserError("The model has no classifier head to keep. Choose a fresh head.")
-    return align(dataset, names_of(config))
+    return align(dataset, names_of(config), stated)
 
 
 def _check_model(config: dict[str, Any], spec: RunSpec) -> tuple[int, int]:
@@ -95,7 +95,7 @@ def _check_model(config: dict[str, Any], spec: RunSpec) -> tuple[int, int]:
 
 def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> None:
     assert spec.trigger is not None
-    target = resolve_target(spec.trigger.target_class, dataset.label_names)
+    target = resolve_target(spec.trigger.target_class, dataset.label_names, dataset.data_names)
     others = [
         text for text, label in zip(dataset.test.texts, dataset.test.labels, strict=True) if label != target
     ]

@@ -54,11 +54,33 @@ class DataSpec(_Part):
     text: str | None = Field(None, title="Text column", description="Empty: guessed and shown.")
     second_text: str | None = Field(None, title="Second text column", description="For sentence pairs.")
     label: str | None = Field(None, title="Label column", description="Empty: guessed and shown.")
+    classes: list[str] = Field(
+        [],
+        title="Order of the classes",
+        description="The labels of the rows in the model's order: the k-th is class k of a model that keeps "
+        "its head. Empty: matched by name, else numbers by size and words by the alphabet.",
+    )
     train_rows: int | None = Field(None, ge=8, title="Training rows", description="Empty: all.")
     validation_rows: int | None = Field(None, ge=8, title="Validation rows", description="Empty: all.")
     test_rows: int | None = Field(None, ge=8, title="Test rows", description="Empty: all.")
     max_length: int = Field(128, ge=8, le=512, title="Maximum length", description="Tokens a row is cut to.")
     split_seed: int = Field(0, ge=0, title="Split seed")
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _as_names(cls, classes: Any) -> Any:
+        """As text: YAML reads numbers in some names."""
+        if not isinstance(classes, list | tuple):
+            return classes
+        return [str(name).lower() if isinstance(name, bool) else str(name).strip() for name in classes]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DataSpec":
+        twice = [name for name in self.classes if self.classes.count(name) > 1]
+        if twice or len(self.classes) == 1 or "" in self.classes:
+            named = f"names {twice[0]!r} twice" if twice else f"is {self.classes}"
+            raise ValueError(f"classes must name every class once, in order; it {named}")
+        return self
 
     @model_validator(mode="after")
     def _named(self) -> "DataSpec":
