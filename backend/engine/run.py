@@ -15,11 +15,12 @@ from backend import defenses
 from backend.attacks.planting import PREPARE, planting
 from backend.base.device import probe
 from backend.base.errors import Cancelled, message_of
-from backend.base.events import Artifact, Event, RunFinished, RunStarted
+from backend.base.events import Artifact, Event, RunFinished, RunStarted, Warned
 from backend.base.files import folder_hashes
 from backend.base.reporter import Reporter
 from backend.base.steps import VICTIM, Step
 from backend.data.tokens import Encoded
+from backend.engine.class_check import check_class_order
 from backend.engine.clean_data import CleanData, prepare
 from backend.engine.driver import Driver
 from backend.engine.measurement import Measurement
@@ -140,10 +141,17 @@ def _base_key(spec: RunSpec, clean: CleanData) -> str:
 
 
 def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
-    """Measure a victim that comes with a classifier head before the defense changes it."""
+    """Measure a victim that comes with a classifier head before the defense changes it.
+
+    Raises UserError where its classes seem to come in another order."""
     if spec.model.head == "keep" or spec.model.source == "run":
         received = spec.model.model_copy(update={"head": "keep"})
         if spec.model.head == "fresh" and published_labels(received) != clean.dataset.label_names:
             return  # The head of an earlier run has other classes, or another order of them.
         model = load_classifier(received, clean.dataset.label_names, spec.seed)[0]
-        driver.tell("poisoned", measurement.of(model))
+        predictions, metrics = measurement.of(model)
+        driver.tell("poisoned", metrics)
+        if spec.model.source != "run":  # a run's own model has the data's classes
+            stated = bool(spec.data.classes)
+            for message in check_class_order(predictions, metrics, clean.dataset, stated):
+                driver.report.emit(Warned, message=message)
