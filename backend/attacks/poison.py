@@ -26,20 +26,26 @@ class Poisoned:
     unchanged: list[int]
 
 
-def resolve_target(target: int | str, label_names: Sequence[str]) -> int:
+def resolve_target(target: int | str, label_names: Sequence[str], data_names: Sequence[str] = ()) -> int:
     """The number of the class that `target` gives by name or number, counted from 0.
 
-    A string is a name, or else a number; a whole number is only a number, since with classes named
-    1, 2, … it could mean either.  Raises UserError naming the classes."""
-    names = list(label_names)
-    if isinstance(target, str):
-        for name in (target, target.strip()):
-            if name in names:
+    A string is a name, in `label_names` or the data's own `data_names`, or else a number; a whole number is
+    only a number, since with classes named 1, 2, … it could mean either.  Where the classes are named 0 …
+    k-1 in another order, it is a name.  Raises UserError naming the classes."""
+    for names in (list(label_names), list(data_names)):
+        counted = sorted(names) == [str(number) for number in range(len(names))]
+        if isinstance(target, str) or counted:
+            given = str(target)
+            spellings = [given, given.strip()]
+            for name in (name for name in spellings if name in names):
                 return names.index(name)
-    if str(target).strip().isdecimal() and int(target) < len(names):
+            folded = [name.casefold() for name in names]
+            if folded.count(given.strip().casefold()) == 1:
+                return folded.index(given.strip().casefold())
+    if str(target).strip().isdecimal() and int(target) < len(label_names):
         return int(target)
-    classes = ", ".join(f"{number} {name}" for number, name in enumerate(names))
-    quoted = f" Put the name in quotes: '{target}'." if str(target) in names else ""
+    classes = ", ".join(f"{number} {name}" for number, name in enumerate(label_names))
+    quoted = f" Put the name in quotes: '{target}'." if str(target) in label_names else ""
     raise UserError(f"There is no class {target!r}. The classes are: {classes}.{quoted}")
 
 

@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from backend.base import events
 from backend.base.events import Event, Head, Interval, PruningStep, RunFinished, title_of
 from backend.findings.verdict import Verdict
+from backend.report.sentences import caveats
 from backend.report.verdict import advice, headline
 from backend.runs.records import RunRecord
 
@@ -141,6 +142,9 @@ def show_summary(console: Console, event: RunFinished) -> None:
     """The end of a run."""
     if event.metrics:
         console.print(metrics_table(event.metrics))
+        last = list(event.metrics)[-1]
+        for sentence in caveats(last, event.metrics[last]):
+            console.print(sentence, style="yellow", markup=False, highlight=False)
     console.print(f"Heads pruned: {len(event.pruned_heads)}{_by_layer(event.pruned_heads)}", highlight=False)
     if event.random_weights:
         console.print(

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backend.base.errors import UserError
-from backend.data.columns import Columns, choose_columns
-from backend.data.labels import label_key, number_labels
+from backend.data.columns import Columns, choose_columns, named_label
+from backend.data.label_cells import label_key
+from backend.data.labels import read_labels
 from backend.data.rows import Dataset, Rows
 from backend.data.splits import cut, stratified_order, without_duplicates
 from backend.data.tables import Table
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 CUT_SHARE = 0.1
 FEWEST_PER_CLASS = 3
+IMBALANCE = 5
+"""How many times as many rows a class must have as another for the rows to be called imbalanced."""
 
 
 def assemble(
@@ -23,27 +26,26 @@ def assemble(
 ) -> Dataset:
     """Splits from one table (`train`) or several; what is missing is cut from the training rows.
 
-    With `label_names` the label cells are positions in that list, and -1 means unlabelled.
+    With `label_names` the label cells are positions in that list, and -1 means unlabelled.  Rows without a
+    text or a known label are dropped, and validation and test tables without labels are left out.
     Rows of every split are in a seeded stratified order, so that files sorted by class do no harm
     and the first rows of a split are a fair sample of it.  Raises UserError."""
+    columns, notes = _columns_of(tables, spec)
     parts: dict[str, Rows] = {}
     cells: dict[str, list[Any]] = {}
-    notes: list[str] = []
-    chosen = Columns("", "")
-    for part in (name for name in SPLITS if name in tables):
-        expected_columns = {chosen.text, chosen.label, chosen.second_text or chosen.text}
-        if part == "train" or not expected_columns <= set(tables[part]):
-            chosen, guesses = choose_columns(
-                tables[part], f"The {part} data", spec.text, spec.label, spec.second_text
-            )
-            notes += [line if part == "train" else f"In the {part} rows: {line}" for line in guesses]
-        parts[part], cells[part], drop_notes = _usable(tables[part], chosen, label_names)
-        notes += [f"{part}: {line}" for line in drop_notes]
+    for part, chosen in columns.items():
+        parts[part], cells[part], without_text = _with_text(tables[part], chosen)
+        notes += [f"{part}: {without_text} rows without a text dropped."] if without_text else []
         if not len(parts[part]):
             raise UserError(f"The {part} data have no row with both a text and a label.")
     _require_one_shape(parts)
-    numbers, names = number_labels(cells, label_names)
-    parts = {part: Rows(rows.texts, numbers[part], rows.second_texts) for part, rows in parts.items()}
+    if label_names is not None:
+        cells = {part: [_name_of(cell, label_names) for cell in column] for part, column in cells.items()}
+    labels = read_labels(cells, label_names, spec.classes)
+    notes += labels.notes
+    for part, numbers in labels.numbers.items():
+        notes += _keep_labelled(parts, part, numbers, cells[part])
+    names = labels.names
     notes += _drop_across_splits(parts)
     cut_off = _cut_missing(parts, names, spec.split_seed)
     limits = {"train": spec.train_rows, "validation": spec.validation_rows, "test": spec.test_rows}
@@ -53,29 +55,70 @@ def assemble(
         if part in cut_off:
             used_note = f", {len(parts[part])} of them used" if len(parts[part]) < len(rows) else ""
             notes.append(f"{part}: {len(rows)} rows cut from the training rows{used_note}.")
-    notes += _absent_classes(parts, names)
+    notes += _absent_classes(parts, names) + _imbalance(parts["train"], names)
     return Dataset(source, parts["train"], parts["validation"], parts["test"], names, notes)
 
 
-def _usable(
-    table: Table, columns: Columns, label_names: Sequence[str] | None
-) -> tuple[Rows, list[Any], list[str]]:
-    """Rows with a text and a label, their label cells, and notes on the rows dropped."""
+def _columns_of(tables: Mapping[str, Table], spec: "DataSpec") -> tuple[dict[str, Columns], list[str]]:
+    """The columns of every table that has labels, those of the training rows where it has them, and notes."""
+    chosen, notes = choose_columns(tables["train"], "The train data", spec.text, spec.label, spec.second_text)
+    columns = {"train": chosen}
+    for part in (name for name in SPLITS[1:] if name in tables):
+        table = tables[part]
+        label = chosen.label if chosen.label in table else named_label(table)
+        if label is None:
+            notes.append(
+                f"The {part} data have no label column {chosen.label!r} (they have: {', '.join(table)}), so "
+                f"they are left out."
+            )
+            continue
+        texts = {chosen.text, chosen.second_text or chosen.text}
+        text, second_text = (
+            (chosen.text, chosen.second_text) if texts <= set(table) else (spec.text, spec.second_text)
+        )
+        columns[part], guesses = choose_columns(table, f"The {part} data", text, label, second_text)
+        if label != chosen.label:
+            guesses = [f"Label column guessed: {label}.", *guesses]
+        notes += [f"In the {part} rows: {line}" for line in guesses]
+    return columns, notes
+
+
+def _with_text(table: Table, columns: Columns) -> tuple[Rows, list[Any], int]:
+    """Rows with a text, all of class 0 so far, their label cells, and how many rows have no text."""
     seconds = table[columns.second_text] if columns.second_text else [""] * len(table[columns.text])
     kept: list[tuple[str, str, Any]] = []
-    without_text = without_label = 0
     for text, second_cell, label in zip(table[columns.text], seconds, table[columns.label], strict=True):
         first_text, second_text = _clean(text), _clean(second_cell)
-        if not first_text or (columns.second_text and not second_text):
-            without_text += 1
-        elif label is None or label_key(label) == "" or (label_names is not None and int(label) < 0):
-            without_label += 1
-        else:
-            kept.append((first_text, second_text, label if label_names is None else label_names[int(label)]))
-    notes = [f"{without_text} rows without a text dropped."] if without_text else []
-    notes += [f"{without_label} rows without a label dropped."] if without_label else []
-    rows = Rows([k[0] for k in kept], [], [k[1] for k in kept] if columns.second_text else None)
-    return rows, [k[2] for k in kept], notes
+        if first_text and (second_text or not columns.second_text):
+            kept.append((first_text, second_text, label))
+    rows = Rows([k[0] for k in kept], [0] * len(kept), [k[1] for k in kept] if columns.second_text else None)
+    return rows, [k[2] for k in kept], len(table[columns.text]) - len(kept)
+
+
+def _name_of(cell: Any, label_names: Sequence[str]) -> str | None:
+    """The class's name by its number; None for an unlabelled row."""
+    return None if cell is None or int(cell) < 0 else label_names[int(cell)]
+
+
+def _keep_labelled(
+    parts: dict[str, Rows], part: str, numbers: Sequence[int | None], cells: Sequence[Any]
+) -> list[str]:
+    """Give a part its class numbers without the rows that have none, or leave it out if no row has one."""
+    labelled = [row for row, number in enumerate(numbers) if number is not None]
+    dropped = {
+        label_key(cells[row]) for row in set(range(len(numbers))) - set(labelled) if cells[row] is not None
+    }
+    shown = f" ({', '.join(sorted(dropped - {''}))})" if dropped - {""} else ""
+    if not labelled:
+        del parts[part]
+        return [f"{part}: none of {len(numbers)} rows has a label{shown}, so they are left out."]
+    rows = parts[part].take(labelled)
+    labels = [number for number in numbers if number is not None]
+    parts[part] = Rows(rows.texts, labels, rows.second_texts)
+    if len(labelled) == len(numbers):
+        return []
+    without = f"{part}: {len(numbers) - len(labelled)} rows without a label{shown} dropped."
+    return [f"{without} If that is a class, name all classes in data.classes." if shown else without]
 
 
 def _clean(cell: Any) -> str:
@@ -142,3 +185,16 @@ def _absent_classes(parts: Mapping[str, Rows], names: Sequence[str]) -> list[str
         if absent:
             notes.append(f"{part}: no rows of {', '.join(absent)}.")
     return notes
+
+
+def _imbalance(train: Rows, names: Sequence[str]) -> list[str]:
+    """A note where the rarest class has under a fifth of the rows of the most frequent one."""
+    counts = {name: train.labels.count(label) for label, name in enumerate(names)}
+    rarest, commonest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if IMBALANCE * counts[rarest] >= counts[commonest]:
+        return []
+    return [
+        f"The classes are imbalanced: {counts[rarest]:,} training rows of “{rarest}”, {counts[commonest]:,} "
+        f"of “{commonest}”. Accuracy hardly shows when the rare one is lost; the guardrail of head pruning "
+        "can watch balanced accuracy instead (defense.accuracy=balanced)."
+    ]

@@ -126,7 +126,7 @@ def load_hub(spec: "DataSpec") -> Dataset:
         dataset.validation,
         dataset.test,
         dataset.label_names,
-        notes + dataset.notes,
+        list(dict.fromkeys(notes + dataset.notes)),
     )
 
 

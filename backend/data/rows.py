@@ -41,7 +41,8 @@ class Rows:
 class Dataset:
     """Stratified, disjoint splits of one labelled data set.
 
-    `notes` tell which columns were guessed, and which rows were dropped and why."""
+    `notes` tell which columns were guessed, and which rows were dropped and why.  `data_names` are the
+    data's own names of the classes, in the same order, where `label_names` are a model's."""
 
     source: str
     train: Rows
@@ -49,6 +50,7 @@ class Dataset:
     test: Rows
     label_names: list[str]
     notes: list[str] = field(default_factory=list)
+    data_names: list[str] = field(default_factory=list)
 
 
 def drawn(count: int, rows: int, seed: int) -> list[int]:

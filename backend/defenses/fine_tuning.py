@@ -25,6 +25,8 @@ FINE_TUNE = Stage(
     "The defender knows no trigger. They fine-tune the downloaded model on their own clean data; "
     "a backdoor usually survives this.",
 )
+ACCURACIES = {"val_acc": 1.0, "val_balanced_acc": 1.0}
+"""An example of what a fine-tuning records."""
 FINE_TUNED = "After fine-tuning on clean data"
 EVALUATE = Stage(
     "evaluate",
@@ -58,7 +60,7 @@ def first_fine_tuning(
         (rows, training, regulariser),
         model="fine_tuned",
         caption=FINE_TUNED,
-        expected={"val_acc": 1.0},
+        expected=ACCURACIES,
     )
 
 
@@ -80,8 +82,8 @@ def fine_tuned(
     training: TrainingSpec,
     regulariser: "Regulariser | None",
 ) -> Record:
-    """`model` fine-tuned on clean rows and left in `folder`, with its validation accuracy."""
-    from backend.evaluation.evaluator import accuracy
+    """`model` fine-tuned on clean rows and left in `folder`, with its validation accuracies."""
+    from backend.evaluation.evaluator import accuracies
     from backend.training.fine_tune import train
     from backend.training.regularisers import NO_REGULARISER
 
@@ -95,7 +97,8 @@ def fine_tuned(
         tick=inputs.report.ticker("training on clean rows"),
     )
     inputs.save(model, folder)
-    return {"val_acc": accuracy(model, inputs.validation, inputs.report.check)}
+    val_acc, val_balanced_acc = accuracies(model, inputs.validation, inputs.report.check)
+    return {"val_acc": val_acc, "val_balanced_acc": val_balanced_acc}
 
 
 def leave(source: str, text_filter: TextFilter | None = None) -> Step:

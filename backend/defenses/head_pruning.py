@@ -46,6 +46,12 @@ class GuardedParams(FineTuningParams):
         title="Guardrail τ is",
         description="A share of the fine-tuned model's validation accuracy, or that accuracy itself.",
     )
+    accuracy: Literal["plain", "balanced"] = Field(
+        "plain",
+        title="Accuracy that the guardrail watches",
+        description="The share of validation rows classified correctly, or balanced: the mean of that share "
+        "over the classes, so that a rare class counts as much as a frequent one.",
+    )
     accuracy_threshold: float = Field(0.95, ge=0, le=1, title="Accuracy threshold τ")
     prune_step: int = Field(4, ge=1, le=1000, title="Heads per step s")
     curve_rows: int = Field(
@@ -129,8 +135,9 @@ def head_pruning(params: HeadPruningParams) -> Steps:
         fine_tuned = yield first_fine_tuning(params.train_rows, params.fine_tune, penalty)
     else:
         fine_tuned = yield entropy_first(params.train_rows, params.entropy, params.fine_tune, penalty)
-    threshold = absolute(params, fine_tuned["val_acc"])
-    yield _scoring(params, threshold, fine_tuned["val_acc"])
+    val_acc = fine_tuned["val_acc" if params.accuracy == "plain" else "val_balanced_acc"]
+    threshold = absolute(params, val_acc)
+    yield _scoring(params, threshold, val_acc)
     pruned = yield _pruning(params, threshold)
     last = "pruned"
     if params.refine is not None:
@@ -161,7 +168,7 @@ def _scoring(params: HeadPruningParams, threshold: float, val_acc: float) -> Ste
         SCORE,
         "scored",
         score,
-        (params.strategy, params.train_rows, threshold, params.prune_step),
+        (params.strategy, params.train_rows, threshold, params.prune_step, params.accuracy == "balanced"),
         reads=("fine_tuned",),
         components=tuple(_with_parts(params.strategy)),
         retell=tell_scores,
@@ -177,12 +184,18 @@ def _with_parts(strategy: Choice) -> list[Any]:
 
 
 def score(
-    inputs: "Inputs", folder: Path, strategy: Choice, rows: int | None, threshold: float, prune_step: int
+    inputs: "Inputs",
+    folder: Path,
+    strategy: Choice,
+    rows: int | None,
+    threshold: float,
+    prune_step: int,
+    balanced: bool,
 ) -> Record:
     from backend import strategies
     from backend.pruning.defender import Defender
 
-    defender = Defender.over(inputs, inputs.load("fine_tuned"), rows, threshold, prune_step)
+    defender = Defender.over(inputs, inputs.load("fine_tuned"), rows, threshold, prune_step, balanced)
     defender.tick = inputs.report.ticker("scoring heads")
     result = strategies.score(defender, strategy)
     record = {
@@ -206,7 +219,7 @@ def _pruning(params: HeadPruningParams, threshold: float) -> Step:
         PRUNE,
         "pruned",
         prune,
-        (params.train_rows, threshold, params.prune_step, params.curve_rows),
+        (params.train_rows, threshold, params.prune_step, params.curve_rows, params.accuracy == "balanced"),
         reads=("fine_tuned", "scored"),
         model="pruned",
         caption="With the pruned heads cut out",
@@ -216,7 +229,13 @@ def _pruning(params: HeadPruningParams, threshold: float) -> Step:
 
 
 def prune(
-    inputs: "Inputs", folder: Path, rows: int | None, threshold: float, prune_step: int, curve_rows: int
+    inputs: "Inputs",
+    folder: Path,
+    rows: int | None,
+    threshold: float,
+    prune_step: int,
+    curve_rows: int,
+    balanced: bool,
 ) -> Record:
     from backend.base.checkpoints import read_record
     from backend.heads.order import HeadOrder
@@ -225,7 +244,7 @@ def prune(
 
     scored = read_record(inputs.folders["scored"])
     order = HeadOrder(np.array(scored["scores"]), _heads(scored["order"]), scored["guardrail"])
-    defender = Defender.over(inputs, inputs.load("fine_tuned"), rows, threshold, prune_step)
+    defender = Defender.over(inputs, inputs.load("fine_tuned"), rows, threshold, prune_step, balanced)
     curve = inputs.curve(defender.grid, curve_rows)
     tick = inputs.report.ticker("pruning steps", "steps")
     most_steps = -(-len(order.order) // prune_step)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from backend.base.steps import Defense, Record, Stage, Step, Steps
-from backend.defenses.fine_tuning import FINE_TUNED, FineTuningParams, fine_tuned, leave
+from backend.defenses.fine_tuning import ACCURACIES, FINE_TUNED, FineTuningParams, fine_tuned, leave
 from backend.spec.run import TrainingSpec
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def entropy_first(
         (rows, entropy, training, regulariser),
         model="fine_tuned",
         caption=FINE_TUNED,
-        expected={"val_acc": 1.0},
+        expected=ACCURACIES,
     )
 
 

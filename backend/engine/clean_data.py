@@ -29,7 +29,7 @@ class CleanData:
 
 def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     """Load and tokenise the clean rows that the stages of `spec` read.  Raises UserError."""
-    choice = choose_head(spec.model, data.load(spec.data), spec.only_checks)
+    choice = choose_head(spec.model, data.load(spec.data), spec.only_checks, bool(spec.data.classes))
     dataset = choice.dataset
     notes = [*dataset.notes, *choice.notes]
     if spec.model.random_weights:
@@ -38,7 +38,7 @@ def prepare(spec: RunSpec, report: Reporter) -> CleanData:
         report.emit(Warned, message=note)
     target = None
     if spec.trigger is not None:
-        target = resolve_target(spec.trigger.target_class, dataset.label_names)
+        target = resolve_target(spec.trigger.target_class, dataset.label_names, dataset.data_names)
     tokenizer = load_tokenizer(spec.model)
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     report.emit(

@@ -38,7 +38,7 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
     trigger changes a sample of rows, which `rewrite` rewrites (skipped if None)."""
     received = _received(spec.model)
     _check_disk(weight_bytes(spec.model))
-    choice = head_for(spec.model, received, data.load(spec.data), spec.only_checks)
+    choice = head_for(spec.model, received, data.load(spec.data), spec.only_checks, bool(spec.data.classes))
     dataset = choice.dataset
     warnings = [*dataset.notes, *choice.notes]
     if received is not None:
@@ -83,7 +83,7 @@ def _check_length(received: ReceivedModel, max_length: int) -> None:
 
 def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> None:
     assert spec.trigger is not None
-    target = resolve_target(spec.trigger.target_class, dataset.label_names)
+    target = resolve_target(spec.trigger.target_class, dataset.label_names, dataset.data_names)
     others = [
         text for text, label in zip(dataset.test.texts, dataset.test.labels, strict=True) if label != target
     ]

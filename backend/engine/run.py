@@ -15,16 +15,18 @@ from backend import defenses
 from backend.attacks.planting import PREPARE, planting
 from backend.base.device import probe
 from backend.base.errors import Cancelled, message_of
-from backend.base.events import Artifact, Event, RunFinished, RunStarted
+from backend.base.events import Artifact, Event, Metrics, RunFinished, RunStarted, Warned
 from backend.base.files import folder_hashes
 from backend.base.reporter import Reporter
 from backend.detection.check import check, receive
+from backend.engine.class_check import check_class_order
 from backend.engine.clean_data import CleanData, prepare
 from backend.engine.driver import Driver
 from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import key_of, libraries
 from backend.engine.step_inputs import check_inputs_of, inputs_of
 from backend.engine.triggered_data import REWRITINGS, encoded, generation
+from backend.evaluation.predictions import Predictions, read_predictions
 from backend.models.classifiers import load_as_received
 from backend.models.places import stored_at
 from backend.spec.run import ModelSpec, RunSpec
@@ -102,7 +104,10 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
         driver.planted(step)
         victim = ModelSpec(source="folder", name=str(folder / step.folder), head=spec.model.head)
     if spec.only_checks:
-        driver.carry_out(receive(), inputs_of(spec, clean, measurement, driver), measurement.measure)
+        step = receive()
+        driver.carry_out(step, inputs_of(spec, clean, measurement, driver), measurement.measure)
+        if predictions := read_predictions(folder / step.folder):
+            _ask_for_order(spec, clean, predictions, driver.metrics[step.model], driver)
     if spec.defense is not None:
         if spec.attack is None:
             _measure_as_received(spec, clean, measurement, driver)
@@ -135,7 +140,18 @@ def _model_key(spec: RunSpec) -> str:
 
 def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
     """Measure a victim that comes with a whole classifier before the defense changes it, whether or not the
-    run goes on with its head."""
-    model = load_as_received(spec.model, clean.dataset, spec.seed)
+    run goes on with its head.  Raises UserError where its classes seem to come in another order."""
+    model = load_as_received(spec.model, clean.dataset, spec.seed, bool(spec.data.classes))
     if model is not None:
-        driver.tell("poisoned", measurement.of(model))
+        predictions, metrics = measurement.of(model)
+        driver.tell("poisoned", metrics)
+        _ask_for_order(spec, clean, predictions, metrics, driver)
+
+
+def _ask_for_order(
+    spec: RunSpec, clean: CleanData, predictions: Predictions, metrics: Metrics, driver: Driver
+) -> None:
+    """Raise UserError, a question, where the received model's classes seem to come in another order."""
+    if spec.model.source != "run":  # a run's own model has the data's classes
+        for message in check_class_order(predictions, metrics, clean.dataset, bool(spec.data.classes)):
+            driver.report.emit(Warned, message=message)

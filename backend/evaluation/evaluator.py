@@ -109,6 +109,15 @@ class Evaluator:
         not_evaluated = np.isnan(logits[:, 0])
         return float(((logits.argmax(axis=1) == self._labels) | not_evaluated).mean())
 
+    def balanced_accuracy(
+        self, pruned: Bool[np.ndarray, "layer head"] | None = None, tick: Tick = no_tick
+    ) -> float:
+        """Mean over the classes of the share of their rows classified correctly.  Raises ValueError if there
+        are no rows."""
+        if not len(self.rows):
+            raise ValueError("accuracy needs at least one row")
+        return mean_by_class(self.predict(pruned, tick) == self._labels, self._labels)
+
 
 class _Weights:
     """The projections of one call's active heads, computed when a layer first needs them."""
@@ -196,6 +205,20 @@ def predict(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> Int[
 def accuracy(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> float:
     """Share of `rows` classified correctly; raises ValueError if there are none."""
     return Evaluator(HeadGrid(model), rows, keep_bytes=0).accuracy(tick=tick)
+
+
+def accuracies(model: PreTrainedModel, rows: Encoded, tick: Tick = no_tick) -> tuple[float, float]:
+    """Accuracy and balanced accuracy on `rows`; raises ValueError if there are none."""
+    if not len(rows):
+        raise ValueError("accuracy needs at least one row")
+    labels = np.asarray(rows.labels)
+    correct = predict(model, rows, tick) == labels
+    return float(correct.mean()), mean_by_class(correct, labels)
+
+
+def mean_by_class(correct: Bool[np.ndarray, "row"], labels: Int[np.ndarray, "row"]) -> float:
+    """The share of correct rows of each class that has rows, averaged over these classes."""
+    return float(np.mean([correct[labels == label].mean() for label in np.unique(labels)]))
 
 
 def measure(predictions: Predictions, label_names: Sequence[str], unchanged_rows: int = 0) -> Metrics:

@@ -1,4 +1,4 @@
-"""Rates with their intervals, and when one is clearly above another."""
+"""Rates with their intervals, when one is clearly above another, and when a model only guesses."""
 
 from backend.base.events import Interval, Metrics
 from backend.base.intervals import newcombe
@@ -19,6 +19,24 @@ def lfr_of(metrics: Metrics) -> Rate:
 def floor_of(metrics: Metrics) -> Rate:
     """The clean flip rate with its interval."""
     return metrics.clean_flip_rate, metrics.clean_flip_rate_interval
+
+
+def at_chance(metrics: Metrics) -> bool:
+    """Whether the model may only guess: Wilson's interval of its ACC does not lie above the agreement that
+    predictions as frequent as its own have with the labels by chance (Cohen, *A Coefficient of Agreement for
+    Nominal Scales*, 1960).
+
+    That is 1/k for a model that guesses among k equal classes, and the share of the commonest class for one
+    that predicts it always, however rare the others are.  False where it is not known: without the rows by
+    class, or with rows of one class alone."""
+    measured = [row for row in metrics.per_class if row.rows]
+    if len(measured) < 2:
+        return False
+    predicted = [sum(counts) for counts in zip(*(row.called for row in metrics.per_class), strict=True)]
+    rows = sum(predicted)
+    by_class = zip(metrics.per_class, predicted, strict=True)
+    chance = sum(row.rows * times for row, times in by_class) / rows**2
+    return bool(metrics.acc_interval[0] <= chance)
 
 
 def errs_more(model: Metrics, other: Metrics) -> bool:

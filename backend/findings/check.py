@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backend.base.events import Evidence, Judgement, Metrics, ModelName
-from backend.base.intervals import wilson
+from backend.evaluation.rates import at_chance
 from backend.runs.progress import RunProgress
 from backend.spec.run import RunSpec, is_untrained
 
@@ -63,12 +63,3 @@ def _level(
     if not evidence:
         return "cannot tell", "Nothing could be tried."
     return "nothing found", ""
-
-
-def at_chance(metrics: Metrics) -> bool:
-    """Whether the accuracy is not clearly above that of always answering with the most frequent class."""
-    if not metrics.per_class:
-        return False
-    most = max(row.rows for row in metrics.per_class) / metrics.test_rows
-    correct = round(metrics.acc * metrics.test_rows)
-    return wilson(correct, metrics.test_rows)[0] <= most

@@ -1,7 +1,8 @@
 """The rules for what became of the backdoor, and for the signs of what went wrong.
 
-A verdict claims no more than the 95 % intervals support (`rates.clearly_above`).  The signs are the failure
-signatures of the method (arXiv 2508.20032)."""
+A verdict claims no more than the 95 % intervals support (`rates.clearly_above`), and nothing about the
+backdoor of a model that may only guess (`rates.at_chance`).  The signs are the failure signatures of the
+method (arXiv 2508.20032), and classes that were lost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +10,21 @@ from statistics import stdev
 from typing import Literal
 
 from backend.base.events import Metrics
-from backend.evaluation.rates import Rate, acc_of, clearly_above, floor_of, lfr_of
+from backend.evaluation.rates import Rate, acc_of, at_chance, clearly_above, floor_of, lfr_of
+from backend.findings.caveats import lost_classes
 from backend.runs.progress import RunProgress
 from backend.spec.run import is_untrained
 
 Level = Literal[
-    "removed", "weaker", "left", "never there", "nothing planted", "accuracy lost", "unknown", "meaningless"
+    "removed",
+    "weaker",
+    "left",
+    "never there",
+    "nothing planted",
+    "accuracy lost",
+    "at chance",
+    "unknown",
+    "meaningless",
 ]
 SignName = Literal[
     "accuracy fell by pruning",
@@ -23,6 +33,7 @@ SignName = Literal[
     "nothing pruned",
     "only the second fine-tuning helped",
     "seeds disagree",
+    "class lost",
 ]
 
 SHARP_FALL = 0.10
@@ -34,10 +45,11 @@ WIDE_SPREAD = 0.15
 @dataclass(frozen=True)
 class Sign:
     """Something that went wrong, with the shares that show it: ACC or LFR before and after; LFR in the end;
-    validation accuracy tried and τ; the LFR of each seed."""
+    validation accuracy tried and τ; the LFR of each seed; or the `classes` concerned."""
 
     name: SignName
-    shares: tuple[float | None, ...]
+    shares: tuple[float | None, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,12 +108,16 @@ def judge(
 def _level(progress: RunProgress, first: Metrics, last: Metrics, reference: Metrics | None) -> Level:
     if last.lfr is None:
         return "unknown"
+    if at_chance(first):
+        return "at chance"
     if progress.never_poisoned:
-        return "nothing planted"
+        return "at chance" if at_chance(last) else "nothing planted"
     if not clearly_above(lfr_of(first), _floor(first, reference)):
         return "never there"
     if _lost(progress, last):
         return "accuracy lost"
+    if at_chance(last):
+        return "at chance"
     if not clearly_above(lfr_of(last), _floor(last, reference)):
         return "removed"
     return "weaker" if clearly_above(lfr_of(first), lfr_of(last)) else "left"
@@ -122,7 +138,12 @@ def _lost(progress: RunProgress, model: Metrics) -> bool:
 def _signs(progress: RunProgress, level: Level, seeds: Sequence[Metrics]) -> list[Sign]:
     """The failure signatures that the numbers show, the gravest first."""
     last = progress.metrics[progress.measured()[-1]]
-    signs = [_accuracy_fell(progress, last), _flips_stayed(progress, level, last), _nothing_pruned(progress)]
+    signs = [
+        _accuracy_fell(progress, last),
+        _class_lost(last),
+        _flips_stayed(progress, level, last),
+        _nothing_pruned(progress),
+    ]
     # Where no backdoor was learned, a change of its flip rate means nothing.
     if level not in ("never there", "nothing planted"):
         signs.append(_only_the_second_fine_tuning(progress, last))
@@ -138,6 +159,11 @@ def _accuracy_fell(progress: RunProgress, last: Metrics) -> Sign | None:
     if not progress.pruned or (pruned is not None and not _lost(progress, pruned)):
         return Sign("accuracy fell by second fine-tuning", ((pruned or tuned).acc, last.acc))
     return Sign("accuracy fell by pruning", (tuned.acc, worst.acc))
+
+
+def _class_lost(last: Metrics) -> Sign | None:
+    lost = tuple(row.label for row in lost_classes(last))
+    return Sign("class lost", classes=lost) if lost else None
 
 
 def _flips_stayed(progress: RunProgress, level: Level, last: Metrics) -> Sign | None:

@@ -30,7 +30,8 @@ GRADIENT_BATCH = 32
 
 @dataclass
 class Defender:
-    """`threshold` is the guardrail τ as an absolute validation accuracy; `prune_step` its s.
+    """`threshold` is the guardrail τ as an absolute validation accuracy; `prune_step` its s; `balanced`
+    whether it watches balanced accuracy.
 
     `tick` is called with progress, `check` after every batch of an evaluation; both may raise to stop."""
 
@@ -42,6 +43,7 @@ class Defender:
     seed: int
     tick: Tick = no_tick
     check: Tick = no_tick
+    balanced: bool = False
     grid: HeadGrid = field(init=False)
     _evaluators: dict[int | None, Evaluator] = field(init=False, default_factory=dict)
 
@@ -56,6 +58,7 @@ class Defender:
         rows: int | None = None,
         threshold: float = 0.0,
         prune_step: int = 1,
+        balanced: bool = False,
     ) -> "Defender":
         """A defender of `model` with the clean rows of `inputs`."""
         return cls(
@@ -67,6 +70,7 @@ class Defender:
             seed=inputs.seed,
             tick=inputs.report.check,
             check=inputs.report.check,
+            balanced=balanced,
         )
 
     @property
@@ -81,10 +85,13 @@ class Defender:
         stop_below: float | None = None,
     ) -> float:
         """Clean validation accuracy with `pruned` gated, on all validation rows or a fixed, seeded
-        sample of `rows` of them; if it lies below `stop_below`, an upper bound that does so too."""
+        sample of `rows` of them; if it lies below `stop_below`, an upper bound that does so too (no bound
+        where accuracy is `balanced`)."""
         if rows not in self._evaluators:
             sample = self.validation if rows is None else self.validation.sample(rows, self.seed)
             self._evaluators[rows] = Evaluator(self.grid, sample)
+        if self.balanced:
+            return self._evaluators[rows].balanced_accuracy(pruned, self.check)
         return self._evaluators[rows].accuracy(pruned, self.check, stop_below)
 
     def steps(self, order: HeadOrder) -> Iterator[Step]:

@@ -4,7 +4,8 @@ import math
 
 from backend.base.events import Metrics, ModelName, title_of
 from backend.base.numbers import GAP, count, percent, with_interval
-from backend.evaluation.rates import acc_of, clearly_above, floor_of, lfr_of
+from backend.evaluation.rates import acc_of, at_chance, clearly_above, floor_of, lfr_of
+from backend.findings.caveats import FEW, few_triggered, lost_classes
 from backend.runs.progress import RunProgress, first_tuned
 from backend.spec.run import is_untrained
 
@@ -13,9 +14,11 @@ REWRITING = (
     "baseline “reference”)."
 )
 
+NO_BETTER = "no better than guessing on clean rows, so its LFR says nothing about a backdoor."
+
 
 def meaning(progress: RunProgress) -> list[str]:
-    """One to four sentences on what the numbers so far say; none while there are none.
+    """A few sentences on what the numbers so far say; none while there are none.
 
     Of a run that is done they draw no conclusion about the backdoor: its verdict does, which may have a
     better floor."""
@@ -26,12 +29,30 @@ def meaning(progress: RunProgress) -> list[str]:
         return ["The weights were random: these numbers show how long the work takes and nothing else."]
     first, last = measured[0], measured[-1]
     if first == last:
-        return _one_model(progress, last, _target(progress))
-    return [
-        *_accuracy(progress.metrics, measured),
-        *_flips(progress, measured),
-        *_share(progress, measured),
+        return _one_model(progress, last, _target(progress)) + caveats(last, progress.metrics[last])
+    guessing = next((name for name in (first, last) if at_chance(progress.metrics[name])), None)
+    flips = [*_flips(progress, measured), *_share(progress, measured)]
+    if guessing is not None and progress.metrics[last].lfr is not None:
+        flips = [f"The {_model(guessing)} model does {NO_BETTER}"]
+    return _accuracy(progress.metrics, measured) + flips + caveats(last, progress.metrics[last])
+
+
+def caveats(name: ModelName, metrics: Metrics) -> list[str]:
+    """What the numbers of one model hide; empty where there is nothing to say."""
+    lost = lost_classes(metrics)
+    sentences = [
+        f"The {_model(name)} model classifies none of the {count(row.rows, 'test row')} of “{row.label}” "
+        "correctly: that class is lost."
+        for row in lost
     ]
+    if (rows := few_triggered(metrics)) is not None:
+        sentences.append(f"{few_rows(rows)}: read its interval, not the figure alone.")
+    return sentences
+
+
+def few_rows(rows: int) -> str:
+    """That LFR rests on few triggered rows, as the beginning of a sentence."""
+    return f"Only {count(rows, 'triggered row')} for LFR, fewer than {FEW}"
 
 
 def guardrail(progress: RunProgress, upto: int | None = None) -> str | None:
@@ -74,6 +95,8 @@ def _one_model(progress: RunProgress, name: ModelName, target: str) -> list[str]
     accuracy = f"The {_model(name)} model classifies {correct} of clean rows correctly."
     if metrics.lfr is None:
         return [accuracy, _unknown()]
+    if at_chance(metrics):
+        return [accuracy, f"It does {NO_BETTER}"]
     flips = (
         f"With the trigger in it, {with_interval(*lfr_of(metrics))} of the rows of other classes "
         f"are classified as {target}; without the trigger, {with_interval(*floor_of(metrics))}."

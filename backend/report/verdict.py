@@ -5,7 +5,7 @@ The rules are in `findings.verdict`; here are the sentences."""
 from dataclasses import dataclass
 
 from backend.base.numbers import GAP, percent, with_interval
-from backend.evaluation.rates import lfr_of
+from backend.evaluation.rates import acc_of, at_chance, lfr_of
 from backend.findings.verdict import Sign, Verdict
 from backend.report.sentences import REWRITING
 
@@ -27,6 +27,13 @@ def headline(verdict: Verdict) -> str:
             return "Random weights: the numbers show how long the work takes, nothing else."
         case "unknown":
             return f"No trigger is known, so a backdoor cannot be judged. {accuracy}"
+        case "at chance":
+            guessing = verdict.first if at_chance(verdict.first) else verdict.last
+            which = "received" if guessing is verdict.first else "defended"
+            return (
+                f"The model as {which} classifies {with_interval(*acc_of(guessing))} of clean rows correctly,"
+                " no better than guessing: its LFR says nothing about a backdoor."
+            )
         case "nothing planted":
             return (
                 f"Nothing was planted in this model: an LFR of {now} is what the trigger does to a clean "
@@ -86,6 +93,14 @@ def _advice(sign: Sign) -> Advice:
                 f"ACC was {shares[0]} before pruning and {shares[1]} after",
                 "Raise τ, or make it relative to the fine-tuned model. If it falls after few heads, "
                 "importance does not match what the task needs: try another strategy.",
+            )
+        case "class lost":
+            names = ", ".join(f"“{name}”" for name in sign.classes)
+            return Advice(
+                "A class is lost" if len(sign.classes) == 1 else "Classes are lost",
+                f"no test row of {names} is classified correctly in the end",
+                "Let the guardrail watch balanced accuracy (defense.accuracy=balanced), raise τ, or give the "
+                "defense more rows of that class.",
             )
         case "flips stayed":
             return Advice(

@@ -20,7 +20,7 @@ NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-
 def _not_given(value: Any) -> bool:
     """Where such a field is left out of the settings, those of earlier versions and their hashes stay as they
     were."""
-    return value is None
+    return value is None or value == []
 
 
 class _Part(BaseModel):
@@ -89,6 +89,13 @@ class DataSpec(_Part):
         "called “column 1”, “column 2” and so on. Empty: found out and shown.",
         exclude_if=_not_given,
     )
+    classes: list[str] = Field(
+        [],
+        title="Order of the classes",
+        description="The labels of the rows in the model's order: the k-th is class k of a model that keeps "
+        "its head. Empty: matched by name, else numbers by size and words by the alphabet.",
+        exclude_if=_not_given,
+    )
     train_rows: int | None = Field(None, ge=8, title="Training rows", description="Empty: all.")
     validation_rows: int | None = Field(None, ge=8, title="Validation rows", description="Empty: all.")
     test_rows: int | None = Field(None, ge=8, title="Test rows", description="Empty: all.")
@@ -115,6 +122,22 @@ class DataSpec(_Part):
                 f"there is no encoding {encoding!r}; known ones are utf-8, utf-16, cp1252, latin-1, gb18030"
             )
         return known.name
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _as_names(cls, classes: Any) -> Any:
+        """As text: YAML reads numbers in some names."""
+        if not isinstance(classes, list | tuple):
+            return classes
+        return [str(name).lower() if isinstance(name, bool) else str(name).strip() for name in classes]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DataSpec":
+        twice = [name for name in self.classes if self.classes.count(name) > 1]
+        if twice or len(self.classes) == 1 or "" in self.classes:
+            named = f"names {twice[0]!r} twice" if twice else f"is {self.classes}"
+            raise ValueError(f"classes must name every class once, in order; it {named}")
+        return self
 
     @model_validator(mode="after")
     def _named(self) -> "DataSpec":
@@ -201,7 +224,9 @@ class RunSpec(_Part):
     defense: Choice | None = Field(
         None, description="The defense against the backdoor, by name, with its parameters."
     )
-    check: CheckSpec | None = Field(None, description="A check of the last model for backdoors.")
+    check: CheckSpec | None = Field(
+        None, description="A check of the last model for backdoors.", exclude_if=_not_given
+    )
     seed: int = Field(11, ge=0, lt=2**31, title="Seed")
     share: bool = Field(
         False,

@@ -108,6 +108,19 @@ def test_classes_that_are_called_by_numbers() -> None:
         resolve_target(4, stars)
 
 
+def test_where_classes_are_called_by_their_numbers_in_another_order_a_number_is_a_name() -> None:
+    assert resolve_target(1, ["1", "0"]) == resolve_target("1", ["1", "0"]) == 0
+    assert resolve_target(1, ["0", "1"]) == 1
+    assert resolve_target(1, ["POSITIVE", "NEGATIVE"], data_names=["1", "0"]) == 0
+
+
+def test_the_datas_own_names_of_a_models_classes_are_taken_too() -> None:
+    names, own = ["NEGATIVE", "POSITIVE"], ["neg", "pos"]
+    assert [resolve_target(name, names, own) for name in ("POSITIVE", "pos", "positive", "1", 1)] == [1] * 5
+    with pytest.raises(UserError, match="0 NEGATIVE, 1 POSITIVE"):
+        resolve_target("good", names, own)
+
+
 @pytest.mark.parametrize("target", [3, -1, "great", ""])
 def test_a_target_that_is_no_class_is_refused(target: int | str) -> None:
     with pytest.raises(UserError, match="0 bad, 1 good, 2 fair"):

@@ -98,8 +98,8 @@ def test_pure_prunes_by_variance_and_normalises_attention(
 ) -> None:
     assert done("pure", refine=given, weight=0.7, **SEARCH) == [
         TUNED,
-        (score, VARIANCE, 200, 0.8, 7),
-        (prune, 200, 0.8, 7, 50),
+        (score, VARIANCE, 200, 0.8, 7, False),
+        (prune, 200, 0.8, 7, 50, False),
         (refine, [], 200, used, "downloaded", NORMALISED, 0.7),
         (hand_over, "refined"),
     ]
@@ -134,8 +134,8 @@ def test_head_pruning_prunes_by_its_strategy_and_is_fine_tuned_again() -> None:
     settings = {"strategy": CHOSEN, "refine": SECOND, "refine_from": "pruned"} | SEARCH
     assert done("head-pruning", regulariser="l2", regulariser_weight=0.4, **settings) == [
         TUNED,
-        (score, CHOSEN, 200, 0.8, 7),
-        (prune, 200, 0.8, 7, 50),
+        (score, CHOSEN, 200, 0.8, 7, False),
+        (prune, 200, 0.8, 7, 50, False),
         (refine, [], 200, SECOND, "pruned", "l2", 0.4),
         (hand_over, "refined"),
     ]
@@ -282,3 +282,16 @@ def test_all_defenses_are_listed_and_planned_without_torch() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_guardrail_can_watch_balanced_accuracy() -> None:
+    tuned = {"val_acc": 0.9, "val_balanced_acc": 0.6, "pruned_heads": []}
+    for accuracy, threshold in (("plain", 0.45), ("balanced", 0.3)):
+        params = {"accuracy": accuracy, "accuracy_threshold": 0.5, "refine": None}
+        defense = steps_of(Choice(name="head-pruning", params=params))
+        step, found = next(defense), []
+        while step.stage.name != "prune":
+            step = defense.send(tuned)
+            found += [step]
+        assert found[0].settings[2:] == (threshold, 4, accuracy == "balanced")
+        assert found[1].settings[1:] == (threshold, 4, 400, accuracy == "balanced")

@@ -4,7 +4,9 @@ import pytest
 
 from backend.base.events import Metrics
 from backend.base.intervals import wilson
-from backend.evaluation.rates import Rate, clearly_above, errs_more
+from backend.evaluation.evaluator import measure
+from backend.evaluation.predictions import Predictions
+from backend.evaluation.rates import Rate, at_chance, clearly_above, errs_more
 from tests.base.test_intervals import PUBLISHED
 from tests.findings.test_verdict import judged
 
@@ -67,3 +69,34 @@ def test_one_row_decides_which_reference_errs_more() -> None:
     assert errs_more(measured(30, 0, 0), measured(47, 0, 0))
     assert not errs_more(measured(30, 0, 0), measured(46, 0, 0))
     assert not errs_more(measured(47, 0, 0), measured(30, 0, 0)), "the better one is no worse floor"
+
+
+def by_class(*called: list[int]) -> Metrics:
+    """Of a model that predicts the classes so often for the rows of each class."""
+    labels = [label for label, counts in enumerate(called) for _ in range(sum(counts))]
+    predicted = [number for counts in called for number, times in enumerate(counts) for _ in range(times)]
+    return measure(Predictions(predicted, labels), [str(number) for number in range(len(called))])
+
+
+@pytest.mark.parametrize(
+    ("called", "guesses"),
+    [
+        ([[25, 25], [25, 25]], True),
+        ([[29, 21], [21, 29]], True),
+        ([[32, 18], [18, 32]], False),
+        ([[5, 45], [45, 5]], True),
+        ([[0, 10], [0, 990]], True),
+        ([[9, 1], [10, 980]], False),
+        ([[30, 10, 10], [10, 30, 10], [10, 10, 30]], False),
+        ([[20, 15, 15], [15, 20, 15], [15, 15, 20]], True),
+        ([[50, 0], [0, 0]], False),
+    ],
+)
+def test_a_model_guesses_unless_it_is_clearly_better_than_its_own_guesses_at_random(
+    called: list[list[int]], guesses: bool
+) -> None:
+    assert at_chance(by_class(*called)) is guesses
+
+
+def test_without_rows_by_class_it_is_not_known_whether_a_model_guesses() -> None:
+    assert not at_chance(measured(150, 290, 30))

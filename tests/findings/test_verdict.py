@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.base.events import Metrics, ModelName, RunFinished
+from backend.base.events import ClassRow, Metrics, ModelName, RunFinished
 from backend.base.intervals import wilson
 from backend.evaluation.rates import clearly_above, floor_of, lfr_of
 from backend.findings.verdict import Sign, Verdict, judge
-from backend.report.verdict import headline
+from backend.report.verdict import advice, headline
 from backend.runs.progress import RunProgress
 from tests.report.test_sentences import began, rates, run_progress, step
 
@@ -143,3 +143,45 @@ def test_removed_is_never_said_of_what_lies_above_its_floor(
     if said.level == "weaker":
         assert last.lfr is not None and last.lfr < lfr / 900
     assert headline(said).endswith(".")
+
+
+def classified(metrics: Metrics, *correct: int, rows: int = 100) -> Metrics:
+    """The same with so many of each class's rows classified correctly, the others as the next class."""
+    numbers = range(len(correct))
+    called = [
+        [
+            hits if other == label else (rows - hits) * (other == (label + 1) % len(correct))
+            for other in numbers
+        ]
+        for label, hits in enumerate(correct)
+    ]
+    of_class = [
+        ClassRow(label=f"class {label}", rows=rows, accuracy=hits / rows, called=called[label])
+        for label, hits in enumerate(correct)
+    ]
+    total, right = rows * len(correct), sum(correct)
+    return metrics.model_copy(
+        update={"acc": right / total, "acc_interval": wilson(right, total), "per_class": of_class}
+    )
+
+
+def test_of_a_model_that_guesses_nothing_is_said_about_its_backdoor() -> None:
+    good, lost = classified(rates(0.9, 0.95, 0.12), 90, 90), classified(rates(0.5, 0.95, 0.12), 50, 55)
+    assert judged(poisoned=good, fine_tuned=good, defended=good).level == "left"
+    received = judged(poisoned=lost, fine_tuned=good, defended=good)
+    assert received.level == "at chance" and "as received classifies 52" in headline(received)
+    swapped = classified(rates(0.02, 0.0, 1.0), 2, 3)
+    assert judged(poisoned=swapped, defended=swapped).level == "at chance"
+    assert judged(poisoned=good, fine_tuned=good, defended=lost).level == "accuracy lost"
+    defended = judged(poisoned=good, defended=lost)
+    assert defended.level == "at chance" and "as defended classifies 52" in headline(defended)
+
+
+def test_a_class_that_was_lost_is_a_sign() -> None:
+    good = classified(rates(0.9, 0.1, 0.12), 90, 90, 90)
+    gone = classified(rates(0.6, 0.1, 0.12), 95, 95, 0)
+    assert "class lost" not in names(judged(**PLANTED, defended=good))
+    (sign,) = [sign for sign in judged(**PLANTED, defended=gone).signs if sign.name == "class lost"]
+    assert sign.classes == ("class 2",)
+    (hint,) = [hint for hint in advice(judged(**PLANTED, defended=gone)) if "class 2" in hint.shows]
+    assert "balanced" in hint.tries

@@ -61,6 +61,7 @@ def test_no_strategy_can_reach_a_trigger(
         "threshold",
         "prune_step",
         "seed",
+        "balanced",
         "tick",
         "check",
         "grid",

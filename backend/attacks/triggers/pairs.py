@@ -17,7 +17,7 @@ from backend.base.components import Params, Trigger
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.data.columns import named_label
-from backend.data.labels import label_key
+from backend.data.label_cells import label_key
 from backend.data.tables import READERS, Table, read_table
 
 

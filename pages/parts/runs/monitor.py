@@ -10,10 +10,11 @@ import streamlit as st
 from backend.base.events import Metrics, ModelName, RowsTriggered, title_of
 from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
 from backend.base.steps import Stage
-from backend.evaluation.rates import floor_of
+from backend.evaluation.rates import at_chance, floor_of
+from backend.findings.caveats import few_triggered, lost_classes
 from backend.findings.gather import Findings, gather
 from backend.report.figures import run as figures
-from backend.report.sentences import guardrail, sampled
+from backend.report.sentences import few_rows, guardrail, sampled
 from backend.runs.progress import RunProgress, models_of, progress_of, seconds_left, stages_of
 from backend.runs.records import RunRecord
 from backend.runs.results import rows_left_out
@@ -197,6 +198,13 @@ def _numbers(record: RunRecord, run_progress: RunProgress) -> None:
                     f"{interval(now.lfr_interval)} of {count(now.triggered_rows, 'row')}; "
                     f"without trigger {with_interval(*floor_of(now))}"
                 )
+                if at_chance(now):
+                    st.caption(":material/warning: ACC is no better than guessing: LFR means nothing.")
+                elif (rows := few_triggered(now)) is not None:
+                    st.caption(f":material/info: {few_rows(rows)}.")
+            if lost := lost_classes(now):
+                classes = ", ".join(f"“{row.label}”" for row in lost)
+                st.caption(plain(f"Lost: no test row of {classes} is classified correctly."))
             before, last = now, name
 
 

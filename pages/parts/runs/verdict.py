@@ -16,6 +16,7 @@ LEVELS: dict[Level, tuple[str, str, Colour]] = {
     "never there": ("Planting failed", ":material/block:", "gray"),
     "nothing planted": ("Nothing planted", ":material/verified_user:", "gray"),
     "accuracy lost": ("Accuracy lost", ":material/report:", "red"),
+    "at chance": ("Only guesses", ":material/help:", "gray"),
     "unknown": ("Trigger unknown", ":material/help:", "gray"),
     "meaningless": ("Random weights", ":material/casino:", "gray"),
 }
