@@ -7,7 +7,7 @@ from typing import Any
 from backend.base.errors import UserError
 from backend.base.paths import poisoned_folder, typed_path
 from backend.heads.architectures import ARCHITECTURES
-from backend.models.weights import ADAPTER, require_no_adapter, without_weights
+from backend.models.weights import ADAPTER, INDEX, require_no_adapter, without_weights
 from backend.spec.run import HUB_DEFAULT, ModelSpec
 
 MOST_NAMED = 5
@@ -58,7 +58,8 @@ def model_folder(model: ModelSpec) -> Path:
             )
         require_no_adapter(folder, str(folder))
         raise UserError(_not_a_model(folder))
-    if not any(folder.glob("*.safetensors")) and not model.random_weights:
+    named = (folder / INDEX).is_file() or any(folder.glob("*.safetensors"))
+    if not named and not model.random_weights:
         raise UserError(without_weights(folder, str(folder)))
     return folder
 

@@ -74,7 +74,8 @@ def positions_of(config: Mapping[str, Any], architecture: Architecture, model_na
     """The longest row that the model reads, in tokens."""
     positions = size_of(config, "max_position_embeddings", 512, model_name)
     if architecture.counts_behind_padding:
-        positions -= (config.get("pad_token_id", 1) or 0) + 1
+        padding = config.get("pad_token_id", 1)
+        positions -= (padding if isinstance(padding, int) else 0) + 1
     return positions
 
 

@@ -157,11 +157,13 @@ def _require_weights(
     names = [EMBEDDINGS]
     for layer in range(layers):
         in_layer = [f"{path.format(layer)}.weight" for path in architecture.linears]
-        if missing := [name for name in in_layer if name not in headers]:
-            raise UserError(misfit(model_name, missing[0]))
+        if misfits := [name for name in in_layer if not _is_matrix(headers, name)]:
+            raise UserError(misfit(model_name, misfits[0]))
         names += in_layer
     tokens = config.get("vocab_size")
-    if EMBEDDINGS not in headers or (isinstance(tokens, int) and headers[EMBEDDINGS].shape[:1] != (tokens,)):
+    if not _is_matrix(headers, EMBEDDINGS) or (
+        isinstance(tokens, int) and headers[EMBEDDINGS].shape[0] != tokens
+    ):
         raise UserError(misfit(model_name, EMBEDDINGS))
     for name in names:
         if headers[name].dtype not in FLOATS:
@@ -169,6 +171,10 @@ def _require_weights(
                 f"The weights of {model_name} are quantised ({name} has the type {headers[name].dtype}), so "
                 "they can be neither trained nor pruned: give the model from before the quantisation."
             )
+
+
+def _is_matrix(headers: Headers, name: str) -> bool:
+    return name in headers and len(headers[name].shape) == 2
 
 
 def misfit(model_name: str, tensor: str) -> str:
@@ -192,14 +198,21 @@ def _cut_heads(
     paths = (architecture.query, architecture.key, architecture.value)
     shapes = [headers[f"{path.format(layer)}.weight"].shape for path in paths]
     output = headers[f"{architecture.output.format(layer)}.weight"].shape
-    width, rest = output[-1], output[-1] % (hidden // heads)
-    if rest or width > hidden or output != (hidden, width) or any(s != (width, hidden) for s in shapes):
+    width = output[1]
+    if (
+        hidden % heads
+        or width % (hidden // heads)
+        or width > hidden
+        or output != (hidden, width)
+        or any(s != (width, hidden) for s in shapes)
+    ):
         raise UserError(misfit(model_name, f"{architecture.query.format(layer)}.weight"))
     if width == hidden:
         return []
     written = config.get("pruned_heads")
     listed = written.get(str(layer)) if isinstance(written, dict) else None
-    gone = sorted({head for head in listed or [] if isinstance(head, int) and 0 <= head < heads})
+    listed = listed if isinstance(listed, list) else []
+    gone = sorted({head for head in listed if isinstance(head, int) and 0 <= head < heads})
     left = width * heads // hidden
     if len(gone) != heads - left:
         raise UserError(
@@ -213,4 +226,4 @@ def _cut_heads(
 def _classes_in(headers: Headers, architecture: Architecture) -> int:
     """The classes of a whole head for classification; 0 without one."""
     names = [f"{path.removeprefix(f'{architecture.base}.')}.weight" for path in architecture.classifier]
-    return headers[names[-1]].shape[0] if all(name in headers for name in names) else 0
+    return headers[names[-1]].shape[0] if all(_is_matrix(headers, name) for name in names) else 0

@@ -1,11 +1,13 @@
 """A folder that is no model, and what lies in it."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from backend.base.errors import UserError
 from backend.models.catalogue import model_folder, models_inside
+from backend.models.received import read_model
 from backend.spec.run import ModelSpec
 from tests.headers import bert_folder, classifier
 
@@ -43,6 +45,18 @@ def test_an_adapter_names_its_base_model(tmp_path: Path) -> None:
     )
     said = problem(tmp_path)
     assert "adapter" in said and "'google-bert/bert-base-uncased'" in said and "merge" in said
+
+
+def test_an_index_alone_is_left_to_the_check_of_what_it_names(tmp_path: Path) -> None:
+    folder = bert_folder(tmp_path / "model", classifier())
+    (folder / "model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"a": "/elsewhere/model.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert model_folder(ModelSpec(source="folder", name=str(folder))) == folder
+    with pytest.raises(
+        UserError, match=r"names '/elsewhere/model\.safetensors', but every weights file must"
+    ):
+        read_model(folder)
 
 
 def test_pickled_weights_are_named_without_a_way_around(tmp_path: Path) -> None:

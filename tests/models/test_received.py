@@ -75,6 +75,8 @@ def test_classes_without_names_are_as_many_as_the_weights_have(tmp_path: Path) -
         ({"num_hidden_layers": "two"}, "sets num_hidden_layers to 'two'"),
         ({"num_attention_heads": 0}, "sets num_attention_heads to 0"),
         ({"hidden_size": 16}, "do not fit its config.json"),
+        ({"num_attention_heads": 3}, "do not fit its config.json"),
+        ({"num_attention_heads": 99}, "do not fit its config.json"),
         ({"vocab_size": 9}, "do not fit its config.json: embeddings.word_embeddings.weight"),
     ],
 )
@@ -101,6 +103,15 @@ def test_integers_for_weights_are_refused_whatever_the_configuration_says(tmp_pa
     query = "bert.encoder.layer.1.attention.self.query.weight"
     changed(folder, lambda weights: weights | {query: weights[query].astype(np.int8)})
     assert "quantised" in problem(folder) and "I8" in problem(folder)
+
+
+@pytest.mark.parametrize(
+    "tensor", ["embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.key.weight"]
+)
+def test_weights_of_another_dimension_do_not_fit(tmp_path: Path, tensor: str) -> None:
+    for shape in ((), (8,), (8, 8, 1)):
+        folder = bert_folder(tmp_path / "model", encoder() | {tensor: np.zeros(shape, dtype=np.float32)})
+        assert f"do not fit its config.json: {tensor}" in problem(folder)
 
 
 def test_a_missing_tokenizer_is_said_with_the_files_that_are_expected(tmp_path: Path) -> None:
@@ -138,7 +149,9 @@ def test_heads_that_were_cut_out_are_known_where_the_configuration_tells_which(t
     assert "without 1 of its attention heads (layer.head: 1.0)" in model.notes[0]
 
 
-@pytest.mark.parametrize("pruned_heads", [None, {}, {"1": [0, 1]}, {"0": [0]}, {"1": [7]}, {"1": ["0"]}])
+@pytest.mark.parametrize(
+    "pruned_heads", [None, {}, {"1": [0, 1]}, {"0": [0]}, {"1": [7]}, {"1": ["0"]}, {"1": 1}]
+)
 def test_heads_that_were_cut_out_are_refused_where_it_does_not(tmp_path: Path, pruned_heads: object) -> None:
     folder = bert_folder(tmp_path / "model", narrowed(classifier(), 1), pruned_heads=pruned_heads)
     said = problem(folder)
