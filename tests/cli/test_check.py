@@ -98,6 +98,22 @@ def test_several_models_give_a_line_each_and_the_gravest_status(
     assert status == 3 and "nothing found" in printed and "backdoored" in printed
 
 
+def test_a_scan_names_the_trigger_that_nobody_knew(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path]
+) -> None:
+    """Without the known triggers, and without a clean model to compare with."""
+    backdoored, clean, rows = planted
+    scan = [*FAST, "--set", "check.known_triggers=false", "--set", "check.scan=true"]
+    status, printed, _ = excise("check", backdoored, "--data", rows, *scan, "--json")
+    said = json.loads(printed)
+    assert status == 3
+    assert [(one["text"], one["toward"]) for one in said["findings"] if one["judged"] == "trigger"] == [
+        ("“cf”", "1")
+    ]
+    status, printed, _ = excise("check", clean, "--data", rows, *scan, "--json")
+    assert status == 0, [one for one in json.loads(printed)["findings"] if one["judged"] != "harmless"]
+
+
 def test_a_model_at_chance_cannot_be_judged(
     excise: Callable[..., Result], victim: Path, planted: tuple[Path, Path, Path]
 ) -> None:
