@@ -7,7 +7,7 @@ import pytest
 from backend.base.events import Progress
 from backend.spec.run import CheckSpec, RunSpec, TriggerSpec
 from tests.pages.conftest import words
-from tests.pages.played import Play, check_spec, checked, full_spec, planted
+from tests.pages.played import Play, blind_spec, check_spec, checked, full_spec, planted
 
 
 def box(page, kind, label):
@@ -217,6 +217,18 @@ def test_a_defended_model_that_was_checked_says_both(visit, store):
         "\\", ""
     )
     assert "No backdoor is seen any more." in words(page)
+
+
+def test_without_a_trigger_the_check_alone_judges_a_defense(visit, store):
+    play = Play(store, blind_spec().model_copy(update={"check": CheckSpec()}))
+    play.prepare()
+    play.prune()
+    play.find("kelmor", 80, "trigger")
+    run = play.finish()
+    page = visit("defend", run=run)
+    assert "The model that the defense left is backdoored." in page.error[0].value.replace("\\", "")
+    assert "cannot be judged" not in words(page)
+    assert "Backdoored" in words(visit("overview")) and "Trigger unknown" not in words(visit("overview"))
 
 
 def test_settings_of_a_check_fill_the_form_again(visit, store):

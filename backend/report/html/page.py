@@ -13,6 +13,7 @@ from backend.base.events import RowsTriggered, title_of
 from backend.base.numbers import count, duration
 from backend.findings.gather import Findings
 from backend.report.figures import run as figures
+from backend.report.html.check_section import check_section, check_sentences
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.html.sections import battery_section, compact_section, effects_section
@@ -46,6 +47,7 @@ def report(findings: Findings) -> str:
     record, progress = findings.record, findings.progress
     sections = [
         ("Verdict", _verdict(findings)),
+        ("Check", check_section(findings)),
         ("Numbers", _numbers(progress)),
         ("Pruning", _pruning(record, progress)),
         ("Heads", _heads(findings)),
@@ -101,10 +103,13 @@ def _head(findings: Findings) -> str:
 def _verdict(findings: Findings) -> str:
     """What became of the backdoor, what the numbers mean, and what went wrong, in sentences."""
     record, progress, verdict = findings.record, findings.progress, findings.verdict
-    sentences = meaning(progress)
-    if verdict is not None:
-        sentences.insert(0, headline(verdict))
-        sentences += [f"{hint.title}: {hint.shows}. {hint.tries}" for hint in advice(verdict)]
+    sentences = check_sentences(findings)
+    if not findings.judged_by_check:
+        sentences += [headline(verdict)] if verdict is not None else []
+        sentences += meaning(progress)
+        sentences += (
+            [f"{hint.title}: {hint.shows}. {hint.tries}" for hint in advice(verdict)] if verdict else []
+        )
     if record.problem is not None:
         sentences.append(record.problem)
     if record.state == "failed" and progress.finished is not None and progress.finished.error:
