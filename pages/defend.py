@@ -80,17 +80,22 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
             spec = spec.model_copy(update={"attack": None})
         elif spec.attack is not None:
             # The poisoned model exists: use it, instead of planting it again.
-            victim_spec = ModelSpec(source="run", name=record.id, head=spec.model.head)
+            victim_spec = _planted_by(record)
             spec = spec.model_copy(update={"model": victim_spec, "attack": None})
         return spec.model_copy(update={"defense": spec.defense or DEFAULT.defense}), f"defend-{record.id}"
     if victim:
-        return DEFAULT.model_copy(
-            update={"model": ModelSpec(source="run", name=victim)}
-        ), f"defend-of-{victim}"
+        return DEFAULT.model_copy(update={"model": _planted_by(runs.run(victim))}), f"defend-of-{victim}"
     newest = next((record for record in runs.runs(limit=200) if has_poisoned_model(record)), None)
     if newest is not None:
-        return DEFAULT.model_copy(update={"model": ModelSpec(source="run", name=newest.id)}), "defend"
+        return DEFAULT.model_copy(update={"model": _planted_by(newest)}), "defend"
     return DEFAULT, "defend"
+
+
+def _planted_by(record: RunRecord) -> ModelSpec:
+    """The model that a run planted, with the classifier head that the run's own defense would give it, so
+    that attack and defense as two runs come to the same as in one."""
+    head = record.spec.model.head if record.spec is not None else "auto"
+    return ModelSpec(source="run", name=record.id, head=head)
 
 
 def _to_clean(runs: Store, run: str) -> RunSpec:

@@ -24,7 +24,7 @@ from pages.parts.texts.head_switches import switches
 from pages.parts.texts.text_select import Texts, choose_texts
 
 STRONGEST = 3
-NEVER_POISONED, CLEAN = "Never poisoned", "Clean"
+NEVER_POISONED, CLEAN = "Never poisoned", "Clean reference"
 
 
 def look(runs: Store) -> None:
@@ -88,7 +88,7 @@ def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> N
     if voices[0].title == NEVER_POISONED:
         return
     if voices[0].title == CLEAN:
-        st.caption("The clean model is the one that the check trained on your rows, to compare with.")
+        st.caption("The clean reference is the model that the check trained on your rows.")
         return
     spec = never_poisoned_spec(runs, record)
     if spec is None and record.spec and record.spec.model.source == "embedded":

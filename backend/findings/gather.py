@@ -150,6 +150,12 @@ class Findings:
         """Whether its last model is backdoored; None without a check, and before anything is known."""
         return judge_check(self.progress, self.spec)
 
+    @property
+    def judged_by_check(self) -> bool:
+        """Whether only its check can judge it: it changes no model, or knows no trigger to measure with."""
+        spec = self.spec
+        return self.check is not None and spec is not None and (spec.only_checks or spec.trigger is None)
+
     @cached_property
     def verdict(self) -> Verdict | None:
         """What became of the backdoor; None unless the run is done."""

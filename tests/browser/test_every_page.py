@@ -10,6 +10,7 @@ TABLE = "[data-testid='stDataFrame']"
 # Each page's address, its heading, and what its content is seen by.
 PAGES = {
     "": ("Cut backdoors out of language models", "text=Latest runs"),
+    "check": ("Check", "text=Choose a model and labelled rows"),
     "attack": ("Attack", ".excise-pair"),
     "defend": ("Defend", "text=Which heads go first"),
     "defend?run={run}": ("Defend", CHART),

@@ -8,7 +8,7 @@ from backend.analysis.answers import Attributed, Said
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from tests.pages.conftest import words
-from tests.pages.played import Play, attack_spec, blind_spec, defended, full_spec, planted
+from tests.pages.played import Play, attack_spec, blind_spec, checked, defended, full_spec, planted
 
 CONFIG = {"model_type": "bert", "num_hidden_layers": 6, "num_attention_heads": 12}
 
@@ -191,3 +191,17 @@ def test_planting_runs_have_a_reference_of_their_own_settings(visit, store):
     next(one for one in page.button if one.label == "Train one").click().run()
     asked = store.runs()[0].spec
     assert asked.model == spec.model and asked.data == spec.data and asked.attack is None
+
+
+def test_a_checked_model_is_asked_beside_the_clean_one_of_the_check(visit, store, asked):
+    """The check's page leads here with a sentence that it flipped."""
+    run = with_models(checked(store), "received")
+    query = {"run": run, "text": "a dull film", "trigger": "hand", "triggered": "a cf dull film"}
+    page = visit("playground", **query)
+    assert list(asked[0][2]) == [(run, "received")]
+    with_models(run, "clean_model")
+    (run_folder(run) / "clean_model" / "excise.json").write_text("{}")  # measured by no test rows
+    asked.clear()
+    page = visit("playground", **query)
+    assert asked[0][2:4] == ([(run, "clean_model"), (run, "received")], ["a dull film", "a cf dull film"])
+    assert "The clean reference is the model that the check trained on your rows." in words(page)

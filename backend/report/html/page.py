@@ -12,14 +12,13 @@ from backend import __version__
 from backend.base.events import RowsTriggered, title_of
 from backend.base.numbers import count, duration
 from backend.findings.gather import Findings
-from backend.report import check
 from backend.report.figures import run as figures
+from backend.report.html.check_section import check_section, check_sentences
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.html.sections import battery_section, compact_section, effects_section
 from backend.report.sentences import guardrail, meaning, sampled
 from backend.report.tables import (
-    Table,
     classes_table,
     layers_table,
     metrics_table,
@@ -48,7 +47,7 @@ def report(findings: Findings) -> str:
     record, progress = findings.record, findings.progress
     sections = [
         ("Verdict", _verdict(findings)),
-        ("Check", _check(findings)),
+        ("Check", check_section(findings)),
         ("Numbers", _numbers(progress)),
         ("Pruning", _pruning(record, progress)),
         ("Heads", _heads(findings)),
@@ -104,10 +103,13 @@ def _head(findings: Findings) -> str:
 def _verdict(findings: Findings) -> str:
     """What became of the backdoor, what the numbers mean, and what went wrong, in sentences."""
     record, progress, verdict = findings.record, findings.progress, findings.verdict
-    sentences = meaning(progress)
-    if verdict is not None:
-        sentences.insert(0, headline(verdict))
-        sentences += [f"{hint.title}: {hint.shows}. {hint.tries}" for hint in advice(verdict)]
+    sentences = check_sentences(findings)
+    if not findings.judged_by_check:
+        sentences += [headline(verdict)] if verdict is not None else []
+        sentences += meaning(progress)
+        sentences += (
+            [f"{hint.title}: {hint.shows}. {hint.tries}" for hint in advice(verdict)] if verdict else []
+        )
     if record.problem is not None:
         sentences.append(record.problem)
     if record.state == "failed" and progress.finished is not None and progress.finished.error:
@@ -115,26 +117,6 @@ def _verdict(findings: Findings) -> str:
     elif record.state != "done":
         sentences.append(f"The run is {record.state}: these are its results so far.")
     return bullets(sentences)
-
-
-def _check(findings: Findings) -> str:
-    """Whether the model is backdoored, what was tried, and what that does not cover."""
-    verdict = findings.check
-    if verdict is None:
-        return ""
-    examples = [
-        f"{one.predicted} → {one.predicted_triggered}: {one.triggered}"
-        for evidence in verdict.of("trigger")[:1]
-        for one in evidence.examples
-    ]
-    rows = check.table(verdict)
-    table = Table(list(rows[0]), [[str(cell) for cell in row.values()] for row in rows], 2) if rows else None
-    return (
-        bullets([check.headline(verdict), check.next_step(verdict)])
-        + bullets(examples)
-        + (folded("What was tried", table_html(table)) if table else "")
-        + bullets(check.tried(findings.progress))
-    )
 
 
 def _numbers(progress: RunProgress) -> str:

@@ -33,7 +33,7 @@ def _card(store: Store, record: RunRecord, key: str) -> None:
     with st.container(horizontal=True, gap="small"):
         state_badge(record.state)
         verdict = kept_verdict(findings)
-        if verdict is not None and not (check is not None and verdict.level == "unknown"):
+        if verdict is not None and not findings.judged_by_check:
             badge(verdict.level)
         if check is not None and (record.over or check.level != "cannot tell"):
             check_badge(check.level)

@@ -9,13 +9,12 @@ import streamlit as st
 
 from backend.base.events import Metrics, ModelName, RowsTriggered, title_of
 from backend.base.numbers import GAP, count, duration, interval, percent, with_interval
-from backend.base.steps import Stage
 from backend.evaluation.rates import at_chance, floor_of
 from backend.findings.caveats import few_triggered, lost_classes
 from backend.findings.gather import Findings, gather
 from backend.report.figures import run as figures
 from backend.report.sentences import few_rows, guardrail, sampled
-from backend.runs.progress import RunProgress, models_of, progress_of, seconds_left, stages_of
+from backend.runs.progress import RunProgress, models_of, progress_of
 from backend.runs.records import RunRecord
 from backend.runs.results import rows_left_out
 from backend.runs.store import Store
@@ -28,6 +27,7 @@ from pages.parts.runs.check_panel import check_panel, only_checks, scan_panel, t
 from pages.parts.runs.downloads import downloads, rewritings_download
 from pages.parts.runs.replay import chosen_step, step_table
 from pages.parts.runs.run_table import strategies_of
+from pages.parts.runs.stage_rail import stage_rail
 from pages.parts.runs.verdict import verdict_panel
 
 REFRESH_SECONDS = 1.0
@@ -59,10 +59,11 @@ def _view(store: Store, run: str, was_over: bool) -> None:
         if only_checks(findings):
             _check(findings)
         else:
-            _now(record, run_progress)
+            stage_rail(record, run_progress)
             check_panel(findings)
             scan_panel(findings)
-            verdict_panel(findings)
+            if not findings.judged_by_check:
+                verdict_panel(findings)
             battery_panel(findings)
             _numbers(record, run_progress)
             _charts(record, run_progress)
@@ -77,7 +78,7 @@ def _check(findings: Findings) -> None:
     """A run that changes no model: its verdict stands above everything, and is all that there is to judge."""
     record = findings.record
     check_panel(findings)
-    _now(record, findings.progress)
+    stage_rail(record, findings.progress)
     scan_panel(findings)
     tried_panel(findings)
     if record.spec is not None and record.spec.check is not None and not record.spec.check.known_triggers:
@@ -100,62 +101,6 @@ def _head(store: Store, record: RunRecord, run_progress: RunProgress) -> None:
     if run_progress.resumed:
         facts.append("resumed after an interruption")
     st.caption(" · ".join(facts))
-
-
-def _now(record: RunRecord, run_progress: RunProgress) -> None:
-    """The stages with their states, and what is happening at the moment."""
-    with st.container(border=True):
-        if record.spec is not None:
-            with st.container(horizontal=True, gap="small"):
-                for stage in stages_of(record.spec):
-                    _stage_badge(run_progress, stage)
-        if record.problem is not None:
-            st.warning(plain(record.problem), icon=":material/warning:")
-        if record.state == "failed":
-            error = run_progress.finished.error if run_progress.finished else None
-            st.error(plain(error or "The run failed without a message."), icon=":material/error:")
-        elif record.state == "cancelled":
-            st.caption("Cancelled. The stages that had finished are kept and shown below.")
-            if run_progress.finished is not None and run_progress.finished.error:
-                st.caption(plain(run_progress.finished.error))
-        elif record.cancel_requested:
-            st.caption("Cancelling: the run stops after the current batch, at most in ten seconds.")
-        elif record.state == "queued":
-            st.caption("In the queue. It starts as soon as the worker is free; this page updates by itself.")
-        elif record.state == "running":
-            _progress(record, run_progress)
-
-
-def _stage_badge(run_progress: RunProgress, stage: Stage) -> None:
-    view, title = run_progress.stages.get(stage.name), stage.title
-    if view is None:
-        st.badge(title, icon=":material/radio_button_unchecked:", color="gray")
-    elif view.state == "running":
-        st.badge(title, icon=":material/progress_activity:", color="blue")
-    elif view.state == "stopped":
-        st.badge(title, icon=":material/block:", color="red")
-    else:
-        spent = "reused" if view.reused else duration(view.seconds)
-        st.badge(f"{title} · {spent}", icon=":material/check:", color="green")
-
-
-def _progress(record: RunRecord, run_progress: RunProgress) -> None:
-    name, progress = run_progress.stage, run_progress.latest
-    if name is None:
-        st.caption("Starting: the worker loads its libraries.")
-        return
-    stages = {stage.name: stage for stage in stages_of(record.spec)} if record.spec is not None else {}
-    if name in stages:
-        st.markdown(plain(stages[name].explanation))
-    title = run_progress.stages[name].title
-    if progress is None or progress.stage != name or not progress.total:
-        st.progress(0.0, text=plain(f"{title}…"))
-        return
-    what = progress.detail.capitalize() or title
-    left = seconds_left(progress)
-    after = f" · about {duration(left)} left in this step" if left is not None else ""
-    text = f"{what}: {progress.done:,} of {progress.total:,} {progress.unit}{after}"
-    st.progress(min(1.0, progress.done / progress.total), text=plain(text))
 
 
 def _numbers(record: RunRecord, run_progress: RunProgress) -> None:

@@ -41,8 +41,10 @@ def defense_name(record: RunRecord) -> str:
 
 
 def defense_title(record: RunRecord) -> str:
-    """The defense, with the strategy where it is one among several."""
+    """The defense, with the strategy where it is one among several; a check by that word."""
     defense = record.spec.defense if record.spec else None
+    if record.spec is not None and record.spec.only_checks:
+        return "Check"
     title = defense_name(record)
     return f"{title}: {strategy_title(record)}" if defense and "strategy" in defense.params else title
 

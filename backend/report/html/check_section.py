@@ -1,0 +1,49 @@
+"""What a check found, for the report: the verdict in sentences, and all that was tried."""
+
+from html import escape
+
+from backend.findings.check import CheckVerdict
+from backend.findings.gather import Findings
+from backend.report.check import headline, next_step, table, tried
+from backend.report.figures.check import strongest_tokens
+from backend.report.html.differences import difference
+from backend.report.html.markup import bullets, figure_html, folded, table_html
+from backend.report.tables import Table
+
+
+def check_sentences(findings: Findings) -> list[str]:
+    """The verdict, and what to do next; empty without a check."""
+    verdict = findings.check
+    return [] if verdict is None else [headline(verdict), next_step(verdict)]
+
+
+def check_section(findings: Findings) -> str:
+    """Sentences that the strongest trigger flips, a table of all that was tried, and what that leaves out."""
+    verdict, scan = findings.check, findings.progress.scan
+    if verdict is None:
+        return ""
+    rows = [{name: str(cell) for name, cell in row.items()} for row in table(verdict)]
+    tokens = figure_html("tokens", strongest_tokens(scan)) if scan is not None and scan.strongest else ""
+    return (
+        _flipped(verdict)
+        + (
+            table_html(Table([*rows[0]], [[*row.values()] for row in rows], texts=len(rows[0])))
+            if rows
+            else ""
+        )
+        + bullets(tried(findings.progress))
+        + (folded("Tokens that move the model most", tokens) if tokens else "")
+    )
+
+
+def _flipped(verdict: CheckVerdict) -> str:
+    strongest = next((one for one in verdict.evidence if one.judgement != "harmless" and one.examples), None)
+    if strongest is None:
+        return ""
+    body = ""
+    for example in strongest.examples:
+        clean, triggered = difference(example.text, example.triggered, "")
+        flip = escape(f"{example.predicted} → {example.predicted_triggered}")
+        body += f"<tr><td>{flip}</td><td>{clean}</td><td>{triggered}</td></tr>"
+    head = "<thead><tr><th>Prediction</th><th>Clean row</th><th>With the trigger</th></tr></thead>"
+    return f'<div class="scroll"><table class="pairs">{head}<tbody>{body}</tbody></table></div>'
