@@ -23,9 +23,10 @@ from backend.data.tokens import Encoded
 from backend.engine.class_check import check_class_order
 from backend.engine.clean_data import CleanData, prepare
 from backend.engine.driver import Driver
+from backend.engine.generated_rows import REWRITINGS
 from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import key_of, libraries
-from backend.engine.triggered_data import REWRITINGS, encoded, generation
+from backend.engine.triggered_data import encoded, generation
 from backend.models.classifiers import load_classifier, published_labels, stored_at
 from backend.spec.run import ModelSpec, RunSpec
 from backend.training.inputs import Inputs
