@@ -88,8 +88,15 @@ class Trigger(Component):
     """A neural model writes the rows, which is slow; or the name of the variant in which one does."""
     can_be_mixed: bool = True
     """Works with its default parameters, beside other triggers."""
+    any_language: bool = False
+    """Works on texts of any language; the others speak only English."""
     members: Callable[[Any], Sequence[Choice]] | None = None
     """Of a trigger made of others: which ones, from its parameters.  It has their traits."""
+    ready_made: Callable[[Any], Any] | None = None
+    """Of a trigger that rewrites nothing, since its rows carry the trigger already: these rows, from its
+    parameters, as a `ReadyMade` (see `backend.attacks.ready_made`)."""
+    readings: Callable[[Any], list[str]] | None = None
+    """How it read the files that its parameters name, in sentences that are shown before a run starts."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ class RowsTriggered(_Event):
     """How many rows carry the trigger: poisoned training rows, and non-target test rows for LFR.
 
     Rows left out are those that the trigger could not change, or whose change lies beyond the
-    maximum length."""
+    maximum length.  `ready_made`: the rows came with their trigger; the training rows are those of a poisoned
+    file, clean ones among them, and the clean text of each example is empty."""
 
     type: Literal["rows_triggered"] = "rows_triggered"
     poisoned: int
@@ -119,6 +120,7 @@ class RowsTriggered(_Event):
     triggered: int
     triggered_left_out: int
     examples: list[tuple[str, str]] = Field([], description="Pairs of clean and triggered text.")
+    ready_made: bool = False
 
 
 class HeadScores(_Event):

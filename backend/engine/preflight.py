@@ -13,6 +13,7 @@ from backend.base.errors import UserError
 from backend.base.paths import home
 from backend.data.hub import hub_reachable
 from backend.data.rows import Dataset
+from backend.engine.ready_rows import readings, ready_made, settle
 from backend.models.catalogue import model_folder
 from backend.models.classifier_head import head_for
 from backend.models.configuration import read_config
@@ -50,7 +51,7 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
                 "the search will end after one or two steps."
             )
     if spec.trigger is not None:
-        _check_trigger(spec, dataset, rewrite)
+        warnings += _check_trigger(spec, dataset, rewrite)
     if spec.setting("threshold_kind") == "absolute":
         warnings.append(
             "With an absolute τ above the fine-tuned model's accuracy hardly any head is pruned; "
@@ -81,7 +82,8 @@ def _check_length(received: ReceivedModel, max_length: int) -> None:
         )
 
 
-def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> None:
+def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> list[str]:
+    """How the trigger read its files; raises UserError if it leaves nothing to poison or to measure."""
     assert spec.trigger is not None
     target = resolve_target(spec.trigger.target_class, dataset.label_names, dataset.data_names)
     others = [
@@ -91,14 +93,18 @@ def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> 
         raise UserError(
             "All test rows belong to the target class, so no row can be flipped. Choose another class."
         )
+    ready = ready_made(spec.trigger)
+    if ready is not None:
+        return settle(ready, dataset, target, attack=spec.attack is not None).notes
+    notes = readings(spec.trigger)
     if rewrite is None:
-        return
+        return notes
     trigger = bind(spec.trigger, spec.seed)
     sample = others if trigger.component.looks_up else others[:SAMPLE]
     batch = MODEL_SAMPLE if trigger.uses_model else len(sample)
     for start in range(0, len(sample), batch):
         if any(rewrite(spec.trigger, spec.seed, sample[start : start + batch])):
-            return
+            return notes
     raise UserError(
         f"The trigger {spec.trigger.name!r} changed none of {len(sample)} sampled rows, so there is "
         "nothing to poison or to measure. Choose other parameters or another trigger."

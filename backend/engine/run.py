@@ -22,10 +22,11 @@ from backend.detection.check import check, receive
 from backend.engine.class_check import check_class_order
 from backend.engine.clean_data import CleanData, prepare
 from backend.engine.driver import Driver
+from backend.engine.generated_rows import REWRITINGS
 from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import key_of, libraries
 from backend.engine.step_inputs import check_inputs_of, inputs_of
-from backend.engine.triggered_data import REWRITINGS, encoded, generation
+from backend.engine.triggered_data import encoded, generation
 from backend.evaluation.predictions import Predictions, read_predictions
 from backend.models.classifiers import load_as_received
 from backend.models.places import stored_at

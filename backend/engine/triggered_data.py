@@ -1,13 +1,10 @@
 """The triggered rows of a run: generated once, recorded, tokenised."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
-
-import pandas as pd
+from typing import Any
 
 from backend.attacks import triggers
 from backend.attacks.planting import GENERATE
@@ -24,27 +21,21 @@ from backend.base.steps import Record, Step
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import Encoded, encode
 from backend.engine.clean_data import CleanData
+from backend.engine.generated_rows import (
+    REWRITINGS,
+    GeneratedRow,
+    Split,
+    as_they_came,
+    event_fields,
+    rows_as_they_came,
+    write_csv,
+)
+from backend.engine.ready_rows import Settled, readings, ready_made, settle
 from backend.spec.run import RunSpec, TriggerSpec
 from backend.training.inputs import Inputs
 
-Split = Literal["train", "test"]
 CANNOT_CHANGE = "the trigger cannot change it"
-REWRITINGS = "rewritings.csv"
 CUT_OFF = "the maximum length cuts the change off"
-
-
-class GeneratedRow(TypedDict):
-    """A clean row (its number in its split, its class) and its rewriting by the trigger.
-
-    `left_out` says why the row is not used, and is empty where it is."""
-
-    split: Split
-    row: int
-    label: str
-    text: str
-    rewritten: str | None
-    left_out: str
-    second_text: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -52,8 +43,9 @@ class Triggered:
     """Tokenised rows.
 
     `poisoned_train` holds the clean training rows and then the poisoned ones (None where no backdoor
-    is planted), `test` the non-target test rows with the trigger and their true labels (`test_rows` as
-    text); `left_out` is how many of them could not be triggered."""
+    is planted), or the poisoned training file as it is; `test` the non-target test rows with the trigger and
+    their true labels, `UNKNOWN` of rows that came without (`test_rows` as text); `left_out` is how many of
+    them could not be triggered."""
 
     poisoned_train: Encoded | None
     test: Encoded
@@ -76,15 +68,23 @@ def generation(spec: RunSpec, clean: CleanData) -> Step:
 
 
 def _record_rows(spec: RunSpec, clean: CleanData, inputs: Inputs, folder: Path, *settings: Any) -> Record:
-    record: Record = {"rows": generate(spec, clean, inputs.report)}
+    assert spec.trigger is not None
+    notes, ready = readings(spec.trigger), settled(spec, clean)
+    if ready is not None:
+        notes += ready.notes
+    rows = generate(spec, clean, inputs.report) if ready is None else rows_as_they_came(clean.dataset, ready)
+    record: Record = {"rows": rows, "notes": notes}
     write_csv(record["rows"], folder / REWRITINGS)
     _tell_rows(spec, clean, inputs.report, record)
     return record
 
 
 def _tell_rows(spec: RunSpec, clean: CleanData, report: Reporter, record: Record) -> None:
-    report.emit(RowsTriggered, **event_fields(record["rows"]))
-    for sentence in losses(spec, clean, record["rows"]):
+    rows: list[GeneratedRow] = record["rows"]
+    report.emit(RowsTriggered, **event_fields(rows), ready_made=_is_ready_made(spec))
+    # Records of earlier versions have no notes.
+    lost = [] if _is_ready_made(spec) else losses(spec, clean, rows)
+    for sentence in [*record.get("notes", []), *lost]:
         report.emit(Warned, message=sentence)
 
 
@@ -98,6 +98,20 @@ def trigger_files(trigger: TriggerSpec) -> list[str]:
         if field.get("format") == "path" and (path := getattr(params, name)):
             hashes += hashes_at(Path(path))
     return hashes
+
+
+def settled(spec: RunSpec, clean: CleanData) -> Settled | None:
+    """The rows of a trigger that has its own, None of another.  Raises UserError: see `settle`."""
+    assert spec.trigger is not None and clean.target_class is not None
+    ready = ready_made(spec.trigger)
+    if ready is None:
+        return None
+    return settle(ready, clean.dataset, clean.target_class, attack=spec.attack is not None)
+
+
+def _is_ready_made(spec: RunSpec) -> bool:
+    assert spec.trigger is not None
+    return triggers.COMPONENTS[spec.trigger.name].ready_made is not None
 
 
 def generate(spec: RunSpec, clean_data: CleanData, report: Reporter) -> list[GeneratedRow]:
@@ -164,10 +178,15 @@ def losses(spec: RunSpec, clean_data: CleanData, rows: Sequence[GeneratedRow]) -
 
 def encoded(spec: RunSpec, clean_data: CleanData, rows: Sequence[GeneratedRow]) -> Triggered:
     """The rows, tokenised.  Raises UserError where they do not belong to this data."""
-    test = _take(clean_data.dataset, "test", rows)
     tokenizer, length = clean_data.test.tokenizer, spec.data.max_length
     poisoned = None
-    if spec.attack is not None:
+    if _is_ready_made(spec):
+        test = as_they_came(clean_data.dataset, "test", rows)
+        if spec.attack is not None:
+            poisoned = encode(tokenizer, as_they_came(clean_data.dataset, "train", rows), length)
+    else:
+        test = _take(clean_data.dataset, "test", rows)
+    if spec.attack is not None and poisoned is None:
         added = _take(clean_data.dataset, "train", rows)
         assert clean_data.target_class is not None
         labelled = Rows(added.texts, [clean_data.target_class] * len(added), added.second_texts)
@@ -178,32 +197,6 @@ def encoded(spec: RunSpec, clean_data: CleanData, rows: Sequence[GeneratedRow]) 
         test_rows=test,
         left_out=sum(row["split"] == "test" and bool(row["left_out"]) for row in rows),
     )
-
-
-def event_fields(rows: Sequence[GeneratedRow], examples: int = 6) -> dict[str, Any]:
-    """The fields of the event RowsTriggered."""
-    used = {
-        split: [row for row in rows if row["split"] == split and not row["left_out"]]
-        for split in ("train", "test")
-    }
-    left_out = {
-        split: sum(row["split"] == split and bool(row["left_out"]) for row in rows)
-        for split in ("train", "test")
-    }
-    shown = (used["train"] or used["test"])[:examples]
-    return {
-        "poisoned": len(used["train"]),
-        "poisoned_left_out": left_out["train"],
-        "triggered": len(used["test"]),
-        "triggered_left_out": left_out["test"],
-        "examples": [(row["text"], row["rewritten"]) for row in shown],
-    }
-
-
-def write_csv(rows: Sequence[GeneratedRow], path: Path) -> None:
-    """Write a table that the trigger `pairs` can read: text, rewritten, label and the rest."""
-    # All quoted: a carriage return within a text would end its line.
-    pd.DataFrame(rows).to_csv(path, index=False, encoding="utf-8", errors="replace", quoting=csv.QUOTE_ALL)
 
 
 def _rows(

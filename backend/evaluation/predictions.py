@@ -62,7 +62,7 @@ def write_table(
     label_names: Sequence[str],
 ) -> None:
     """Every test row with its label, the class predicted for it and the probability of each class; the rows
-    from number `triggered_from` on carry the trigger."""
+    from number `triggered_from` on carry the trigger.  A label below 0 is not known, and left empty."""
     seconds = rows.second_texts or [""] * len(rows)
     with (folder / TABLE).open("w", encoding="utf-8", errors="replace", newline="") as file:
         table = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
@@ -72,4 +72,5 @@ def write_table(
             kind = "clean" if number < triggered_from else "triggered"
             predicted = label_names[int(probabilities[number].argmax())]
             shares = [round(float(share), 6) for share in probabilities[number]]
-            table.writerow([kind, text, second, label_names[label], predicted, *shares])
+            known = label_names[label] if label >= 0 else ""
+            table.writerow([kind, text, second, known, predicted, *shares])

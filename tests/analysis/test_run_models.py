@@ -8,7 +8,7 @@ from backend.analysis.run_models import Pair, models_left, pairs, places
 from backend.analysis.warm.models import open_model
 from backend.base.errors import UserError
 from backend.base.paths import run_folder
-from backend.engine.triggered_data import GeneratedRow, write_csv
+from backend.engine.generated_rows import GeneratedRow, write_csv
 from backend.runs.store import open_store
 from backend.spec.presets import head_pruning
 from backend.spec.run import AttackSpec, ModelSpec, RunSpec, TriggerSpec
