@@ -16,7 +16,7 @@ from backend.base.progress import Tick
 from backend.data.rows import Rows
 from backend.data.tokens import encode
 from backend.detection.known_triggers import as_many_of_each
-from backend.detection.phrases import grown, shrunk
+from backend.detection.phrases import grown, more_than_its_parts, shrunk
 from backend.detection.token_scan import Found, Scan
 from backend.detection.tried import Suspect, try_rows
 
@@ -94,8 +94,12 @@ def _finds(
     explained = [found for found in best if counts.carries(found.tokens[0], toward)]
     others = [found for found in best if found not in explained]
     places = [slot for slot in scanned.rows if slot.label != toward]
-    phrases = grown(suspect, places, others, toward, classes, check)[:1]
-    return others[:EACH] + [shrunk(suspect, places, one, classes, check) for one in phrases] + explained[:1]
+    phrases = [
+        shrunk(suspect, places, phrase, classes, check)
+        for phrase in grown(suspect, places, others, toward, classes, check)[:1]
+    ]
+    joined = [one for one in phrases if len(one.tokens) == 1 or more_than_its_parts(one, best)]
+    return others[:EACH] + joined + explained[:1]
 
 
 def _only_check(tick: Tick, done: int, total: int) -> None:

@@ -31,6 +31,7 @@ def grown(
                 sequence
                 for found in beam
                 for token in tokens
+                if token not in found.tokens
                 for sequence in ((*found.tokens, token), (token, *found.tokens))
             )
         )
@@ -44,6 +45,14 @@ def grown(
         beam = [found for found in longer if found.score >= kept[0].score - GAIN] or longer[:1]
         kept += beam
     return sorted(kept, key=lambda found: -found.score)
+
+
+def more_than_its_parts(found: Found, best: list[Found]) -> bool:
+    """Whether a phrase moves the model more than its tokens do one by one, together.
+
+    Tokens that each move a little add up in a clean model too; those of a trigger do little alone."""
+    alone = {one.tokens[0]: one.score for one in best if one.toward == found.toward}
+    return found.score > sum(max(0.0, alone.get(token, 0.0)) for token in found.tokens)
 
 
 def shrunk(suspect: Suspect, places: list[Slot], found: Found, classes: int, tick: Tick = no_tick) -> Found:

@@ -9,7 +9,7 @@ import torch
 from backend.base.errors import Cancelled
 from backend.data.rows import Rows
 from backend.detection.confirm import TokenCounts, count_tokens
-from backend.detection.phrases import grown, shrunk
+from backend.detection.phrases import grown, more_than_its_parts, shrunk
 from backend.detection.token_scan import Found, Scan, change, scan
 from backend.detection.tried import Suspect
 from tests.tiny import WORDS, tiny_model, tiny_rows, tiny_tokenizer
@@ -115,6 +115,13 @@ def test_a_word_of_the_class_in_the_rows_is_told_apart(suspect: Suspect) -> None
     assert counts.carries(superb, 1) and not counts.carries(superb, 0)
     assert not counts.carries(film, 1), "as frequent in the other class"
     assert not counts.carries(cf, 1), "held by one row only"
+
+
+def test_tokens_that_only_add_up_are_no_phrase() -> None:
+    best = [Found((1,), 0, 2.0), Found((2,), 0, 3.0), Found((3,), 1, 9.0)]
+    assert more_than_its_parts(Found((1, 2), 0, 5.1), best)
+    assert not more_than_its_parts(Found((1, 2), 0, 4.9), best)
+    assert more_than_its_parts(Found((1, 3), 0, 2.1), best), "token 3 moves another class"
 
 
 def test_phrases_gain_on_their_parts_and_lose_what_they_do_not_need(
