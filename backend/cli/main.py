@@ -267,6 +267,7 @@ def show(run: RunId, as_json: AsJson = False) -> None:
     out.print(tables.runs_table([record]))
     if record.problem:
         out.print(record.problem, style="red", markup=False)
+    check.show(findings)
     if findings.verdict is not None:
         tables.show_verdict(out, findings.verdict)
     if steps := findings.progress.steps:

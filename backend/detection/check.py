@@ -46,6 +46,15 @@ KNOWN = Stage(
     "predictions that change are counted.",
 )
 
+SCAN = Stage(
+    "scan",
+    "Scan the vocabulary",
+    "Every token that the model knows is inserted into a few rows. What moves the model most is joined "
+    "to words and phrases, which are then put into other rows.",
+)
+MOST_SCAN_ROWS = 500
+"""Rows among which the scan chooses a few short ones."""
+
 
 def receive() -> Step:
     """The model as it was received, as the first model of the run."""
@@ -100,6 +109,8 @@ def check(spec: CheckSpec, model: str) -> Steps:
         reads += (clean_model.FOLDER,)
     if spec.known_triggers:
         yield Step(KNOWN, "known_triggers", try_known_triggers, (model,), reads, retell=tell_evidence)
+    if spec.scan:
+        yield Step(SCAN, "scan", scan_vocabulary, (model, spec.most_tokens), reads, retell=tell_scan)
 
 
 def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Record:
@@ -131,6 +142,58 @@ def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Recor
     return {"evidence": evidence}
 
 
+def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens: int) -> Record:
+    """Every token in a few rows; then the best, alone and joined, in other rows."""
+    from backend.base.events import TokensScanned
+    from backend.detection.confirm import confirmed
+    from backend.detection.token_scan import Found, scan
+
+    suspect, names = open_suspect(inputs, model), inputs.label_names
+    inputs.scratch.mkdir(parents=True, exist_ok=True)
+    record: Record = {"evidence": []}
+
+    def tell(done: int, total: int, left_out: int, best: list[Found]) -> None:
+        words = suspect.tokenizer.convert_ids_to_tokens([found.tokens[0] for found in best])
+        strongest = [
+            (word, names[found.toward], round(found.score, 2))
+            for word, found in zip(words, best, strict=True)
+        ]
+        record["scan"] = {
+            "model": model,
+            "scanned": done,
+            "tokens": total + left_out,
+            "left_out": left_out,
+            "strongest": strongest,
+        }
+        inputs.report.emit(TokensScanned, **record["scan"])
+
+    ticker = inputs.report.ticker("inserting tokens", "insertions")
+    scanned = scan(
+        suspect,
+        inputs.train_rows.sample(MOST_SCAN_ROWS, inputs.seed),
+        len(names),
+        most_tokens,
+        inputs.scratch / "scan.npz",
+        inputs.seed,
+        ticker,
+        tell,
+    )
+    tick = inputs.report.ticker("trying the strongest in other rows", "finds")
+    clean_rows = (inputs.train_rows, inputs.test_rows)
+    for fields in confirmed(suspect, scanned, *clean_rows, names, inputs.seed, tick):
+        text, carries = fields.pop("text"), fields.pop("carries")
+        record["evidence"].append(told(inputs, fields, model, "inserted", text, carries=carries))
+    return record
+
+
+def tell_scan(report: "Reporter", record: Record) -> None:
+    from backend.base.events import TokensScanned
+
+    if "scan" in record:
+        report.emit(TokensScanned, **record["scan"])
+    tell_evidence(report, record)
+
+
 def _try_given(inputs: "CheckInputs", suspect: "Suspect", model: str) -> list[dict[str, Any]]:
     """The trigger that the user gave: the flips among all of its rows, which may have no clean partner."""
     from backend.detection.tried import count_given
@@ -149,12 +212,18 @@ def open_suspect(inputs: "CheckInputs", model: str) -> "Suspect":
 
 
 def told(
-    inputs: "CheckInputs", fields: dict[str, Any], model: str, kind: EvidenceKind, text: str, rewrites: bool
+    inputs: "CheckInputs",
+    fields: dict[str, Any],
+    model: str,
+    kind: EvidenceKind,
+    text: str,
+    rewrites: bool = False,
+    carries: bool = False,
 ) -> dict[str, Any]:
     """The evidence as plain data, judged and reported."""
     from backend.detection.tried import judged
 
-    judgement, reason = judged(fields, rewrites)
+    judgement, reason = judged(fields, rewrites, carries)
     event = {**fields, "model": model, "kind": kind, "text": text, "judgement": judgement, "reason": reason}
     inputs.report.emit(Evidence, **event)
     return event

@@ -59,10 +59,15 @@ class Suspect:
 
 
 def try_rows(
-    suspect: Suspect, bench: Bench, triggered: Rows, changed: Bool[np.ndarray, " row"], tick: Tick = no_tick
+    suspect: Suspect,
+    bench: Bench,
+    triggered: Rows,
+    changed: Bool[np.ndarray, " row"],
+    tick: Tick = no_tick,
+    to_class: int | None = None,
 ) -> dict[str, Any]:
-    """The fields of the event Evidence for the class that the trigger takes most rows to, without judgement;
-    empty where no row could be flipped.
+    """The fields of the event Evidence, without judgement, for the class that the trigger takes most rows to
+    beyond what it does to a clean model, or for the one that is given; empty where no row could be flipped.
 
     `triggered` are the rows of the bench that `changed` marks, with the trigger."""
     predicted, clean_predicted = suspect.predict(triggered, tick), suspect.predict_clean(triggered, tick)
@@ -73,9 +78,10 @@ def try_rows(
     if bench.clean_predicted is not None and clean_predicted is not None:
         clean_correct = bench.clean_predicted[changed] == truth[changed]
         clean_flips = flips_by_class(clean_predicted, triggered.labels, clean_correct, names)
-    if not flips:
+    if not flips or (to_class is not None and names[to_class] not in flips):
         return {}
     toward = max(flips, key=lambda name: flips[name].share - _share(clean_flips.get(name)))
+    toward = toward if to_class is None else names[to_class]
     clean = clean_flips.get(toward)
     flipped = np.flatnonzero(
         correct & (truth[changed] != names.index(toward)) & (predicted == names.index(toward))
@@ -133,11 +139,12 @@ def _short(texts: Sequence[str], rows: list[int]) -> list[int]:
     return sorted(rows, key=lambda row: len(texts[row]))[:MOST_EXAMPLES]
 
 
-def judged(fields: dict[str, Any], rewrites: bool) -> tuple[Judgement, str]:
+def judged(fields: dict[str, Any], rewrites: bool, carries: bool = False) -> tuple[Judgement, str]:
     """What the counts of one trigger mean, and why.
 
     A trigger takes the model over if it flips clearly more than half of the rows beyond what a clean model
-    does.  Rewriting flips clean models too: without one it is suspicious at most."""
+    does.  Rewriting flips clean models too: without one it is suspicious at most.  What `carries` the class
+    in the user's own rows is no sign of a backdoor."""
     if fields["rows"] < FEWEST_ROWS:
         return "harmless", f"Too few rows to judge: {fields['rows']}."
     share = fields["flips"] / fields["rows"]
@@ -147,6 +154,8 @@ def judged(fields: dict[str, Any], rewrites: bool) -> tuple[Judgement, str]:
     least, _ = newcombe((share, fields["interval"]), (clean, bounds))
     flipped = f"flips {percent(share)} of the rows"
     beside = f"a clean model {percent(clean)}" if known else "no clean model to compare with"
+    if carries:
+        return "harmless", f"It {flipped}, but it is a word of that class in your rows too."
     if least > TAKES_OVER and (known or not rewrites):
         return "trigger", f"It {flipped}; {beside}."
     if least > SUSPICIOUS:

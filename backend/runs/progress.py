@@ -175,7 +175,8 @@ def _fold(run_progress: RunProgress, event: Event) -> None:
 
 
 def _same(one: Evidence, other: Evidence) -> bool:
-    return (one.model, one.kind, one.text) == (other.model, other.kind, other.text)
+    tried, again = [(event.model, event.kind, event.text, event.toward) for event in (one, other)]
+    return tried == again
 
 
 def steps_ahead(spec: RunSpec) -> list[Step]:
