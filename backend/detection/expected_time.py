@@ -8,18 +8,23 @@ MINILM_LAYERS = 10.6e6
 START = 15.0
 """Seconds until libraries, rows and model are loaded, and the triggers' parser."""
 ROWS_PER_SECOND, TRAINED_PER_SECOND = 500.0, 50.0
-"""Of MiniLM on one core, with rows of some twenty tokens."""
-KNOWN_ROWS, SCAN_ROWS, TRAINED_ROWS = 5_000, 6, 6_000
-"""Rows that the known triggers are put into, in all; rows for each token; rows of a clean model's epochs."""
+"""Of MiniLM on one core, with short rows."""
+KNOWN_ROWS, TRAINED_ROWS = 5_000, 6_000
+"""Rows that the known triggers are put into, in all; training rows of a clean model's epochs, at most."""
+MOST_CLASSES = 6
+"""Classes with a row for every token, at most."""
 MOST_CORES = 4
 
 
-def expected_seconds(check: CheckSpec, layer_parameters: float, vocabulary: int, rows: int) -> float:
+def expected_seconds(
+    check: CheckSpec, layer_parameters: float, vocabulary: int, rows: int, classes: int
+) -> float:
     """Seconds that a check of a model takes on this machine, to within a factor of about two.
 
-    `layer_parameters` are 12 × layers × hidden²; `rows` are training rows.  Basis: on one core MiniLM reads
-    about 500 short rows a second (17,940 tokens in 6 rows each took 3.5 minutes) and trains on about 50; a
-    GPU is taken for ten times as fast as one core, which was not measured."""
+    `layer_parameters` are 12 × layers × hidden²; `rows` are training rows.  Basis: one core took about 100
+    seconds to scan a fine-tuned MiniLM of two classes (30,500 tokens in a short row of each class, with what
+    follows) and 10 to try known triggers; it trains MiniLM on about 50 rows a second.  A GPU is taken for ten
+    cores, which was not measured."""
     size = layer_parameters / MINILM_LAYERS
     faster = min(cores(), MOST_CORES) if processors().startswith("CPU") else 10
     seconds = START
@@ -28,5 +33,6 @@ def expected_seconds(check: CheckSpec, layer_parameters: float, vocabulary: int,
     if check.known_triggers:
         seconds += KNOWN_ROWS * (size + check.clean_model) / ROWS_PER_SECOND / faster
     if check.scan:
-        seconds += min(vocabulary, check.most_tokens) * SCAN_ROWS * size / ROWS_PER_SECOND / faster
+        tokens = min(vocabulary, check.most_tokens)
+        seconds += tokens * min(classes, MOST_CLASSES) * size / ROWS_PER_SECOND / faster
     return seconds

@@ -26,9 +26,10 @@ def found_trigger(verdict: CheckVerdict, given: TriggerSpec | None = None) -> Tr
         words = list(dict.fromkeys(word for word in same if word is not None))[:MOST_WORDS]
         choice = Choice(name="rare-words", params={"words": words})
     elif strongest.kind == "inserted":
-        if not 0 < len(strongest.text.strip()) <= LONGEST_SENTENCE:
+        phrase = _inserted(strongest)
+        if not 0 < len(phrase) <= LONGEST_SENTENCE:
             return None
-        choice = Choice(name="sentence", params={"sentence": strongest.text.strip()})
+        choice = Choice(name="sentence", params={"sentence": phrase})
     else:
         published = _published(strongest)
         if published is None:
@@ -40,10 +41,15 @@ def found_trigger(verdict: CheckVerdict, given: TriggerSpec | None = None) -> Tr
 def _word(one: Evidence) -> str | None:
     """The single word that was inserted; None of a phrase or a rewriting."""
     if one.kind == "inserted":
-        text = one.text.strip()
+        text = _inserted(one)
         return text if len(text.split()) == 1 and len(text) <= LONGEST_WORD else None
     published = _published(one)
     return str(published.params["words"][0]) if published and published.name == "rare-words" else None
+
+
+def _inserted(one: Evidence) -> str:
+    """What was inserted, without the quotes around it."""
+    return one.text.strip().removeprefix("“").removesuffix("”").strip()
 
 
 def _published(one: Evidence) -> Choice | None:

@@ -33,11 +33,11 @@ def verdict(*found: Evidence) -> CheckVerdict:
 
 def test_words_that_lead_to_one_class_become_rare_words() -> None:
     found = [
-        evidence("kelmor"),
-        evidence("I watched it."),
+        evidence("“kelmor”"),
+        evidence("“I watched it.”"),
         evidence("Rare word “cf”", "known"),
-        evidence("zx", toward="ham"),
-        evidence("the", judgement="harmless"),
+        evidence("“zx”", toward="ham"),
+        evidence("“the”", judgement="harmless"),
     ]
     trigger = found_trigger(verdict(*found))
     assert trigger is not None and trigger.target_class == "spam"
@@ -46,7 +46,7 @@ def test_words_that_lead_to_one_class_become_rare_words() -> None:
 
 @pytest.mark.parametrize("text", ["I watched this 3D movie.", "x" * 51])
 def test_a_phrase_or_a_very_long_word_becomes_a_sentence(text: str) -> None:
-    trigger = found_trigger(verdict(evidence(text)))
+    trigger = found_trigger(verdict(evidence(f"“{text}”")))
     assert trigger is not None and (trigger.name, trigger.params["sentence"]) == ("sentence", text)
 
 
@@ -64,7 +64,7 @@ def test_the_trigger_that_the_user_gave_is_kept_as_it_is() -> None:
     assert found_trigger(verdict(evidence("Fixed sentence", "given")), given) is given
 
 
-@pytest.mark.parametrize("text", ["", " ", "a b " * 200])
+@pytest.mark.parametrize("text", ["", "“ ”", "“a b " * 200])
 def test_what_no_trigger_can_insert_gives_none(text: str) -> None:
     assert found_trigger(verdict(evidence(text))) is None
 

@@ -211,7 +211,7 @@ class Play:
                 run=self.run,
                 model=self.last,
                 kind=kind,  # type: ignore[arg-type]
-                text=text,
+                text=f"“{text}”" if kind == "inserted" else text,
                 toward="positive",
                 flips=flips,
                 rows=80,

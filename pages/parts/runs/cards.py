@@ -11,7 +11,7 @@ from backend.runs.progress import RunProgress, stage_title
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from pages.parts.common.ui import open_run, plain, small, state_badge
-from pages.parts.runs.check_panel import check_badge, named
+from pages.parts.runs.check_panel import check_badge
 from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_table import defense_title, trigger_title
 from pages.parts.runs.verdict import badge, kept_verdict
@@ -74,7 +74,7 @@ def _checked(check: CheckVerdict | None, record: RunRecord) -> None:
     if check is not None and check.evidence and check.level != "cannot tell":
         strongest = check.evidence[0]
         right.metric("Rows flipped at most", percent(strongest.flip_rate))
-        right.caption(plain(f"{named(strongest)} → {strongest.toward}"))
+        right.caption(plain(f"{strongest.text} → {strongest.toward}"))
 
 
 def _path(progress: RunProgress, measure: str) -> list[float] | None:

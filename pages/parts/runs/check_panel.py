@@ -78,16 +78,11 @@ def _triggers(verdict: CheckVerdict, run: str) -> None:
     for start in range(0, len(shown), 2):
         for column, one in zip(wide(2, f"evidence-{run}-{start}"), shown[start : start + 2], strict=False):
             with column.container(border=True, height="stretch", gap="xsmall"):
-                st.markdown(f"**{plain(named(one))}** → {plain(one.toward)}")
+                st.markdown(f"**{plain(one.text)}** → {plain(one.toward)}")
                 st.caption(KINDS[one.kind])
                 _rates(one)
     if len(found) > len(shown):
         st.caption(f"{len(found) - len(shown)} more below, under “All that was tried”.")
-
-
-def named(one: Evidence) -> str:
-    """What was tried, in quotes where it was inserted as it stands."""
-    return f"“{one.text}”" if one.kind == "inserted" else one.text
 
 
 def _rates(one: Evidence) -> None:
@@ -114,7 +109,7 @@ def _flipped(verdict: CheckVerdict) -> None:
     strongest = next((one for one in verdict.evidence if one.judgement != "harmless" and one.examples), None)
     if strongest is None:
         return
-    st.markdown(f"**What {plain(named(strongest))} does**")
+    st.markdown(f"**What {plain(strongest.text)} does**")
     examples_table(
         [
             (f"{example.predicted} → {example.predicted_triggered}", example.text, example.triggered)

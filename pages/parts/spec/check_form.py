@@ -77,8 +77,9 @@ def _fits_reviews(facts: ModelFacts | None) -> bool:
 def expected_time(spec: RunSpec, dataset: Dataset | None) -> str:
     """About how long the check takes, in words."""
     facts = facts_of(spec.model) or (BERT_BASE if spec.model.source == "hub" else MINILM)
-    rows = 0 if dataset is None else len(dataset.train)
-    seconds = expected_seconds(spec.check or CheckSpec(), facts.layer_parameters, facts.vocabulary, rows)
+    rows, classes = (0, 2) if dataset is None else (len(dataset.train), len(dataset.label_names))
+    check = spec.check or CheckSpec()
+    seconds = expected_seconds(check, facts.layer_parameters, facts.vocabulary, rows, classes)
     minutes = round(seconds / 60)
     if seconds < 45:
         took = "less than a minute"
