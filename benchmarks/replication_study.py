@@ -8,6 +8,7 @@ from backend.base.errors import UserError
 from backend.base.steps import Step
 from backend.base.steps import planned as planned_steps
 from backend.defenses import steps_of
+from backend.models.classifier_head import settled_head
 from backend.spec.parse import parse
 from backend.spec.run import RunSpec
 from backend.studies.built_in import BASELINES, CONTROLS, HYBRIDS, PUBLISHED, STRATEGIES, victim
@@ -128,7 +129,8 @@ def asks_the_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def _asked(spec: RunSpec) -> tuple[Any, ...]:
     # In the steps τ is one number, absolute or relative, so its kind is compared too.
-    return spec.model_copy(update={"defense": None}), steps(spec), spec.setting("threshold_kind")
+    run = spec.model_copy(update={"model": settled_head(spec.model), "defense": None})
+    return run, steps(spec), spec.setting("threshold_kind")
 
 
 def steps(spec: RunSpec) -> list[Step]:

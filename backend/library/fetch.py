@@ -98,6 +98,9 @@ def fetch(kind: Kind, name: str) -> str:
     return f"{name} is on this machine."
 
 
+OF_A_MODEL = {"config.json", "adapter_config.json", "tokenizer_config.json", "tokenizer.json"}
+
+
 def _holds_rows(content: bytes) -> bool:
     """Whether an uploaded archive is one packed file of rows rather than a model's folder."""
     try:
@@ -106,7 +109,7 @@ def _holds_rows(content: bytes) -> bool:
     except (zipfile.BadZipFile, NotImplementedError):
         return False
     visible = [path for path in names if not path.name.startswith(".") and "__MACOSX" not in path.parts]
-    return len(visible) == 1 and visible[0].name != "config.json" and visible[0].suffix.lower() in ROWS
+    return len(visible) == 1 and visible[0].name not in OF_A_MODEL and visible[0].suffix.lower() in ROWS
 
 
 def _require_model(folder: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_new_component_beside_the_used_one_leaves_every_key(package: Path, kin
         ("attacks/generators/style/lexicon.py", (False, False, True)),
         ("heads/packed_forward.py", (True, True, True)),
         ("training/fine_tune.py", (True, True, True)),
-        ("engine/run.py", (True, True, True)),
+        ("engine/step_inputs.py", (True, True, True)),
         ("evaluation/evaluator.py", (True, True, True)),
     ],
 )

@@ -14,6 +14,7 @@ PAGES = Path(__file__).parents[2] / "pages"
 # In the order of the menu: each page's address and its heading.
 HEADINGS = {
     "": "Cut backdoors out of language models",
+    "check": "Check",
     "attack": "Attack",
     "defend": "Defend",
     "heads": "Heads",

@@ -203,7 +203,11 @@ def test_a_classifier_under_a_prefix_runs_as_any_other_and_keeps_its_names(
     (folder / "config.json").write_text(json.dumps(named))
     plain = collect(settings, tmp_path / "plain")[-1].metrics
     settings["model"]["name"] = str(folder)
-    assert collect(settings, tmp_path / "run")[-1].metrics == plain
+    found = collect(settings, tmp_path / "run")[-1].metrics
+    assert {name: (one.acc, one.lfr) for name, one in found.items()} == {
+        name: (one.acc, one.lfr) for name, one in plain.items()
+    }
+    assert [row.label for row in found["defended"].per_class] == ["bad", "good"]
     for name in ("poisoned", "fine_tuned", "pruned", "defended"):
         saved = json.loads((tmp_path / "run" / name / "config.json").read_text())
         assert saved["id2label"] == {"0": "bad", "1": "good"} and not saved.get("output_attentions")

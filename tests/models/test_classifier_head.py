@@ -33,7 +33,9 @@ def test_a_whole_classifier_keeps_its_head_and_says_so(tmp_path: Path) -> None:
 def test_the_rows_are_numbered_as_in_the_head_that_is_kept(tmp_path: Path) -> None:
     choice = choose_head(whole(tmp_path, "good", "bad"), data("bad", "good"))
     assert choice.model.head == "keep" and choice.dataset.test.labels == [1, 0]
-    assert choice.dataset.label_names == ["good", "bad"] and "renumbered" in choice.notes[1]
+    assert (
+        choice.dataset.label_names == ["good", "bad"] and "numbered in the model's order" in choice.notes[1]
+    )
 
 
 @pytest.mark.parametrize("names", [("sports", "politics"), ("bad", "fair", "good")])
