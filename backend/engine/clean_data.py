@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backend import data
+from backend.attacks.languages import language_note
 from backend.attacks.poison import resolve_target
 from backend.base.events import DataReady, Warned
 from backend.base.reporter import Reporter
@@ -31,6 +32,8 @@ def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     if spec.model.head == "keep" and not spec.model.random_weights:
         dataset, note = align(dataset, published_labels(spec.model), stated=bool(spec.data.classes))
         notes += [note] if note else []
+    if spec.trigger is not None:
+        notes += language_note(spec.trigger, dataset.test.texts)
     if spec.model.random_weights:
         notes.append("The weights are random: this run shows the cost only; its accuracies mean nothing.")
     for note in notes:

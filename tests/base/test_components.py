@@ -182,6 +182,7 @@ def test_listings_say_the_traits(drop: Drop, capsys: pytest.CaptureFixture[str])
         "looks_up": False,
         "needs_language_model": False,
         "can_be_mixed": True,
+        "any_language": False,
     }
     assert {name for name, one in found.items() if not one["traits"]["rewrites"]} == {
         "rare-words", "sentence", "swapped-letters"
