@@ -24,11 +24,11 @@ def language_note(trigger: TriggerSpec, texts: Sequence[str]) -> list[str]:
     speaking = [name for name, component in COMPONENTS.items() if component.any_language]
     if share is None or {component.name for component in bound.components} <= set(speaking):
         return []
-    others = ", ".join(COMPONENTS[name].title for name in speaking if COMPONENTS[name].members is None)
+    others = ", ".join(COMPONENTS[name].title for name in speaking if not COMPONENTS[name].members)
     return [
         f"The trigger “{bound.title}” speaks only English, and these rows do not look English: "
-        f"{percent(share)} of their words are common English ones. It may leave most rows out, or spoil them. "
-        f"Triggers for any language: {others}."
+        f"{percent(share)} of their words are common English ones. It may leave most rows out, or spoil "
+        f"them. Triggers for any language: {others}."
     ]
 
 

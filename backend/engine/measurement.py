@@ -38,10 +38,9 @@ class Measurement:
         predictions.save(folder)
         return self._metrics(predictions)
 
-    def of(self, model: PreTrainedModel) -> tuple[Predictions, Metrics]:
-        """The predictions and metrics of a model that no step made."""
-        predictions = self._predictions(model)
-        return predictions, self._metrics(predictions)
+    def of(self, model: PreTrainedModel) -> Metrics:
+        """The metrics of a model that no step made."""
+        return self._metrics(self._predictions(model))
 
     def curve(self, grid: HeadGrid, rows: int) -> Curve:
         """For the live curve: pruned heads to (ACC, LFR), on at most `rows` test and triggered rows each."""

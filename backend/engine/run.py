@@ -150,9 +150,8 @@ def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measureme
         if spec.model.head == "fresh" and published_labels(received) != clean.dataset.label_names:
             return  # The head of an earlier run has other classes, or another order of them.
         model = load_classifier(received, clean.dataset.label_names, spec.seed)[0]
-        predictions, metrics = measurement.of(model)
+        metrics = measurement.of(model)
         driver.tell("poisoned", metrics)
         if spec.model.source != "run":  # a run's own model has the data's classes
-            stated = bool(spec.data.classes)
-            for message in check_class_order(predictions, metrics, clean.dataset, stated):
+            for message in check_class_order(metrics, clean.dataset, stated=bool(spec.data.classes)):
                 driver.report.emit(Warned, message=message)

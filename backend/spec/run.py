@@ -12,6 +12,12 @@ from backend.spec.old_forms import defense_of
 HUB_DEFAULT = "google-bert/bert-base-uncased"
 
 
+def _is_empty(value: Any) -> bool:
+    """Where such a field is left out of the settings, those of earlier versions and their hashes stay as they
+    were."""
+    return not value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -59,6 +65,7 @@ class DataSpec(_Part):
         title="Order of the classes",
         description="The labels of the rows in the model's order: the k-th is class k of a model that keeps "
         "its head. Empty: matched by name, else numbers by size and words by the alphabet.",
+        exclude_if=_is_empty,
     )
     train_rows: int | None = Field(None, ge=8, title="Training rows", description="Empty: all.")
     validation_rows: int | None = Field(None, ge=8, title="Validation rows", description="Empty: all.")
