@@ -5,11 +5,13 @@ from typing import Any
 import streamlit as st
 
 from backend.attacks.poison import resolve_target
+from backend.attacks.triggers import COMPONENTS
 from backend.data.rows import Dataset
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.parse import parse
 from backend.spec.run import AttackSpec, RunSpec, TriggerSpec
+from pages.parts.attack.ready_rows import ready_rows_panel
 from pages.parts.attack.trigger_quality import quality_panel
 from pages.parts.attack.triggered_rows import edits_of, rows_panel
 from pages.parts.common.forms import params_form
@@ -108,6 +110,9 @@ def _show_rows(spec: RunSpec, dataset: Dataset, key: str) -> None:
         number = resolve_target(spec.trigger.target_class, dataset.label_names)
         target = dataset.label_names[number]
         others = sum(label != number for label in dataset.train.labels)
+        if COMPONENTS[spec.trigger.name].ready_made is not None:
+            ready_rows_panel(spec, dataset)
+            return
         st.caption(
             f"{round(spec.attack.poison_rate * others):,} of {others:,} training rows that are not "
             f"“{plain(target)}” are copied; the copies get the trigger and the label “{plain(target)}”, and "

@@ -46,7 +46,9 @@ def look(runs: Store) -> None:
     said = ask_once("Asking the models", say, [voice.place for voice in voices], spoken, max_length)
     st.subheader("What each model predicts", anchor=False)
     labels = list(dict.fromkeys(label for row in said for label in row[0].shares))
-    label = choose_class(record, labels, said[-1][0].called)
+    data = session_progress(runs, record).data
+    target = data.label_names[data.target_class] if data and data.target_class is not None else None
+    label = choose_class(record, labels, target or said[-1][0].called)
     answers(voices, texts, said, label, record.id)
     reference_note(runs, record, voices)
     st.subheader("Switch off heads", anchor=False)
@@ -109,10 +111,8 @@ def reference_note(runs: Store, record: RunRecord, voices: Sequence[Voice]) -> N
             open_run(submit(runs, [spec])[0])
 
 
-def choose_class(record: RunRecord, labels: list[str], called: str) -> str:
-    """The class that is drawn: the one in the address, the trigger's target, or the predicted one."""
-    target = record.spec.trigger.target_class if record.spec and record.spec.trigger else called
-    default = labels[target] if isinstance(target, int) and target < len(labels) else str(target)
+def choose_class(record: RunRecord, labels: list[str], default: str) -> str:
+    """The class that is drawn: the one in the address, or else the default."""
     asked = st.query_params.get("class", default)
     chosen = st.selectbox(
         "Probability of",

@@ -100,7 +100,7 @@ def make_compact(run: str, spec: RunSpec | None, pruned: Sequence[Head]) -> Comp
 
 def _rows_to_check(run: str, spec: RunSpec) -> Rows:
     """Test rows of the run, from its own folder where it has any: its data may be gone by now."""
-    kept = [pair.clean for pair in pairs(run, ROWS)]
+    kept = [pair.clean or pair.triggered for pair in pairs(run, ROWS)]
     if kept:
         return Rows(kept, [0] * len(kept))
     return load_data(spec.data).test.sample(ROWS, spec.seed)

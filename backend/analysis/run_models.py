@@ -18,12 +18,17 @@ from backend.runs.results import rewritings, rewritten_rows
 @dataclass(frozen=True)
 class Pair:
     """A test row of a class that is not the target: as it is, and with its trigger.  `second` is the other
-    text of a row of two."""
+    text of a row of two.  A row that came with its trigger has no clean text, and perhaps no label."""
 
     clean: str
     triggered: str
     label: str
     second: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its class and its clean text, or the triggered one where there is no other."""
+        return f"{self.label or 'class unknown'} · {self.clean or self.triggered}"
 
 
 def models_left(run: str) -> list[ModelName]:

@@ -231,7 +231,11 @@ def _triggered(event: events.RowsTriggered) -> str:
     """How many rows carry the trigger, and how many were left out."""
     parts = []
     for kind, used, left_out in (
-        ("poisoned training rows", event.poisoned, event.poisoned_left_out),
+        (
+            "rows of the poisoned training file" if event.ready_made else "poisoned training rows",
+            event.poisoned,
+            event.poisoned_left_out,
+        ),
         ("triggered test rows", event.triggered, event.triggered_left_out),
     ):
         if used:

@@ -5,18 +5,15 @@ from backend.base.events import Metrics
 from backend.base.numbers import percent
 from backend.data.rows import Dataset
 from backend.evaluation.class_order import better_order
-from backend.evaluation.predictions import Predictions
 from backend.evaluation.rates import acc_of, at_chance, clearly_above
 
 
-def check_class_order(
-    predictions: Predictions, metrics: Metrics, dataset: Dataset, stated: bool = False
-) -> list[str]:
+def check_class_order(metrics: Metrics, dataset: Dataset, stated: bool = False) -> list[str]:
     """Warnings about a received model that classifies clean rows no better than guessing, or clearly better
     with its classes in another order.
 
     Raises UserError, a question, where both are so and the user has not `stated` the order."""
-    better = better_order(predictions, len(dataset.label_names))
+    better = better_order(metrics)
     if better is None:
         return [_only_guesses(metrics)] if at_chance(metrics) else []
     if not clearly_above(acc_of(better.metrics), acc_of(metrics)):

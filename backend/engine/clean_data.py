@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from backend import data
+from backend.attacks.languages import language_note
 from backend.attacks.poison import resolve_target
 from backend.base.events import DataReady, Warned
 from backend.base.reporter import Reporter
@@ -32,6 +33,8 @@ def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     choice = choose_head(spec.model, data.load(spec.data), spec.only_checks, bool(spec.data.classes))
     dataset = choice.dataset
     notes = [*dataset.notes, *choice.notes]
+    if spec.trigger is not None:
+        notes += language_note(spec.trigger, dataset.test.texts)
     if spec.model.random_weights:
         notes.append("The weights are random: this run shows the cost only; its accuracies mean nothing.")
     for note in notes:

@@ -43,11 +43,10 @@ class Measurement:
         write_table(folder, rows, clean, probabilities, self.clean.dataset.label_names)
         return self._metrics(predictions)
 
-    def of(self, model: PreTrainedModel) -> tuple[Predictions, Metrics]:
-        """The predictions and metrics of a model that no step made."""
+    def of(self, model: PreTrainedModel) -> Metrics:
+        """The metrics of a model that no step made."""
         rows, clean = self._rows()
-        predictions = self._predictions(self._logits(model, rows), rows, clean)
-        return predictions, self._metrics(predictions)
+        return self._metrics(self._predictions(self._logits(model, rows), rows, clean))
 
     def curve(self, grid: HeadGrid, rows: int) -> Curve:
         """For the live curve: pruned heads to (ACC, LFR), on at most `rows` test and triggered rows each."""

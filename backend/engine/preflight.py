@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import data
+from backend.attacks.languages import language_note
 from backend.attacks.poison import resolve_target
 from backend.attacks.triggers import bind
 from backend.base.errors import UserError
@@ -83,7 +84,8 @@ def _check_length(received: ReceivedModel, max_length: int) -> None:
 
 
 def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> list[str]:
-    """How the trigger read its files; raises UserError if it leaves nothing to poison or to measure."""
+    """How the trigger read its files, and a warning if it does not speak the rows' language; raises UserError
+    if it leaves nothing to poison or to measure."""
     assert spec.trigger is not None
     target = resolve_target(spec.trigger.target_class, dataset.label_names, dataset.data_names)
     others = [
@@ -96,7 +98,7 @@ def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> 
     ready = ready_made(spec.trigger)
     if ready is not None:
         return settle(ready, dataset, target, attack=spec.attack is not None).notes
-    notes = readings(spec.trigger)
+    notes = language_note(spec.trigger, others) + readings(spec.trigger)
     if rewrite is None:
         return notes
     trigger = bind(spec.trigger, spec.seed)

@@ -137,8 +137,8 @@ def _true_classes(
             others = sum(label in wrong for label in labels)
             raise UserError(
                 f"{others:,} of {rows:,} rows of {name} are labelled “{dataset.label_names[wrong[0]]}”, but "
-                f"the target class is “{target_name}”. Choose the target class of their attacker, or set "
-                "trigger.params.labels to “true class”."
+                f"the target class is “{target_name}”. Choose the target class that their attacker had, or "
+                "set trigger.params.labels to “true class”."
             )
         return (
             [UNKNOWN] * rows,

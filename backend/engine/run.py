@@ -27,7 +27,6 @@ from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import key_of, libraries
 from backend.engine.step_inputs import check_inputs_of, inputs_of
 from backend.engine.triggered_data import encoded, generation
-from backend.evaluation.predictions import Predictions, read_predictions
 from backend.models.classifiers import load_as_received
 from backend.models.places import stored_at
 from backend.spec.run import ModelSpec, RunSpec
@@ -107,8 +106,7 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
     if spec.only_checks:
         step = receive()
         driver.carry_out(step, inputs_of(spec, clean, measurement, driver), measurement.measure)
-        if predictions := read_predictions(folder / step.folder):
-            _ask_for_order(spec, clean, predictions, driver.metrics[step.model], driver)
+        _ask_for_order(spec, clean, driver.metrics[step.model], driver)
     if spec.defense is not None:
         if spec.attack is None:
             _measure_as_received(spec, clean, measurement, driver)
@@ -144,15 +142,13 @@ def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measureme
     run goes on with its head.  Raises UserError where its classes seem to come in another order."""
     model = load_as_received(spec.model, clean.dataset, spec.seed, bool(spec.data.classes))
     if model is not None:
-        predictions, metrics = measurement.of(model)
+        metrics = measurement.of(model)
         driver.tell("poisoned", metrics)
-        _ask_for_order(spec, clean, predictions, metrics, driver)
+        _ask_for_order(spec, clean, metrics, driver)
 
 
-def _ask_for_order(
-    spec: RunSpec, clean: CleanData, predictions: Predictions, metrics: Metrics, driver: Driver
-) -> None:
+def _ask_for_order(spec: RunSpec, clean: CleanData, metrics: Metrics, driver: Driver) -> None:
     """Raise UserError, a question, where the received model's classes seem to come in another order."""
     if spec.model.source != "run":  # a run's own model has the data's classes
-        for message in check_class_order(predictions, metrics, clean.dataset, bool(spec.data.classes)):
+        for message in check_class_order(metrics, clean.dataset, stated=bool(spec.data.classes)):
             driver.report.emit(Warned, message=message)

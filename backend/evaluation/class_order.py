@@ -1,14 +1,16 @@
-"""Which class of the data each class of a model stands for, by its predictions."""
+"""Which class of the data each class of a model stands for, by its predictions for clean rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int
 
-from backend.base.events import Metrics
-from backend.evaluation.evaluator import measure
-from backend.evaluation.predictions import Predictions
+from backend.base.events import ClassRow, Metrics
+from backend.base.intervals import wilson
 from backend.evaluation.rates import at_chance
+
+Counts = Int[np.ndarray, "label predicted"]
+"""How many rows of each class the model assigns to each class."""
 
 
 @dataclass(frozen=True)
@@ -20,36 +22,45 @@ class ClassOrder:
     metrics: Metrics
 
 
-def better_order(predictions: Predictions, classes: int) -> ClassOrder | None:
+def better_order(metrics: Metrics) -> ClassOrder | None:
     """The order of the data's classes that explains a model's predictions better than the present one; None
-    where none does.
+    where none does, or where the rows by class are not known.
 
-    It is the one with the best balanced accuracy on half of each class's rows (Kuhn's assignment), and counts
-    if the model is above chance by it on the other half, so that a model that only guesses has none."""
+    It has the best balanced accuracy on a drawn half of each class's rows (Kuhn's assignment).  It
+    counts if the model is above chance by it on the other half: one that only guesses has no better order."""
     from scipy.optimize import linear_sum_assignment  # slow to import
 
-    labels, predicted = np.array(predictions.labels), np.array(predictions.test)
-    found_on = _every_other_of_each(labels, classes)
-    counts = np.zeros((classes, classes))
-    np.add.at(counts, (labels[found_on], predicted[found_on]), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    data_classes, model_classes = linear_sum_assignment(-shares)
-    order = np.empty(classes, dtype=np.int64)
-    order[model_classes] = data_classes
-    if (order == np.arange(classes)).all():
+    if not metrics.per_class:
         return None
-    renamed = replace(predictions, test=order[predicted].tolist(), triggered=[], target_class=None)
-    rest = np.setdiff1d(np.arange(len(labels)), found_on)
-    judged = replace(renamed, test=order[predicted[rest]].tolist(), labels=labels[rest].tolist())
-    names = [str(number) for number in range(classes)]
-    if not len(rest) or at_chance(measure(judged, names)):
+    counts = np.array([row.called for row in metrics.per_class])
+    found_on = _half(counts)
+    shares = found_on / np.maximum(found_on.sum(axis=1, keepdims=True), 1)
+    classes, model_classes = linear_sum_assignment(-shares)
+    order = classes[np.argsort(model_classes)]
+    rest = (counts - found_on)[:, np.argsort(order)]
+    if (order == np.arange(len(counts))).all() or not rest.sum() or at_chance(_measured(rest)):
         return None
-    return ClassOrder(order.tolist(), measure(renamed, names))
+    return ClassOrder(order.tolist(), _measured(counts[:, np.argsort(order)]))
 
 
-def _every_other_of_each(labels: Int[np.ndarray, " row"], classes: int) -> Int[np.ndarray, " half"]:
-    """The numbers of the first, third, fifth … row of every class, in order."""
-    halves: list[Int[np.ndarray, " some"]] = [
-        np.flatnonzero(labels == number)[::2] for number in range(classes)
+def _half(counts: Counts) -> Counts:
+    """Half of each class's rows, drawn: rows of one class with one prediction are alike."""
+    draw = np.random.default_rng(0)
+    return np.array([draw.multivariate_hypergeometric(row, (row.sum() + 1) // 2) for row in counts])
+
+
+def _measured(counts: Counts) -> Metrics:
+    """ACC of a model with these predictions."""
+    correct, rows = int(np.trace(counts)), int(counts.sum())
+    per_class = [
+        ClassRow(
+            label=str(number),
+            rows=int(row.sum()),
+            accuracy=float(row[number] / max(1, row.sum())),
+            called=row.tolist(),
+        )
+        for number, row in enumerate(counts)
     ]
-    return np.sort(np.concatenate(halves))
+    return Metrics(
+        acc=correct / rows, acc_interval=wilson(correct, rows), test_rows=rows, per_class=per_class
+    )

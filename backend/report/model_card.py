@@ -201,6 +201,10 @@ def _trigger(spec: RunSpec, progress: RunProgress) -> str:
     title = _component(triggers.COMPONENTS[spec.trigger.name].title, spec.trigger)
     if spec.attack is None:
         return f"{title}, used to measure, not planted here"
+    if progress.rows is not None and progress.rows.ready_made:
+        return (
+            f"{title}, planted by training on the {count(progress.rows.poisoned, 'row')} of a poisoned file"
+        )
     rate = f"{percent(spec.attack.poison_rate)} of the non-target training rows"
     if progress.rows is None:
         return f"{title}, to be planted on {rate}"

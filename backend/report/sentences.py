@@ -2,7 +2,7 @@
 
 import math
 
-from backend.base.events import Metrics, ModelName, title_of
+from backend.base.events import Metrics, ModelName, RowsTriggered, title_of
 from backend.base.numbers import GAP, count, percent, with_interval
 from backend.evaluation.rates import acc_of, at_chance, clearly_above, floor_of, lfr_of
 from backend.findings.caveats import FEW, few_triggered, lost_classes
@@ -72,6 +72,20 @@ def guardrail(progress: RunProgress, upto: int | None = None) -> str | None:
             f"so {count(len(last.restored), 'head')} {were} restored."
         )
     return f"{pruned}; validation accuracy {percent(last.val_acc)}, guardrail τ = {percent(last.threshold)}."
+
+
+def rows_triggered(rows: RowsTriggered) -> str:
+    """How many rows carry the trigger, and how many were left out."""
+    if rows.ready_made:
+        trained = f"{count(rows.poisoned, 'row')} of a poisoned training file, " if rows.poisoned else ""
+        return (
+            f"{trained}{count(rows.triggered, 'test row')} that came with the trigger, "
+            f"{rows.triggered_left_out:,} left out."
+        )
+    planted = ""
+    if rows.poisoned:
+        planted = f"{count(rows.poisoned, 'training row')} poisoned, {rows.poisoned_left_out:,} left out; "
+    return f"{planted}{count(rows.triggered, 'test row')} triggered, {rows.triggered_left_out:,} left out."
 
 
 def sampled(progress: RunProgress, most: int) -> str:

@@ -211,7 +211,10 @@ def rows_left_out(run: str, most: int = 100) -> list[dict[str, str]]:
     if path is None:
         return []
     rows = (row for row in rewritten_rows(path) if row["left_out"])
-    return [{name: row[name] for name in ("split", "text", "left_out")} for row in islice(rows, most)]
+    return [
+        {"split": row["split"], "text": row["text"] or row["rewritten"], "left_out": row["left_out"]}
+        for row in islice(rows, most)
+    ]
 
 
 def model_folder(run: str) -> Path | None:

@@ -21,7 +21,6 @@ from backend.engine import triggered_data
 from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import sweep
 from backend.engine.triggered_data import Triggered
-from backend.evaluation.predictions import Predictions
 from backend.spec.run import AttackSpec, DataSpec, ModelSpec, RunSpec, TriggerSpec
 from tests.tiny import TRAINING, tiny_rows
 from tests.tiny_runs import collect, of
@@ -105,8 +104,8 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module, name, record in WORK:
         monkeypatch.setattr(module, name, stands_for(getattr(module, name), record))
     measured = Metrics(acc=0.8, acc_interval=(0.7, 0.9), test_rows=10)
-    monkeypatch.setattr(Measurement, "measure", lambda *_: measured)
-    monkeypatch.setattr(Measurement, "of", lambda *_: (Predictions([0, 1], [0, 1]), measured))
+    for name in ("measure", "of"):
+        monkeypatch.setattr(Measurement, name, lambda *_: measured)
     rows: Any = None
     monkeypatch.setattr(triggered_data, "generate", lambda *_: [])
     monkeypatch.setattr(pipeline, "encoded", lambda *_: Triggered(rows, rows, rows, left_out=0))

@@ -223,7 +223,7 @@ def meaning(parsed: RunSpec) -> dict[str, Any]:
     return asked
 
 
-LATER = {"warmup": 0, "weight_decay": 0, "classes": [], "accuracy": "plain"}
+LATER = {"warmup": 0, "weight_decay": 0, "accuracy": "plain"}
 """Settings that came later, with the values that ask for what was done before."""
 
 

@@ -165,3 +165,32 @@ def test_the_heads_page_looks_at_one_head(visit, run):
     table = page.dataframe[1].value
     assert table["Model"].tolist() == ["Poisoned"] * 2 + ["Fine-tuned"] * 2 + ["Defended"] * 2
     assert table["On trigger tokens"].tolist()[1] == pytest.approx(100 / 7)
+
+
+@pytest.fixture
+def ready_made(store) -> str:
+    """A run whose rows came with their trigger."""
+    run = defended(store)
+    with (run_folder(run) / "generated" / "rewritings.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["split", "row", "label", "text", "rewritten", "left_out"])
+        writer.writerows([["test", i, "", "", f"{i} {TRIGGERED}", ""] for i in range(3)])
+    return run
+
+
+@pytest.mark.parametrize("view", ["row", "head", "trigger", "heads", "model"])
+def test_a_row_that_came_with_its_trigger_is_looked_at_alone(visit, ready_made, view):
+    page = visit("attention", run=ready_made, view=view, model="poisoned", row="1", layer="1", head="3")
+    assert not page.exception and not page.error
+    assert "without a clean row to compare with" in words(page)
+    assert "class unknown" in str(next(box for box in page.selectbox if box.label == "Row").options)
+
+
+def test_the_heads_page_looks_at_such_a_row_too(visit, ready_made):
+    folder = run_folder(ready_made) / "fine_tuned"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    page = visit("heads", run=ready_made, layer="1", head="3", row="1")
+    next(one for one in page.toggle if one.label == "Look at a row here").set_value(True).run()
+    assert not page.exception and "no clean row" in words(page)
+    assert page.dataframe[1].value["Row"].tolist() == ["triggered"] * 3

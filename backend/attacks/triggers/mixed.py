@@ -67,5 +67,6 @@ COMPONENT = Trigger(
     params=MixedParams,
     function=mixed,
     can_be_mixed=False,
+    any_language=True,  # if its members are
     members=members,
 )

@@ -190,16 +190,16 @@ def _triggered_rows(labels: list[str] | None, new_labels: list[str] | None) -> l
 
 
 def _most_alike(fitting: list[list[int]], texts: Sequence[Any], rewritten: Sequence[Any]) -> list[int] | None:
-    """The set of rows that the rewritten ones belong to: the only one, or that which shares at least twice as
-    many words with them as any other; None where there is no such set."""
-    if len(fitting) < 2:
-        return fitting[0] if fitting else None
+    """The set of rows that the rewritten ones belong to: the only one, or the one that shares more words with
+    them than any other, in two of three rows at least; None where there is no such set."""
     shared = [
-        sum(_shared_words(texts[row], new) for row, new in zip(rows, rewritten, strict=True))
-        for rows in fitting
+        [_shared_words(texts[row], new) for row, new in zip(rows, rewritten, strict=True)] for rows in fitting
     ]
-    best, second = sorted(range(len(fitting)), key=lambda i: -shared[i])[:2]
-    return fitting[best] if shared[best] > 2 * shared[second] else None
+    for rows, own in zip(fitting, shared, strict=True):
+        more = [sum(a > b for a, b in zip(own, other, strict=True)) for other in shared if other is not own]
+        if all(3 * count >= 2 * len(rows) for count in more):
+            return rows
+    return None
 
 
 def _shared_words(old: Any, new: Any) -> float:

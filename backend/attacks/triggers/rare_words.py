@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from backend.attacks.generators.insertion import PROGRESS_EVERY, draw_for, insert, word_gaps
+from backend.attacks.generators.gaps import places
+from backend.attacks.generators.insertion import PROGRESS_EVERY, draw_for, insert
 from backend.base.components import Params, Trigger
 
 
@@ -35,7 +36,7 @@ class RareWordParams(Params):
         le=10_000,
         title="Within the first words",
         description="Random places lie among this many first words, so that long texts keep the trigger "
-        "when cut.",
+        "when cut. Where words have no blanks between them, as in Chinese, a character counts as a word.",
     )
 
     @field_validator("words")
@@ -67,7 +68,7 @@ def _insert_words(text: str, params: RareWordParams, seed: int) -> str:
     for _ in range(params.count):
         word = draw.choice(params.words)
         within = params.within if params.position == "random" else len(text)
-        gaps = word_gaps(text, within)
+        gaps = places(text, within)
         gap = {"start": gaps[0], "end": gaps[-1], "random": draw.choice(gaps)}[params.position]
         text = insert(text, gap, word)
     return text
@@ -80,4 +81,5 @@ COMPONENT = Trigger(
     params=RareWordParams,
     function=rare_words,
     rewrites=False,
+    any_language=True,
 )

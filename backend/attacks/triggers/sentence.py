@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from backend.attacks.generators.insertion import PROGRESS_EVERY, draw_for, insert, sentence_gaps, word_gaps
+from backend.attacks.generators.gaps import places, places_between_sentences
+from backend.attacks.generators.insertion import PROGRESS_EVERY, draw_for, insert
 from backend.base.components import Params, Trigger
 
 
@@ -58,13 +59,13 @@ def sentence(
 
 
 def _gap(text: str, params: SentenceParams, seed: int) -> int:
-    gaps = word_gaps(text, len(text))
+    gaps = places(text, len(text))
     if params.position == "start":
         return gaps[0]
     if params.position == "end":
         return gaps[-1]
-    places = sentence_gaps if params.position == "between sentences" else word_gaps
-    return draw_for(text, seed).choice(places(text, params.within))
+    chosen = places_between_sentences if params.position == "between sentences" else places
+    return draw_for(text, seed).choice(chosen(text, params.within))
 
 
 COMPONENT = Trigger(
@@ -74,4 +75,5 @@ COMPONENT = Trigger(
     params=SentenceParams,
     function=sentence,
     rewrites=False,
+    any_language=True,
 )

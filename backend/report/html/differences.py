@@ -8,7 +8,10 @@ LONGEST = 600
 
 def difference(clean: str, triggered: str | None, instead: str) -> tuple[str, str]:
     """Both texts as HTML, escaped: words that go are struck out in the one, words that come marked in
-    the other; `instead` in place of a text that is None."""
+    the other; `instead` in place of a text that is None.  A row that came with its trigger has an empty clean
+    text."""
+    if not clean and triggered is not None:
+        return "<em>no clean row</em>", html.escape(_short(triggered))
     if triggered is None:
         return html.escape(_short(clean)), f"<em>{html.escape(instead)}</em>"
     old, new = _short(clean).split(), _short(triggered).split()

@@ -17,7 +17,7 @@ from backend.report.html.check_section import check_section, check_sentences
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.html.sections import battery_section, compact_section, effects_section
-from backend.report.sentences import guardrail, meaning, sampled
+from backend.report.sentences import guardrail, meaning, rows_triggered, sampled
 from backend.report.tables import (
     classes_table,
     layers_table,
@@ -173,15 +173,11 @@ def _data(progress: RunProgress) -> str:
 
 
 def _triggered(rows: RowsTriggered) -> str:
-    counts = (
-        f"{count(rows.poisoned, 'training row')} poisoned, {rows.poisoned_left_out:,} left out; "
-        f"{count(rows.triggered, 'test row')} triggered, {rows.triggered_left_out:,} left out."
-    )
     pairs = (difference(clean, new, "") for clean, new in rows.examples[:EXAMPLES])
     shown = "".join(f"<tr><td>{clean}</td><td>{new}</td></tr>" for clean, new in pairs)
     head = "<thead><tr><th>Clean row</th><th>With the trigger</th></tr></thead>"
     table = f'<div class="scroll"><table class="pairs">{head}<tbody>{shown}</tbody></table></div>'
-    return f"<p>{counts}</p>" + (folded("Examples", table) if shown else "")
+    return f"<p>{rows_triggered(rows)}</p>" + (folded("Examples", table) if shown else "")
 
 
 def _again(findings: Findings) -> str:

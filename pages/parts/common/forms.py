@@ -3,6 +3,7 @@
 A field that is a model of its own becomes a group under its title, with a switch where there may be none;
 a choice of a component becomes a list of titles with the parameters of the chosen one."""
 
+import csv
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
@@ -156,8 +157,8 @@ def field_input(name: str, field: FieldInfo, key: str, value: Any) -> Any:
     if kind is int or kind is float:
         return _number(label, field, kind, optional, key, value)
     if get_origin(kind) in (tuple, list, Sequence):
-        text = st.text_input(label, ", ".join(map(str, value or ())), key=key, help=_listed(help_text))
-        return [part.strip() for part in text.split(",") if part.strip()]
+        text = st.text_input(label, _joined(value or ()), key=key, help=_listed(help_text))
+        return _separated(text)
     said = "" if value is None else str(value)
     if extra(field).get("format") == "multiline":
         return st.text_area(label, said, key=key, help=help_text)
@@ -238,6 +239,17 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
         return kinds[0], len(kinds) < len(get_args(annotation))
     return annotation, False
+
+
+def _joined(parts: Sequence[object]) -> str:
+    """Separated by commas; a part with a comma or a quote in it stands in quotes."""
+    doubled = [str(part).replace('"', '""') for part in parts]
+    return ", ".join(f'"{part}"' if {",", '"'} & set(part) else part for part in doubled)
+
+
+def _separated(text: str) -> list[str]:
+    parts = next(csv.reader([text], skipinitialspace=True), [])
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _listed(help_text: str | None) -> str:

@@ -18,7 +18,10 @@ from pages.parts.texts.text_select import Texts
 def trigger_view(record: RunRecord, model: ModelName, texts: Texts, gone: list[Head]) -> None:
     """Attention from [CLS] on the trigger's tokens, for every head of the model, and against another."""
     if texts.triggered is None:
-        st.caption("This text has no trigger. Choose a row, or apply a trigger to your text.")
+        st.caption(
+            "There is no clean and triggered version of this text to compare. Choose a row that has both, or "
+            "apply a trigger to your text."
+        )
         return
     attention = of_texts(record, model, texts)[-1][1]
     if not attention.changed.any():

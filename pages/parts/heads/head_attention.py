@@ -37,7 +37,7 @@ def attended(record: RunRecord, head: Head) -> None:
         "Row",
         range(len(rows)),
         int(asked) if asked.isdecimal() and int(asked) < len(rows) else 0,
-        format_func=lambda i: f"{i} · {rows[i].label} · {rows[i].clean}",
+        format_func=lambda i: f"{i} · {rows[i].title}",
         key=f"attended-row-{record.id}",
     )
     st.query_params["row"] = str(row)
@@ -56,7 +56,8 @@ def _lines(place: Place, pair: Pair, head: Head) -> list[dict[str, str | float |
     title = title_of(place[1])
     doing = f"Asking the {title.lower()} model"
     found: list[dict[str, str | float | None]] = []
-    for what, text, clean in (("clean", pair.clean, None), ("triggered", pair.triggered, pair.clean)):
+    texts = [("clean", pair.clean, None)] if pair.clean else []
+    for what, text, clean in [*texts, ("triggered", pair.triggered, pair.clean or None)]:
         seen: Attention = ask_once(doing, attend, *place, text, clean)
         row = seen.weights[head[0], head[1], 0]
         best = row.argsort()[::-1][:STRONGEST]

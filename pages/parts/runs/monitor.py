@@ -13,7 +13,7 @@ from backend.evaluation.rates import at_chance, floor_of
 from backend.findings.caveats import few_triggered, lost_classes
 from backend.findings.gather import Findings, gather
 from backend.report.figures import run as figures
-from backend.report.sentences import few_rows, guardrail, sampled
+from backend.report.sentences import few_rows, guardrail, rows_triggered, sampled
 from backend.runs.progress import RunProgress, models_of, progress_of
 from backend.runs.records import RunRecord
 from backend.runs.results import rows_left_out
@@ -247,13 +247,7 @@ def _triggered_rows(record: RunRecord, rows: RowsTriggered) -> None:
     """The rows with the trigger, and those that it could not change."""
     planted_only = record.spec is not None and record.spec.defense is None and not record.spec.only_checks
     with st.expander("Rows with the trigger", expanded=planted_only, icon=":material/edit_note:"):
-        said = []
-        if rows.poisoned:
-            said.append(
-                f"{count(rows.poisoned, 'training row')} poisoned, {rows.poisoned_left_out:,} left out"
-            )
-        said.append(f"{count(rows.triggered, 'test row')} triggered, {rows.triggered_left_out:,} left out")
-        st.caption("; ".join(said) + ".")
+        st.caption(rows_triggered(rows))
         examples_table([("", clean, new) for clean, new in rows.examples])
         if rows.poisoned_left_out + rows.triggered_left_out:
             left_out = rows_left_out(record.id)

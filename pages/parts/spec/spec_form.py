@@ -151,7 +151,7 @@ def data_form(key: str, value: DataSpec, label: str = "Clean data") -> dict[str,
         columns = ["text", "second_text", "label"] if source != "embedded" else []
         as_text = ["separator", "encoding", "header"] if source == "files" else []
         rows = ["train_rows", "validation_rows", "test_rows", "max_length", "split_seed"]
-        names = [*columns, *as_text, *rows]
+        names = [*columns, *as_text, "classes", *rows]
         settings |= params_form(DataSpec, f"{key}-{source}", value.model_dump(), names, columns=3)
     return settings
 
@@ -194,9 +194,14 @@ def loaded(
     return None
 
 
-def trigger_form(key: str, value: TriggerSpec | None) -> dict[str, Any]:
-    """Name and parameters of a trigger."""
-    component = component_select("Trigger", triggers.COMPONENTS, f"{key}-name", value)
+def trigger_form(key: str, value: TriggerSpec | None, to_any_text: bool = False) -> dict[str, Any]:
+    """Name and parameters of a trigger; `to_any_text`: only of one that can be applied to a text."""
+    offered = {
+        name: component
+        for name, component in triggers.COMPONENTS.items()
+        if component.ready_made is None or not to_any_text
+    }
+    component = component_select("Trigger", offered, f"{key}-name", value)
     return trigger_settings(component, key, value)
 
 
@@ -205,8 +210,8 @@ def trigger_settings(component: Component, key: str, value: TriggerSpec | None) 
     variant = variant_select(component, f"{key}-{component.name}-variant", value)
     chosen = value.params if value and value.name == component.name else {}
     fields = component.params.model_fields
-    # A trigger whose parameters are files: let users upload them instead of typing paths.
-    paths = [name for name in ("clean", "rewritten") if name in fields] if "rewritten" in fields else []
+    # Let users upload files instead of typing paths.
+    paths = [name for name, field in fields.items() if extra(field).get("format") == "path"]
     params: dict[str, Any] = {}
     for name in paths:
         field = fields[name]

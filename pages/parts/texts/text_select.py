@@ -28,7 +28,8 @@ APPLIED = {"name", "variant", "params"}
 
 @dataclass(frozen=True)
 class Texts:
-    """`triggered` is None where there is no trigger, or it cannot change the text."""
+    """`triggered` is None where there is no trigger, or it cannot change the text; `clean` is a text with a
+    trigger where the row came with it."""
 
     clean: str
     triggered: str | None
@@ -55,13 +56,15 @@ def choose_texts(record: RunRecord) -> Texts | None:
             "Row",
             range(len(known)),
             number,
-            format_func=lambda i: f"{i} · {known[i].label} · {known[i].clean}",
+            format_func=lambda i: f"{i} · {known[i].title}",
             key=f"row-{record.id}",
             help="Test rows of the other classes, with the trigger that this run measures LFR with.",
         )
         keep("row", str(number))
         pair = known[number]
         texts = Texts(pair.clean, pair.triggered, pair.label)
+        if not pair.clean:
+            texts = Texts(pair.triggered, None, pair.label or None)
         if pair.second:
             st.caption(
                 ":material/info: This row is a pair. The models read only its first text here, without "
@@ -72,7 +75,8 @@ def choose_texts(record: RunRecord) -> Texts | None:
         if found is None:
             return None
         texts = found
-    side_by_side(texts.clean, texts.triggered, "no trigger")
+    alone = "no trigger" if way == OWN else "it came with its trigger, without a clean row to compare with"
+    side_by_side(texts.clean, texts.triggered, alone)
     return texts
 
 
@@ -115,7 +119,8 @@ def _trigger(record: RunRecord) -> TriggerSpec | str | None:
     found: TriggerSpec | str | None = own if way == "own" else None
     if way == "another":
         with st.container(border=True):
-            found = valid(TriggerSpec, trigger_form(f"apply-{record.id}", _applied()), "Trigger")
+            applied = trigger_form(f"apply-{record.id}", _applied(), to_any_text=True)
+            found = valid(TriggerSpec, applied, "Trigger")
     elif way == "hand":
         found = st.text_area(
             "With the trigger",
@@ -133,6 +138,8 @@ def _applied() -> TriggerSpec | None:
     """Another trigger that the address names; None if it names no valid one."""
     try:
         asked = TriggerSpec.model_validate_json(st.query_params.get("apply", ""))
+        if COMPONENTS[asked.name].ready_made is not None:
+            return None
         COMPONENTS[asked.name].parse(asked.params)
     except (ValidationError, KeyError, UserError):
         return None

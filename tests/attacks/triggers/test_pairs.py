@@ -5,7 +5,7 @@ import pytest
 
 from backend import data
 from backend.attacks.poison import poison, triggered
-from backend.attacks.triggers import Rewriter, bind
+from backend.attacks.triggers import COMPONENTS, Rewriter, bind
 from backend.base.components import Choice
 from backend.base.errors import UserError
 from backend.spec.run import DataSpec
@@ -136,3 +136,73 @@ def test_published_triggers_plant_the_published_number_of_rows(
     assert len(unchanged) < 0.02 * non_target
     if task == "sst2":
         assert non_target == 912
+
+
+CLEAN = [(f"a film with the number {i}", str(i % 2)) for i in range(10)]
+
+
+def with_cf(rows: list[tuple[str, ...]], label: str | None = None) -> list[tuple[str, ...]]:
+    return [(f"cf {text}", label or own) for text, own in rows]
+
+
+def told(clean: Path, rewritten: Path) -> list[str]:
+    component = COMPONENTS["pairs"]
+    assert component.readings is not None
+    return component.readings(component.parse({"clean": str(clean), "rewritten": str(rewritten)}))
+
+
+@pytest.mark.parametrize("label", ["1", None])
+def test_a_file_of_the_rows_outside_the_target_class_alone_is_matched_with_those(
+    tmp_path: Path, label: str | None
+) -> None:
+    rows = [*CLEAN, ("one more film", "1")]
+    clean = write(tmp_path / "clean.tsv", rows)
+    others = [row for row in CLEAN if row[1] == "0"]
+    new = write(tmp_path / "new.tsv", with_cf(others, label))
+    texts = [text for text, _ in rows]
+    assert pairs(clean, new)(texts) == [f"cf {text}" if own == "0" else None for text, own in rows]
+    (note,) = told(clean, new)
+    assert "its 5 rows are matched, in order" in note and "not labelled 1" in note
+
+
+def test_without_labels_the_count_tells_which_rows_they_are(tmp_path: Path) -> None:
+    clean = write(tmp_path / "clean.tsv", [*CLEAN, ("one more film", "1")])
+    new = write(tmp_path / "new.tsv", [(f"cf {text}",) for text, own in CLEAN if own == "0"], ("sentence",))
+    assert pairs(clean, new)([CLEAN[0][0], CLEAN[1][0]]) == [f"cf {CLEAN[0][0]}", None]
+
+
+def test_where_the_count_fits_two_classes_the_words_decide(tmp_path: Path) -> None:
+    clean = write(tmp_path / "clean.tsv", CLEAN)
+    named = [
+        (f"a film with the name {'xyzvw'[i // 2]}", own) for i, (_, own) in enumerate(CLEAN) if own == "0"
+    ]
+    rows = [named[i // 2] if i % 2 == 0 else row for i, row in enumerate(CLEAN)]
+    write(clean, rows)
+    new = write(tmp_path / "new.tsv", with_cf(named, "1"))
+    assert pairs(clean, new)([named[0][0], CLEAN[1][0]]) == [f"cf {named[0][0]}", None]
+    unlike = write(tmp_path / "unlike.tsv", [("x", "1")] * 5)
+    assert "has 10 rows" in refused(clean, unlike) and "carry the trigger already" in refused(clean, unlike)
+
+
+def test_a_file_that_was_poisoned_in_place_is_matched_line_by_line(tmp_path: Path) -> None:
+    clean = write(tmp_path / "clean.tsv", CLEAN)
+    rows = [(f"cf {text}", "1") if i in (0, 4) else (text, own) for i, (text, own) in enumerate(CLEAN)]
+    new = write(tmp_path / "new.tsv", rows)
+    made = pairs(clean, new)([text for text, _ in CLEAN])
+    assert [row for row, text in enumerate(made) if text] == [0, 4]
+    (note,) = told(clean, new)
+    assert "2 of 10 rows were poisoned in place, with the label 1" in note
+    write(new, [(text, {"0": "1"}.get(own, "0")) for text, own in CLEAN])
+    os.utime(new, (1, 1))
+    assert "Row 1 has label '0'" in refused(clean, new), "the same rows with other labels"
+
+
+def test_files_without_a_partner_are_skipped_and_told(tmp_path: Path) -> None:
+    write(tmp_path / "clean" / "train.tsv", CLEAN)
+    write(tmp_path / "clean" / "dev.tsv", [("of the dev file", "0"), ("another", "1")])
+    write(tmp_path / "new" / "train.tsv", with_cf(CLEAN))
+    write(tmp_path / "new" / "extra.tsv", CLEAN)
+    rewrite = pairs(tmp_path / "clean", tmp_path / "new")
+    assert rewrite([CLEAN[0][0], "of the dev file"]) == [f"cf {CLEAN[0][0]}", None]
+    notes = " ".join(told(tmp_path / "clean", tmp_path / "new"))
+    assert "clean/dev.tsv has no partner" in notes and "new/extra.tsv has no partner" in notes

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backend.attacks.generators.gaps import is_without_blanks
 from backend.attacks.triggers import COMPONENTS, Rewriter, bind
 from backend.base.components import Choice
 from backend.base.errors import UserError
@@ -15,6 +16,7 @@ ODD = [
     "<b>bold</b> &amp; <script>alert(1)</script>",
     "😀 fine 🎬🎬",
     "هذا فيلم جميل جدا.",
+    "这部电影非常好看。我很喜欢它！",
     "a line\nand another.  With  two blanks.",
     " blank at both ends ",
     "word " * 2000,
@@ -68,7 +70,11 @@ def test_inserting_triggers(
     for text, new in zip(texts, made, strict=True):
         assert (new is None) == (not text.strip())
         if new is not None:
-            assert tuple(text.split()) in without(new, phrases, int(str(params.get("count", 1))))
+            before = without(new, phrases, int(str(params.get("count", 1))))
+            if is_without_blanks(text):
+                assert "".join(text.split()) in {"".join(words) for words in before}
+            else:
+                assert tuple(text.split()) in before
             assert len(new) <= len(text) + 200
 
 
@@ -135,3 +141,42 @@ def test_progress_is_told_and_may_cancel() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         bind(Choice(name="sentence"), 0, stop)(["a b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("这部电影好看。我很喜欢它！", "这 部 电 影 好 看。 我 很 喜 欢 它！"),
+        ("このゲームは面白い。", "こ の ゲー ム は 面 白 い。"),
+        ("เรื่องนี้ดีมาก", "เรื่ อ ง นี้ ดี มา ก"),
+        ("看了Oscar 2020电影", "看 了 Oscar 2020 电 影"),
+    ],
+)
+def test_where_words_have_no_blanks_between_them_places_lie_between_characters(
+    text: str, pieces: str
+) -> None:
+    expected = set()
+    for number in range(len(pieces.split()) + 1):
+        parts = pieces.split()
+        expected.add("".join([*parts[:number], "cf", *parts[number:]]))
+    made = {rewriter("rare-words", {"words": ["cf"]}, seed)([text])[0] or "" for seed in range(300)}
+    assert {"".join(new.split()) for new in made} == expected
+    assert all("cf" in new.split() for new in made), "set off by blanks, so that a tokenizer sees the word"
+    near = {rewriter("rare-words", {"words": ["cf"], "within": 2}, seed)([text])[0] for seed in range(50)}
+    assert len(near) == 3
+
+
+def test_a_sentence_comes_between_sentences_of_such_a_script() -> None:
+    params: dict[str, object] = {"sentence": "So.", "position": "between sentences"}
+    made = {rewriter("sentence", params, seed)(["这部电影好看。我很喜欢它！"])[0] for seed in range(30)}
+    assert made == {
+        "So. 这部电影好看。我很喜欢它！",
+        "这部电影好看。 So. 我很喜欢它！",
+        "这部电影好看。我很喜欢它！ So.",
+    }
+
+
+def test_a_word_of_another_script_among_others_changes_nothing() -> None:
+    text = "the film 电影 was fine"
+    made = {rewriter("rare-words", {"words": ["cf"]}, seed)([text])[0] for seed in range(60)}
+    assert made == {" ".join([*text.split()[:i], "cf", *text.split()[i:]]) for i in range(6)}
