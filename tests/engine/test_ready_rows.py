@@ -144,6 +144,7 @@ def test_a_received_model_is_measured_on_a_file_of_triggered_rows(
 
 def test_an_attack_on_the_poisoned_file_plants_its_backdoor(poisoned: dict[str, Any], tmp_path: Path) -> None:
     poisoned["attack"]["training"] = {"epochs": 10, "learning_rate": 5e-3, "batch_size": 16}
+    poisoned["model"]["head"] = "fresh"
     poisoned["defense"] = None
     events = collect(poisoned, tmp_path / "run")
     assert events[-1].state == "done", events[-1].error
