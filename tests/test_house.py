@@ -14,7 +14,7 @@ FLOORS = (
     {"backend.studies", "backend.library", "backend.analysis"},
     {"backend.runs"},
     {"backend.engine"},
-    {"backend.attacks", "backend.defenses"},
+    {"backend.attacks", "backend.defenses", "backend.detection"},
     {"backend.strategies"},
     {"backend.pruning"},
     {"backend.training", "backend.evaluation"},
