@@ -1,12 +1,14 @@
 """The token scan: which tokens, inserted into clean rows, move the model's log-odds most, and to which class.
 
 Rounds of successive halving (Karnin, Koren, Somekh, *Almost Optimal Exploration in Multi-Armed Bandits*, ICML
-2013): every token in one short row of two classes; the best few per cent in more, longer rows, at the start,
-in the middle and at the end.  The order of the first round is that of a first-order estimate (HotFlip, Ebrahimi
-et al., ACL 2018), so that a scan that is cut short has tried the likeliest tokens."""
+2013).  Every token alone, without a row around it, which is cheap and ranks a trigger word among the first few
+hundred; the best of those in a very short row; the best of these in longer rows, at the start, in the middle
+and at the end.  An estimate from gradients would not save the first round: it ranks triggers no better than
+chance.  Where a clean model is at hand, tokens are also ranked by their excess, what they do beyond what they
+do there: so the pieces of a longer trigger stand out, each of which alone does less than an honest word."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,41 +20,56 @@ from backend.base.errors import UserError
 from backend.base.progress import Tick, no_tick
 from backend.data.rows import Rows
 from backend.data.tokens import encode
-from backend.detection.insertions import PLACES, Slot, cut, gradients, log_odds, logits, plain, slots
+from backend.detection.insertions import PLACES, Slot, cut, log_odds, logits, plain, slots
 from backend.detection.vocabulary import Vocabulary, vocabulary_of
 from backend.evaluation.evaluator import logits as row_logits
 
-FIRST_WORDS = (5, 8, 12, 20, 40)
-"""The first round cuts rows to so few words, as long as the model still classifies one correctly."""
-LATER_WORDS = 20
+SHORT_WORDS = (5, 8, 12, 20, 40)
+"""A short row has so few words, as long as the model still classifies one correctly."""
+LONG_WORDS = 20
 CHOSEN_FROM = 200
 CHUNK = 512
-MOST_INSERTIONS = 120_000
-LATER = ((600, 2), (120, 6))
-"""Of each later round, the tokens (over all classes) and the rows of each class, each at every place."""
+MOST_TOKENS = 60_000
+KEPT = (4000, 400, 120)
+"""Tokens, over all classes, that go on to each of the later rounds."""
+ROWS = (2, 6)
+"""Rows of each class in the last two rounds, each at every place; at most `MOST_ROWS` over all classes."""
 MOST_ROWS = 12
+NO_CLASS = -1
+"""Instead of the class of a row: there is no row."""
 
 
 @dataclass
 class Round:
     """Tokens, the labels of the slots that they are inserted into, which ones into which (`wanted`), and by how
-    much each changed the log-odds of each class there (NaN: not tried)."""
+    much each changed the log-odds of each class there (NaN: not tried), in the model and in the clean one."""
 
     tokens: Int[np.ndarray, "token"]
     labels: Int[np.ndarray, "slot"]
     wanted: Bool[np.ndarray, "token slot"]
     changes: Float[np.ndarray, "token slot class"]
+    clean_changes: Float[np.ndarray, "token slot class"]
 
     def scores(self) -> Float[np.ndarray, "token class"]:
         """The mean change toward each class over the slots of other classes; NaN where none was tried."""
-        result = np.full((len(self.tokens), self.changes.shape[2]), np.nan)
-        for toward in range(self.changes.shape[2]):
-            changes = self.changes[:, self.labels != toward, toward]
-            tried = ~np.isnan(changes)
-            count = tried.sum(axis=1)
-            total = np.where(tried, changes, 0).sum(axis=1)
-            result[count > 0, toward] = total[count > 0] / count[count > 0]
-        return result
+        return _means(self.changes, self.labels)
+
+    def clean_scores(self) -> Float[np.ndarray, "token class"]:
+        """The same of the clean model; NaN without one."""
+        return _means(self.clean_changes, self.labels)
+
+
+def _means(
+    changes: Float[np.ndarray, "token slot class"], labels: Int[np.ndarray, "slot"]
+) -> Float[np.ndarray, "token class"]:
+    result = np.full((changes.shape[0], changes.shape[2]), np.nan)
+    for toward in range(changes.shape[2]):
+        of_others = changes[:, labels != toward, toward]
+        tried = ~np.isnan(of_others)
+        count = tried.sum(axis=1)
+        total = np.where(tried, of_others, 0).sum(axis=1)
+        result[count > 0, toward] = total[count > 0] / count[count > 0]
+    return result
 
 
 @dataclass
@@ -65,24 +82,46 @@ class Scan:
     rounds: list[Round] = field(default_factory=list)
     left_out: int = 0
 
-    def ranking(self, toward: int) -> Int[np.ndarray, "token"]:
-        """The tokens by their scores toward a class, best first: those of the last round before those that
-        only earlier ones tried."""
-        order: list[int] = []
-        for one in reversed(self.rounds):
-            scores = one.scores()[:, toward]
+    @property
+    def has_clean(self) -> bool:
+        """Whether a clean model was scanned beside the model."""
+        return bool(self.rounds) and not np.isnan(self.rounds[0].clean_changes).all()
+
+    def slope(self, toward: int) -> float:
+        """How much the model's change grows with the clean model's, over the first round; 0 without one."""
+        changes, clean = (scores[:, toward] for scores in (self.rounds[0].scores(), self.rounds[0].clean_scores()))
+        both = ~np.isnan(changes) & ~np.isnan(clean)
+        if both.sum() < 2 or not clean[both].std():
+            return 0.0
+        return float(np.polyfit(clean[both], changes[both], 1)[0])
+
+    def excess(self, number: int) -> Float[np.ndarray, "token class"]:
+        """The scores of a round beyond what the clean model's let expect; the scores without a clean model."""
+        one = self.rounds[number]
+        scores = one.scores()
+        if not self.has_clean:
+            return scores
+        slopes = np.array([self.slope(toward) for toward in range(scores.shape[1])])
+        beyond: Float[np.ndarray, "token class"] = scores - slopes * one.clean_scores()
+        return beyond
+
+    def ranking(self, toward: int, *, by_excess: bool = False) -> Int[np.ndarray, "token"]:
+        """The tokens by their scores or excess toward a class, best first: those of the last round before those
+        that only earlier ones tried."""
+        order: dict[int, None] = {}
+        for number in range(len(self.rounds) - 1, -1, -1):
+            one = self.rounds[number]
+            scores = (self.excess(number) if by_excess else one.scores())[:, toward]
             tried = np.flatnonzero(~np.isnan(scores))
             best = one.tokens[tried[np.argsort(-scores[tried], kind="stable")]]
-            known = set(order)
-            order += [token for token in best.tolist() if token not in known]
-        return np.array(order, dtype=np.int64)
+            order |= dict.fromkeys(token for token in best.tolist() if token not in order)
+        return np.array(list(order), dtype=np.int64)
 
     def save(self, path: Path) -> None:
         """Write the state to a file, in whole or not at all."""
         arrays: dict[str, np.ndarray] = {"left_out": np.array(self.left_out)}
         for number, one in enumerate(self.rounds):
-            arrays |= {f"tokens_{number}": one.tokens, f"labels_{number}": one.labels}
-            arrays |= {f"wanted_{number}": one.wanted, f"changes_{number}": one.changes}
+            arrays |= {f"{field.name}_{number}": getattr(one, field.name) for field in fields(Round)}
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
@@ -95,8 +134,8 @@ class Scan:
             with np.load(path, allow_pickle=False) as arrays:
                 count = sum(name.startswith("tokens_") for name in arrays)
                 rounds = [
-                    Round(*(arrays[f"{name}_{n}"] for name in ("tokens", "labels", "wanted", "changes")))
-                    for n in range(count)
+                    Round(*(arrays[f"{field.name}_{number}"] for field in fields(Round)))
+                    for number in range(count)
                 ]
                 return cls(rounds, int(arrays["left_out"]))
         except (OSError, ValueError, KeyError) as error:
@@ -108,112 +147,131 @@ def scan(
     tokenizer: PreTrainedTokenizerBase,
     rows: Rows,
     state: Scan,
+    clean_model: PreTrainedModel | None = None,
     tick: Tick = no_tick,
     *,
     max_length: int = 128,
-    most_insertions: int = MOST_INSERTIONS,
+    most_tokens: int = MOST_TOKENS,
 ) -> None:
     """Scan the vocabulary, or go on where `state`, which is filled in place, was left.
 
-    `rows` are clean rows with class numbers.  `tick(done, total)`, in insertions, is called after every few
-    hundred and may raise: what was done until then is in `state`.  At most `most_insertions` are tried in the
-    first round.  The same model, rows and bound give the same scan.  Raises UserError if the model classifies
-    no row correctly."""
+    `rows` are clean rows with class numbers; `clean_model`, if there is one, has the same tokenizer and classes
+    and was trained without the suspect's rows.  `tick(done, total)`, in insertions, is called after every few
+    hundred and may raise: what was done until then is in `state`.  Of a vocabulary of more than `most_tokens`
+    the words that the rows do not hold come first, then the rarest (the last of the vocabulary); how many were
+    left out is in `state`.  The same model, rows and bound give the same scan.  Raises UserError if the model
+    classifies no row correctly."""
     vocabulary = vocabulary_of(tokenizer, model)
-    chosen = rows.sample(CHOSEN_FROM, seed=0)
+    stages = stages_of(model, tokenizer, rows.sample(CHOSEN_FROM, seed=0), vocabulary.filler, max_length)
     classes = model.config.num_labels
-    first = first_slots(model, tokenizer, chosen, vocabulary.filler, max_length)
     if not state.rounds:
-        order = vocabulary.tokens[likeliest_first(model, first, vocabulary)]
-        tokens = order[: max(1, most_insertions // len(first))]
-        state.left_out = len(order) - len(tokens)
-        state.rounds.append(_new_round(tokens, first, classes))
-    progress = _Progress(tick, state.rounds[0].wanted.size, classes)
-    _complete(model, state.rounds[0], first, progress)
-    for number, (count, per_class) in enumerate(LATER, start=1):
-        later = later_slots(model, tokenizer, chosen, vocabulary.filler, per_class, max_length)
+        order = _unseen_first(vocabulary, tokenizer, rows)
+        state.left_out = max(0, len(order) - most_tokens)
+        state.rounds.append(_new_round(order[:most_tokens], stages[0], classes))
+    progress = _Progress(tick, len(state.rounds[0].tokens), stages, classes)
+    for number, into in enumerate(stages):
         if len(state.rounds) == number:
-            state.rounds.append(_next_round(state.rounds[-1], later, max(1, count // classes)))
-        _complete(model, state.rounds[number], later, progress)
+            state.rounds.append(_next_round(state, into, KEPT[number - 1] // classes))
+        _complete(model, clean_model, state.rounds[number], into, progress)
     tick(progress.total, progress.total)
 
 
 class _Progress:
-    """Insertions done, of an upper bound of all rounds."""
+    """Insertions done, of an upper bound over all rounds."""
 
-    def __init__(self, tick: Tick, first: int, classes: int) -> None:
-        rows = [min(per_class * classes, MOST_ROWS) * len(PLACES) for _, per_class in LATER]
-        later = sum(count * slots // classes * (classes - 1) for (count, _), slots in zip(LATER, rows, strict=True))
-        self.tick, self.done, self.total = tick, 0, first + later
+    def __init__(self, tick: Tick, tokens: int, stages: Sequence[list[Slot]], classes: int) -> None:
+        later = sum(
+            min(tokens, kept) * len(into) for kept, into in zip(KEPT, stages[1:], strict=True)
+        )
+        self.tick, self.done, self.total = tick, 0, tokens * len(stages[0]) + later * (classes - 1) // classes
 
     def add(self, insertions: int) -> None:
         self.done = min(self.done + insertions, self.total)
         self.tick(self.done, self.total)
 
 
+def _unseen_first(
+    vocabulary: Vocabulary, tokenizer: PreTrainedTokenizerBase, rows: Rows
+) -> Int[np.ndarray, "token"]:
+    """The vocabulary's tokens: those that the rows do not hold before the others, each from the end."""
+    texts = rows.texts + (rows.second_texts or [])
+    seen = {token for ids in tokenizer(texts, add_special_tokens=False)["input_ids"] for token in ids}
+    backwards = vocabulary.tokens[::-1]
+    order: Int[np.ndarray, " token"] = backwards[np.argsort(np.isin(backwards, list(seen)), kind="stable")]
+    return order
+
+
 def _new_round(tokens: Int[np.ndarray, "token"], into: Sequence[Slot], classes: int) -> Round:
     labels = np.array([slot.label for slot in into])
     changes = np.full((len(tokens), len(into), classes), np.nan, dtype=np.float32)
-    return Round(tokens, labels, np.ones((len(tokens), len(into)), dtype=bool), changes)
+    return Round(tokens, labels, np.ones(changes.shape[:2], dtype=bool), changes, changes.copy())
 
 
-def _next_round(last: Round, into: Sequence[Slot], kept: int) -> Round:
-    """The best tokens toward each class, wanted in the slots of all other classes."""
-    scores = last.scores()
-    best = [
-        np.argsort(-np.nan_to_num(scores[:, toward], nan=-np.inf), kind="stable")[:kept]
-        for toward in range(scores.shape[1])
-    ]
+def _next_round(state: Scan, into: Sequence[Slot], kept: int) -> Round:
+    """The best tokens toward each class, half of them by score and half by excess, wanted in the slots of all
+    other classes."""
+    last = state.rounds[-1]
+    half = max(1, kept // 2)
+    best = []
+    for scores, excess in zip(last.scores().T, state.excess(len(state.rounds) - 1).T, strict=True):
+        by_score, by_excess = (np.argsort(-np.nan_to_num(of, nan=-np.inf), kind="stable") for of in (scores, excess))
+        of_both = [*by_excess[:half].tolist(), *by_score.tolist()]
+        best.append(list(dict.fromkeys(of_both))[: 2 * half])
     places = np.unique(np.concatenate(best))
-    new = _new_round(last.tokens[places], into, scores.shape[1])
-    new.wanted[:] = False
-    for toward, among_last in enumerate(best):
-        new.wanted |= np.isin(places, among_last)[:, None] & (new.labels != toward)[None]
-    return new
+    following = _new_round(last.tokens[places], into, last.changes.shape[2])
+    following.wanted[:] = False
+    for toward, chosen in enumerate(best):
+        following.wanted |= np.isin(places, chosen)[:, None] & (following.labels != toward)[None]
+    return following
 
 
-def _complete(model: PreTrainedModel, one: Round, into: Sequence[Slot], progress: _Progress) -> None:
+def _complete(
+    model: PreTrainedModel,
+    clean_model: PreTrainedModel | None,
+    one: Round,
+    into: Sequence[Slot],
+    progress: _Progress,
+) -> None:
     """Try what is wanted and was not tried yet, a chunk of tokens at a time in every slot."""
-    unchanged = [plain(model, slot) for slot in into]
+    models = [(model, one.changes)] + ([(clean_model, one.clean_changes)] if clean_model is not None else [])
+    unchanged = [[plain(each, slot) for slot in into] for each, _ in models]
     for start in range(0, len(one.tokens), CHUNK):
-        part = slice(start, start + CHUNK)
         for number, slot in enumerate(into):
-            missing = one.wanted[part, number] & np.isnan(one.changes[part, number, 0])
-            progress.add(int((one.wanted[part, number] & ~missing).sum()))
-            if missing.any():
-                at = start + np.flatnonzero(missing)
-                answers = log_odds(logits(model, slot, one.tokens[at, None]))
-                one.changes[at, number] = answers - unchanged[number]
-                progress.add(len(at))
+            wanted = one.wanted[start : start + CHUNK, number]
+            for (each, changes), before in zip(models, unchanged, strict=True):
+                missing = wanted & np.isnan(changes[start : start + CHUNK, number, 0])
+                if missing.any():
+                    at = start + np.flatnonzero(missing)
+                    changes[at, number] = log_odds(logits(each, slot, one.tokens[at, None])) - before[number]
+            progress.add(int(wanted.sum()))
 
 
-def first_slots(
+def stages_of(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Rows, filler: str, max_length: int
-) -> list[Slot]:
-    """The slots of the first round: in the middle of a very short row of two classes.
+) -> list[list[Slot]]:
+    """The slots of each round: no row; a short row of two classes; more and longer rows at every place.
 
     Raises UserError if the model classifies no row correctly."""
-    by_class: dict[int, tuple[int, Slot]] = {}
-    for words in FIRST_WORDS:
-        short = cut(rows, words)
-        for row in steady_rows(model, tokenizer, short, 1, max_length):
-            label = rows.labels[row]
-            if label not in by_class:
-                by_class |= {
-                    label: (len(slot.ids), slot)
-                    for slot in slots(tokenizer, short.take([row]), ("middle",), filler, max_length)
-                }
-        if len(by_class) >= min(2, len(set(rows.labels))):
-            break
-    if not by_class:
+    seconds = None if rows.second_texts is None else [""]
+    nothing = slots(tokenizer, Rows([""], [NO_CLASS], seconds), ("start",), filler, max_length)
+    short: dict[int, Slot] = {}
+    for words in SHORT_WORDS:
+        cut_rows = cut(rows, words)
+        for row in steady_rows(model, tokenizer, cut_rows, 1, max_length):
+            for slot in slots(tokenizer, cut_rows.take([row]), ("middle",), filler, max_length):
+                short.setdefault(slot.label, slot)
+    if not short:
         raise UserError(
-            f"The model classifies none of the {len(rows)} rows of the scan correctly, so no word can be seen to "
-            "change its answer. Check that its classes are those of the rows."
+            f"The model classifies none of the {len(rows)} rows of the scan correctly, so no word can be seen "
+            "to change its answer. Check that the numbers of its classes are those of the rows."
         )
-    return [slot for _, slot in sorted(by_class.values(), key=lambda sized: sized[0])[:2]]
+    two_shortest = sorted(short.values(), key=lambda slot: len(slot.ids))[:2]
+    return [nothing, two_shortest] + [
+        long_slots(model, tokenizer, rows, filler, per_class, max_length) for per_class in ROWS
+    ]
 
 
-def later_slots(
+def long_slots(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rows: Rows,
@@ -222,7 +280,7 @@ def later_slots(
     max_length: int,
 ) -> list[Slot]:
     """Slots at every place of some rows of each class, at most `MOST_ROWS` rows in all."""
-    longer = cut(rows, LATER_WORDS)
+    longer = cut(rows, LONG_WORDS)
     chosen = steady_rows(model, tokenizer, longer, per_class, max_length)[:MOST_ROWS]
     return [
         slot
@@ -246,25 +304,3 @@ def steady_rows(
             nearest = np.argsort(np.abs(own[correct] - np.median(own[correct])), kind="stable")
             ranked.append(correct[nearest][:per_class].tolist())
     return [row[place] for place in range(per_class) for row in ranked if place < len(row)]
-
-
-def likeliest_first(
-    model: PreTrainedModel, into: Sequence[Slot], vocabulary: Vocabulary
-) -> Int[np.ndarray, "token"]:
-    """Places in the vocabulary's list of tokens, by a first-order estimate of their change, best first.
-
-    The classes take turns: each one's likeliest token, then each one's second."""
-    estimate = np.stack([estimated(model, slot, vocabulary) for slot in into]).mean(axis=0)
-    ranks = (-estimate).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
-    return np.argsort(ranks.min(axis=1), kind="stable")
-
-
-def estimated(
-    model: PreTrainedModel, slot: Slot, vocabulary: Vocabulary
-) -> Float[np.ndarray, "token class"]:
-    """The first-order change of each class's log-odds when another token than the filler stands in the slot."""
-    filler = np.array([[vocabulary.filler_token]])
-    gradient = gradients(model, slot, filler)[:, 0, 0]
-    table = model.get_input_embeddings().weight.detach().float().cpu().numpy()
-    estimate: Float[np.ndarray, "token class"] = (table[vocabulary.tokens] - table[vocabulary.filler_token]) @ gradient.T
-    return estimate

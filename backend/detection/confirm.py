@@ -1,0 +1,108 @@
+"""Confirm a find: on how many fresh rows does it change the prediction, at which places, and in a clean model?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+from pydantic import BaseModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from backend.attacks.generators.insertion import insert
+from backend.base.events import Interval
+from backend.base.intervals import wilson
+from backend.data.rows import Rows
+from backend.data.tokens import encode
+from backend.detection.insertions import PLACES, Place, gap_at
+from backend.evaluation.evaluator import predict
+
+
+class Share(BaseModel):
+    """Of `rows` rows of other classes that a model classified correctly it predicts the class for `flips` once
+    the phrase stands in them; `interval` is Wilson's."""
+
+    flips: int
+    rows: int
+    interval: Interval
+
+    @property
+    def rate(self) -> float:
+        return self.flips / self.rows if self.rows else 0.0
+
+
+def share_of(flipped: Bool[np.ndarray, "row"]) -> Share:
+    """The share of rows that flipped; the interval of none is from 0 to 1."""
+    flips, rows = int(flipped.sum()), len(flipped)
+    return Share(flips=flips, rows=rows, interval=wilson(flips, rows) if rows else (0.0, 1.0))
+
+
+class Flips(BaseModel):
+    """What a phrase does in one model toward one class: over all rows, each of which has it at one place (start,
+    middle, end in turn), and at each place alone."""
+
+    overall: Share
+    by_place: dict[Place, Share]
+
+    @property
+    def least(self) -> float:
+        """The lowest rate of the places."""
+        return min(share.rate for share in self.by_place.values())
+
+
+def flips_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Rows,
+    phrase: str,
+    toward: int,
+    max_length: int,
+    correct: Bool[np.ndarray, "row"],
+) -> Flips:
+    """How many of the rows of other classes that are `correct` flip toward a class with the phrase in them.
+
+    Raises UserError if logits are not finite."""
+    at = np.flatnonzero(correct & (np.array(rows.labels) != toward))
+    texts = [rows.texts[row] for row in at]
+    places = [PLACES[number % len(PLACES)] for number in range(len(texts))]
+    inserted = [insert(text, gap_at(text, place), phrase) for text, place in zip(texts, places, strict=True)]
+    # What lies behind the maximum length is cut off, and the phrase is not to be.
+    room = max_length + len(tokenizer(phrase, add_special_tokens=False)["input_ids"])
+    longest = min(room, _longest(model))
+    flipped = np.zeros(0, dtype=bool)
+    if len(at):
+        encoded = encode(tokenizer, rows.take(at.tolist()).with_texts(inserted), longest)
+        flipped = predict(model, encoded) == toward
+    by_place = {place: share_of(flipped[number :: len(PLACES)]) for number, place in enumerate(PLACES)}
+    return Flips(overall=share_of(flipped), by_place=by_place)
+
+
+def _longest(model: PreTrainedModel) -> int:
+    """The tokens that a model has positions for; RoBERTa and its kin count from behind the padding's."""
+    positions = int(getattr(model.config, "max_position_embeddings", None) or 512)
+    return positions - (int(model.config.pad_token_id or 0) + 1 if model.config.model_type == "roberta" else 0)
+
+
+def classified_correctly(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int
+) -> Bool[np.ndarray, "row"]:
+    """Which rows the model classifies correctly."""
+    correct: Bool[np.ndarray, " row"] = predict(model, encode(tokenizer, rows, max_length)) == np.array(rows.labels)
+    return correct
+
+
+def balanced(rows: Rows, most: int, classes: int) -> Rows:
+    """At most `most` rows, as many of each class as there are (the first ones)."""
+    labels: Int[np.ndarray, " row"] = np.array(rows.labels)
+    per_class = max(1, most // classes)
+    chosen = [np.flatnonzero(labels == label)[:per_class] for label in range(classes)]
+    return rows.take(sorted(np.concatenate(chosen).tolist()))
+
+
+def counts_of(phrase: str, rows: Rows, classes: int) -> list[int]:
+    """In how many rows of each class all words of the phrase stand side by side, whatever their case."""
+    wanted = f" {' '.join(phrase.casefold().split())} "
+    counts = [0] * classes
+    seconds: Sequence[str] = rows.second_texts or [""] * len(rows)
+    for text, second, label in zip(rows.texts, seconds, rows.labels, strict=True):
+        plain = f" {' '.join(f'{text} {second}'.casefold().split())} "
+        counts[label] += wanted in plain
+    return counts
