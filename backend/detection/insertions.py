@@ -155,26 +155,3 @@ def plain(model: PreTrainedModel, slot: Slot) -> Float[np.ndarray, "class"]:
     nothing = np.empty((1, 0), dtype=np.int64)
     unchanged: Float[np.ndarray, " class"] = log_odds(logits(model, slot, nothing))[0]
     return unchanged
-
-
-def gradients(
-    model: PreTrainedModel, slot: Slot, inserted: Insertions
-) -> Float[np.ndarray, "class insertion piece hidden"]:
-    """The gradient of each class's log-odds by the embeddings of the inserted tokens (the step from a token to
-    another one times it is the first-order estimate of Ebrahimi et al., ACL 2018, equation 3)."""
-    model.eval()
-    ids, types = slot.filled(inserted)
-    token_ids = torch.from_numpy(ids).to(model.device)
-    embedded = model.get_input_embeddings()(token_ids).detach().requires_grad_()
-    batch = {"attention_mask": torch.ones_like(token_ids)}
-    if any(types):
-        batch["token_type_ids"] = torch.tensor(types, device=model.device).expand_as(token_ids)
-    with torch.enable_grad():
-        answers = model(inputs_embeds=embedded, **batch).logits.float()
-        result = []
-        for number in range(answers.shape[1]):
-            others = torch.cat([answers[:, :number], answers[:, number + 1 :]], dim=1)
-            odds = (answers[:, number] - others.logsumexp(1)).sum()
-            (gradient,) = torch.autograd.grad(odds, embedded, retain_graph=True)
-            result.append(gradient[:, slot.place : slot.place + inserted.shape[1]].float().cpu().numpy())
-    return np.stack(result)

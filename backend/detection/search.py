@@ -22,11 +22,12 @@ LEADS = 16
 POOL = 200
 """Tokens that are tried at each place of a sequence."""
 BEAM = 6
-LONGEST = 6
+LONGEST = 5
 SHORTLIST = 40
 """Longer sequences that are tried in more rows, of those that a step makes."""
-GAIN = 0.05
-"""By what share a longer sequence must do more than the shorter one."""
+GAIN = 0.25
+"""By what share a longer sequence must do more than the shorter one.  Less, and a search finds long nonsense that
+moves any model."""
 KEEPS = 0.9
 """The shortest part that has this share of the whole's effect stands for it."""
 REPORTED = 6
@@ -129,6 +130,7 @@ def grow(
         seen |= set(beam)
         if not beam:
             break
+    seen |= _completed(tokenizer, thorough, seen)
     grown = _reported(tokenizer, thorough, seen, toward)
     tick(LONGEST, LONGEST)
     return grown
@@ -172,6 +174,24 @@ def _as_text(tokenizer: PreTrainedTokenizerBase, pieces: Pieces) -> tuple[str, P
     """The sequence as text, and the tokens that the tokeniser makes of that text behind a blank."""
     text = " ".join(tokenizer.decode(list(pieces)).split())
     return text, tuple(tokenizer(f" {text}", add_special_tokens=False)["input_ids"])
+
+
+def _completed(tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[Pieces]) -> set[Pieces]:
+    """Words joined from finished sequences that share a token, being parts of one word, where that does more."""
+    finished = [one for one in sequences if len(one) > 1 and bench.known[one].flips == 1]
+    finished = sorted(finished, key=lambda one: -bench.known[one].excess)[:BEAM]
+    joined: set[Pieces] = set()
+    for one in finished:
+        for other in finished:
+            for token in set(other) - set(one) if set(one) & set(other) else ():
+                longer = [(*one[:gap], token, *one[gap:]) for gap in range(len(one) + 1)]
+                effects = bench.effects(longer)
+                best = max(range(len(longer)), key=lambda at: effects[at].excess)
+                text, pieces = _as_text(tokenizer, longer[best])
+                more = effects[best].excess > max(bench.known[one].excess, bench.known[other].excess)
+                if more and " " not in text and pieces == longer[best]:
+                    joined.add(longer[best])
+    return joined
 
 
 def _reported(

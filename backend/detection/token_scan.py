@@ -7,6 +7,7 @@ and at the end.  An estimate from gradients would not save the first round: it r
 chance.  Where a clean model is at hand, tokens are also ranked by their excess, what they do beyond what they
 do there: so the pieces of a longer trigger stand out, each of which alone does less than an honest word."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -104,6 +105,18 @@ class Scan:
         slopes = np.array([self.slope(toward) for toward in range(scores.shape[1])])
         beyond: Float[np.ndarray, "token class"] = scores - slopes * one.clean_scores()
         return beyond
+
+    def deviations(self, tokens: Sequence[int], toward: int) -> float:
+        """By how many robust standard deviations (1.4826 times the median deviation) the strongest of the tokens,
+        by itself, exceeds the median token of the first round."""
+        excess = self.excess(0)[:, toward]
+        tried = excess[~np.isnan(excess)]
+        of_tokens = excess[np.isin(self.rounds[0].tokens, tokens)]
+        if not len(tried) or not len(of_tokens) or np.isnan(of_tokens).all():
+            return math.nan
+        median = np.median(tried)
+        spread = 1.4826 * float(np.median(np.abs(tried - median)))
+        return float(np.nanmax(of_tokens) - median) / spread if spread else math.inf
 
     def ranking(self, toward: int, *, by_excess: bool = False) -> Int[np.ndarray, "token"]:
         """The tokens by their scores or excess toward a class, best first: those of the last round before those
