@@ -1,4 +1,5 @@
-"""Confirm a find: on how many fresh rows does it change the prediction, at which places, and in a clean model?"""
+"""Confirm a find: on how many fresh rows does it change the prediction, at which places, and in a clean
+model?"""
 
 from collections.abc import Sequence
 
@@ -17,8 +18,8 @@ from backend.evaluation.evaluator import predict
 
 
 class Share(BaseModel):
-    """Of `rows` rows of other classes that a model classified correctly it predicts the class for `flips` once
-    the phrase stands in them; `interval` is Wilson's."""
+    """Of `rows` rows of other classes that a model classified correctly it predicts the class for `flips`
+    once the phrase stands in them; `interval` is Wilson's."""
 
     flips: int
     rows: int
@@ -36,8 +37,8 @@ def share_of(flipped: Bool[np.ndarray, "row"]) -> Share:
 
 
 class Flips(BaseModel):
-    """What a phrase does in one model toward one class: over all rows, each of which has it at one place (start,
-    middle, end in turn), and at each place alone."""
+    """What a phrase does in one model toward one class: over all rows, each of which has it at one place
+    (start, middle, end in turn), and at each place alone."""
 
     overall: Share
     by_place: dict[Place, Share]
@@ -78,14 +79,18 @@ def flips_of(
 def _longest(model: PreTrainedModel) -> int:
     """The tokens that a model has positions for; RoBERTa and its kin count from behind the padding's."""
     positions = int(getattr(model.config, "max_position_embeddings", None) or 512)
-    return positions - (int(model.config.pad_token_id or 0) + 1 if model.config.model_type == "roberta" else 0)
+    return positions - (
+        int(model.config.pad_token_id or 0) + 1 if model.config.model_type == "roberta" else 0
+    )
 
 
 def classified_correctly(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int
 ) -> Bool[np.ndarray, "row"]:
     """Which rows the model classifies correctly."""
-    correct: Bool[np.ndarray, " row"] = predict(model, encode(tokenizer, rows, max_length)) == np.array(rows.labels)
+    correct: Bool[np.ndarray, " row"] = predict(model, encode(tokenizer, rows, max_length)) == np.array(
+        rows.labels
+    )
     return correct
 
 

@@ -1,5 +1,5 @@
-"""Find the triggers of a model: scan, grow, confirm, judge.  Each stage can be run by itself and gives records
-that are plain data."""
+"""Find the triggers of a model: scan, grow, confirm, judge.  Each stage can be run by itself and gives
+records that are plain data."""
 
 import numpy as np
 from pydantic import BaseModel
@@ -58,8 +58,8 @@ def confirm(
     tick: Tick = no_tick,
     max_length: int = 128,
 ) -> list[Features]:
-    """What each phrase does in rows that the scan did not see, in the model and in the clean one; and how often
-    `scan_rows`, the user's own, hold it."""
+    """What each phrase does in rows that the scan did not see, in the model and in the clean one; and how
+    often `scan_rows`, the user's own, hold it."""
     classes = model.config.num_labels
     rows = balanced(fresh_rows, MOST_FRESH_ROWS, classes)
     models = [model] if clean_model is None else [model, clean_model]
@@ -101,15 +101,15 @@ def find_triggers(
 ) -> list[Find]:
     """All stages: triggers first, then what is suspicious, then honest words; of each the shortest first.
 
-    `fresh_rows` share no row with `scan_rows`; `clean_model` has the model's tokenizer and classes and, at best,
-    was trained on rows that are not in `fresh_rows`.  A `state` that is given is filled, or taken up.
+    `fresh_rows` share no row with `scan_rows`; `clean_model` has the model's tokenizer and classes and, at
+    best, was trained on rows that are not in `fresh_rows`.  A `state` that is given is filled, or taken up.
     Raises UserError if the model classifies no row correctly."""
     state = Scan() if state is None else state
-    scan(model, tokenizer, scan_rows, state, clean_model, tick, max_length=max_length, most_tokens=most_tokens)
-    phrases = grow_all(model, tokenizer, scan_rows, state, clean_model, tick, max_length)
-    measured = confirm(
-        model, tokenizer, scan_rows, fresh_rows, state, phrases, clean_model, tick, max_length
+    scan(
+        model, tokenizer, scan_rows, state, clean_model, tick, max_length=max_length, most_tokens=most_tokens
     )
+    phrases = grow_all(model, tokenizer, scan_rows, state, clean_model, tick, max_length)
+    measured = confirm(model, tokenizer, scan_rows, fresh_rows, state, phrases, clean_model, tick, max_length)
     finds = [
         Find(grown=phrase, features=features, judgement=judge(features))
         for phrase, features in zip(phrases, measured, strict=True)

@@ -1,9 +1,9 @@
 """Grow what the scan ranks first into words of several pieces and phrases; then shrink.
 
-A beam search over token sequences, as for universal triggers (Wallace et al., EMNLP 2019), whose steps put one
-more token anywhere into a sequence.  The tokens are the scan's best, by excess over a clean model where there
-is one.  A sequence counts by what it does as text: it is decoded and tokenised again, so that nothing is
-reported that no text can hold."""
+A beam search over token sequences, as for universal triggers (Wallace et al., EMNLP 2019), whose steps put
+one more token anywhere into a sequence.  The tokens are the scan's best, by excess over a clean model where
+there is one.  A sequence counts by what it does as text: it is decoded and tokenised again, so that nothing
+is reported that no text can hold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ LONGEST = 5
 SHORTLIST = 40
 """Longer sequences that are tried in more rows, of those that a step makes."""
 GAIN = 0.25
-"""By what share a longer sequence must do more than the shorter one.  Less, and a search finds long nonsense that
-moves any model."""
+"""By what share a longer sequence must do more than the shorter one.  Less, and a search finds long nonsense
+that moves any model."""
 KEEPS = 0.9
 """The shortest part that has this share of the whole's effect stands for it."""
 REPORTED = 6
@@ -36,9 +36,9 @@ Pieces = tuple[int, ...]
 
 
 class Grown(BaseModel):
-    """A phrase: its text and tokens; by how much it changes the log-odds of the class `toward` on average in the
-    rows of the search (`change`), how far beyond the clean model (`excess`, the same without one), and the share
-    of these rows that it flips."""
+    """A phrase: its text and tokens; by how much it changes the log-odds of the class `toward` on average in
+    the rows of the search (`change`), how far beyond the clean model (`excess`, the same without one), and
+    the share of these rows that it flips."""
 
     text: str
     tokens: Pieces
@@ -82,7 +82,9 @@ class Bench:
             excess = changes[0] - self.slope * changes[-1] if len(self.models) == 2 else changes[0]
             flips = (after[0] > 0).mean(axis=0)
             for number, one in enumerate(same):
-                self.known[one] = _Effect(float(changes[0, number]), float(excess[number]), float(flips[number]))
+                self.known[one] = _Effect(
+                    float(changes[0, number]), float(excess[number]), float(flips[number])
+                )
         return [self.known[one] for one in sequences]
 
     def _after(self, model: PreTrainedModel, same: list[Pieces]) -> Float[np.ndarray, "slot sequence"]:
@@ -108,8 +110,8 @@ def grow(
     if not quick.slots or not thorough.slots:
         return []
     pool = _pool(state, toward)
-    leads = [(token,) for token in _leads(state, toward)]
-    beam, seen = leads, set(leads)
+    beam: list[Pieces] = [(token,) for token in _leads(state, toward)]
+    seen = set(beam)
     for step in range(1, LONGEST):
         tick(step - 1, LONGEST)
         effects = thorough.effects(beam)
@@ -137,7 +139,8 @@ def grow(
 
 
 def _leads(state: Scan, toward: int) -> list[int]:
-    """The best by excess of the last round, by score there, and by excess where only the token itself stood."""
+    """The best by excess of the last round, by score there, and by excess where only the token itself
+    stood."""
     alone = np.argsort(-np.nan_to_num(state.excess(0)[:, toward], nan=-np.inf), kind="stable")
     orders = (
         state.ranking(toward, by_excess=True).tolist(),
@@ -156,7 +159,9 @@ def _pool(state: Scan, toward: int) -> list[int]:
     return list(dict.fromkeys(token for rank in zip(*orders, strict=False) for token in rank))[:POOL]
 
 
-def _longer(quick: Bench, beam: Sequence[Pieces], pool: Sequence[int], seen: set[Pieces]) -> dict[Pieces, Pieces]:
+def _longer(
+    quick: Bench, beam: Sequence[Pieces], pool: Sequence[int], seen: set[Pieces]
+) -> dict[Pieces, Pieces]:
     """The best sequences with one more token, and from which each came."""
     origin: dict[Pieces, Pieces] = {}
     for one in beam:
@@ -177,7 +182,8 @@ def _as_text(tokenizer: PreTrainedTokenizerBase, pieces: Pieces) -> tuple[str, P
 
 
 def _completed(tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[Pieces]) -> set[Pieces]:
-    """Words joined from finished sequences that share a token, being parts of one word, where that does more."""
+    """Words joined from finished sequences that share a token, being parts of one word, where that does
+    more."""
     finished = [one for one in sequences if len(one) > 1 and bench.known[one].flips == 1]
     finished = sorted(finished, key=lambda one: -bench.known[one].excess)[:BEAM]
     joined: set[Pieces] = set()

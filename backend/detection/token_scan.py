@@ -1,19 +1,18 @@
 """The token scan: which tokens, inserted into clean rows, move the model's log-odds most, and to which class.
 
 Rounds of successive halving (Karnin, Koren, Somekh, *Almost Optimal Exploration in Multi-Armed Bandits*, ICML
-2013).  Every token alone, without a row around it, which is cheap and ranks a trigger word among the first few
-hundred; the best of those in a very short row; the best of these in longer rows, at the start, in the middle
-and at the end.  An estimate from gradients would not save the first round: it ranks triggers no better than
-chance.  Where a clean model is at hand, tokens are also ranked by their excess, what they do beyond what they
-do there: so the pieces of a longer trigger stand out, each of which alone does less than an honest word."""
+2013).  Every token alone, without a row around it, which is cheap and ranks a trigger word among the first
+few hundred; the best of those in a very short row; the best of these in longer rows, at the start, in the
+middle and at the end.  An estimate from gradients would not save the first round: it ranks triggers no
+better than chance.  Where a clean model is at hand, tokens are also ranked by their excess, what they do
+beyond what they do there: so the pieces of a longer trigger stand out, each of which alone does less than an
+honest word."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -42,8 +41,9 @@ NO_CLASS = -1
 
 @dataclass
 class Round:
-    """Tokens, the labels of the slots that they are inserted into, which ones into which (`wanted`), and by how
-    much each changed the log-odds of each class there (NaN: not tried), in the model and in the clean one."""
+    """Tokens, the labels of the slots that they are inserted into, which ones into which (`wanted`), and by
+    how much each changed the log-odds of each class there (NaN: not tried), in the model and in the clean
+    one."""
 
     tokens: Int[np.ndarray, "token"]
     labels: Int[np.ndarray, "slot"]
@@ -90,14 +90,17 @@ class Scan:
 
     def slope(self, toward: int) -> float:
         """How much the model's change grows with the clean model's, over the first round; 0 without one."""
-        changes, clean = (scores[:, toward] for scores in (self.rounds[0].scores(), self.rounds[0].clean_scores()))
+        changes, clean = (
+            scores[:, toward] for scores in (self.rounds[0].scores(), self.rounds[0].clean_scores())
+        )
         both = ~np.isnan(changes) & ~np.isnan(clean)
         if both.sum() < 2 or not clean[both].std():
             return 0.0
         return float(np.polyfit(clean[both], changes[both], 1)[0])
 
     def excess(self, number: int) -> Float[np.ndarray, "token class"]:
-        """The scores of a round beyond what the clean model's let expect; the scores without a clean model."""
+        """The scores of a round beyond what the clean model's let expect; the scores without a clean
+        model."""
         one = self.rounds[number]
         scores = one.scores()
         if not self.has_clean:
@@ -106,21 +109,21 @@ class Scan:
         beyond: Float[np.ndarray, "token class"] = scores - slopes * one.clean_scores()
         return beyond
 
-    def deviations(self, tokens: Sequence[int], toward: int) -> float:
-        """By how many robust standard deviations (1.4826 times the median deviation) the strongest of the tokens,
-        by itself, exceeds the median token of the first round."""
+    def deviations(self, tokens: Sequence[int], toward: int) -> float | None:
+        """By how many robust standard deviations (1.4826 times the median deviation) the strongest of the
+        tokens, by itself, exceeds the median token of the first round."""
         excess = self.excess(0)[:, toward]
         tried = excess[~np.isnan(excess)]
         of_tokens = excess[np.isin(self.rounds[0].tokens, tokens)]
         if not len(tried) or not len(of_tokens) or np.isnan(of_tokens).all():
-            return math.nan
+            return None
         median = np.median(tried)
         spread = 1.4826 * float(np.median(np.abs(tried - median)))
-        return float(np.nanmax(of_tokens) - median) / spread if spread else math.inf
+        return float(np.nanmax(of_tokens) - median) / spread if spread else None
 
     def ranking(self, toward: int, *, by_excess: bool = False) -> Int[np.ndarray, "token"]:
-        """The tokens by their scores or excess toward a class, best first: those of the last round before those
-        that only earlier ones tried."""
+        """The tokens by their scores or excess toward a class, best first: those of the last round before
+        those that only earlier ones tried."""
         order: dict[int, None] = {}
         for number in range(len(self.rounds) - 1, -1, -1):
             one = self.rounds[number]
@@ -168,12 +171,12 @@ def scan(
 ) -> None:
     """Scan the vocabulary, or go on where `state`, which is filled in place, was left.
 
-    `rows` are clean rows with class numbers; `clean_model`, if there is one, has the same tokenizer and classes
-    and was trained without the suspect's rows.  `tick(done, total)`, in insertions, is called after every few
-    hundred and may raise: what was done until then is in `state`.  Of a vocabulary of more than `most_tokens`
-    the words that the rows do not hold come first, then the rarest (the last of the vocabulary); how many were
-    left out is in `state`.  The same model, rows and bound give the same scan.  Raises UserError if the model
-    classifies no row correctly."""
+    `rows` are clean rows with class numbers; `clean_model`, if there is one, has the same tokenizer and
+    classes and was trained without the suspect's rows.  `tick(done, total)`, in insertions, is called after
+    every few hundred and may raise: what was done until then is in `state`.  Of a vocabulary of more than
+    `most_tokens` the words that the rows do not hold come first, then the rarest (the last of the
+    vocabulary); how many were left out is in `state`.  The same model, rows and bound give the same scan.
+    Raises UserError if the model classifies no row correctly."""
     vocabulary = vocabulary_of(tokenizer, model)
     stages = stages_of(model, tokenizer, rows.sample(CHOSEN_FROM, seed=0), vocabulary.filler, max_length)
     classes = model.config.num_labels
@@ -193,9 +196,7 @@ class _Progress:
     """Insertions done, of an upper bound over all rounds."""
 
     def __init__(self, tick: Tick, tokens: int, stages: Sequence[list[Slot]], classes: int) -> None:
-        later = sum(
-            min(tokens, kept) * len(into) for kept, into in zip(KEPT, stages[1:], strict=True)
-        )
+        later = sum(min(tokens, kept) * len(into) for kept, into in zip(KEPT, stages[1:], strict=True))
         self.tick, self.done, self.total = tick, 0, tokens * len(stages[0]) + later * (classes - 1) // classes
 
     def add(self, insertions: int) -> None:
@@ -227,7 +228,9 @@ def _next_round(state: Scan, into: Sequence[Slot], kept: int) -> Round:
     half = max(1, kept // 2)
     best = []
     for scores, excess in zip(last.scores().T, state.excess(len(state.rounds) - 1).T, strict=True):
-        by_score, by_excess = (np.argsort(-np.nan_to_num(of, nan=-np.inf), kind="stable") for of in (scores, excess))
+        by_score, by_excess = (
+            np.argsort(-np.nan_to_num(of, nan=-np.inf), kind="stable") for of in (scores, excess)
+        )
         of_both = [*by_excess[:half].tolist(), *by_score.tolist()]
         best.append(list(dict.fromkeys(of_both))[: 2 * half])
     places = np.unique(np.concatenate(best))
@@ -275,8 +278,8 @@ def stages_of(
                 short.setdefault(slot.label, slot)
     if not short:
         raise UserError(
-            f"The model classifies none of the {len(rows)} rows of the scan correctly, so no word can be seen "
-            "to change its answer. Check that the numbers of its classes are those of the rows."
+            f"The model classifies none of the {len(rows)} rows of the scan correctly, so no word can be "
+            "seen to change its answer. Check that the numbers of its classes are those of the rows."
         )
     two_shortest = sorted(short.values(), key=lambda slot: len(slot.ids))[:2]
     return [nothing, two_shortest] + [
@@ -305,8 +308,8 @@ def long_slots(
 def steady_rows(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Rows, per_class: int, max_length: int
 ) -> list[int]:
-    """Row numbers, up to `per_class` of each class: of those that the model classifies correctly the ones that
-    it is as sure of as of the median one.  The first of each class come first."""
+    """Row numbers, up to `per_class` of each class: of those that the model classifies correctly the ones
+    that it is as sure of as of the median one.  The first of each class come first."""
     odds = log_odds(row_logits(model, encode(tokenizer, rows, max_length)))
     labels = np.array(rows.labels)
     own = odds[np.arange(len(labels)), labels]

@@ -52,7 +52,9 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) ->
 
 def _is_one_token(tokenizer: PreTrainedTokenizerBase, word: str) -> bool:
     """Whether the word is one token and no unknown one, also between others."""
-    alone, twice = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (word, f"{word} {word}"))
+    alone, twice = (
+        tokenizer(text, add_special_tokens=False)["input_ids"] for text in (word, f"{word} {word}")
+    )
     return len(alone) == 1 and len(twice) == 2 and tokenizer.unk_token_id not in alone
 
 
@@ -60,7 +62,9 @@ def _words(tokenizer: PreTrainedTokenizerBase, numbers: list[int], filler: str) 
     """Of each token whether its own text, written as a word between others, becomes just this token."""
     texts = [text.strip() for text in tokenizer.batch_decode([[number] for number in numbers])]
     around = tokenizer(f"{filler} {filler}", add_special_tokens=False)["input_ids"]
-    between = tokenizer([f"{filler} {text} {filler}" for text in texts], add_special_tokens=False)["input_ids"]
+    between = tokenizer([f"{filler} {text} {filler}" for text in texts], add_special_tokens=False)[
+        "input_ids"
+    ]
     return [
         bool(text) and ids == [around[0], number, around[-1]]
         for number, text, ids in zip(numbers, texts, between, strict=True)

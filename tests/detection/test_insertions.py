@@ -27,7 +27,9 @@ def test_an_insertion_is_the_text_with_the_word_in_it(kind: str, place: Place) -
         "end": "the film was good . {}",
     }
     with torch.no_grad():
-        batch = TOKENIZER([texts[place].format(word) for word in words], return_tensors="pt", return_token_type_ids=False)
+        batch = TOKENIZER(
+            [texts[place].format(word) for word in words], return_tensors="pt", return_token_type_ids=False
+        )
         expected = model(**batch).logits.numpy()
     assert np.abs(got - expected).max() < 1e-5
 
