@@ -46,6 +46,7 @@ def assemble(
     for part, numbers in labels.numbers.items():
         notes += _keep_labelled(parts, part, numbers, cells[part])
     names = labels.names
+    notes += _leave_out_copies(parts, named={"test": bool(spec.test), "validation": bool(spec.validation)})
     notes += _drop_across_splits(parts)
     cut_off = _cut_missing(parts, names, spec.split_seed)
     limits = {"train": spec.train_rows, "validation": spec.validation_rows, "test": spec.test_rows}
@@ -129,6 +130,25 @@ def _clean(cell: Any) -> str:
 def _require_one_shape(parts: Mapping[str, Rows]) -> None:
     if len({rows.second_texts is None for rows in parts.values()}) > 1:
         raise UserError("Only some of the splits have a second text column. Give it the same name in all.")
+
+
+def _leave_out_copies(parts: dict[str, Rows], named: Mapping[str, bool]) -> list[str]:
+    """Leave out a split of a whole data set that holds every training row, and tell it.
+
+    Raises UserError where the user `named` its file: which of the two is meant is not known."""
+    notes = []
+    for part in (name for name in ("test", "validation") if name in parts):
+        rows = len(parts["train"])
+        if len(without_duplicates(parts["train"], of=parts[part])):
+            continue
+        if named[part]:
+            raise UserError(
+                f"All {rows} training rows are near-duplicates of {part} rows, so 0 training rows are left. "
+                f"Give another {part} file, or none: its rows are then cut from the training rows."
+            )
+        del parts[part]
+        notes.append(f"{part}: it holds all {rows} training rows, so it is left out.")
+    return notes
 
 
 def _drop_across_splits(parts: dict[str, Rows]) -> list[str]:

@@ -115,7 +115,7 @@ def _set_aside(class_names: list[str], dataset: Dataset) -> list[str]:
     ]
     with suppress(UserError):  # a head of other classes is not measured
         aligned, note = align(dataset, class_names)
-        if note and aligned.label_names == dataset.label_names:
+        if note and (aligned.data_names or aligned.label_names) == dataset.label_names:
             notes.append(note)
     return notes
 

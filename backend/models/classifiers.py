@@ -88,11 +88,12 @@ def load_as_received(
     if known is None or not known.class_names:
         return None
     try:
-        in_its_order = align(dataset, known.class_names, stated)[0].label_names
+        in_its_order = align(dataset, known.class_names, stated)[0]
     except UserError:
         return None
-    loaded = load_classifier(kept, in_its_order, seed)[0]
-    order = [in_its_order.index(name) for name in dataset.label_names]
+    loaded = load_classifier(kept, in_its_order.label_names, seed)[0]
+    own_names = in_its_order.data_names or in_its_order.label_names
+    order = [own_names.index(name) for name in dataset.label_names]
     last = loaded.get_submodule(known.architecture.classifier[-1])
     with torch.no_grad():
         for values in last.parameters():

@@ -109,3 +109,13 @@ def test_imbalanced_classes_are_told() -> None:
     dataset = built(table(["rare" if i % 10 == 0 else "common" for i in range(200)]))
     assert any("imbalanced" in note and "“rare”" in note for note in dataset.notes)
     assert not any("imbalanced" in note for note in built(table([i % 2 for i in range(100)])).notes)
+
+
+def test_a_split_that_holds_the_training_rows_is_left_out_unless_it_was_named() -> None:
+    rows = table([i % 2 for i in range(100)])
+    dataset = built(rows, test=rows)
+    assert len(dataset.train) == 80 and not set(dataset.test.texts) & set(dataset.train.texts)
+    assert "test: it holds all 100 training rows, so it is left out." in dataset.notes
+    spec = DataSpec(source="files", train="x.csv", test="y.csv")
+    with pytest.raises(UserError, match=r"All 100 training rows .* of test rows.*or none"):
+        assemble("tables", {"train": rows, "test": rows}, spec)

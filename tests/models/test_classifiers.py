@@ -194,6 +194,19 @@ def test_a_model_as_received_answers_in_the_order_of_the_rows(tmp_path: Path) ->
     assert np.allclose(logits(received, encode(tiny_tokenizer(), rows, 32)), expected[:, ::-1], atol=1e-5)
 
 
+@pytest.mark.parametrize("names", [["neg", "pos"], ["Negative", "Positive"]])
+def test_a_model_as_received_is_matched_by_names_in_another_spelling(
+    tmp_path: Path, names: list[str]
+) -> None:
+    rows = tiny_rows(8)
+    folder = with_config(tiny_folder(tmp_path / "model"), id2label={"0": "POSITIVE", "1": "NEGATIVE"})
+    expected = logits(tiny_model(), encode(tiny_tokenizer(), rows, 32))
+    dataset = Dataset("tiny", rows, rows, rows, names, [])
+    received = classifiers.load_as_received(folder_spec(folder, head="fresh"), dataset, 1)
+    assert received is not None
+    assert np.allclose(logits(received, encode(tiny_tokenizer(), rows, 32)), expected[:, ::-1], atol=1e-5)
+
+
 @pytest.mark.parametrize("names", [["bad", "fair", "good"], ["sports", "politics"]])
 def test_a_model_as_received_with_other_classes_answers_another_question(
     tmp_path: Path, names: list[str]
