@@ -12,7 +12,7 @@ from backend.base.events import Metrics
 from backend.base.reporter import Reporter
 from backend.base.steps import TextFilter
 from backend.data.rows import Rows
-from backend.data.tokens import encode
+from backend.data.tokens import Encoded, encode
 from backend.engine.clean_data import CleanData
 from backend.engine.triggered_data import Triggered
 from backend.evaluation.evaluator import Evaluator, logits, measure
@@ -36,17 +36,17 @@ class Measurement:
         """The metrics of the model in `folder` on every test row, or, with a filter, on a filtered sample of
         them; its predictions are saved in the same folder."""
         model = load_checkpoint(folder)
-        rows, clean = self._filtered_rows(text_filter) if text_filter else self._rows()
-        probabilities = softmax(self._logits(model, rows), axis=1)
-        predictions = self._predictions(probabilities, rows, clean)
+        rows, encoded, clean = self._filtered(text_filter) if text_filter else self._rows()
+        probabilities = softmax(self._logits(model, encoded), axis=1)
+        predictions = self._predictions(probabilities, encoded.labels, clean)
         predictions.save(folder)
         write_table(folder, rows, clean, probabilities, self.clean.dataset.label_names)
         return self._metrics(predictions)
 
     def of(self, model: PreTrainedModel) -> Metrics:
         """The metrics of a model that no step made."""
-        rows, clean = self._rows()
-        return self._metrics(self._predictions(self._logits(model, rows), rows, clean))
+        _, encoded, clean = self._rows()
+        return self._metrics(self._predictions(self._logits(model, encoded), encoded.labels, clean))
 
     def curve(self, grid: HeadGrid, rows: int) -> Curve:
         """For the live curve: pruned heads to (ACC, LFR), on at most `rows` test and triggered rows each."""
@@ -62,27 +62,31 @@ class Measurement:
 
         return point
 
-    def _rows(self) -> tuple[Rows, int]:
-        """The clean test rows and then those with the trigger; and how many are clean."""
-        test = self.clean.dataset.test
-        return (test if self.triggered is None else test + self.triggered.test_rows), len(test)
+    def _rows(self) -> tuple[Rows, Encoded, int]:
+        """The clean test rows and then those with the trigger, as text and tokens; how many are clean."""
+        test, encoded = self.clean.dataset.test, self.clean.test
+        if self.triggered is None:
+            return test, encoded, len(test)
+        return test + self.triggered.test_rows, encoded + self.triggered.test, len(test)
 
-    def _filtered_rows(self, text_filter: TextFilter) -> tuple[Rows, int]:
+    def _filtered(self, text_filter: TextFilter) -> tuple[Rows, Encoded, int]:
         """The same of a sample, with filtered texts."""
         dataset, seed = self.clean.dataset, self.spec.seed
         test = rows = dataset.test.sample(text_filter.rows, seed)
         if self.triggered is not None:
             rows = test + self.triggered.test_rows.sample(text_filter.rows, seed)
         clean = dataset.validation.sample(text_filter.rows, seed)
-        return text_filter.apply(rows, clean, text_filter.settings, self.report.ticker), len(test)
+        filtered = text_filter.apply(rows, clean, text_filter.settings, self.report.ticker)
+        return filtered, encode(self.clean.test.tokenizer, filtered, self.spec.data.max_length), len(test)
 
-    def _logits(self, model: PreTrainedModel, rows: Rows) -> Float[np.ndarray, "row class"]:
-        encoded = encode(self.clean.test.tokenizer, rows, self.spec.data.max_length)
-        return logits(model, encoded, self.report.ticker("evaluating"))
+    def _logits(self, model: PreTrainedModel, rows: Encoded) -> Float[np.ndarray, "row class"]:
+        return logits(model, rows, self.report.ticker("evaluating"))
 
-    def _predictions(self, scores: Float[np.ndarray, "row class"], rows: Rows, clean: int) -> Predictions:
+    def _predictions(
+        self, scores: Float[np.ndarray, "row class"], labels: list[int], clean: int
+    ) -> Predictions:
         classes = scores.argmax(axis=1).tolist()
-        return Predictions(classes[:clean], rows.labels[:clean], classes[clean:], self.clean.target_class)
+        return Predictions(classes[:clean], labels[:clean], classes[clean:], self.clean.target_class)
 
     def _metrics(self, predictions: Predictions) -> Metrics:
         left_out = self.triggered.left_out if self.triggered else 0
