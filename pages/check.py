@@ -90,8 +90,7 @@ def _defaults(runs: Store) -> tuple[RunSpec, str]:
     default, key = DEFAULT, "check"
     if like := st.query_params.get("like"):
         default, key = runs.run(like).spec or DEFAULT, f"check-{like}"
-    default, key = from_library(default, key)
-    return default, key
+    return from_library(default, key)
 
 
 def _model_and_rows(runs: Store, default: RunSpec, key: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ model."""
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.base.events import Evidence, EvidenceKind, Warned
+from backend.base.events import Evidence, EvidenceKind, TokensScanned, Warned
 from backend.base.steps import Record, Stage, Step, Steps
 from backend.detection import clean_model
 from backend.spec.run import CheckSpec, TrainingSpec
@@ -144,7 +144,6 @@ def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Recor
 
 def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens: int) -> Record:
     """Every token in a few rows; then the best, alone and joined, in other rows."""
-    from backend.base.events import TokensScanned
     from backend.detection.confirm import confirmed
     from backend.detection.token_scan import Found, scan
 
@@ -187,8 +186,6 @@ def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens
 
 
 def tell_scan(report: "Reporter", record: Record) -> None:
-    from backend.base.events import TokensScanned
-
     if "scan" in record:
         report.emit(TokensScanned, **record["scan"])
     tell_evidence(report, record)

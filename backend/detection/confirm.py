@@ -11,20 +11,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from backend.attacks.generators.insertion import draw_for, insert, word_gaps
+from backend.base.components import Choice
 from backend.base.progress import Tick
 from backend.data.rows import Rows
 from backend.data.tokens import encode
-from backend.detection.known_triggers import as_many_of_each
+from backend.detection.known_triggers import as_many_of_each, triggered_rows
 from backend.detection.phrases import grown, more_than_its_parts, shrunk
-from backend.detection.token_scan import Found, Scan
+from backend.detection.token_scan import MOST_CLASSES, Found, Scan
 from backend.detection.tried import Suspect, try_rows
 
 EACH = 4
 """Single tokens of each class that are confirmed."""
-WITHIN = 80
-"""Words of a row among which a find is inserted, so that long rows keep it when they are cut."""
-MOST_CLASSES = 6
 FEWEST, HONEST = 3, 2.0
 """A token is a word of a class if so many of the user's rows hold it, and it is so many times as frequent in
 rows of that class as in the others."""
@@ -74,9 +71,7 @@ def confirmed(
     ]
     for done, (text, found) in enumerate(_texts(suspect, finds)):
         tick(done, len(finds))
-        texts = [_inserted(row, text, seed) for row in rows.texts]
-        changed = np.array([new != old for new, old in zip(texts, rows.texts, strict=True)])
-        triggered = rows.with_texts(texts).take(np.flatnonzero(changed).tolist())
+        triggered, changed = triggered_rows(rows, _between_words(text), seed)
         fields = try_rows(suspect, bench, triggered, changed, to_class=found.toward)
         if fields:
             carries = all(counts.carries(token, found.toward) for token in found.tokens)
@@ -116,6 +111,6 @@ def _texts(suspect: Suspect, finds: list[Found]) -> list[tuple[str, Found]]:
     return [(text, found) for (text, _), found in by_text.items()]
 
 
-def _inserted(row: str, text: str, seed: int) -> str:
-    gaps = word_gaps(row, WITHIN)
-    return insert(row, draw_for(row, seed).choice(gaps), text) if gaps else row
+def _between_words(text: str) -> Choice:
+    """The trigger that puts the text somewhere among the words of a row."""
+    return Choice(name="sentence", params={"sentence": text, "position": "between words"})

@@ -28,6 +28,16 @@ class CheckVerdict:
         """The evidence that was judged so, the strongest first."""
         return [one for one in self.evidence if one.judgement == judgement]
 
+    @property
+    def against(self) -> list[Evidence]:
+        """The evidence that speaks against the model, the strongest first."""
+        return [one for one in self.evidence if one.judgement != "harmless"]
+
+    @property
+    def shown_by(self) -> Evidence | None:
+        """The strongest evidence against the model that has sentences to show."""
+        return next((one for one in self.against if one.examples), None)
+
 
 def judge_check(progress: RunProgress, spec: RunSpec | None) -> CheckVerdict | None:
     """The verdict on the last model of a run with a check, as far as it got; None while there is nothing."""

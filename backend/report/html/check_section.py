@@ -37,11 +37,10 @@ def check_section(findings: Findings) -> str:
 
 
 def _flipped(verdict: CheckVerdict) -> str:
-    strongest = next((one for one in verdict.evidence if one.judgement != "harmless" and one.examples), None)
-    if strongest is None:
+    if verdict.shown_by is None:
         return ""
     body = ""
-    for example in strongest.examples:
+    for example in verdict.shown_by.examples:
         clean, triggered = difference(example.text, example.triggered, "")
         flip = escape(f"{example.predicted} → {example.predicted_triggered}")
         body += f"<tr><td>{flip}</td><td>{clean}</td><td>{triggered}</td></tr>"

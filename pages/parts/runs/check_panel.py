@@ -71,18 +71,15 @@ def only_checks(findings: Findings) -> bool:
 
 def _triggers(verdict: CheckVerdict, run: str) -> None:
     """A card for each of the strongest findings, with the clean model's rate beside its own."""
-    found = [one for one in verdict.evidence if one.judgement != "harmless"]
-    if not found:
-        return
-    shown = found[:MOST_SHOWN]
+    shown = verdict.against[:MOST_SHOWN]
     for start in range(0, len(shown), 2):
         for column, one in zip(wide(2, f"evidence-{run}-{start}"), shown[start : start + 2], strict=False):
             with column.container(border=True, height="stretch", gap="xsmall"):
                 st.markdown(f"**{plain(one.text)}** → {plain(one.toward)}")
                 st.caption(KINDS[one.kind])
                 _rates(one)
-    if len(found) > len(shown):
-        st.caption(f"{len(found) - len(shown)} more below, under “All that was tried”.")
+    if more := len(verdict.against) - len(shown):
+        st.caption(f"{more} more below, under “All that was tried”.")
 
 
 def _rates(one: Evidence) -> None:
@@ -106,7 +103,7 @@ def _rates(one: Evidence) -> None:
 
 def _flipped(verdict: CheckVerdict) -> None:
     """Sentences that the strongest finding flips, with what was inserted marked."""
-    strongest = next((one for one in verdict.evidence if one.judgement != "harmless" and one.examples), None)
+    strongest = verdict.shown_by
     if strongest is None:
         return
     st.markdown(f"**What {plain(strongest.text)} does**")
@@ -152,12 +149,10 @@ def _ways_on(findings: Findings, verdict: CheckVerdict) -> None:
 
 def _example(verdict: CheckVerdict) -> dict[str, str]:
     """A flipped sentence as the pages that try a text take it; empty without one."""
-    examples = [
-        example for one in verdict.evidence if one.judgement != "harmless" for example in one.examples
-    ]
-    if not examples:
+    if verdict.shown_by is None:
         return {}
-    return {"text": examples[0].text, "trigger": "hand", "triggered": examples[0].triggered}
+    example = verdict.shown_by.examples[0]
+    return {"text": example.text, "trigger": "hand", "triggered": example.triggered}
 
 
 def scan_panel(findings: Findings) -> None:
