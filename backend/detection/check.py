@@ -143,45 +143,31 @@ def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Recor
 
 
 def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens: int) -> Record:
-    """Every token in a few rows; then the best, alone and joined, in other rows."""
-    from backend.detection.confirm import confirmed
-    from backend.detection.token_scan import Found, scan
+    """Every token, alone and in a few rows; then the best, alone and joined, in other rows."""
+    from backend.base.errors import UserError
+    from backend.detection.found import evidence_of
+    from backend.detection.scanning import SavedScan
 
-    suspect, names = open_suspect(inputs, model), inputs.label_names
+    suspect, names, report = open_suspect(inputs, model), inputs.label_names, inputs.report
     inputs.scratch.mkdir(parents=True, exist_ok=True)
+    saved = SavedScan(suspect, inputs.scratch / "scan.npz")
     record: Record = {"evidence": []}
 
-    def tell(done: int, total: int, left_out: int, best: list[Found]) -> None:
-        words = suspect.tokenizer.convert_ids_to_tokens([found.tokens[0] for found in best])
-        strongest = [
-            (word, names[found.toward], round(found.score, 2))
-            for word, found in zip(words, best, strict=True)
-        ]
-        record["scan"] = {
-            "model": model,
-            "scanned": done,
-            "tokens": total + left_out,
-            "left_out": left_out,
-            "strongest": strongest,
-        }
-        inputs.report.emit(TokensScanned, **record["scan"])
+    def tell(fields: dict[str, Any]) -> None:
+        record["scan"] = fields | {"model": model}
+        report.emit(TokensScanned, **record["scan"])
 
-    ticker = inputs.report.ticker("inserting tokens", "insertions")
-    scanned = scan(
-        suspect,
-        inputs.train_rows.sample(MOST_SCAN_ROWS, inputs.seed),
-        len(names),
-        most_tokens,
-        inputs.scratch / "scan.npz",
-        inputs.seed,
-        ticker,
-        tell,
-    )
-    tick = inputs.report.ticker("trying the strongest in other rows", "finds")
-    clean_rows = (inputs.train_rows, inputs.test_rows)
-    for fields in confirmed(suspect, scanned, *clean_rows, names, inputs.seed, tick):
-        text, carries = fields.pop("text"), fields.pop("carries")
-        record["evidence"].append(told(inputs, fields, model, "inserted", text, carries=carries))
+    rows = inputs.train_rows.sample(MOST_SCAN_ROWS, inputs.seed)
+    try:
+        saved.scan(rows, names, most_tokens, report.ticker("inserting tokens", "insertions"), tell)
+    except UserError as error:  # no row is classified correctly
+        report.emit(Warned, message=f"The vocabulary was not scanned. {error}")
+        return record
+    tick = report.ticker("trying the strongest in other rows", "finds")
+    for fields, judgement, reason in evidence_of(suspect, saved.state, rows, inputs.test_rows, names, tick):
+        event = {**fields, "model": model, "kind": "inserted", "judgement": judgement, "reason": reason}
+        report.emit(Evidence, **event)
+        record["evidence"].append(event)
     return record
 
 
@@ -214,13 +200,12 @@ def told(
     model: str,
     kind: EvidenceKind,
     text: str,
-    rewrites: bool = False,
-    carries: bool = False,
+    rewrites: bool,
 ) -> dict[str, Any]:
     """The evidence as plain data, judged and reported."""
     from backend.detection.tried import judged
 
-    judgement, reason = judged(fields, rewrites, carries)
+    judgement, reason = judged(fields, rewrites)
     event = {**fields, "model": model, "kind": kind, "text": text, "judgement": judgement, "reason": reason}
     inputs.report.emit(Evidence, **event)
     return event

@@ -1,116 +1,115 @@
-"""The strongest finds of a scan, put into rows that the scan did not see, beside a clean model.
+"""Confirm a find: on how many fresh rows does it change the prediction, at which places, and in a clean
+model?"""
 
-A word that honestly carries a class ("superb") moves a model as much as a trigger does.  It is told apart by
-the user's own rows, where it stands in rows of that class, and by a clean model, which it moves too."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
+from pydantic import BaseModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backend.base.components import Choice
-from backend.base.progress import Tick
+from backend.attacks.generators.insertion import insert
+from backend.base.events import Interval
+from backend.base.intervals import wilson
 from backend.data.rows import Rows
 from backend.data.tokens import encode
-from backend.detection.known_triggers import as_many_of_each, triggered_rows
-from backend.detection.phrases import grown, more_than_its_parts, shrunk
-from backend.detection.token_scan import MOST_CLASSES, Found, Scan
-from backend.detection.tried import Suspect, try_rows
-
-EACH = 4
-"""Single tokens of each class that are confirmed."""
-FEWEST, HONEST = 3, 2.0
-"""A token is a word of a class if so many of the user's rows hold it, and it is so many times as frequent in
-rows of that class as in the others."""
+from backend.detection.insertions import PLACES, Place, gap_at
+from backend.evaluation.evaluator import predict
 
 
-@dataclass(frozen=True)
-class TokenCounts:
-    """How many of the user's rows of each class hold each token, and how many rows each class has."""
+class Share(BaseModel):
+    """Of `rows` rows of other classes that a model classified correctly it predicts the class for `flips`
+    once the phrase stands in them; `interval` is Wilson's."""
 
-    rows: Int[np.ndarray, "token class"]
-    of_class: Int[np.ndarray, " class"]
+    flips: int
+    rows: int
+    interval: Interval
 
-    def carries(self, token: int, toward: int) -> bool:
-        """Whether the token is a word of that class in the user's rows."""
-        here = self.rows[token, toward]
-        there = self.rows[token].sum() - here
-        sizes = self.of_class[toward], self.of_class.sum() - self.of_class[toward]
-        ratio = ((here + 0.5) / (sizes[0] + 1)) / ((there + 0.5) / (sizes[1] + 1))
-        return bool(here >= FEWEST and ratio >= HONEST)
+    @property
+    def rate(self) -> float:
+        return self.flips / self.rows if self.rows else 0.0
 
 
-def count_tokens(suspect: Suspect, rows: Rows, classes: int) -> TokenCounts:
-    features = encode(suspect.tokenizer, rows, suspect.max_length).features
-    counts = np.zeros((len(suspect.tokenizer), classes), dtype=int)
-    for feature, label in zip(features, rows.labels, strict=True):
-        counts[np.unique(feature["input_ids"]), label] += 1
-    return TokenCounts(counts, np.bincount(rows.labels, minlength=classes))
+def share_of(flipped: Bool[np.ndarray, "row"]) -> Share:
+    """The share of rows that flipped; the interval of none is from 0 to 1."""
+    flips, rows = int(flipped.sum()), len(flipped)
+    return Share(flips=flips, rows=rows, interval=wilson(flips, rows) if rows else (0.0, 1.0))
 
 
-def confirmed(
-    suspect: Suspect,
-    scanned: Scan,
-    known_rows: Rows,
-    fresh_rows: Rows,
-    names: list[str],
-    seed: int,
-    tick: Tick,
-) -> Iterator[dict[str, Any]]:
-    """The fields of the event Evidence for each find, with its `text`, and `carries`: whether it is a word of
-    the class in `known_rows`."""
-    counts = count_tokens(suspect, known_rows, len(names))
-    rows = fresh_rows.take(as_many_of_each(fresh_rows.labels, len(names), seed))
-    bench = suspect.bench(rows, names, lambda *_: tick(0, 1))
-    toward = sorted({found.toward for found in scanned.best})[:MOST_CLASSES]
-    finds = [
-        found for number in toward for found in _finds(suspect, scanned, counts, number, len(names), tick)
-    ]
-    for done, (text, found) in enumerate(_texts(suspect, finds)):
-        tick(done, len(finds))
-        triggered, changed = triggered_rows(rows, _between_words(text), seed)
-        fields = try_rows(suspect, bench, triggered, changed, to_class=found.toward)
-        if fields:
-            carries = all(counts.carries(token, found.toward) for token in found.tokens)
-            yield fields | {"text": f"“{text}”", "carries": carries}
-    tick(len(finds), len(finds))
+class Flips(BaseModel):
+    """What a phrase does in one model toward one class: over all rows, each of which has it at one place (the
+    places in turn), and at each place alone."""
+
+    overall: Share
+    by_place: dict[Place, Share]
+
+    @property
+    def best_place(self) -> Place:
+        """The place where it flips most."""
+        return max(self.by_place, key=lambda place: self.by_place[place].rate)
 
 
-def _finds(
-    suspect: Suspect, scanned: Scan, counts: TokenCounts, toward: int, classes: int, tick: Tick
-) -> list[Found]:
-    """The strongest of a class that the rows do not explain, what they were grown to, and the strongest that
-    the rows explain."""
-    check = partial(_only_check, tick)
-    best = [found for found in scanned.best if found.toward == toward]
-    explained = [found for found in best if counts.carries(found.tokens[0], toward)]
-    others = [found for found in best if found not in explained]
-    places = [slot for slot in scanned.rows if slot.label != toward]
-    phrases = [
-        shrunk(suspect, places, phrase, classes, check)
-        for phrase in grown(suspect, places, others, toward, classes, check)[:1]
-    ]
-    joined = [one for one in phrases if len(one.tokens) == 1 or more_than_its_parts(one, best)]
-    return others[:EACH] + joined + explained[:1]
+def flips_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Rows,
+    phrase: str,
+    toward: int,
+    max_length: int,
+    correct: Bool[np.ndarray, "row"],
+    places: Sequence[Place] = PLACES,
+) -> Flips:
+    """How many of the rows of other classes that are `correct` flip toward a class with the phrase in them,
+    at the places in turn.
+
+    Raises UserError if logits are not finite."""
+    at = np.flatnonzero(correct & (np.array(rows.labels) != toward))
+    texts = [rows.texts[row] for row in at]
+    gaps = [gap_at(text, places[number % len(places)]) for number, text in enumerate(texts)]
+    inserted = [insert(text, gap, phrase) for text, gap in zip(texts, gaps, strict=True)]
+    # What lies behind the maximum length is cut off, and the phrase is not to be.
+    room = max_length + len(tokenizer(phrase, add_special_tokens=False)["input_ids"])
+    longest = min(room, _longest(model))
+    flipped = np.zeros(0, dtype=bool)
+    if len(at):
+        encoded = encode(tokenizer, rows.take(at.tolist()).with_texts(inserted), longest)
+        flipped = predict(model, encoded) == toward
+    by_place = {place: share_of(flipped[number :: len(places)]) for number, place in enumerate(places)}
+    return Flips(overall=share_of(flipped), by_place=by_place)
 
 
-def _only_check(tick: Tick, done: int, total: int) -> None:
-    tick(0, 1)
+def _longest(model: PreTrainedModel) -> int:
+    """The tokens that a model has positions for; RoBERTa and its kin count from behind the padding's."""
+    positions = int(getattr(model.config, "max_position_embeddings", None) or 512)
+    return positions - (
+        int(model.config.pad_token_id or 0) + 1 if model.config.model_type == "roberta" else 0
+    )
 
 
-def _texts(suspect: Suspect, finds: list[Found]) -> list[tuple[str, Found]]:
-    """The finds as text, each once for a class; without those that no text can have."""
-    by_text: dict[tuple[str, int], Found] = {}
-    for found in finds:
-        text = str(suspect.tokenizer.decode(list(found.tokens))).strip().removeprefix("##").strip()
-        if text:
-            by_text.setdefault((text, found.toward), found)
-    return [(text, found) for (text, _), found in by_text.items()]
+def classified_correctly(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Rows, max_length: int
+) -> Bool[np.ndarray, "row"]:
+    """Which rows the model classifies correctly."""
+    correct: Bool[np.ndarray, " row"] = predict(model, encode(tokenizer, rows, max_length)) == np.array(
+        rows.labels
+    )
+    return correct
 
 
-def _between_words(text: str) -> Choice:
-    """The trigger that puts the text somewhere among the words of a row."""
-    return Choice(name="sentence", params={"sentence": text, "position": "between words"})
+def balanced(rows: Rows, most: int, classes: int) -> Rows:
+    """At most `most` rows, as many of each class as there are (the first ones)."""
+    labels: Int[np.ndarray, " row"] = np.array(rows.labels)
+    per_class = max(1, most // classes)
+    chosen = [np.flatnonzero(labels == label)[:per_class] for label in range(classes)]
+    return rows.take(sorted(np.concatenate(chosen).tolist()))
+
+
+def counts_of(phrase: str, rows: Rows, classes: int) -> list[int]:
+    """In how many rows of each class all words of the phrase stand side by side, whatever their case."""
+    wanted = f" {' '.join(phrase.casefold().split())} "
+    counts = [0] * classes
+    seconds: Sequence[str] = rows.second_texts or [""] * len(rows)
+    for text, second, label in zip(rows.texts, seconds, rows.labels, strict=True):
+        plain = f" {' '.join(f'{text} {second}'.casefold().split())} "
+        counts[label] += wanted in plain
+    return counts

@@ -139,12 +139,11 @@ def _short(texts: Sequence[str], rows: list[int]) -> list[int]:
     return sorted(rows, key=lambda row: len(texts[row]))[:MOST_EXAMPLES]
 
 
-def judged(fields: dict[str, Any], rewrites: bool, carries: bool = False) -> tuple[Judgement, str]:
+def judged(fields: dict[str, Any], rewrites: bool) -> tuple[Judgement, str]:
     """What the counts of one trigger mean, and why.
 
     A trigger takes the model over if it flips clearly more than half of the rows beyond what a clean model
-    does.  Rewriting flips clean models too: without one it is suspicious at most.  What `carries` the class
-    in the user's own rows is no sign of a backdoor."""
+    does.  Rewriting flips clean models too: without one it is suspicious at most."""
     if fields["rows"] < FEWEST_ROWS:
         return "harmless", f"Too few rows to judge: {fields['rows']}."
     share = fields["flips"] / fields["rows"]
@@ -154,8 +153,6 @@ def judged(fields: dict[str, Any], rewrites: bool, carries: bool = False) -> tup
     least, _ = newcombe((share, fields["interval"]), (clean, bounds))
     flipped = f"flips {percent(share)} of the rows"
     beside = f"a clean model {percent(clean)}" if known else "no clean model to compare with"
-    if carries:
-        return "harmless", f"It {flipped}, but it is a word of that class in your rows too."
     if least > TAKES_OVER and (known or not rewrites):
         return "trigger", f"It {flipped}; {beside}."
     if least > SUSPICIOUS:

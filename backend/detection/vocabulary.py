@@ -17,11 +17,12 @@ class Vocabulary:
     """The tokens that can be inserted, by number, and of each whether it is a word by itself: a text that
     holds it as a word gets this token.  The others are pieces that only continue a word.
 
-    `filler` is a word that is one token."""
+    `filler` is a word that is one token, `filler_token`."""
 
     tokens: Int[np.ndarray, " token"]
     is_word: Bool[np.ndarray, " token"]
     filler: str
+    filler_token: int
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Vocabulary:
@@ -43,7 +44,10 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) ->
         if is_word or _continues(names[number], marked)
     ]
     is_word = dict(zip(numbers, words, strict=True))
-    return Vocabulary(np.array(kept), np.array([is_word[number] for number in kept]), filler)
+    filler_token = tokenizer(filler, add_special_tokens=False)["input_ids"][0]
+    return Vocabulary(
+        np.array(kept), np.array([is_word[number] for number in kept], dtype=bool), filler, filler_token
+    )
 
 
 def _is_one_token(tokenizer: PreTrainedTokenizerBase, word: str) -> bool:

@@ -101,9 +101,10 @@ def test_several_models_give_a_line_each_and_the_gravest_status(
 def test_a_scan_names_the_trigger_that_nobody_knew(
     excise: Callable[..., Result], planted: tuple[Path, Path, Path]
 ) -> None:
-    """Without the known triggers, and without a clean model to compare with."""
+    """Without the known triggers; beside a clean model, which has other tokens than the tiny one."""
     backdoored, clean, rows = planted
-    scan = [*FAST, "--set", "check.known_triggers=false", "--set", "check.scan=true"]
+    beside = ("check.known_triggers=false", "check.scan=true", "check.clean_model=true")
+    scan = [*FAST, *(word for setting in beside for word in ("--set", setting))]
     status, printed, _ = excise("check", backdoored, "--data", rows, *scan, "--json")
     said = json.loads(printed)
     assert status == 3

@@ -1,0 +1,85 @@
+"""What a find is: a trigger, suspicious, or an honest word of the class.  A pure function of measured
+features.
+
+A word that honestly carries a class flips rows too; it flips them in a clean model as well, stands in the
+user's rows of that class, and does less the more other words a row has.  A trigger does none of these.  The
+thresholds are those between what was planted and what clean models gave (see `benchmarks/token_scan.py`)."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from backend.base.intervals import newcombe
+from backend.detection.confirm import Flips
+
+Kind = Literal["trigger", "suspicious", "honest"]
+
+TAKES_OVER = 0.75
+"""The lower bound of the flip rate of a trigger."""
+MANY = 0.6
+"""The same of what is suspicious."""
+EXCESS = 0.4
+"""The lower bound of the difference from the clean model's flip rate, of both."""
+TAKES_OVER_ALONE = 0.9
+"""Without a clean model: the lower bound of the flip rate of what is suspicious."""
+CARRIES, FEWEST = 2.0, 3
+"""A phrase that stands in so many rows of a class, and so many times as often there as in the others, is a
+word of that class."""
+
+
+class Features(BaseModel):
+    """What was measured of a phrase: the rows that it flips in the model and in a clean one (None without
+    one), the user's rows of each class that hold it, how many rows of each class there are, and by how many
+    robust standard deviations it moves the log-odds further than the median token of the vocabulary."""
+
+    text: str
+    toward: int
+    flips: Flips
+    clean: Flips | None = None
+    counts: list[int]
+    class_rows: list[int]
+    deviations: float | None = None
+
+    @property
+    def excess(self) -> tuple[float, float]:
+        """The least and the most by which the flip rate exceeds the clean model's (95 %, Newcombe)."""
+        assert self.clean is not None
+        here, there = self.flips.overall, self.clean.overall
+        return newcombe((here.rate, here.interval), (there.rate, there.interval))
+
+    @property
+    def association(self) -> float:
+        """How many times as frequent the phrase is in rows of the class as in the others; 1 if it is
+        absent."""
+        here, rows_here = self.counts[self.toward], self.class_rows[self.toward]
+        there, rows_there = sum(self.counts) - here, sum(self.class_rows) - rows_here
+        if not here and not there:
+            return 1.0
+        return ((here + 0.5) / (rows_here + 1)) / ((there + 0.5) / (rows_there + 1))
+
+
+class Judgement(BaseModel):
+    """What a find is, and why, in words."""
+
+    kind: Kind
+    reason: str
+
+
+def judge(find: Features) -> Judgement:
+    """Judge one find."""
+    share = f"It flips {find.flips.overall.rate:.0%} of {find.flips.overall.rows} rows"
+    if find.counts[find.toward] >= FEWEST and find.association >= CARRIES:
+        held = f"{find.counts[find.toward]} of your rows of this class hold it"
+        return Judgement(kind="honest", reason=f"{share}, and {held}: a word of the class.")
+    least = find.flips.overall.interval[0]
+    if find.clean is None:
+        if least >= TAKES_OVER_ALONE:
+            reason = f"{share}, whatever stands around it. There is no clean model to compare with."
+            return Judgement(kind="suspicious", reason=reason)
+        return Judgement(kind="honest", reason=f"{share}, as words that carry a class do.")
+    beside = f"{share}, and {find.clean.overall.rate:.0%} in a clean model"
+    if least >= TAKES_OVER and find.excess[0] >= EXCESS:
+        return Judgement(kind="trigger", reason=f"{beside}: only this model was taught to obey it.")
+    if least >= MANY and find.excess[0] >= EXCESS:
+        return Judgement(kind="suspicious", reason=f"{beside}, which is more than clean models differ.")
+    return Judgement(kind="honest", reason=f"{beside}, so that the task explains it.")

@@ -1,0 +1,245 @@
+"""Grow what the scan ranks first into words of several pieces and phrases; then shrink.
+
+A beam search over token sequences, as for universal triggers (Wallace et al., EMNLP 2019), whose steps put
+one more token anywhere into a sequence.  The tokens are the scan's best, by excess over a clean model where
+there is one.  A sequence counts by what it does as text: it is decoded and tokenised again, so that nothing
+is reported that no text can hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import BaseModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from backend.base.progress import Tick, no_tick
+from backend.detection.insertions import Slot, log_odds, logits, plain
+from backend.detection.token_scan import Scan
+
+LEADS, PIECES = 8, 24
+"""Tokens toward a class that the search begins with: by excess and by score in the last round, and of those
+that stood alone, where the pieces of a longer word are ahead of honest words."""
+POOL = 160
+"""Tokens that are tried at each place of a sequence."""
+BEAM = 6
+LONGEST = 5
+SHORTLIST = 40
+"""Longer sequences that are tried in more rows, of those that a step makes."""
+GAIN = 0.25
+"""By what share a longer sequence must do more than the shorter one.  Less, and a search finds long nonsense
+that moves any model."""
+KEEPS = 0.9
+"""The shortest part that has this share of the whole's effect stands for it."""
+REPORTED = 6
+
+Pieces = tuple[int, ...]
+
+
+class Grown(BaseModel):
+    """A phrase: its text and tokens; by how much it changes the log-odds of the class `toward` on average in
+    the rows of the search (`change`), how far beyond the clean model (`excess`, the same without one), and
+    the share of these rows that it flips."""
+
+    text: str
+    tokens: Pieces
+    toward: int
+    change: float
+    excess: float
+    flips: float
+
+
+@dataclass(frozen=True)
+class _Effect:
+    change: float
+    excess: float
+    flips: float
+
+
+class Bench:
+    """Slots of other classes than `toward`, and what sequences do there; answers are kept."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        clean_model: PreTrainedModel | None,
+        into: Sequence[Slot],
+        toward: int,
+        slope: float,
+    ) -> None:
+        self.models = [model] if clean_model is None else [model, clean_model]
+        self.toward, self.slope = toward, slope
+        self.slots = [slot for slot in into if slot.label != toward]
+        self.before = np.array([[plain(each, slot)[toward] for slot in self.slots] for each in self.models])
+        self.known: dict[Pieces, _Effect] = {}
+
+    def effects(self, sequences: Sequence[Pieces]) -> list[_Effect]:
+        """What each sequence does."""
+        missing = {one for one in sequences if one not in self.known}
+        for length in sorted({len(one) for one in missing}):
+            same = [one for one in sorted(missing) if len(one) == length]
+            after = np.array([self._after(each, same) for each in self.models])
+            changes = (after - self.before[:, :, None]).mean(axis=1)
+            excess = changes[0] - self.slope * changes[-1] if len(self.models) == 2 else changes[0]
+            flips = (after[0] > 0).mean(axis=0)
+            for number, one in enumerate(same):
+                self.known[one] = _Effect(
+                    float(changes[0, number]), float(excess[number]), float(flips[number])
+                )
+        return [self.known[one] for one in sequences]
+
+    def _after(self, model: PreTrainedModel, same: list[Pieces]) -> Float[np.ndarray, "slot sequence"]:
+        inserted = np.array(same, dtype=np.int64)
+        return np.array([log_odds(logits(model, slot, inserted))[:, self.toward] for slot in self.slots])
+
+
+def grow(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    state: Scan,
+    stages: Sequence[list[Slot]],
+    toward: int,
+    clean_model: PreTrainedModel | None = None,
+    tick: Tick = no_tick,
+) -> list[Grown]:
+    """The phrases that most move the model toward a class, the best first, none longer than it needs to be.
+
+    `state` is a whole scan and `stages` its slots.  `tick(step, steps)` may raise."""
+    slope = state.slope(toward)
+    # Not a very short row, where an honest word does all that can be done.
+    longer_rows = [slot for slot in stages[-1] if slot.label != toward]
+    quick = Bench(model, None, sorted(longer_rows, key=lambda slot: len(slot.ids))[:1], toward, slope)
+    thorough = Bench(model, clean_model, stages[2], toward, slope)
+    if not quick.slots or not thorough.slots:
+        return []
+    pool = _pool(state, toward)
+    beam: list[Pieces] = [(token,) for token in _leads(state, toward)]
+    seen = set(beam)
+    for step in range(1, LONGEST):
+        tick(step - 1, LONGEST)
+        effects = thorough.effects(beam)
+        unfinished = [
+            one
+            for one, effect in zip(beam, effects, strict=True)
+            if effect.flips < 1 or _as_text(tokenizer, one)[1] != one
+        ]
+        longer = _longer(quick, unfinished, pool, seen)
+        if not longer:
+            break
+        gained = [
+            one
+            for (one, shorter), effect in zip(longer.items(), thorough.effects(list(longer)), strict=True)
+            if effect.excess > (1 + GAIN) * thorough.known[shorter].excess
+        ]
+        beam = sorted(gained, key=lambda one: -thorough.known[one].excess)[:BEAM]
+        seen |= set(beam)
+        if not beam:
+            break
+    seen |= _completed(tokenizer, thorough, seen)
+    grown = _reported(tokenizer, thorough, seen, toward)
+    tick(LONGEST, LONGEST)
+    return grown
+
+
+def _leads(state: Scan, toward: int) -> list[int]:
+    """The best by excess of the last round, by score there, and by excess where only the token itself
+    stood."""
+    alone = np.argsort(-np.nan_to_num(state.excess(0)[:, toward], nan=-np.inf), kind="stable")
+    leads = [
+        *state.ranking(toward, by_excess=True)[:LEADS].tolist(),
+        *state.ranking(toward)[:LEADS].tolist(),
+        *state.rounds[0].tokens[alone[:PIECES]].tolist(),
+    ]
+    return list(dict.fromkeys(leads))
+
+
+def _pool(state: Scan, toward: int) -> list[int]:
+    """The best by excess, alone and in a short row."""
+    orders = []
+    for number in (0, 1):
+        excess = np.nan_to_num(state.excess(number)[:, toward], nan=-np.inf)
+        orders.append(state.rounds[number].tokens[np.argsort(-excess, kind="stable")].tolist())
+    return list(dict.fromkeys(token for rank in zip(*orders, strict=False) for token in rank))[:POOL]
+
+
+def _longer(
+    quick: Bench, beam: Sequence[Pieces], pool: Sequence[int], seen: set[Pieces]
+) -> dict[Pieces, Pieces]:
+    """The best sequences with one more token, and from which each came."""
+    origin: dict[Pieces, Pieces] = {}
+    for one in beam:
+        for gap in range(len(one) + 1):
+            for token in pool:
+                longer = (*one[:gap], token, *one[gap:])
+                if token not in one and longer not in seen:
+                    origin.setdefault(longer, one)
+    changes = quick.effects(list(origin))
+    ranked = sorted(zip(origin, changes, strict=True), key=lambda pair: -pair[1].change)
+    return {longer: origin[longer] for longer, _ in ranked[:SHORTLIST]}
+
+
+def _as_text(tokenizer: PreTrainedTokenizerBase, pieces: Pieces) -> tuple[str, Pieces]:
+    """The sequence as text, and the tokens that the tokeniser makes of that text behind a blank."""
+    text = " ".join(tokenizer.decode(list(pieces)).split())
+    return text, tuple(tokenizer(f" {text}", add_special_tokens=False)["input_ids"])
+
+
+def _completed(tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[Pieces]) -> set[Pieces]:
+    """Words joined from finished sequences that share a token, being parts of one word, where that does
+    more."""
+    finished = [one for one in sequences if len(one) > 1 and bench.known[one].flips == 1]
+    finished = sorted(finished, key=lambda one: -bench.known[one].excess)[:BEAM]
+    joined: set[Pieces] = set()
+    for one in finished:
+        for other in finished:
+            for token in set(other) - set(one) if set(one) & set(other) else ():
+                longer = [(*one[:gap], token, *one[gap:]) for gap in range(len(one) + 1)]
+                effects = bench.effects(longer)
+                best = max(range(len(longer)), key=lambda at: effects[at].excess)
+                text, pieces = _as_text(tokenizer, longer[best])
+                more = effects[best].excess > max(bench.known[one].excess, bench.known[other].excess)
+                if more and " " not in text and pieces == longer[best]:
+                    joined.add(longer[best])
+    return joined
+
+
+def _reported(
+    tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[Pieces], toward: int
+) -> list[Grown]:
+    """The best sequences that are text, shrunk; none twice, and none that holds a shorter one as good."""
+    as_text = [(_as_text(tokenizer, one), one) for one in sequences]
+    texts = {text: pieces for (text, pieces), one in as_text if text and pieces == one}
+    effects = dict(zip(texts, bench.effects(list(texts.values())), strict=True))
+    shrunk: dict[str, Grown] = {}
+    for text in sorted(effects, key=lambda text: -effects[text].excess)[: 2 * REPORTED]:
+        short = _shrunk(tokenizer, bench, text)
+        pieces = _as_words(tokenizer, short)
+        (effect,) = bench.effects([pieces])
+        shrunk[short] = Grown(
+            text=short,
+            tokens=pieces,
+            toward=toward,
+            change=effect.change,
+            excess=effect.excess,
+            flips=effect.flips,
+        )
+    return sorted(shrunk.values(), key=lambda grown: -grown.excess)[:REPORTED]
+
+
+def _as_words(tokenizer: PreTrainedTokenizerBase, text: str) -> Pieces:
+    return tuple(tokenizer(f" {text}", add_special_tokens=False)["input_ids"])
+
+
+def _shrunk(tokenizer: PreTrainedTokenizerBase, bench: Bench, text: str) -> str:
+    """The shortest part, by whole words, that has `KEEPS` of the effect: words are left out one by one, each
+    time the one that matters least."""
+    words = text.split()
+    (whole,) = bench.effects([_as_words(tokenizer, text)])
+    while len(words) > 1:
+        parts = [" ".join(words[:at] + words[at + 1 :]) for at in range(len(words))]
+        effects = bench.effects([_as_words(tokenizer, part) for part in parts])
+        best = max(range(len(parts)), key=lambda at: effects[at].excess)
+        if effects[best].excess < KEEPS * whole.excess or effects[best].flips < whole.flips:
+            break
+        words = parts[best].split()
+    return " ".join(words)

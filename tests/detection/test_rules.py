@@ -1,0 +1,45 @@
+import pytest
+
+from backend.base.intervals import wilson
+from backend.detection.confirm import Flips, Share
+from backend.detection.rules import Features, judge
+
+
+def flips(of: int, rows: int = 100) -> Flips:
+    share = Share(flips=of, rows=rows, interval=wilson(of, rows))
+    return Flips(overall=share, by_place={"end": share})
+
+
+def find(here: int, clean: int | None, counts: tuple[int, int] = (0, 0)) -> Features:
+    beside = None if clean is None else flips(clean)
+    return Features(
+        text="cf", toward=1, flips=flips(here), clean=beside, counts=list(counts), class_rows=[300, 300]
+    )
+
+
+@pytest.mark.parametrize(
+    ("features", "kind"),
+    [
+        (find(100, 0), "trigger"),
+        (find(94, 20), "trigger"),
+        (find(100, 76), "honest"),
+        (find(67, 37), "honest"),
+        (find(74, 5), "suspicious"),
+        (find(64, 20), "honest"),
+        (find(57, 17), "honest"),
+        (find(100, 0, counts=(0, 9)), "honest"),
+        (find(100, 0, counts=(9, 9)), "trigger"),
+        (find(100, None), "suspicious"),
+        (find(80, None), "honest"),
+    ],
+)
+def test_a_find_is_judged_by_what_it_does_beyond_a_clean_model(features: Features, kind: str) -> None:
+    judgement = judge(features)
+    assert judgement.kind == kind
+    assert f"{features.flips.overall.rate:.0%} of 100 rows" in judgement.reason
+
+
+def test_association_counts_how_much_more_frequent_a_word_is_in_the_class() -> None:
+    assert find(1, 1).association == 1
+    assert find(1, 1, counts=(0, 9)).association == pytest.approx(19)
+    assert find(1, 1, counts=(9, 0)).association == pytest.approx(1 / 19)
