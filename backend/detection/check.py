@@ -123,7 +123,7 @@ def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Recor
     suspect = open_suspect(inputs, model)
     names, report = inputs.label_names, inputs.report
     evidence = _try_given(inputs, suspect, model)
-    rows = inputs.test_rows.take(as_many_of_each(inputs.test_rows.labels, len(names), inputs.seed))
+    rows = inputs.fresh_rows.take(as_many_of_each(inputs.fresh_rows.labels, len(names), inputs.seed))
     bench = suspect.bench(rows, names, report.check)
     tick = report.ticker("trying known triggers", "triggers")
     for done, (title, trigger) in enumerate(PROBES.values()):
@@ -157,14 +157,14 @@ def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens
         record["scan"] = fields | {"model": model}
         report.emit(TokensScanned, **record["scan"])
 
-    rows = inputs.train_rows.sample(MOST_SCAN_ROWS, inputs.seed)
+    rows = inputs.known_rows.sample(MOST_SCAN_ROWS, inputs.seed)
     try:
         saved.scan(rows, names, most_tokens, report.ticker("inserting tokens", "insertions"), tell)
     except UserError as error:  # no row is classified correctly
         report.emit(Warned, message=f"The vocabulary was not scanned. {error}")
         return record
     tick = report.ticker("trying the strongest in other rows", "finds")
-    for fields, judgement, reason in evidence_of(suspect, saved.state, rows, inputs.test_rows, names, tick):
+    for fields, judgement, reason in evidence_of(suspect, saved.state, rows, inputs.fresh_rows, names, tick):
         event = {**fields, "model": model, "kind": "inserted", "judgement": judgement, "reason": reason}
         report.emit(Evidence, **event)
         record["evidence"].append(event)

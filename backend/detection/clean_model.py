@@ -45,7 +45,7 @@ def train_clean_model(inputs: "CheckInputs", folder: Path, training: TrainingSpe
         message = f"There is no clean model to compare with. {error}"
         inputs.report.emit(Warned, message=message)
         return {"about": "", "why_none": message}
-    kept = inputs.train_rows.sample(rows, inputs.seed)
+    kept = inputs.known_rows.sample(rows, inputs.seed)
     train(
         model,
         encode(tokenizer, kept, inputs.max_length),
@@ -56,7 +56,7 @@ def train_clean_model(inputs: "CheckInputs", folder: Path, training: TrainingSpe
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    test = encode(tokenizer, inputs.test_rows, inputs.max_length)
+    test = encode(tokenizer, inputs.fresh_rows, inputs.max_length)
     acc = accuracy(model, test, inputs.report.check)
     return {"about": f"the built-in encoder fine-tuned on {len(kept):,} of your rows", "acc": acc}
 

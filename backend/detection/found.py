@@ -57,7 +57,8 @@ def evidence_of(
 
 def _fields(suspect: Suspect, features: Features, names: list[str]) -> dict[str, Any]:
     """The fields of the event: the counts that are judged."""
-    own, clean = features.flips.overall, features.clean and features.clean.overall
+    own = features.flips.overall
+    clean = features.clean.overall if features.clean is not None else None
     known = clean is not None and clean.rows > 0
     return {
         "text": f"“{features.text}”",

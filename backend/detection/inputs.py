@@ -20,10 +20,10 @@ class GivenTrigger:
 class CheckInputs(Inputs):
     """A check changes no model, so it may see the test rows, and the trigger where one is given.
 
-    `train_rows` and `test_rows` are the rows as text; `max_length` is the number of tokens that they are cut
-    to."""
+    A clean model learns the `known_rows`, and triggers are tried on the `fresh_rows`; `max_length` is the
+    number of tokens that they are cut to."""
 
-    train_rows: Rows
-    test_rows: Rows
+    known_rows: Rows
+    fresh_rows: Rows
     max_length: int
     given: GivenTrigger | None

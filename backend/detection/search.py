@@ -206,12 +206,13 @@ def _completed(tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[
 def _reported(
     tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[Pieces], toward: int
 ) -> list[Grown]:
-    """The best sequences that are text, shrunk; none twice, and none that holds a shorter one as good."""
+    """The best sequences that are text, shrunk; none that shares a token with a better one, of which it is a
+    variant."""
     as_text = [(_as_text(tokenizer, one), one) for one in sequences]
     texts = {text: pieces for (text, pieces), one in as_text if text and pieces == one}
     effects = dict(zip(texts, bench.effects(list(texts.values())), strict=True))
     shrunk: dict[str, Grown] = {}
-    for text in sorted(effects, key=lambda text: -effects[text].excess)[: 2 * REPORTED]:
+    for text in sorted(effects, key=lambda text: -effects[text].excess)[: 4 * REPORTED]:
         short = _shrunk(tokenizer, bench, text)
         pieces = _as_words(tokenizer, short)
         (effect,) = bench.effects([pieces])
@@ -223,7 +224,11 @@ def _reported(
             excess=effect.excess,
             flips=effect.flips,
         )
-    return sorted(shrunk.values(), key=lambda grown: -grown.excess)[:REPORTED]
+    reported: list[Grown] = []
+    for grown in sorted(shrunk.values(), key=lambda grown: -grown.excess):
+        if not any(set(grown.tokens) & set(better.tokens) for better in reported):
+            reported.append(grown)
+    return reported[:REPORTED]
 
 
 def _as_words(tokenizer: PreTrainedTokenizerBase, text: str) -> Pieces:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from backend.attacks import triggers
 from backend.base.steps import VICTIM, Step
+from backend.data.rows import Dataset, Rows
 from backend.data.tokens import Encoded
 from backend.detection.inputs import CheckInputs, GivenTrigger
 from backend.engine.clean_data import CleanData
@@ -11,6 +12,9 @@ from backend.engine.driver import Driver
 from backend.engine.measurement import Measurement
 from backend.spec.run import RunSpec
 from backend.training.inputs import Inputs
+
+MOST_FRESH_ROWS = 600
+"""Rows that a check of a received model keeps to try triggers on, at most; half of all rows if they are fewer."""
 
 
 def inputs_of(
@@ -33,7 +37,7 @@ def inputs_of(
 def check_inputs_of(
     spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver
 ) -> Callable[[Step], CheckInputs]:
-    """The same with the test rows, and those with the trigger."""
+    """The same with the rows that a check sees, and those with the trigger."""
     inputs = inputs_of(spec, clean, measurement, driver)
     given = None
     if spec.trigger is not None and measurement.triggered is not None:
@@ -42,10 +46,24 @@ def check_inputs_of(
         given = GivenTrigger(
             _title(rewriter), rewriter.rewrites, measurement.triggered.test_rows, clean.target_class
         )
-    dataset, length = clean.dataset, spec.data.max_length
+    known, fresh = _known_and_fresh(clean.dataset, spec.only_checks)
+    length = spec.data.max_length
     return lambda step: CheckInputs(
-        **vars(inputs(step)), train_rows=dataset.train, test_rows=dataset.test, max_length=length, given=given
+        **vars(inputs(step)), known_rows=known, fresh_rows=fresh, max_length=length, given=given
     )
+
+
+def _known_and_fresh(dataset: Dataset, nothing_is_trained: bool) -> tuple[Rows, Rows]:
+    """The rows that a clean model learns and that the scan looks at, and those that neither sees.
+
+    A run that trains nothing else needs few rows to learn from, and few rows make wide intervals."""
+    known, fresh = dataset.train, dataset.test + dataset.validation
+    if nothing_is_trained:
+        wanted = min(MOST_FRESH_ROWS, (len(known) + len(fresh)) // 2)
+        kept = len(known) - max(0, wanted - len(fresh))
+        fresh += known.take(range(kept, len(known)))
+        known = known.take(range(kept))
+    return known, fresh
 
 
 def _title(rewriter: triggers.Rewriter) -> str:
