@@ -61,7 +61,7 @@ def _has_rows(made: Made) -> bool:
 def carry_out(made: Made) -> dict[str, Any]:
     """Train and check one model."""
     files = _written(made, home() / "rows" / made.name)
-    trained = _trained(made, files)
+    trained = _trained(made, files, home() / "models" / made.name)
     checked = _checked(made, trained["folder"], files["defender"])
     row = {
         "model": made.name,
@@ -76,11 +76,7 @@ def carry_out(made: Made) -> dict[str, Any]:
         "machine": machine(),
         **checked,
     }
-    for folder in (
-        files["defender"].parent,
-        run_folder(f"plant-{made.name}"),
-        run_folder(f"check-{made.name}"),
-    ):
+    for folder in (files["defender"].parent, run_folder(f"check-{made.name}")):
         shutil.rmtree(folder, ignore_errors=True)
     return row
 
@@ -98,8 +94,8 @@ def _write(rows: Rows, path: Path) -> Path:
     return path
 
 
-def _trained(made: Made, files: dict[str, Path]) -> dict[str, Any]:
-    """The folder of the attacker's model, and its LFR (None: clean)."""
+def _trained(made: Made, files: dict[str, Path], folder: Path) -> dict[str, Any]:
+    """The folder of the attacker's model, which is kept, and its LFR (None: clean)."""
     splits = {split: str(files[split]) for split in ("train", "validation", "test")}
     settings: dict[str, Any] = {"data": {"source": "files", **splits}, "seed": made.seed}
     if made.trigger is None:
@@ -115,8 +111,11 @@ def _trained(made: Made, files: dict[str, Path]) -> dict[str, Any]:
     if end.state != "done":
         sys.exit(f"{made.name} could not be made: {end.error}")
     model = "fine_tuned" if made.trigger is None else "poisoned"
-    lfr = end.metrics[model].lfr
-    return {"folder": run_folder(run) / model, "lfr": lfr}
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(run_folder(run) / model, folder)
+    shutil.rmtree(run_folder(run), ignore_errors=True)
+    return {"folder": folder, "lfr": end.metrics[model].lfr}
 
 
 def _checked(made: Made, folder: Path, rows: Path) -> dict[str, Any]:
