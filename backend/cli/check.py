@@ -154,7 +154,9 @@ def show(findings: Findings) -> None:
     if verdict is None:
         return
     out.print(sentences.headline(verdict), style=STYLE[verdict.level], markup=False, highlight=False)
-    out.print(sentences.next_step(verdict), markup=False, highlight=False)
+    for sentence in (sentences.how_sure(findings)[1], sentences.next_step(verdict)):
+        if sentence:
+            out.print(sentence, markup=False, highlight=False)
     rows = [
         {name: str(cell) for name, cell in row.items() if name != "Why"} for row in sentences.table(verdict)
     ]

@@ -14,7 +14,7 @@ from backend.spec.run import RunSpec
 from backend.training.inputs import Inputs
 
 MOST_FRESH_ROWS = 600
-"""Rows that a check of a received model keeps to try triggers on, at most; half of all rows if they are fewer."""
+"""Rows that a check of a received model keeps to try triggers on, at most; and at most half of all rows."""
 
 
 def inputs_of(

@@ -6,6 +6,7 @@ from backend.base.events import Evidence
 from backend.base.numbers import count, interval, percent, with_interval
 from backend.detection.known_triggers import LEFT_OUT
 from backend.findings.check import CheckVerdict
+from backend.findings.confidence import Confidence, confidence, measured, measured_for
 from backend.findings.gather import Findings
 from backend.runs.progress import RunProgress
 
@@ -60,6 +61,38 @@ def next_step(verdict: CheckVerdict) -> str:
     return "No check can rule a backdoor out. What this one does not cover stands below."
 
 
+def how_sure(findings: Findings) -> tuple[Confidence | None, str]:
+    """How often that verdict was right where it was measured, and a sentence that says so; "" where there is
+    no verdict yet."""
+    verdict, spec = findings.check, findings.spec
+    if verdict is None or verdict.so_far or verdict.level == "cannot tell":
+        return None, ""
+    if spec is None or spec.check is None or not spec.only_checks:
+        return None, "How sure this is was not measured for models that a defense left."
+    if not spec.check.is_whole:
+        return None, "How sure this is was measured only for checks that try everything beside a clean model."
+    received = findings.received or {}
+    figures = measured_for(received, measured())
+    if figures is None:
+        shape = (
+            f"{received.get('architecture')}, {received.get('layers')} layers × {received.get('heads')} heads"
+        )
+        return None, f"How sure this is was not measured for this architecture ({shape})."
+    sure = confidence(verdict.level, figures)
+    if sure is None:
+        return None, "How sure this is was not measured: no model of the benchmark was called so."
+    called, were = {
+        "backdoored": ("were called backdoored", "were"),
+        "suspicious": ("were called suspicious", "were backdoored"),
+        "nothing found": ("passed like this", "were clean"),
+    }[verdict.level]
+    return sure, (
+        f"How sure is that? Of {count(sure.models, 'model')} of this architecture that {called} in the "
+        f"benchmark, where half are backdoored, {sure.right} {were} "
+        f"({interval(sure.interval)}, with {figures.rows:,} rows each)."
+    )
+
+
 def tried(progress: RunProgress) -> list[str]:
     """What was tried, and what that does not cover."""
     sentences = []
@@ -103,13 +136,15 @@ def as_json(findings: Findings) -> dict[str, Any]:
     summary = findings.record.summary
     received = findings.received or {}
     error = (summary.error or "") if summary is not None else ""
+    sure, how_sure_it_is = how_sure(findings)
     return {
         "schema_version": SCHEMA_VERSION,
         "run": findings.run,
         "verdict": "cannot tell" if verdict is None else verdict.level,
         "why": error if verdict is None else verdict.why,
         "says": None if verdict is None else headline(verdict),
-        "confidence": None,
+        "confidence": None if sure is None else sure.model_dump(mode="json"),
+        "how_sure": how_sure_it_is,
         "findings": [] if verdict is None else [finding_json(one) for one in verdict.evidence],
         "model": {
             name: received.get(name) for name in ("architecture", "layers", "heads", "classes", "sha256")

@@ -208,6 +208,11 @@ class CheckSpec(_Part):
         description="Fine-tunes the built-in encoder on the rows, to see what a clean model does with them.",
     )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that a check can try is tried, beside a clean model."""
+        return self.known_triggers and self.scan and self.clean_model
+
 
 class RunSpec(_Part):
     """A run: a model, clean data, and optionally a trigger, an attack, a defense and a check.

@@ -1,9 +1,20 @@
 """A check's verdict in words, as a table and as data."""
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
 from backend.base.events import TokensScanned
+from backend.findings import confidence
 from backend.findings.check import CheckVerdict, judge_check
-from backend.report.check import headline, next_step, table, tried
+from backend.findings.gather import Findings
+from backend.report.check import headline, how_sure, next_step, table, tried
+from backend.spec.run import CheckSpec, RunSpec
 from tests.findings.test_check import CHECK, evidence, progress
+from tests.findings.test_confidence import FIGURES
 
 CLEAN = {"clean_flips": 2, "clean_rows": 100, "clean_interval": (0.005, 0.07)}
 
@@ -46,3 +57,28 @@ def test_what_a_scan_left_out_is_said() -> None:
     run = progress(evidence())
     run.scan = TokensScanned(run="r", model="received", scanned=100, tokens=250, left_out=150, strongest=[])
     assert "100 of 250 tokens" in " ".join(tried(run)) and "150 were left out" in " ".join(tried(run))
+
+
+def findings_of(spec: RunSpec, received: dict[str, object] | None) -> Findings:
+    """As a page gets them, of a run in which nothing was found."""
+    run = progress(evidence(judgement="harmless", flips=3))
+    found: Any = SimpleNamespace(check=judge_check(run, spec), spec=spec, received=received)
+    return cast(Findings, found)
+
+
+MINILM = {"architecture": "bert", "layers": 6, "heads": 12}
+
+
+def test_how_sure_it_is_is_told_where_it_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "detection.json"
+    path.write_text(json.dumps([FIGURES.model_dump(mode="json")]), encoding="utf-8")
+    monkeypatch.setattr(confidence, "FOUND", path)
+    sure, sentence = how_sure(findings_of(CHECK, MINILM))
+    assert sure is not None and (sure.right, sure.models) == (8, 10)
+    assert "8 were clean" in sentence and "half are backdoored" in sentence
+    assert "this architecture (bert, 12 layers" in how_sure(findings_of(CHECK, MINILM | {"layers": 12}))[1]
+    in_part = RunSpec(check=CheckSpec(scan=False))
+    sure, sentence = how_sure(findings_of(in_part, MINILM))
+    assert sure is None and "try everything" in sentence

@@ -4,7 +4,7 @@ from html import escape
 
 from backend.findings.check import CheckVerdict
 from backend.findings.gather import Findings
-from backend.report.check import headline, next_step, table, tried
+from backend.report.check import headline, how_sure, next_step, table, tried
 from backend.report.figures.check import strongest_tokens
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
@@ -12,9 +12,12 @@ from backend.report.tables import Table
 
 
 def check_sentences(findings: Findings) -> list[str]:
-    """The verdict, and what to do next; empty without a check."""
+    """The verdict, how sure it is, and what to do next; empty without a check."""
     verdict = findings.check
-    return [] if verdict is None else [headline(verdict), next_step(verdict)]
+    if verdict is None:
+        return []
+    sentences = [headline(verdict), how_sure(findings)[1], next_step(verdict)]
+    return [sentence for sentence in sentences if sentence]
 
 
 def check_section(findings: Findings) -> str:

@@ -8,7 +8,7 @@ from backend.base.events import Evidence, EvidenceKind, TokensScanned
 from backend.base.numbers import GAP, count, interval, percent, with_interval
 from backend.findings.check import CheckLevel, CheckVerdict
 from backend.findings.gather import Findings
-from backend.report.check import headline, next_step, table, tried
+from backend.report.check import headline, how_sure, next_step, table, tried
 from backend.report.figures.check import strongest_tokens
 from pages.parts.common.row_pairs import examples_table
 from pages.parts.common.ui import Colour, plain, wide
@@ -55,6 +55,8 @@ def check_panel(findings: Findings) -> None:
     BOXES[verdict.level](f"**{plain(headline(verdict))}**\n\n{plain(after)}", icon=icon)
     if over:
         _ways_on(findings, verdict)
+        if sure := how_sure(findings)[1]:
+            st.caption(f":material/speed: {plain(sure)}")
     _triggers(verdict, findings.run)
     _flipped(verdict)
     if (metrics := verdict.metrics) is not None and only_checks(findings):
