@@ -27,7 +27,7 @@ from backend.spec.parse import parse
 from benchmarks import results
 from benchmarks.common import SHARED, events_of, machine, own_home
 from benchmarks.detection_models import MODELS, Made, rows_of
-from benchmarks.detection_table import write_table
+from benchmarks.detection_table import BASELINES, write_table
 
 TABLE = results.RESULTS / "detection.jsonl"
 TRAINING = {"epochs": 3, "learning_rate": 1e-4}
@@ -48,21 +48,21 @@ def main() -> None:
     for made in [] if options.only_table else chosen:
         if time.monotonic() > end:
             break
-        if made.name in {row["model"] for row in results.read(TABLE)} or not _has_rows(made):
+        if made.name in {row["model"] for row in results.read(TABLE)} or not has_rows(made):
             continue
         results.keep(TABLE, carry_out(made), ("model",))
-    write_table(results.read(TABLE))
+    write_table(results.read(TABLE), results.read(BASELINES))
 
 
-def _has_rows(made: Made) -> bool:
+def has_rows(made: Made) -> bool:
     return made.task == "reviews" or SHARED.is_dir()
 
 
 def carry_out(made: Made) -> dict[str, Any]:
     """Train and check one model."""
-    files = _written(made, home() / "rows" / made.name)
-    trained = _trained(made, files, home() / "models" / made.name)
-    checked = _checked(made, trained["folder"], files["defender"])
+    files = written(made, home() / "rows" / made.name)
+    model = trained(made, files, home() / "models" / made.name)
+    checked = _checked(made, model["folder"], files["defender"])
     row = {
         "model": made.name,
         "half": made.half,
@@ -72,7 +72,7 @@ def carry_out(made: Made) -> dict[str, Any]:
         "target": made.target,
         "rate": made.rate,
         "planting": made.planting,
-        "lfr": trained["lfr"],
+        "lfr": model["lfr"],
         "machine": machine(),
         **checked,
     }
@@ -81,7 +81,7 @@ def carry_out(made: Made) -> dict[str, Any]:
     return row
 
 
-def _written(made: Made, folder: Path) -> dict[str, Path]:
+def written(made: Made, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     return {split: _write(rows, folder / f"{split}.csv") for split, rows in rows_of(made).items()}
 
@@ -94,7 +94,7 @@ def _write(rows: Rows, path: Path) -> Path:
     return path
 
 
-def _trained(made: Made, files: dict[str, Path], folder: Path) -> dict[str, Any]:
+def trained(made: Made, files: dict[str, Path], folder: Path) -> dict[str, Any]:
     """The folder of the attacker's model, which is kept, and its LFR (None: clean)."""
     splits = {split: str(files[split]) for split in ("train", "validation", "test")}
     settings: dict[str, Any] = {"data": {"source": "files", **splits}, "seed": made.seed}
@@ -110,12 +110,12 @@ def _trained(made: Made, files: dict[str, Path], folder: Path) -> dict[str, Any]
     assert isinstance(end, RunFinished)
     if end.state != "done":
         sys.exit(f"{made.name} could not be made: {end.error}")
-    model = "fine_tuned" if made.trigger is None else "poisoned"
+    name = "fine_tuned" if made.trigger is None else "poisoned"
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(run_folder(run) / model, folder)
+    shutil.move(run_folder(run) / name, folder)
     shutil.rmtree(run_folder(run), ignore_errors=True)
-    return {"folder": folder, "lfr": end.metrics[model].lfr}
+    return {"folder": folder, "lfr": end.metrics[name].lfr}
 
 
 def _checked(made: Made, folder: Path, rows: Path) -> dict[str, Any]:

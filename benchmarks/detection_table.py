@@ -16,8 +16,9 @@ from backend.findings.confidence import Called, Family, Measured
 from backend.studies.exports import markdown_table
 from benchmarks.common import ROOT
 from benchmarks.detection_models import INSERTED, ROWS
-from benchmarks.results import row_a_line
+from benchmarks.results import RESULTS, row_a_line
 
+BASELINES = RESULTS / "detection_baselines.jsonl"
 PAGE = ROOT / "docs" / "results" / "detection.md"
 Found = dict[str, Any]
 """The stored results of one model."""
@@ -42,7 +43,7 @@ trigger) and checked with {ROWS:,} other rows of the same task: the built-in mov
 planted word or part of it, or words of the planted sentence. Brackets hold Wilson's 95 % intervals."""
 
 
-def write_table(rows: Sequence[Found]) -> None:
+def write_table(rows: Sequence[Found], baselines: Sequence[Found] = ()) -> None:
     """Write docs/results/detection.md and assets/detection.json."""
     if not rows:
         return
@@ -54,6 +55,8 @@ def write_table(rows: Sequence[Found]) -> None:
         own = [row for row in rows if row["half"] == half]
         if own:
             lines += [f"## {title}", "", markdown_table(_by_family(own)), "", *_sentences(own), ""]
+    if baselines:
+        lines += ["## Beside detectors of triggered rows", "", *_beside(rows, baselines), ""]
     lines += ["## Model by model", "", markdown_table([_line(row) for row in rows])]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -177,6 +180,48 @@ def _sentences(rows: Sequence[Found]) -> list[str]:
     battery = statistics.median(row["seconds"]["known_triggers"] for row in rows)
     lines.append(f"Median time of a check: {total:.0f} s, of which the known triggers take {battery:.0f} s.")
     return lines
+
+
+DETECTORS = {
+    "onion": "ONION: predictions that change without surprising words",
+    "perplexity": "Perplexity alone: surprising rows",
+}
+
+
+def _beside(rows: Sequence[Found], baselines: Sequence[Found]) -> list[str]:
+    """The baselines on the test half, with thresholds above all clean models of the other; and the check's
+    own figures on the same models."""
+    fit, test = ([row for row in baselines if row["half"] == half] for half in ("fit", "test"))
+    lines = []
+    for detector, title in DETECTORS.items():
+        clean = [row[detector] for row in fit if row["family"] == "clean"]
+        flagged = [row for row in test if clean and row[detector] > max(clean)]
+        lines.append(_detector(title, test, flagged, [row[detector] for row in test]))
+    tested = {row["model"] for row in test}
+    own = [row for row in rows if row["model"] in tested]
+    scores = [score_of(row) for row in own]
+    lines.append(_detector("The check, which sees no such rows", own, list(filter(is_flagged, own)), scores))
+    return [
+        "Two detectors of triggered rows see 30 rows as an attacker sends them, half of them with the "
+        "trigger, which a check does not. Their thresholds lie above what they make of all clean models of "
+        "the fit half.",
+        "",
+        markdown_table(lines),
+    ]
+
+
+def _detector(
+    title: str, rows: Sequence[Found], flagged: Sequence[Found], scores: Sequence[float]
+) -> dict[str, str]:
+    backdoored = [row["family"] != "clean" for row in rows]
+    right = sum(row["family"] != "clean" for row in flagged)
+    both = 0 < sum(backdoored) < len(rows)
+    return {
+        "Detector": title,
+        "Backdoored models flagged": _share(right, sum(backdoored)) if any(backdoored) else "",
+        "False alarms": _share(len(flagged) - right, len(rows) - sum(backdoored)) if both else "",
+        "ROC-AUC": f"{roc_auc_score(backdoored, scores):.3f}" if both else "",
+    }
 
 
 def _line(row: Found) -> dict[str, str]:

@@ -94,3 +94,30 @@ def test_the_page_and_the_figures_tell_the_test_half(tmp_path: Path, monkeypatch
     assert figures.families["sentence"].flagged == 0
     page = (tmp_path / "detection.md").read_text(encoding="utf-8")
     assert "1 of 1 (20.7–100.0" in page and "ROC-AUC" in page and "2 backdoored and 2 clean models" in page
+
+
+def test_the_baselines_stand_beside_the_check_on_the_same_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confidence, "FOUND", tmp_path / "detection.json")
+    monkeypatch.setattr(detection_table, "PAGE", tmp_path / "detection.md")
+    rows = [row("rare words", "cf", judgement="trigger", flips=99), row(), row(half="fit")]
+    baselines = [
+        {
+            "model": one["model"],
+            "half": one["half"],
+            "family": one["family"],
+            "onion": onion,
+            "perplexity": 0.1,
+        }
+        for one, onion in zip(rows, (0.4, 0.2, 0.2), strict=True)
+    ]
+    write_table(rows, baselines)
+    lines = (tmp_path / "detection.md").read_text(encoding="utf-8").splitlines()
+    onion, perplexity, check = (
+        next(line for line in lines if line.startswith(f"| {name}"))
+        for name in ("ONION", "Perplexity", "The check")
+    )
+    assert onion.count("1 of 1 ") == 1 and "0 of 1 " in onion and "1.000" in onion
+    assert "1 of 1 " not in perplexity and "0.500" in perplexity
+    assert "1 of 1 " in check
