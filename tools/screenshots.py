@@ -2,9 +2,9 @@
 
     python tools/screenshots.py [--home FOLDER] [--width 1440] [--pages overview,heads]
 
-Carries out the demo run and two more on the same poisoned model (some ten minutes) in a state folder of its
-own, or shows the newest finished runs of the one given, serves the dashboard and photographs every page with
-Debian's Chromium.  What a page measures on request (other strategies, effects of heads, known triggers, a
+Carries out the demo run, two more on the same poisoned model and a check of it (some fifteen minutes) in a
+state folder of its own, or shows the newest finished runs of the one given, serves the dashboard and
+photographs every page with Debian's Chromium.  What a page measures on request (other strategies, effects of heads, known triggers, a
 lesson) is measured for its picture.  Pictures are PNG of 256 colours, so that a clone stays small."""
 
 import argparse
@@ -71,6 +71,7 @@ def battery_panel(page: Page) -> Locator:
 
 PICTURES = {
     "overview": Picture(""),
+    "check": Picture("check?run={check}"),
     "attack": Picture("attack"),
     "defend": Picture("defend?run={run}"),
     "defend-dark": Picture("defend?run={run}", dark=True),
@@ -98,6 +99,19 @@ def carry_out_all(home: Path) -> None:
     for name in BESIDE:
         run_demo(home, f"defense.params.strategy.name={name}", f"name=Demo, {name}")
     run_demo(home)
+
+
+def check_of(run: RunRecord, home: Path) -> str:
+    """A finished check of that run's poisoned model, carried out if there is none (four minutes)."""
+
+    def done() -> list[str]:
+        return [one.id for one in open_store().runs(states=["done"]) if one.spec and one.spec.only_checks]
+
+    if not done():
+        command = [sys.executable, "-m", "backend", "check", run.id]
+        # Its exit status tells what it found.
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"EXCISE_HOME": str(home)}, check=False)
+    return next(iter(done()), "")
 
 
 def measured(names: list[str], run: RunRecord) -> None:
@@ -184,13 +198,14 @@ def main() -> None:
             sys.exit(f"{home} has no finished defense to show.")
         shown = next((run for run in done if run.summary and run.summary.pruned_heads), done[0])
         measured(names, shown)
+        check = check_of(shown, home) if "check" in names else ""
         FOLDER.mkdir(exist_ok=True)
         with dashboard(home) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             page = browser.new_page(device_scale_factor=1)
             runs = ",".join(run.id for run in done[:6])
             for name in names:
-                place = PICTURES[name].place.format(run=shown.id, runs=runs)
+                place = PICTURES[name].place.format(run=shown.id, runs=runs, check=check)
                 taken = photograph(page, f"{address}/{place}", PICTURES[name], asked.width)
                 save(taken, FOLDER / f"{name}.png")
             browser.close()
