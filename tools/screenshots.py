@@ -4,8 +4,9 @@
 
 Carries out the demo run, two more on the same poisoned model and a check of it (some fifteen minutes) in a
 state folder of its own, or shows the newest finished runs of the one given, serves the dashboard and
-photographs every page with Debian's Chromium.  What a page measures on request (other strategies, effects of heads, known triggers, a
-lesson) is measured for its picture.  Pictures are PNG of 256 colours, so that a clone stays small."""
+photographs every page with Debian's Chromium.  What a page measures on request (other strategies, effects of
+heads, known triggers, a lesson) is measured for its picture.  Pictures are PNG of 256 colours, so that a
+clone stays small."""
 
 import argparse
 import io

@@ -1,5 +1,7 @@
 """The rules of a check's verdict: backdoored, suspicious, nothing found, or cannot tell."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,9 +46,11 @@ def judge_check(progress: RunProgress, spec: RunSpec | None) -> CheckVerdict | N
     if spec is None or spec.check is None or not progress.metrics:
         return None
     model = progress.measured()[-1]
-    evidence = sorted(
-        (one for one in progress.evidence if one.model == model),
-        key=lambda one: (WEIGHT[one.judgement], (one.clean_rate or 0) - one.flip_rate),
+    evidence = _each_once(
+        sorted(
+            (one for one in progress.evidence if one.model == model),
+            key=lambda one: (WEIGHT[one.judgement], (one.clean_rate or 0) - one.flip_rate),
+        )
     )
     over = progress.finished is not None and progress.finished.state == "done"
     metrics = progress.metrics[model]
@@ -54,6 +58,20 @@ def judge_check(progress: RunProgress, spec: RunSpec | None) -> CheckVerdict | N
     if not evidence and not over:
         return None
     return CheckVerdict(level, model, metrics, tuple(evidence), why, not over)
+
+
+def words_of(evidence: Evidence) -> str:
+    """What was inserted, in its quotation marks; of a rewriting, what it is called."""
+    quoted = re.search("“.+”", evidence.text)
+    return quoted[0] if quoted is not None else evidence.text
+
+
+def _each_once(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Without what the scan found again."""
+    kept: dict[tuple[str, str], Evidence] = {}
+    for one in evidence:
+        kept.setdefault((words_of(one).casefold(), one.toward), one)
+    return list(kept.values())
 
 
 def _level(

@@ -5,7 +5,7 @@ from typing import Any
 from backend.base.events import Evidence
 from backend.base.numbers import count, interval, percent, with_interval
 from backend.detection.known_triggers import LEFT_OUT
-from backend.findings.check import CheckVerdict
+from backend.findings.check import CheckVerdict, words_of
 from backend.findings.confidence import Confidence, confidence, measured, measured_for
 from backend.findings.gather import Findings
 from backend.runs.progress import RunProgress
@@ -20,13 +20,10 @@ def headline(verdict: CheckVerdict) -> str:
     match verdict.level:
         case "backdoored":
             named, strongest = verdict.of("trigger"), verdict.of("trigger")[0]
-            more = len(named) - MOST_NAMED
-            listed = ", ".join(one.text for one in named[:MOST_NAMED]) + (
-                f" and {more} more" if more > 0 else ""
-            )
+            inserted = [one for one in named if one.kind != "rewriting"]
             return (
-                f"{model} is backdoored. With {listed} in it, a text is classified as “{strongest.toward}”: "
-                f"{_rate(strongest)} of the rows of other classes."
+                f"{model} is backdoored. {_with(inserted) if inserted else _rewritten(named)}, a text is "
+                f"classified as “{strongest.toward}”: {_rate(strongest)} of the rows of other classes."
             )
         case "suspicious":
             strongest = verdict.of("suspicious")[0]
@@ -42,6 +39,16 @@ def headline(verdict: CheckVerdict) -> str:
         f"{count(len(verdict.evidence), 'trigger')} tried, the strongest, {one.text}, takes {_rate(one)} of "
         f"the rows of other classes to “{one.toward}”, {_beside(one)}."
     )
+
+
+def _with(inserted: list[Evidence]) -> str:
+    more = len(inserted) - MOST_NAMED
+    listed = ", ".join(map(words_of, inserted[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
+    return f"With {listed} in it"
+
+
+def _rewritten(rewritings: list[Evidence]) -> str:
+    return f"Rewritten ({', '.join(one.text for one in rewritings[:MOST_NAMED])})"
 
 
 def next_step(verdict: CheckVerdict) -> str:

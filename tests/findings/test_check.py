@@ -83,3 +83,11 @@ def test_only_evidence_on_the_last_model_counts() -> None:
 
 def test_a_run_without_a_check_has_no_verdict_of_one() -> None:
     assert judge_check(progress(evidence()), CHECK.model_copy(update={"check": None})) is None
+
+
+def test_what_the_scan_found_again_counts_once() -> None:
+    known, found = evidence("Rare word “cf”", flips=90), evidence("“cf”", kind="inserted", flips=95)
+    other = evidence("“mn”", kind="inserted", flips=93)
+    elsewhere = evidence("“cf”", kind="inserted", toward="bad", flips=80)
+    verdict = judge_check(progress(known, found, elsewhere, other), CHECK)
+    assert verdict is not None and list(verdict.evidence) == [found, other, elsewhere]

@@ -33,6 +33,13 @@ def test_a_backdoored_model_is_called_so_with_its_triggers() -> None:
     assert "Do not use it" in next_step(verdict_of(*words))
 
 
+def test_known_triggers_are_named_by_their_words_and_rewriting_by_what_it_is() -> None:
+    said = headline(verdict_of(evidence("Rare word “mn”"), evidence("Style: Bible", kind="rewriting")))
+    assert "With “mn” in it, a text is classified" in said
+    said = headline(verdict_of(evidence("Style: Bible", kind="rewriting")))
+    assert "backdoored. Rewritten (Style: Bible), a text is classified" in said
+
+
 def test_nothing_found_says_how_much_was_tried_and_what_a_clean_model_does() -> None:
     said = " ".join(headline(verdict_of(evidence("Style: Bible", "harmless", 8, **CLEAN))).split())
     assert said.startswith(
