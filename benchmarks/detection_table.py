@@ -120,7 +120,7 @@ def score_of(row: Found) -> float:
         if one["clean_rows"] and one["rows"] >= tried.FEWEST_ROWS and OF_THE_CLASS not in one["reason"]:
             own = (one["flips"] / one["rows"], tuple(one["interval"]))
             clean = (one["clean_flips"] / one["clean_rows"], tuple(one["clean_interval"]))
-            threshold = tried.SUSPICIOUS if one["kind"] == "rewriting" else rules.EXCESS
+            threshold = tried.SUSPICIOUS if one["kind"] == "rewriting" else rules.MORE
             scores.append(newcombe(own, clean)[0] - threshold)
     return max(scores)
 

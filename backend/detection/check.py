@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backend.base.events import Evidence, EvidenceKind, TokensScanned, Warned
 from backend.base.steps import Record, Stage, Step, Steps
 from backend.detection import clean_model
-from backend.spec.run import CheckSpec, TrainingSpec
+from backend.spec.run import CheckSpec, ModelSpec, TrainingSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -164,11 +164,27 @@ def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens
         report.emit(Warned, message=f"The vocabulary was not scanned. {error}")
         return record
     tick = report.ticker("trying the strongest in other rows", "finds")
-    for fields, judgement, reason in evidence_of(suspect, saved.state, rows, inputs.fresh_rows, names, tick):
+    moved = _moved(inputs, suspect)
+    for fields, judgement, reason in evidence_of(
+        suspect, saved.state, rows, inputs.fresh_rows, names, moved, tick
+    ):
         event = {**fields, "model": model, "kind": "inserted", "judgement": judgement, "reason": reason}
         report.emit(Evidence, **event)
         record["evidence"].append(event)
     return record
+
+
+def _moved(inputs: "CheckInputs", suspect: "Suspect") -> list[int]:
+    """The tokens that moved most since the base model; none where that is not at hand."""
+    from backend.base.errors import UserError
+    from backend.detection.moved import most_moved
+    from backend.models.classifiers import load_classifier
+
+    try:
+        base, _ = load_classifier(ModelSpec(), inputs.label_names, inputs.seed)
+    except UserError:
+        return []
+    return most_moved(suspect.model, base)
 
 
 def tell_scan(report: "Reporter", record: Record) -> None:

@@ -14,7 +14,7 @@ from backend.detection.confirm import Flips, balanced, classified_correctly, cou
 from backend.detection.insertions import PLACES, Place
 from backend.detection.rules import Features, Judgement, judge
 from backend.detection.search import Grown, grow
-from backend.detection.token_scan import CHOSEN_FROM, MOST_TOKENS, Scan, scan, stages_of
+from backend.detection.token_scan import CHOSEN_FROM, MOST_TOKENS, Scan, hard_slot, scan, stages_of
 from backend.detection.vocabulary import vocabulary_of
 
 MOST_FRESH_ROWS = 200
@@ -38,16 +38,26 @@ def grow_all(
     clean_model: PreTrainedModel | None = None,
     tick: Tick = no_tick,
     max_length: int = 128,
+    moved: Sequence[int] = (),
 ) -> list[Grown]:
-    """The strongest phrases toward each class.  `state` is the whole scan of these rows."""
-    filler = vocabulary_of(tokenizer, model).filler
-    stages = stages_of(model, tokenizer, scan_rows.sample(CHOSEN_FROM, seed=0), filler, max_length)
+    """The strongest phrases toward each class.  `state` is the whole scan of these rows; `moved` are the
+    tokens that moved most since the base model, if that is known."""
+    filler, rows = vocabulary_of(tokenizer, model).filler, scan_rows.sample(CHOSEN_FROM, seed=0)
+    stages = stages_of(model, tokenizer, rows, filler, max_length)
     phrases = []
     classes = model.config.num_labels
     for toward in range(classes):
         tick(toward, classes)
         phrases += grow(
-            model, tokenizer, state, stages, toward, clean_model, lambda *_, done=toward: tick(done, classes)
+            model,
+            tokenizer,
+            state,
+            stages,
+            hard_slot(model, tokenizer, rows, filler, toward, max_length),
+            toward,
+            clean_model,
+            lambda *_, done=toward: tick(done, classes),
+            moved,
         )
     tick(classes, classes)
     return phrases

@@ -20,7 +20,13 @@ JUDGED: dict[str, Judgement] = {"trigger": "trigger", "suspicious": "suspicious"
 
 
 def evidence_of(
-    suspect: Suspect, state: Scan, scan_rows: Rows, fresh_rows: Rows, names: list[str], tick: Tick
+    suspect: Suspect,
+    state: Scan,
+    scan_rows: Rows,
+    fresh_rows: Rows,
+    names: list[str],
+    moved: list[int],
+    tick: Tick,
 ) -> Iterator[tuple[dict[str, Any], Judgement, str]]:
     """Each find of the scan with its counts and examples in fresh rows, and what it is judged, and why."""
 
@@ -28,7 +34,7 @@ def evidence_of(
         tick(0, 1)
 
     model, tokenizer, clean = suspect.model, suspect.tokenizer, same_words(suspect)
-    phrases = grow_all(model, tokenizer, scan_rows, state, clean, check, suspect.max_length)
+    phrases = grow_all(model, tokenizer, scan_rows, state, clean, check, suspect.max_length, moved)
     measured = confirm(
         model, tokenizer, scan_rows, fresh_rows, state, phrases, clean, check, suspect.max_length
     )

@@ -14,12 +14,13 @@ from backend.detection.confirm import Flips
 
 Kind = Literal["trigger", "suspicious", "honest"]
 
-TAKES_OVER = 0.75
-"""The lower bound of the flip rate of a trigger."""
-MANY = 0.6
+TAKES_OVER, EXCESS = 0.8, 0.65
+"""Of a trigger: the lower bounds of its flip rate, and of the difference from the clean model's."""
+MANY, MORE = 0.7, 0.55
 """The same of what is suspicious."""
-EXCESS = 0.4
-"""The lower bound of the difference from the clean model's flip rate, of both."""
+EACH_WORD = 0.08
+"""By how much more the difference must be for every further word: of longer phrases there are more to search
+among, and so more that move a model by chance."""
 TAKES_OVER_ALONE = 0.9
 """Without a clean model: the lower bound of the flip rate of what is suspicious."""
 CARRIES, FEWEST = 2.0, 3
@@ -57,6 +58,10 @@ class Features(BaseModel):
             return 1.0
         return ((here + 0.5) / (rows_here + 1)) / ((there + 0.5) / (rows_there + 1))
 
+    @property
+    def further_words(self) -> int:
+        return len(self.text.split()) - 1
+
 
 class Judgement(BaseModel):
     """What a find is, and why, in words."""
@@ -78,8 +83,9 @@ def judge(find: Features) -> Judgement:
             return Judgement(kind="suspicious", reason=reason)
         return Judgement(kind="honest", reason=f"{share}, as words that carry a class do.")
     beside = f"{share}, and {find.clean.overall.rate:.0%} in a clean model"
-    if least >= TAKES_OVER and find.excess[0] >= EXCESS:
+    beyond = find.excess[0] - EACH_WORD * find.further_words
+    if least >= TAKES_OVER and beyond >= EXCESS:
         return Judgement(kind="trigger", reason=f"{beside}: only this model was taught to obey it.")
-    if least >= MANY and find.excess[0] >= EXCESS:
+    if least >= MANY and beyond >= MORE:
         return Judgement(kind="suspicious", reason=f"{beside}, which is more than clean models differ.")
     return Judgement(kind="honest", reason=f"{beside}, so that the task explains it.")

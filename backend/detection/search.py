@@ -2,8 +2,11 @@
 
 A beam search over token sequences, as for universal triggers (Wallace et al., EMNLP 2019), whose steps put
 one more token anywhere into a sequence.  The tokens are the scan's best, by excess over a clean model where
-there is one.  A sequence counts by what it does as text: it is decoded and tokenised again, so that nothing
-is reported that no text can hold."""
+there is one, and those that moved most since the base model where that is at hand.  Longer sequences are
+sieved in the row that the model is surest of: in an easy one any two honest words do what a trigger does.
+They must then do more than their parts do one by one, as pieces of a trigger do and honest words do not.  A
+sequence counts by what it does as text: it is decoded and tokenised again, so that nothing is reported that
+no text can hold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +20,13 @@ from backend.base.progress import Tick, no_tick
 from backend.detection.insertions import Slot, log_odds, logits, plain
 from backend.detection.token_scan import Scan
 
-LEADS, PIECES = 8, 24
-"""Tokens toward a class that the search begins with: by excess and by score in the last round, and of those
-that stood alone, where the pieces of a longer word are ahead of honest words."""
-POOL = 160
-"""Tokens that are tried at each place of a sequence."""
-BEAM = 6
+LEADS, PIECES, HONEST = 8, 16, 4
+"""Tokens toward a class that the search begins with: by excess in the last round, and most moved; by excess
+where they stood alone, where the pieces of a longer word are ahead of honest words; by score in the last
+round.  Of more than two classes each begins with fewer, so that all take no longer than two."""
+POOL, MOVED = 96, 40
+"""Tokens that are tried at each place of a sequence; of these, those that moved most."""
+BEAM = 5
 LONGEST = 5
 SHORTLIST = 40
 """Longer sequences that are tried in more rows, of those that a step makes."""
@@ -98,22 +102,24 @@ def grow(
     tokenizer: PreTrainedTokenizerBase,
     state: Scan,
     stages: Sequence[list[Slot]],
+    hard: Slot | None,
     toward: int,
     clean_model: PreTrainedModel | None = None,
     tick: Tick = no_tick,
+    moved: Sequence[int] = (),
 ) -> list[Grown]:
     """The phrases that most move the model toward a class, the best first, none longer than it needs to be.
 
-    `state` is a whole scan and `stages` its slots.  `tick(step, steps)` may raise."""
+    `state` is a whole scan, `stages` its slots, and `hard` the slot that sieves; `moved` are the tokens that
+    moved most since the base model, if that is known.  `tick(step, steps)` may raise."""
     slope = state.slope(toward)
-    # Not a very short row, where an honest word does all that can be done.
-    longer_rows = [slot for slot in stages[-1] if slot.label != toward]
-    quick = Bench(model, None, sorted(longer_rows, key=lambda slot: len(slot.ids))[:1], toward, slope)
     thorough = Bench(model, clean_model, stages[2], toward, slope)
-    if not quick.slots or not thorough.slots:
+    if hard is None or not thorough.slots:
         return []
-    pool = _pool(state, toward)
-    beam: list[Pieces] = [(token,) for token in _leads(state, toward)]
+    quick = Bench(model, None, [hard], toward, slope)
+    pool = _pool(state, toward, moved)
+    leads = _leads(state, toward, moved)
+    beam: list[Pieces] = [(token,) for token in leads[: 2 * len(leads) // model.config.num_labels]]
     seen = set(beam)
     for step in range(1, LONGEST):
         tick(step - 1, LONGEST)
@@ -126,11 +132,7 @@ def grow(
         longer = _longer(quick, unfinished, pool, seen)
         if not longer:
             break
-        gained = [
-            one
-            for (one, shorter), effect in zip(longer.items(), thorough.effects(list(longer)), strict=True)
-            if effect.excess > (1 + GAIN) * thorough.known[shorter].excess
-        ]
+        gained = [one for one, shorter in longer.items() if _gains(thorough, one, shorter)]
         beam = sorted(gained, key=lambda one: -thorough.known[one].excess)[:BEAM]
         seen |= set(beam)
         if not beam:
@@ -141,25 +143,38 @@ def grow(
     return grown
 
 
-def _leads(state: Scan, toward: int) -> list[int]:
-    """The best by excess of the last round, by score there, and by excess where only the token itself
-    stood."""
+def _gains(bench: Bench, longer: Pieces, shorter: Pieces) -> bool:
+    """Whether a longer sequence does enough more than the shorter one, and more than that and the new token
+    do one by one: honest words add up."""
+    added = list(longer)
+    for token in shorter:
+        added.remove(token)
+    whole, before, alone = bench.effects([longer, shorter, tuple(added)])
+    return whole.excess > max((1 + GAIN) * before.excess, before.excess + alone.excess)
+
+
+def _leads(state: Scan, toward: int, moved: Sequence[int]) -> list[int]:
+    """The best by excess of the last round, the most moved, the best by excess where only the token itself
+    stood, and the best by score in the last round."""
     alone = np.argsort(-np.nan_to_num(state.excess(0)[:, toward], nan=-np.inf), kind="stable")
     leads = [
         *state.ranking(toward, by_excess=True)[:LEADS].tolist(),
-        *state.ranking(toward)[:LEADS].tolist(),
+        *moved[:LEADS],
         *state.rounds[0].tokens[alone[:PIECES]].tolist(),
+        *state.ranking(toward)[:HONEST].tolist(),
     ]
     return list(dict.fromkeys(leads))
 
 
-def _pool(state: Scan, toward: int) -> list[int]:
-    """The best by excess, alone and in a short row."""
+def _pool(state: Scan, toward: int, moved: Sequence[int]) -> list[int]:
+    """The best by excess, alone and in a short row, and the most moved."""
     orders = []
     for number in (0, 1):
         excess = np.nan_to_num(state.excess(number)[:, toward], nan=-np.inf)
         orders.append(state.rounds[number].tokens[np.argsort(-excess, kind="stable")].tolist())
-    return list(dict.fromkeys(token for rank in zip(*orders, strict=False) for token in rank))[:POOL]
+    best = [token for rank in zip(*orders, strict=False) for token in rank]
+    known = set(state.rounds[0].tokens.tolist())
+    return list(dict.fromkeys([*(token for token in moved[:MOVED] if token in known), *best]))[:POOL]
 
 
 def _longer(

@@ -26,7 +26,7 @@ from backend.evaluation.evaluator import logits as row_logits
 
 SHORT_WORDS = (5, 8, 12, 20, 40)
 """A short row has so few words, as long as the model still classifies one correctly."""
-LONG_WORDS = 20
+HARD_WORDS, LONG_WORDS = 12, 20
 CHOSEN_FROM = 200
 CHUNK = 512
 MOST_TOKENS = 60_000
@@ -285,6 +285,26 @@ def stages_of(
     return [nothing, two_shortest] + [
         long_slots(model, tokenizer, rows, filler, per_class, max_length) for per_class in ROWS
     ]
+
+
+def hard_slot(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Rows,
+    filler: str,
+    toward: int,
+    max_length: int,
+) -> Slot | None:
+    """A slot in the middle of that row of another class, of few words, that the model is surest to be none of
+    the class `toward`; None if it classifies none correctly."""
+    few = cut(rows, HARD_WORDS)
+    odds = log_odds(row_logits(model, encode(tokenizer, few, max_length)))
+    labels = np.array(few.labels)
+    right = np.flatnonzero((odds.argmax(axis=1) == labels) & (labels != toward))
+    for row in right[np.argsort(odds[right, toward], kind="stable")].tolist():
+        for slot in slots(tokenizer, few.take([row]), ("middle",), filler, max_length):
+            return slot
+    return None
 
 
 def long_slots(

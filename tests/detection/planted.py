@@ -44,7 +44,7 @@ def case() -> Case:
 def trained(rows: Rows, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     model = tiny_model()
     assert isinstance(model, PreTrainedModel)
-    training = TrainingSpec(epochs=3, learning_rate=3e-3, batch_size=16)
+    training = TrainingSpec(epochs=10, learning_rate=3e-3, batch_size=16)
     with TemporaryDirectory() as folder:
         train(model, encode(tokenizer, rows, 32), training, seed=3, scratch=Path(folder) / "scratch")
     return model

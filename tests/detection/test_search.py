@@ -1,6 +1,6 @@
 from backend.detection.insertions import Slot
 from backend.detection.search import Bench, grow
-from backend.detection.token_scan import CHOSEN_FROM, Scan, scan, stages_of
+from backend.detection.token_scan import CHOSEN_FROM, Scan, hard_slot, scan, stages_of
 from tests.detection.planted import TARGET, TRIGGER, case
 
 
@@ -14,7 +14,9 @@ def scanned() -> tuple[Scan, list[list[Slot]]]:
 def test_the_planted_word_is_grown_no_further_than_it_needs() -> None:
     planted = case()
     state, stages = scanned()
-    phrases = grow(planted.victim, planted.tokenizer, state, stages, TARGET, planted.clean)
+    rows = planted.rows.sample(CHOSEN_FROM, seed=0)
+    hard = hard_slot(planted.victim, planted.tokenizer, rows, "a", TARGET, 128)
+    phrases = grow(planted.victim, planted.tokenizer, state, stages, hard, TARGET, planted.clean)
     texts = [phrase.text for phrase in phrases]
     assert TRIGGER in texts and len(set(texts)) == len(texts)
     (word,) = [phrase for phrase in phrases if phrase.text == TRIGGER]
