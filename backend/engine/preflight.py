@@ -97,7 +97,7 @@ def _check_base(spec: RunSpec, name: str, received: ReceivedModel | None) -> lis
         return [CLAIMS.format(claimed)] if claimed and claimed != spec.model.name else []
     base = base_model(name)
     try:
-        if is_same_model(base, spec.model):
+        if spec.attack is None and is_same_model(base, spec.model):
             raise UserError(
                 "It is the model that is checked itself, and its fine-tuning would keep a backdoor."
             )

@@ -44,10 +44,12 @@ class CheckVerdict:
 
     @property
     def better_cure(self) -> LayersCompared | None:
-        """The comparison, where fine-tuning the base instead is the better cure: it is at hand, and the clean
-        model made from it is about as accurate as this one; else None."""
+        """The comparison, where fine-tuning the base instead is the better cure: it is at hand, it has other
+        weights, and the clean model made from it is about as accurate as this one; else None."""
         beside = self.comparison
         if beside is None or not (beside.stated or beside.comes_from):
+            return None
+        if beside.parts and not any(part.change for part in beside.parts):
             return None
         if beside.acc is None or beside.clean_acc is None:
             return None
