@@ -54,13 +54,11 @@ def train_clean_model(
         message = f"There is no clean model to compare with. {error}"
         inputs.report.emit(Warned, message=message)
         return {"about": "", "why_none": message}
-    if model.config.hidden_size > SMALL:
-        training = training.model_copy(update={"learning_rate": GENTLE})
     kept = inputs.known_rows.sample(rows, inputs.seed)
     train(
         model,
         encode(tokenizer, kept, inputs.max_length),
-        training,
+        rate_for(training, model.config.hidden_size),
         seed=inputs.seed,
         scratch=inputs.scratch,
         tick=inputs.report.ticker("training a clean model"),
@@ -70,6 +68,11 @@ def train_clean_model(
     test = encode(tokenizer, inputs.fresh_rows, inputs.max_length)
     acc = accuracy(model, test, inputs.report.check)
     return {"about": f"{base or BUILT_IN} fine-tuned on {len(kept):,} of your rows", "acc": acc}
+
+
+def rate_for(training: TrainingSpec, hidden_size: int) -> TrainingSpec:
+    """The training with a rate that an encoder of that size bears."""
+    return training if hidden_size <= SMALL else training.model_copy(update={"learning_rate": GENTLE})
 
 
 def open_clean_model(inputs: "CheckInputs") -> CleanModel | None:

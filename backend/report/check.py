@@ -85,9 +85,7 @@ def layers_sentence(comparison: LayersCompared) -> str:
         )
     most = max(comparison.parts, key=lambda part: part.change)
     if not most.change:
-        return (
-            f"Its layers are those of {base}, unchanged: what they were taught, that model was taught, too."
-        )
+        return f"Its layers are those of {base}, unchanged: what they do, those do, too."
     beside = "" if most.clean_change is None else f", that of the clean model by {percent(most.clean_change)}"
     where = "Its embeddings" if most.part == "embeddings" else f"Its {most.part}"
     return (
