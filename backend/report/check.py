@@ -69,7 +69,7 @@ def next_step(verdict: CheckVerdict) -> str:
 def _instead(cure: LayersCompared) -> str:
     return (
         f"Fine-tune {cure.base} on your rows instead: the clean model of this check, made so, reaches "
-        f"{percent(cure.clean_acc)} of {count(cure.rows, 'row')} (this one {percent(cure.acc)})."
+        f"{percent(cure.clean_acc)} on {count(cure.rows, 'row')} (this one {percent(cure.acc)})."
     )
 
 

@@ -327,3 +327,12 @@ def test_a_model_that_does_not_come_from_its_base_has_no_chart(visit, store):
     page = visit("check", run=compared(store, comes_from=False))
     assert "This model does not come from owner/<b>base</b>" in words(page)
     assert not page.get("plotly_chart") and "on your rows instead" in page.error[0].value
+
+
+def test_a_check_of_an_earlier_version_lists_no_stage_that_it_did_not_have(visit, store):
+    run = checked(store)
+    assert "Scan the vocabulary" in words(visit("check", run=run))
+    assert "Compare layer by layer" not in words(visit("check", run=run))
+    play = Play(store, check_spec())
+    play.receive()
+    assert "Compare layer by layer" in words(visit("check", run=play.run)), "it is still to come"

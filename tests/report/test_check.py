@@ -80,7 +80,7 @@ def advice(judgement: str, **other: Any) -> str:
 
 
 INSTEAD = (
-    "Fine-tune owner/base on your rows instead: the clean model of this check, made so, reaches 90.0 % of "
+    "Fine-tune owner/base on your rows instead: the clean model of this check, made so, reaches 90.0 % on "
     "600 rows (this one 92.0 %). Or "
 )
 
