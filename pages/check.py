@@ -150,7 +150,7 @@ def _ready(settings: dict[str, Any], dataset: Dataset | None) -> tuple[RunSpec |
         return None, "Nothing would be tried. Switch on known triggers or the scan under “What is tried”.", []
     try:
         spec = parse(settings | {"share": True})
-        if "hub" in (spec.model.source, spec.data.source):
+        if preflight.looks_up(spec):
             return spec, "", []  # looked up at the start
         asks_model = spec.trigger is not None and uses_model(spec.trigger)
         return spec, "", preflight.check(spec, None if asks_model else rewritten)

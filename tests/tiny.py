@@ -118,3 +118,16 @@ def tiny_settings(folder: Path, victim: Path) -> dict[str, Any]:
         },
         "seed": 3,
     }
+
+
+def tiny_check(folder: Path, model: Path, base: Path) -> dict[str, Any]:
+    """A check of `model` beside its base that tries no trigger, on rows written to `folder`."""
+    rows = tiny_rows(300, seed=4)
+    texts = dict(zip(rows.texts, rows.labels, strict=True))
+    lines = ["text,label", *(f"{text},{label}" for text, label in texts.items())]
+    (folder / "rows.csv").write_text("\n".join(lines), encoding="utf-8")
+    return {
+        "model": {"source": "folder", "name": str(model), "head": "keep"},
+        "data": {"source": "files", "train": str(folder / "rows.csv"), "max_length": 32},
+        "check": {"base": str(base), "scan": False, "known_triggers": False},
+    }

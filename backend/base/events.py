@@ -221,6 +221,35 @@ class TokensScanned(_Event):
     strongest: list[tuple[str, str, float]]
 
 
+class LayerChange(BaseModel):
+    """How far the weights of one part of a model (`embeddings`, `layer 0`, …) moved from those that it claims
+    to come from: ‖W − W₀‖ / ‖W₀‖, Frobenius; the same of the clean model, None without one."""
+
+    part: str
+    change: float
+    clean_change: float | None = None
+
+
+class LayersCompared(_Event):
+    """`model` beside `base`, the one that it claims to come from, and a clean fine-tuning of that one.
+
+    `similarity` is the median of the layers' cosine similarity to those of `base`, by which `comes_from` is
+    judged; `differs` says why the two could not be compared, and there are no `parts` then.  `stated`: the
+    user named the base.  `acc` and `clean_acc` are shares of the same `rows` that neither learnt from."""
+
+    type: Literal["layers_compared"] = "layers_compared"
+    model: ModelName
+    base: str
+    stated: bool
+    comes_from: bool
+    similarity: float | None = None
+    differs: str = ""
+    parts: list[LayerChange] = []
+    acc: float | None = None
+    clean_acc: float | None = None
+    rows: int = 0
+
+
 class Artifact(_Event):
     """A file or folder of the run, by its path below the run's folder."""
 
@@ -258,6 +287,7 @@ Event = Annotated[
     | Metric
     | Evidence
     | TokensScanned
+    | LayersCompared
     | Artifact
     | Warned
     | RunFinished,

@@ -19,6 +19,9 @@ Record = dict[str, Any]
 VICTIM = "victim"
 """In a step's `reads`: the model that the defender downloaded, or that the attacker starts from."""
 
+BASE = "base"
+"""In a step's `reads`: the model that a checked one claims to come from, where the user named it."""
+
 
 @dataclass(frozen=True)
 class Stage:

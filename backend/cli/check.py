@@ -55,6 +55,13 @@ def check(
         list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of it; repeatable.")
     ] = None,
     target: Annotated[str, typer.Option(help="The class that it leads to: name or number.")] = "1",
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that they claim to come from, if you trust it: a folder, or a name on the hub.",
+        ),
+    ] = "",
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as data.label=stars; repeatable."),
@@ -66,7 +73,7 @@ def check(
 
     Exit status: 0 nothing found, 3 suspicious or backdoored, 4 cannot tell."""
     store = open_store()
-    settings: dict[str, Any] = {"seed": seed, "share": True, "check": {}}
+    settings: dict[str, Any] = {"seed": seed, "share": True, "check": {"base": base}}
     if data is not None:
         settings["data"] = {"source": "files", "train": str(data)}
     if trigger is not None:
@@ -167,6 +174,8 @@ def show(findings: Findings) -> None:
             out.print(
                 f"  {example.predicted} → {example.predicted_triggered}: {example.triggered}", markup=False
             )
+    if verdict.comparison is not None:
+        out.print(sentences.layers_sentence(verdict.comparison), markup=False, highlight=False)
     for sentence in sentences.tried(findings.progress):
         out.print(sentence, markup=False, highlight=False)
     out.print(f"Run {findings.run} has the details: python -m backend show {findings.run}", highlight=False)

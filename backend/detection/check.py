@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.base.events import Evidence, EvidenceKind, TokensScanned, Warned
-from backend.base.steps import Record, Stage, Step, Steps
+from backend.base.steps import BASE, Record, Stage, Step, Steps
 from backend.detection import clean_model
-from backend.spec.run import CheckSpec, ModelSpec, TrainingSpec
+from backend.detection.layers import compare_layers, tell_layers
+from backend.spec.run import CheckSpec, TrainingSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -36,8 +37,14 @@ RECEIVE = Stage(
 CLEAN_MODEL = Stage(
     "clean_model",
     "Train a clean model",
-    "The built-in encoder learns the same task from the same rows: what a trigger does to it as well is no "
-    "sign of a backdoor.",
+    "The built-in encoder, or the model that this one claims to come from, learns the same task from the "
+    "same rows: what a trigger does to it as well is no sign of a backdoor.",
+)
+COMPARE = Stage(
+    "compare",
+    "Compare layer by layer",
+    "How far the weights of each layer lie from those of the model that this one claims to come from, beside "
+    "the clean model.",
 )
 KNOWN = Stage(
     "known_triggers",
@@ -103,14 +110,19 @@ def tell_received(report: "Reporter", record: Record) -> None:
 def check(spec: CheckSpec, model: str) -> Steps:
     """The steps that check the model in the folder `model`."""
     reads: tuple[str, ...] = (model,)
+    base = ((spec.base,), (BASE,)) if spec.base else ((), ())
     if spec.clean_model:
-        settings = (clean_model.TRAINING, clean_model.MOST_ROWS)
-        yield Step(CLEAN_MODEL, clean_model.FOLDER, clean_model.train_clean_model, settings, reads=())
+        settings = (clean_model.TRAINING, clean_model.MOST_ROWS, *base[0])
+        yield Step(CLEAN_MODEL, clean_model.FOLDER, clean_model.train_clean_model, settings, reads=base[1])
         reads += (clean_model.FOLDER,)
+    if spec.clean_model or spec.base:
+        compared = (model, spec.base)
+        yield Step(COMPARE, "compared", compare_layers, compared, (*reads, *base[1]), retell=tell_layers)
     if spec.known_triggers:
         yield Step(KNOWN, "known_triggers", try_known_triggers, (model,), reads, retell=tell_evidence)
     if spec.scan:
-        yield Step(SCAN, "scan", scan_vocabulary, (model, spec.most_tokens), reads, retell=tell_scan)
+        settings = (model, spec.most_tokens, *base[0])
+        yield Step(SCAN, "scan", scan_vocabulary, settings, (*reads, *base[1]), retell=tell_scan)
 
 
 def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Record:
@@ -142,7 +154,9 @@ def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Recor
     return {"evidence": evidence}
 
 
-def scan_vocabulary(inputs: "CheckInputs", folder: Path, model: str, most_tokens: int) -> Record:
+def scan_vocabulary(
+    inputs: "CheckInputs", folder: Path, model: str, most_tokens: int, base: str = ""
+) -> Record:
     """Every token, alone and in a few rows; then the best, alone and joined, in other rows."""
     from backend.base.errors import UserError
     from backend.detection.found import evidence_of
@@ -181,7 +195,7 @@ def _moved(inputs: "CheckInputs", suspect: "Suspect") -> list[int]:
     from backend.models.classifiers import load_classifier
 
     try:
-        base, _ = load_classifier(ModelSpec(), inputs.label_names, inputs.seed)
+        base, _ = load_classifier(inputs.base, inputs.label_names, inputs.seed)
     except UserError:
         return []
     return most_moved(suspect.model, base)

@@ -1,4 +1,5 @@
-"""A clean model to compare with: the built-in encoder, fine-tuned on the user's own rows."""
+"""A clean model to compare with: the built-in encoder, or the model that the checked one claims to come from,
+fine-tuned on the user's own rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 from backend.base.errors import UserError
 from backend.base.events import Warned
 from backend.base.steps import Record
-from backend.spec.run import ModelSpec, TrainingSpec
+from backend.spec.run import TrainingSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from backend.detection.inputs import CheckInputs
 
 FOLDER = "clean_model"
+BUILT_IN = "the built-in encoder"
 TRAINING = TrainingSpec(epochs=3, learning_rate=1e-4, warmup=0.1)
+SMALL, GENTLE = 384, 3e-5
+"""The hidden size up to which an encoder bears the rate of `TRAINING`, and the rate of larger ones."""
 MOST_ROWS = 2000
 """Training rows; more would make a check slow, and a clean model hardly better."""
 
@@ -30,8 +34,11 @@ class CleanModel:
     about: str
 
 
-def train_clean_model(inputs: "CheckInputs", folder: Path, training: TrainingSpec, rows: int) -> Record:
+def train_clean_model(
+    inputs: "CheckInputs", folder: Path, training: TrainingSpec, rows: int, base: str = ""
+) -> Record:
     """Leave a clean model in `folder`; without the built-in encoder (no network yet), leave none and say so.
+    Raises UserError where the `base` that the user named cannot be loaded.
 
     It never sees a test row."""
     from backend.data.tokens import encode
@@ -40,8 +47,10 @@ def train_clean_model(inputs: "CheckInputs", folder: Path, training: TrainingSpe
     from backend.training.fine_tune import train
 
     try:
-        model, tokenizer = load_classifier(ModelSpec(), inputs.label_names, inputs.seed)
+        model, tokenizer = load_classifier(inputs.base, inputs.label_names, inputs.seed)
     except UserError as error:
+        if base:
+            raise
         message = f"There is no clean model to compare with. {error}"
         inputs.report.emit(Warned, message=message)
         return {"about": "", "why_none": message}
@@ -49,7 +58,7 @@ def train_clean_model(inputs: "CheckInputs", folder: Path, training: TrainingSpe
     train(
         model,
         encode(tokenizer, kept, inputs.max_length),
-        training,
+        rate_for(training, model.config.hidden_size),
         seed=inputs.seed,
         scratch=inputs.scratch,
         tick=inputs.report.ticker("training a clean model"),
@@ -58,7 +67,12 @@ def train_clean_model(inputs: "CheckInputs", folder: Path, training: TrainingSpe
     tokenizer.save_pretrained(folder)
     test = encode(tokenizer, inputs.fresh_rows, inputs.max_length)
     acc = accuracy(model, test, inputs.report.check)
-    return {"about": f"the built-in encoder fine-tuned on {len(kept):,} of your rows", "acc": acc}
+    return {"about": f"{base or BUILT_IN} fine-tuned on {len(kept):,} of your rows", "acc": acc}
+
+
+def rate_for(training: TrainingSpec, hidden_size: int) -> TrainingSpec:
+    """The training with a rate that an encoder of that size bears."""
+    return training if hidden_size <= SMALL else training.model_copy(update={"learning_rate": GENTLE})
 
 
 def open_clean_model(inputs: "CheckInputs") -> CleanModel | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backend.data.rows import Rows
+from backend.spec.run import ModelSpec
 from backend.training.inputs import Inputs
 
 
@@ -20,8 +21,10 @@ class GivenTrigger:
 class CheckInputs(Inputs):
     """A check changes no model, so it may see the test rows, and the trigger where one is given.
 
-    A clean model learns the `known_rows`, and triggers are tried on the `fresh_rows`; `max_length` is the
-    number of tokens that they are cut to."""
+    A clean model, made from `base`, learns the `known_rows`, and triggers are tried on the `fresh_rows`;
+    `max_length` is the number of tokens that they are cut to."""
+
+    base: ModelSpec
 
     known_rows: Rows
     fresh_rows: Rows

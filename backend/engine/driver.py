@@ -12,7 +12,7 @@ from backend.base.events import Artifact, Head, Metric, Metrics, Warned
 from backend.base.files import sync
 from backend.base.reporter import Reporter
 from backend.base.source_code import code_hash
-from backend.base.steps import VICTIM, Record, Step, Steps, TextFilter
+from backend.base.steps import BASE, VICTIM, Record, Step, Steps, TextFilter
 from backend.engine.stage_cache import fetch, key_of, offer, withdraw
 from backend.training.inputs import Inputs
 
@@ -38,15 +38,16 @@ class Driver:
         self.pruned_heads: list[Head] = []
         self.last_model = ""
         self.base = ""
-        self._keys = {VICTIM: ""}
+        self._keys = {VICTIM: "", BASE: ""}
 
     @property
     def share(self) -> bool:
         return bool(self.base)
 
-    def share_from(self, base: str, victim: str) -> None:
-        """Use the stage cache: `base` is the hash of what every step depends on, `victim` of the model."""
-        self.base, self._keys[VICTIM] = base, victim
+    def share_from(self, base: str, victim: str, claimed_base: str = "") -> None:
+        """Use the stage cache: `base` is the hash of what every step depends on, `victim` of the model, and
+        `claimed_base` of the model that it claims to come from."""
+        self.base, self._keys[VICTIM], self._keys[BASE] = base, victim, claimed_base
 
     def follow(self, steps: Steps, inputs: InputsOf, measure: Measure) -> None:
         """Carry out every step of a generator in turn."""

@@ -15,7 +15,7 @@ from backend.base.paths import home
 from backend.data.hub import hub_reachable
 from backend.data.rows import Dataset
 from backend.engine.ready_rows import readings, ready_made, settle
-from backend.models.catalogue import model_folder
+from backend.models.catalogue import base_model, is_same_model, model_folder
 from backend.models.classifier_head import head_for
 from backend.models.configuration import read_config
 from backend.models.places import weights_folder
@@ -25,6 +25,10 @@ from backend.spec.run import HUB_DEFAULT, ModelSpec, RunSpec, TriggerSpec
 
 Rewrite = Callable[[TriggerSpec, int, list[str]], list[str | None]]
 
+CLAIMS = (
+    "Its config says that it comes from {}. If you have that model and trust it, name it (--base, on the "
+    "page: Model that it claims to come from): it makes the better comparison."
+)
 SAMPLE = 16
 MODEL_SAMPLE = 2
 COPIES = 9  # five models and a training checkpoint with its optimiser, with some spare
@@ -53,6 +57,8 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
             )
     if spec.trigger is not None:
         warnings += _check_trigger(spec, dataset, rewrite)
+    if spec.check is not None:
+        warnings += _check_base(spec, spec.check.base, received)
     if spec.setting("threshold_kind") == "absolute":
         warnings.append(
             "With an absolute τ above the fine-tuned model's accuracy hardly any head is pruned; "
@@ -81,6 +87,34 @@ def _check_length(received: ReceivedModel, max_length: int) -> None:
             f"The model reads at most {received.positions} tokens, the maximum length is {max_length}. "
             f"Set it to {received.positions} or less."
         )
+
+
+def _check_base(spec: RunSpec, name: str, received: ReceivedModel | None) -> list[str]:
+    """Which base would make a better comparison, where none is named; raises UserError if the one that is
+    named cannot be used."""
+    if not name:
+        claimed = received.claimed_base if received is not None else ""
+        return [CLAIMS.format(claimed)] if claimed and claimed != spec.model.name else []
+    base = base_model(name)
+    try:
+        if spec.attack is None and is_same_model(base, spec.model):
+            raise UserError(
+                "It is the model that is checked itself, and its fine-tuning would keep a backdoor."
+            )
+        if (described := _received(base)) is not None:
+            _check_length(described, spec.data.max_length)
+    except UserError as error:
+        raise UserError(
+            f"The model that it claims to come from, {name}, cannot be used. {error} Or name none: the "
+            "built-in encoder is compared with then."
+        ) from error
+    return []
+
+
+def looks_up(spec: RunSpec) -> bool:
+    """Whether the check asks the Hugging Face hub, which takes time."""
+    base = base_model(spec.check.base).source if spec.check is not None else ""
+    return "hub" in (spec.model.source, spec.data.source, base)
 
 
 def _check_trigger(spec: RunSpec, dataset: Dataset, rewrite: Rewrite | None) -> list[str]:

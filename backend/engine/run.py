@@ -27,6 +27,7 @@ from backend.engine.measurement import Measurement
 from backend.engine.stage_cache import key_of, libraries
 from backend.engine.step_inputs import check_inputs_of, inputs_of
 from backend.engine.triggered_data import encoded, generation
+from backend.models.catalogue import base_model
 from backend.models.classifiers import load_as_received
 from backend.models.places import stored_at
 from backend.spec.run import ModelSpec, RunSpec
@@ -88,7 +89,8 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
     measurement = Measurement(spec, clean, report)
     report.finish()
     if spec.share:
-        driver.share_from(_rows_key(spec, clean), _model_key(spec))
+        base = _model_key(base_model(spec.check.base)) if spec.check is not None and spec.check.base else ""
+        driver.share_from(_rows_key(spec, clean), _model_key(spec.model), base)
     if spec.trigger is not None:
         step = generation(spec, clean)
         record = driver.carry_out(step, inputs_of(spec, clean, measurement, driver), measurement.measure)
@@ -128,13 +130,13 @@ def _rows_key(spec: RunSpec, clean: CleanData) -> str:
     return key_of(libraries(), probe().name, rows, names, spec.seed)
 
 
-def _model_key(spec: RunSpec) -> str:
-    """The hash of the model that the run starts from."""
+def _model_key(model: ModelSpec) -> str:
+    """The hash of a model that the run starts from."""
     weights: list[str] = []
-    if not spec.model.random_weights and (stored := stored_at(spec.model)) is not None:
+    if not model.random_weights and (stored := stored_at(model)) is not None:
         # The weights of a hub model may not be downloaded yet; its revision identifies them.
-        weights = [stored.name] if spec.model.source == "hub" else folder_hashes(stored)
-    return key_of(spec.model, weights)
+        weights = [stored.name] if model.source == "hub" else folder_hashes(stored)
+    return key_of(model, weights)
 
 
 def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from backend.attacks import triggers
-from backend.base.steps import VICTIM, Step
+from backend.base.steps import BASE, VICTIM, Step
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import Encoded
 from backend.detection.inputs import CheckInputs, GivenTrigger
 from backend.engine.clean_data import CleanData
 from backend.engine.driver import Driver
 from backend.engine.measurement import Measurement
+from backend.models.catalogue import base_model
 from backend.spec.run import RunSpec
 from backend.training.inputs import Inputs
 
@@ -27,7 +28,7 @@ def inputs_of(
         label_names=clean.dataset.label_names,
         victim=spec.model,
         seed=spec.seed,
-        folders={name: driver.folder / name for name in step.reads if name != VICTIM},
+        folders={name: driver.folder / name for name in step.reads if name not in (VICTIM, BASE)},
         scratch=driver.folder / "training" / step.stage.name,
         report=driver.report,
         curve=measurement.curve,
@@ -48,8 +49,10 @@ def check_inputs_of(
         )
     known, fresh = _known_and_fresh(clean.dataset, spec.only_checks)
     length = spec.data.max_length
+    assert spec.check is not None
+    base = base_model(spec.check.base)
     return lambda step: CheckInputs(
-        **vars(inputs(step)), known_rows=known, fresh_rows=fresh, max_length=length, given=given
+        **vars(inputs(step)), base=base, known_rows=known, fresh_rows=fresh, max_length=length, given=given
     )
 
 

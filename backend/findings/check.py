@@ -5,19 +5,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from backend.base.events import Evidence, Judgement, Metrics, ModelName
+from backend.base.events import Evidence, Judgement, LayersCompared, Metrics, ModelName
 from backend.evaluation.rates import at_chance
 from backend.runs.progress import RunProgress
 from backend.spec.run import RunSpec, is_untrained
 
 CheckLevel = Literal["backdoored", "suspicious", "nothing found", "cannot tell"]
+ABOUT_AS_ACCURATE = 0.03
+"""By how much the accuracy of a clean model may be lower for it to be the better cure: what chance explains
+with 600 rows."""
 WEIGHT: dict[Judgement, int] = {"trigger": 0, "suspicious": 1, "harmless": 2}
 
 
 @dataclass(frozen=True)
 class CheckVerdict:
     """What a check of `model` came to; `evidence` holds the strongest first.  `why` says why it cannot tell;
-    `so_far`: the check is not over."""
+    `so_far`: the check is not over; `comparison`: it beside the model that it claims to come from."""
 
     level: CheckLevel
     model: ModelName
@@ -25,6 +28,7 @@ class CheckVerdict:
     evidence: tuple[Evidence, ...]
     why: str = ""
     so_far: bool = False
+    comparison: LayersCompared | None = None
 
     def of(self, judgement: Judgement) -> list[Evidence]:
         """The evidence that was judged so, the strongest first."""
@@ -39,6 +43,19 @@ class CheckVerdict:
     def shown_by(self) -> Evidence | None:
         """The strongest evidence against the model that has sentences to show."""
         return next((one for one in self.against if one.examples), None)
+
+    @property
+    def better_cure(self) -> LayersCompared | None:
+        """The comparison, where fine-tuning the base instead is the better cure: it is at hand, it has other
+        weights, and the clean model made from it is about as accurate as this one; else None."""
+        beside = self.comparison
+        if beside is None or not (beside.stated or beside.comes_from):
+            return None
+        if beside.parts and not any(part.change for part in beside.parts):
+            return None
+        if beside.acc is None or beside.clean_acc is None:
+            return None
+        return beside if beside.clean_acc >= beside.acc - ABOUT_AS_ACCURATE else None
 
 
 def judge_check(progress: RunProgress, spec: RunSpec | None) -> CheckVerdict | None:
@@ -57,7 +74,9 @@ def judge_check(progress: RunProgress, spec: RunSpec | None) -> CheckVerdict | N
     level, why = _level(progress, metrics, evidence, over)
     if not evidence and not over:
         return None
-    return CheckVerdict(level, model, metrics, tuple(evidence), why, not over)
+    beside = progress.comparison
+    comparison = beside if beside is not None and beside.model == model else None
+    return CheckVerdict(level, model, metrics, tuple(evidence), why, not over, comparison)
 
 
 def words_of(evidence: Evidence) -> str:

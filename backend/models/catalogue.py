@@ -64,6 +64,22 @@ def model_folder(model: ModelSpec) -> Path:
     return folder
 
 
+def base_model(name: str) -> ModelSpec:
+    """The encoder that a check's `base` names: a folder, or else a model on the hub; the built-in one where
+    it names none.  Raises UserError for a path that cannot be one."""
+    if not name:
+        return ModelSpec()
+    is_path = name.startswith((".", "/", "~")) or typed_path(name).exists()
+    return ModelSpec(source="folder" if is_path else "hub", name=name, head="fresh")
+
+
+def is_same_model(one: ModelSpec, other: ModelSpec) -> bool:
+    """Whether both name the same folder, or the same model on the hub."""
+    if one.source == other.source == "folder":
+        return typed_path(one.name).resolve() == typed_path(other.name).resolve()
+    return one.source == other.source and one.name == other.name
+
+
 def models_inside(folder: Path) -> list[Path]:
     """The models that lie in a folder that is none itself, such as the checkpoints of a training, by their
     numbers and then by name."""

@@ -1,6 +1,7 @@
 """What a model's config.json says: its architecture, sizes, classes and head.  No torch here."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ OTHER_HEADS = {
     "ForQuestionAnswering": "question answering",
     "ForMultipleChoice": "multiple choice",
 }
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+SAVED = ("checkpoint", "epoch", "step", "model", "best", "final")
+"""How the folders begin that trainings save models in."""
+FAMILIES = ("bert-", "roberta-", "distilbert-", "distilroberta-", "electra-", "xlm-roberta-", "camembert-")
+"""How the old names on the hub begin that have no owner."""
 QUANTISED = ("quantization_config", "compression_config")
 
 
@@ -119,6 +125,15 @@ def other_head_of(
     if rows and rows != len(names):
         return f"a classifier head of {rows} classes where its config.json names {len(names)}"
     return ""
+
+
+def claimed_base(config: Mapping[str, Any]) -> str:
+    """The model on the hub that it was made from, as earlier versions of the library noted; empty where that
+    was a folder, as far as its name tells."""
+    name = config.get("_name_or_path")
+    if not isinstance(name, str) or not HUB_NAME.fullmatch(name) or name.partition("/")[2].startswith(SAVED):
+        return ""
+    return name if "/" in name or name.startswith(FAMILIES) else ""
 
 
 def saved_from(config: Mapping[str, Any]) -> list[str]:

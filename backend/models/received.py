@@ -11,6 +11,7 @@ from backend.base.errors import UserError
 from backend.heads.architectures import Architecture
 from backend.models.configuration import (
     CLASSIFIER,
+    claimed_base,
     class_names_of,
     other_head_of,
     positions_of,
@@ -35,7 +36,8 @@ class ReceivedModel:
     head in its order, empty without a head of one class a text; `other_head` says which head it has instead
     that Excise does not take ("a head for question answering").  `tensor_names` are the library's names by
     those in the files.  `narrowed` are the heads that an earlier version of the library cut out of a layer's
-    projections, by layer.  `decoder`: it was saved as one, in which no token sees a later one."""
+    projections, by layer.  `decoder`: it was saved as one, in which no token sees a later one.
+    `claimed_base` is the model on the hub that it says it was made from."""
 
     architecture: Architecture
     layers: int
@@ -46,6 +48,7 @@ class ReceivedModel:
     tensor_names: dict[str, str] = field(default_factory=dict)
     narrowed: dict[int, list[int]] = field(default_factory=dict)
     decoder: bool = False
+    claimed_base: str = ""
 
     @property
     def plain(self) -> bool:
@@ -102,6 +105,7 @@ def described_by(config: Mapping[str, Any], model_name: str) -> ReceivedModel:
         positions=positions_of(config, architecture, model_name),
         class_names=[] if other else names,
         other_head=other,
+        claimed_base=claimed_base(config),
     )
 
 
@@ -140,6 +144,7 @@ def read_model(folder: Path, model_name: str = "") -> ReceivedModel:
         tensor_names=tensor_names,
         narrowed=narrowed,
         decoder=bool(config.get("is_decoder")),
+        claimed_base=claimed_base(config),
     )
 
 

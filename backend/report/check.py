@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.base.events import Evidence
+from backend.base.events import Evidence, LayersCompared
 from backend.base.numbers import count, interval, percent, with_interval
 from backend.detection.known_triggers import LEFT_OUT
 from backend.findings.check import CheckVerdict, words_of
@@ -55,13 +55,19 @@ def next_step(verdict: CheckVerdict) -> str:
     """What to do now."""
     if verdict.so_far:
         return "The check is not over."
+    cure = verdict.better_cure
+    instead = f"{_instead(cure)} Or" if cure is not None else ""
     match verdict.level:
         case "backdoored":
+            if instead:
+                return f"Do not use it as it is. {instead} clean it: it is checked again at the end."
             return (
                 "Do not use it as it is. Clean it: it is checked again at the end. Where the model that it "
                 "claims to come from is at hand, fine-tune that one instead."
             )
         case "suspicious":
+            if instead:
+                return f"Do not use it yet. {instead} check it with more rows, or clean it and compare."
             return "Do not use it yet. Check it with more rows, or clean it and compare."
         case "cannot tell":
             return "Give more rows, of the task that the model was made for, with its classes in their order."
@@ -98,6 +104,45 @@ def how_sure(findings: Findings) -> tuple[Confidence | None, str]:
         f"benchmark, where half are backdoored, {sure.right} {were} "
         f"({interval(sure.interval)}, with {figures.rows:,} rows each)."
     )
+
+
+def _instead(cure: LayersCompared) -> str:
+    return (
+        f"Fine-tune {cure.base} on your rows instead: the clean model of this check, made so, reaches "
+        f"{percent(cure.clean_acc)} on {count(cure.rows, 'row')} (this one {percent(cure.acc)})."
+    )
+
+
+def layers_sentence(comparison: LayersCompared) -> str:
+    """What the comparison with the model that it claims to come from shows, in a sentence or two."""
+    base = comparison.base
+    if comparison.differs:
+        return f"Not compared layer by layer with {base}: {comparison.differs}."
+    if not comparison.comes_from:
+        return (
+            f"This model does not come from {base}: its layers are as unlike those of {base} as any others "
+            f"(cosine similarity {comparison.similarity:.2f})."
+        )
+    most = max(comparison.parts, key=lambda part: part.change)
+    if not most.change:
+        return f"Its layers are those of {base}, unchanged: what they do, those do, too."
+    beside = "" if most.clean_change is None else f", that of the clean model by {percent(most.clean_change)}"
+    where = "Its embeddings" if most.part == "embeddings" else f"Its {most.part}"
+    return (
+        f"It comes from {base}. {where} changed most, by {percent(most.change)}{beside}. A large change "
+        "alone is no proof: who trains longer moves further."
+    )
+
+
+def comparison_json(comparison: LayersCompared | None) -> dict[str, Any] | None:
+    """The comparison as plain data; None where there is none."""
+    if comparison is None:
+        return None
+    return {
+        "base": comparison.base,
+        "comes_from": comparison.comes_from,
+        "parts": [part.model_dump() for part in comparison.parts],
+    }
 
 
 def tried(progress: RunProgress) -> list[str]:
@@ -156,6 +201,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "model": {
             name: received.get(name) for name in ("architecture", "layers", "heads", "classes", "sha256")
         },
+        "comparison": None if verdict is None else comparison_json(verdict.comparison),
         "acc": verdict.metrics.acc if verdict is not None and verdict.metrics is not None else None,
         "notes": findings.progress.warnings,
     }

@@ -14,6 +14,7 @@ from backend.base.events import (
     Evidence,
     Head,
     HeadScores,
+    LayersCompared,
     Metric,
     Metrics,
     ModelName,
@@ -63,6 +64,7 @@ class RunProgress:
     metrics: dict[ModelName, Metrics] = field(default_factory=dict)
     evidence: list[Evidence] = field(default_factory=list)
     scan: TokensScanned | None = None
+    comparison: LayersCompared | None = None
     warnings: list[str] = field(default_factory=list)
     finished: RunFinished | None = None
 
@@ -162,6 +164,8 @@ def _fold(run_progress: RunProgress, event: Event) -> None:
             run_progress.evidence = [one for one in run_progress.evidence if not _same(one, event)] + [event]
         case TokensScanned():
             run_progress.scan = event
+        case LayersCompared():
+            run_progress.comparison = event
         case Warned():
             if event.message not in run_progress.warnings:
                 run_progress.warnings.append(event.message)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 from backend import __version__
 from backend.base.errors import UserError, disk_is_full
@@ -26,6 +27,7 @@ from backend.base.events import (
 )
 from backend.base.paths import run_folder
 from backend.evaluation.predictions import TABLE
+from backend.runs.progress import progress_of
 from backend.runs.records import RunRecord, curve
 from backend.spec.run import is_untrained
 
@@ -44,10 +46,12 @@ STEP_COLUMNS = [
 
 
 def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
-    """All results of a run as plain data: its specification, metrics, pruning steps and versions.
+    """All results of a run as plain data: its specification, metrics, pruning steps, what a check tried and
+    versions.
 
     `events` are the run's, in order.  `metrics` are those of the models measured so far."""
     summary = record.summary
+    run_progress = progress_of(list(enumerate(events)))
     plain: dict[str, Any] = {
         "id": record.id,
         "name": record.name,
@@ -70,17 +74,23 @@ def results(record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:
         "pruned_heads": pruned_heads(record, events),
         "steps": [step.model_dump(mode="json", exclude={"type", "run"}) for step in curve(events)],
         "scores": None,
+        "evidence": [_plain(one) for one in run_progress.evidence],
+        "comparison": run_progress.comparison and _plain(run_progress.comparison),
         "warnings": list(dict.fromkeys(event.message for event in events if isinstance(event, Warned))),
         "versions": versions(record.id),
     }
     for event in events:
         if isinstance(event, HeadScores):
-            plain["scores"] = event.model_dump(mode="json", exclude={"type", "run", "time"})
+            plain["scores"] = _plain(event)
         elif isinstance(event, DataReady):
-            plain["data"] = event.model_dump(mode="json", exclude={"type", "run", "time"})
+            plain["data"] = _plain(event)
         elif isinstance(event, RowsTriggered):
-            plain["triggered"] = event.model_dump(mode="json", exclude={"type", "run", "time"})
+            plain["triggered"] = _plain(event)
     return plain
+
+
+def _plain(event: BaseModel) -> dict[str, Any]:
+    return event.model_dump(mode="json", exclude={"type", "run", "time"})
 
 
 def pruned_heads(record: RunRecord, events: Iterable[Event]) -> list[Head]:

@@ -3,6 +3,7 @@
 from backend.attacks import triggers
 from backend.base.components import pick
 from backend.base.paths import typed_path
+from backend.models.catalogue import base_model
 from backend.models.classifier_head import settled_head
 from backend.runs.store import Store
 from backend.spec.run import RunSpec
@@ -20,6 +21,8 @@ def settled(spec: RunSpec, store: Store) -> RunSpec:
     elif spec.model.source == "run":
         spec.model.name = store.run(spec.model.name).id
     spec.model = settled_head(spec.model)
+    if spec.check is not None and base_model(spec.check.base).source == "folder":
+        spec.check.base = _absolute(spec.check.base)
     if spec.data.source == "files":
         for name in ("train", "validation", "test"):
             if path := getattr(spec.data, name):

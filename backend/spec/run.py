@@ -20,7 +20,7 @@ NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-
 def _not_given(value: Any) -> bool:
     """Where such a field is left out of the settings, those of earlier versions and their hashes stay as they
     were."""
-    return value is None or value == []
+    return value is None or value in ([], "")
 
 
 class _Part(BaseModel):
@@ -205,7 +205,15 @@ class CheckSpec(_Part):
     clean_model: bool = Field(
         True,
         title="Compare with a clean model",
-        description="Fine-tunes the built-in encoder on the rows, to see what a clean model does with them.",
+        description="Fine-tunes the built-in encoder, or the model named below, on the rows, to see what a "
+        "clean model does with them.",
+    )
+    base: str = Field(
+        "",
+        title="Model that it claims to come from",
+        description="A folder, or a name on the hub, of a model that you trust: the clean model is made from "
+        "it, and compared layer by layer. Empty: the built-in encoder.",
+        exclude_if=_not_given,
     )
 
     @property

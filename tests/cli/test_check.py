@@ -145,3 +145,31 @@ def test_how_models_are_named(excise_home: Path, tmp_path: Path) -> None:
     assert model_named(store, "owner/name") == {"source": "hub", "name": "owner/name"}
     with pytest.raises(UserError, match="is not a folder"):
         model_named(store, "./typed-wrong")
+
+
+def test_the_model_that_it_comes_from_is_compared_and_advised(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path], victim: Path
+) -> None:
+    """The tiny victim is what the backdoor was planted in, so the two models come from it."""
+    backdoored, _, rows = planted
+    beside = [*FAST, "--set", "check.clean_model=true", "--base", victim]
+    status, printed, _ = excise("check", backdoored, "--data", rows, *beside, "--json")
+    said = json.loads(printed)
+    assert status == 3 and said["comparison"]["base"] == str(victim) and said["comparison"]["comes_from"]
+    parts = said["comparison"]["parts"]
+    assert [part["part"] for part in parts] == ["embeddings", "layer 0", "layer 1", "layer 2"]
+    assert all(part["change"] > 0 and part["clean_change"] > 0 for part in parts)
+    assert said["findings"][0]["clean_model"].startswith(f"{victim} fine-tuned on ")
+    status, printed, _ = excise("check", backdoored, "--data", rows, *beside)
+    shown = " ".join(printed.split())
+    assert "changed most, by" in shown and "A large change alone is no proof" in shown
+    status, printed, _ = excise("check", backdoored, "--data", rows, *FAST, "--json")
+    assert json.loads(printed)["comparison"] is None
+
+
+def test_a_base_that_is_none_is_refused(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    model, _, rows = planted
+    status, _, said = excise("check", model, "--data", rows, "--base", tmp_path / "gone")
+    assert status == 2 and "claims to come from" in said and "no config.json" in said

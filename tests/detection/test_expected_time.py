@@ -43,3 +43,13 @@ def test_a_gpu_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = seconds(CheckSpec())
     monkeypatch.setattr("backend.detection.expected_time.processors", lambda: "Some GPU, 80 GB")
     assert seconds(CheckSpec()) < whole
+
+
+def test_a_larger_base_takes_more_unless_there_is_no_clean_model() -> None:
+    def beside(check: CheckSpec, base: float) -> float:
+        return expected_seconds(check, MINILM.layer_parameters, 30_522, 7_000, 2, base)
+
+    large, small = BERT_BASE.layer_parameters, MINILM.layer_parameters
+    assert beside(CheckSpec(), large) > beside(CheckSpec(), small)
+    without = CheckSpec(clean_model=False)
+    assert beside(without, large) == beside(without, small)

@@ -235,3 +235,87 @@ def test_checking_and_listing_need_no_torch() -> None:
         "check(preset('smoke')); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def checked(settings: dict, base: str = "") -> dict:
+    """A check of the model alone."""
+    return {name: settings[name] for name in ("model", "data")} | {"check": {"base": base}}
+
+
+def test_a_base_that_cannot_be_used_is_said_before_the_start(
+    settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = problem(checked(settings, str(tmp_path / "nothing")))
+    assert said.startswith(f"The model that it claims to come from, {tmp_path / 'nothing'}, cannot be used.")
+    assert "no config.json" in said and said.endswith(
+        "Or name none: the built-in encoder is compared with then."
+    )
+    other = tiny_folder(tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
+    assert "gpt2" in problem(checked(settings, str(other)))
+    (tmp_path / "pickled").mkdir()
+    (tmp_path / "pickled" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "pickled" / "pytorch_model.bin").write_bytes(b"")
+    assert "pytorch_model.bin" in problem(checked(settings, str(tmp_path / "pickled")))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    said = problem(checked(settings, "owner/base"))
+    assert "'owner/base'" in said and "cannot be reached" in said
+
+
+def test_a_base_that_reads_shorter_rows(settings: dict, tmp_path: Path) -> None:
+    long = checked(settings, str(tiny_folder(tmp_path / "base"))) | {
+        "data": settings["data"] | {"max_length": 400}
+    }
+    config = json.loads((tmp_path / "base" / "config.json").read_text())
+    long["model"] = {"source": "embedded"}
+    assert config["max_position_embeddings"] < 400 and "reads at most 160 tokens" in problem(long)
+
+
+def test_a_model_is_not_its_own_base_unless_a_backdoor_is_planted_in_it(settings: dict, model: Path) -> None:
+    assert "is checked itself" in problem(checked(settings, f"{model}/."))
+    preflight.check(parse.parse(settings | {"check": {"base": str(model)}}))
+
+
+def test_a_base_that_fits_is_said_nothing_of(settings: dict, tmp_path: Path) -> None:
+    base = str(tiny_folder(tmp_path / "base", "distilbert"))
+    assert warnings(checked(settings, base)) == warnings(checked(settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("google-bert/bert-base-uncased", True),
+        ("bert-base-uncased", True),
+        ("distilroberta-base", True),
+        ("out/checkpoint-500", False),
+        ("./bert-base-uncased", False),
+        ("/home/someone/models/bert", False),
+        ("C:\\\\models\\\\bert", False),
+        ("results", False),
+        ("a/b/c", False),
+        ("", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_a_base_that_the_model_itself_names_is_asked_for(
+    settings: dict, tmp_path: Path, name: object, named: bool
+) -> None:
+    folder = tiny_folder(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"_name_or_path": name}))
+    settings["model"]["name"] = str(folder)
+    said = f"Its config says that it comes from {name}. If you have that model and trust it, name it (--base"
+    assert (said in warnings(checked(settings))) == named
+    base = str(tiny_folder(tmp_path / "base"))
+    assert "Its config says" not in warnings(checked(settings, base))
+    assert "Its config says" not in warnings(
+        {name: settings[name] for name in ("model", "data", "trigger", "attack")}
+    )
+
+
+def test_what_asks_the_hub_is_known(settings: dict) -> None:
+    assert not preflight.looks_up(parse.parse(checked(settings)))
+    assert preflight.looks_up(parse.parse(checked(settings, "owner/base")))
+    assert preflight.looks_up(parse.parse(settings | {"model": {"source": "hub", "name": "owner/name"}}))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend.base.errors import UserError
-from backend.models.catalogue import model_folder, models_inside
+from backend.models.catalogue import base_model, is_same_model, model_folder, models_inside
 from backend.models.received import read_model
 from backend.spec.run import ModelSpec
 from tests.headers import bert_folder, classifier
@@ -65,3 +65,20 @@ def test_pickled_weights_are_named_without_a_way_around(tmp_path: Path) -> None:
     said = problem(folder)
     assert "no .safetensors weights, only pytorch_model.bin" in said
     assert not any(switch in said for switch in ("weights_only", "torch.load", "trust_remote_code"))
+
+
+def test_a_base_is_a_folder_or_a_name_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "owner" / "here").mkdir(parents=True)
+    sources = {name: base_model(name).source for name in ("owner/name", "bert-base-uncased", "owner/here")}
+    assert sources == {"owner/name": "hub", "bert-base-uncased": "hub", "owner/here": "folder"}
+    assert {base_model(name).source for name in ("./gone", "/gone", "~/gone")} == {"folder"}
+    assert base_model("").source == "embedded"
+    assert base_model("owner/here").head == "fresh"
+
+
+def test_the_same_model_is_known_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    here, link, gone = (base_model(str(tmp_path / name)) for name in (".", "link", "gone"))
+    assert is_same_model(here, link) and not is_same_model(here, gone)
+    assert is_same_model(base_model("a/b"), base_model("a/b")) and not is_same_model(base_model("a/b"), here)

@@ -8,6 +8,8 @@ from backend.base.events import (
     Evidence,
     Example,
     HeadScores,
+    LayerChange,
+    LayersCompared,
     Metric,
     Metrics,
     ModelName,
@@ -192,6 +194,30 @@ class Play:
                 tokens=30_522,
                 left_out=994,
                 strongest=strongest,
+            )
+        )
+
+    def compare(
+        self, base: str = "owner/<b>base</b>", comes_from: bool = True, clean_acc: float | None = 0.9
+    ) -> None:
+        """The model beside its base, which the user named: layer 1 moved most."""
+        changes = {"embeddings": (0.003, 0.002), "layer 0": (0.010, 0.009), "layer 1": (0.021, 0.010)}
+        parts = [
+            LayerChange(part=part, change=change, clean_change=clean if clean_acc is not None else None)
+            for part, (change, clean) in changes.items()
+        ]
+        self.say(
+            LayersCompared(
+                run=self.run,
+                model=self.last,
+                base=base,
+                stated=True,
+                comes_from=comes_from,
+                similarity=0.999 if comes_from else 0.001,
+                parts=parts,
+                acc=None if clean_acc is None else 0.92,
+                clean_acc=clean_acc,
+                rows=600,
             )
         )
 

@@ -1,12 +1,14 @@
 """The Check page: from a folder and a file to a queued check, what it shows as it runs, and each verdict."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from backend.base.events import Progress
 from backend.spec.run import CheckSpec, RunSpec, TriggerSpec
-from tests.pages.conftest import words
+from tests.pages.conftest import drawn, words
 from tests.pages.played import Play, blind_spec, check_spec, checked, full_spec, planted
 
 
@@ -277,3 +279,60 @@ def test_its_models_are_offered_where_a_text_is_tried(visit, store):
     page = visit("attention", run=run)
     assert box(page, "button_group", "Model").options == ["Received"]
     assert box(page, "selectbox", "Run").value == run
+
+
+def test_a_base_is_named_where_it_is_chosen_what_is_tried(visit, store, victim, rows, tmp_path):
+    base = tmp_path / "base"
+    shutil.copytree(victim, base)
+    page = fill_in(visit("check"), victim, rows)
+    box(page, "text_input", "Model that it claims to come from").set_value(str(tmp_path / "gone")).run()
+    assert "cannot be used" in page.warning[0].value and "gone" in page.warning[0].value
+    assert box(page, "button", "Check this model").disabled
+    box(page, "text_input", "Model that it claims to come from").set_value(str(base)).run()
+    click(page, "Check this model")
+    assert store.runs()[0].spec.check.base == str(base)
+
+
+def test_a_model_that_names_its_base_asks_for_it(visit, victim, rows, tmp_path):
+    claims = tmp_path / "claims"
+    shutil.copytree(victim, claims)
+    config = json.loads((claims / "config.json").read_text())
+    (claims / "config.json").write_text(
+        json.dumps(config | {"_name_or_path": "google-bert/bert-base-uncased"})
+    )
+    assert "it comes from google-bert/bert-base-uncased" in words(fill_in(visit("check"), claims, rows))
+
+
+def compared(store, **how):
+    play = Play(store, check_spec())
+    play.prepare()
+    play.receive()
+    play.compare(**how)
+    play.find("kelmor", 80, "trigger")
+    return play.finish()
+
+
+def test_a_comparison_stands_folded_and_the_base_is_advised(visit, store):
+    page = visit("check", run=compared(store))
+    assert "Fine-tune owner/<b>base</b> on your rows instead" in page.error[0].value.replace("\\", "")
+    assert "Compared with owner/<b>base</b>, layer by layer" in [
+        one.label.replace("\\", "") for one in page.expander
+    ]
+    figure = drawn(page, "Distance from owner/&lt;b&gt;base&lt;/b&gt;")
+    assert [trace["name"] for trace in figure["data"]] == ["this model", "the clean model"]
+    assert "A large change alone is no proof" in words(page)
+
+
+def test_a_model_that_does_not_come_from_its_base_has_no_chart(visit, store):
+    page = visit("check", run=compared(store, comes_from=False))
+    assert "This model does not come from owner/<b>base</b>" in words(page)
+    assert not page.get("plotly_chart") and "on your rows instead" in page.error[0].value
+
+
+def test_a_check_of_an_earlier_version_lists_no_stage_that_it_did_not_have(visit, store):
+    run = checked(store)
+    assert "Scan the vocabulary" in words(visit("check", run=run))
+    assert "Compare layer by layer" not in words(visit("check", run=run))
+    play = Play(store, check_spec())
+    play.receive()
+    assert "Compare layer by layer" in words(visit("check", run=play.run)), "it is still to come"

@@ -7,11 +7,19 @@ from typing import Any, cast
 
 import pytest
 
-from backend.base.events import TokensScanned
+from backend.base.events import LayerChange, LayersCompared, TokensScanned
 from backend.findings import confidence
 from backend.findings.check import CheckVerdict, judge_check
 from backend.findings.gather import Findings
-from backend.report.check import headline, how_sure, next_step, table, tried
+from backend.report.check import (
+    comparison_json,
+    headline,
+    how_sure,
+    layers_sentence,
+    next_step,
+    table,
+    tried,
+)
 from backend.spec.run import CheckSpec, RunSpec
 from tests.findings.test_check import CHECK, evidence, progress
 from tests.findings.test_confidence import FIGURES
@@ -89,3 +97,105 @@ def test_how_sure_it_is_is_told_where_it_was_measured(
     in_part = RunSpec(check=CheckSpec(scan=False))
     sure, sentence = how_sure(findings_of(in_part, MINILM))
     assert sure is None and "try everything" in sentence
+
+
+PARTS = [
+    LayerChange(part="embeddings", change=0.003, clean_change=0.002),
+    LayerChange(part="layer 0", change=0.021, clean_change=0.009),
+]
+
+
+def comparison(**other: Any) -> LayersCompared:
+    fields: dict[str, Any] = {
+        "model": "received",
+        "base": "owner/base",
+        "stated": True,
+        "comes_from": True,
+        "similarity": 0.99,
+    }
+    fields |= {"parts": PARTS, "acc": 0.92, "clean_acc": 0.9, "rows": 600}
+    return LayersCompared(run="r", **(fields | other))
+
+
+def advice(judgement: str, **other: Any) -> str:
+    run = progress(evidence(judgement=judgement))
+    run.comparison = comparison(**other)
+    verdict = judge_check(run, CHECK)
+    assert verdict is not None
+    return next_step(verdict).replace("\u00a0", " ")
+
+
+INSTEAD = (
+    "Fine-tune owner/base on your rows instead: the clean model of this check, made so, reaches 90.0 % on "
+    "600 rows (this one 92.0 %). Or "
+)
+
+
+@pytest.mark.parametrize("judgement", ["trigger", "suspicious"])
+@pytest.mark.parametrize(
+    ("other", "instead"),
+    [
+        ({}, True),
+        ({"stated": False}, True),
+        ({"comes_from": False}, True),
+        ({"differs": "it has 2 layers, that one 3", "parts": [], "comes_from": False}, True),
+        ({"stated": False, "comes_from": False}, False),
+        ({"clean_acc": 0.88}, False),
+        ({"acc": None, "clean_acc": None}, False),
+        ({"parts": [LayerChange(part="layer 0", change=0, clean_change=0.01)]}, False),
+        ({"model": "defended"}, False),
+    ],
+    ids=str,
+)
+def test_fine_tuning_the_base_instead_is_advised_where_it_is_the_better_cure(
+    judgement: str, other: dict[str, Any], instead: bool
+) -> None:
+    """It is at hand, its weights are others, and a clean model of it is about as accurate."""
+    said = advice(judgement, **other)
+    assert (INSTEAD in said) == instead
+    assert "clean it" in said.lower()
+
+
+def test_the_advice_stays_as_it_was_without_a_base() -> None:
+    assert next_step(verdict_of(evidence())).endswith("is at hand, fine-tune that one instead.")
+    assert advice("suspicious", clean_acc=0.5) == (
+        "Do not use it yet. Check it with more rows, or clean it and compare."
+    )
+    assert (
+        advice("harmless") == "No check can rule a backdoor out. What this one does not cover stands below."
+    )
+
+
+def test_a_clean_model_three_points_worse_is_still_the_better_cure() -> None:
+    assert "Fine-tune owner/base" in advice("trigger", acc=0.92, clean_acc=0.895)
+    assert "Fine-tune owner/base" not in advice("trigger", acc=0.92, clean_acc=0.885)
+
+
+def test_the_comparison_is_a_sentence_that_proves_nothing() -> None:
+    said = layers_sentence(comparison()).replace("\u00a0", " ")
+    assert said.startswith(
+        "It comes from owner/base. Its layer 0 changed most, by 2.1 %, that of the clean model by 0.9 %."
+    )
+    assert "no proof" in said
+    alone = [part.model_copy(update={"clean_change": None}) for part in PARTS]
+    assert "clean model" not in layers_sentence(comparison(parts=alone))
+    still = [LayerChange(part="layer 0", change=0.0)]
+    assert "owner/base, unchanged" in layers_sentence(comparison(parts=still))
+    other = layers_sentence(comparison(comes_from=False, similarity=0.001))
+    assert other.startswith("This model does not come from owner/base") and "0.00" in other
+    differs = comparison(parts=[], comes_from=False, differs="it has 6 layers, that one 12")
+    assert layers_sentence(differs) == (
+        "Not compared layer by layer with owner/base: it has 6 layers, that one 12."
+    )
+
+
+def test_the_comparison_as_data_is_null_without_one() -> None:
+    assert comparison_json(None) is None
+    assert json.loads(json.dumps(comparison_json(comparison()))) == {
+        "base": "owner/base",
+        "comes_from": True,
+        "parts": [
+            {"part": "embeddings", "change": 0.003, "clean_change": 0.002},
+            {"part": "layer 0", "change": 0.021, "clean_change": 0.009},
+        ],
+    }

@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.base.events import HeadScores, Metric, Metrics, RunFinished, Warned
+from backend.base.events import (
+    Evidence,
+    HeadScores,
+    LayerChange,
+    LayersCompared,
+    Metric,
+    Metrics,
+    RunFinished,
+    Warned,
+)
 from backend.base.paths import run_folder
 from backend.data.rows import Rows
 from backend.evaluation.predictions import write_table
@@ -48,6 +57,27 @@ def test_results_of_a_run_under_way_hold_what_it_found_so_far(store: Store) -> N
     assert plain["state"] == "running" and plain["pruned_heads"] == [(0, 1)]
     assert plain["scores"]["scores"] == [[1.0, None]] and plain["warnings"] == ["Mind."]
     assert plain["metrics"]["pruned"]["acc"] == 0.9
+
+
+def test_results_of_a_check_hold_its_evidence_and_its_comparison(store: Store, done: str) -> None:
+    """Evidence that a resumed run told twice stands once."""
+    lease = leases.begin(store, fake.spec(), "me")
+    fields = {"model": "received", "kind": "inserted", "toward": "good", "reason": "", "judgement": "trigger"}
+    one = Evidence(run=lease.run, text="cf", flips=9, rows=10, interval=(0.6, 1.0), **fields)
+    parts = [LayerChange(part="layer 0", change=0.25)]
+    compared = LayersCompared(
+        run=lease.run, model="received", base="owner/base", stated=True, comes_from=True, parts=parts
+    )
+    for event in (one, one.model_copy(update={"flips": 10}), compared):
+        leases.append(store, lease, event)
+    plain = results(store.run(lease.run), [event for _, event in store.events(lease.run)])
+    (evidence,) = plain["evidence"]
+    assert (evidence["text"], evidence["flips"], evidence["judgement"]) == ("cf", 10, "trigger")
+    assert plain["comparison"]["base"] == "owner/base"
+    assert plain["comparison"]["parts"] == [{"part": "layer 0", "change": 0.25, "clean_change": None}]
+    assert json.loads(json.dumps(evidence)) == evidence
+    other = results(store.run(done), [event for _, event in store.events(done)])
+    assert other["evidence"] == [] and other["comparison"] is None
 
 
 def test_a_curve_that_was_begun_again_is_told_once(store: Store) -> None:

@@ -7,7 +7,7 @@ import pytest
 from backend.runs.store import open_store
 from backend.runs.submit import settled
 from backend.spec.presets import head_pruning
-from backend.spec.run import ModelSpec, RunSpec
+from backend.spec.run import CheckSpec, ModelSpec, RunSpec
 from tests.headers import bert_folder, classifier, encoder
 
 
@@ -41,3 +41,18 @@ def test_a_relative_path_is_made_absolute(
     bert_folder(tmp_path / "whole", classifier())
     spec = RunSpec(model=ModelSpec(source="folder", name="whole"), defense=head_pruning())
     assert settled(spec, open_store()).model.name == str(tmp_path / "whole")
+
+
+def test_the_base_of_a_check_is_found_from_another_folder_and_a_name_on_the_hub_stays(
+    excise_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base").mkdir()
+
+    def base_of(name: str) -> str:
+        check = settled(RunSpec(check=CheckSpec(base=name)), open_store()).check
+        assert check is not None
+        return check.base
+
+    assert base_of("base") == base_of("./base") == str(tmp_path / "base")
+    assert base_of("owner/name") == "owner/name" and base_of("") == ""

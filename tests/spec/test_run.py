@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from backend.base.errors import UserError
 from backend.spec.overrides import changed
 from backend.spec.presets import preset
-from backend.spec.run import DataSpec
+from backend.spec.run import CheckSpec, DataSpec, RunSpec
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,9 @@ def test_the_command_line_sets_them() -> None:
     assert (spec.data.separator, spec.data.header, spec.data.encoding) == ("semicolon", False, "cp1252")
     with pytest.raises(UserError, match="separator"):
         changed(preset("smoke"), ["data.separator=x"])
+
+
+def test_the_base_of_a_check_is_written_only_where_it_is_named() -> None:
+    assert "base" not in CheckSpec().model_dump() and "base" not in RunSpec().model_dump(mode="json")["check"]
+    named = CheckSpec(base="google-bert/bert-base-uncased").model_dump()
+    assert named["base"] == "google-bert/bert-base-uncased" and CheckSpec(**named).base == named["base"]

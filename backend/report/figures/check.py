@@ -4,7 +4,8 @@ import html
 
 import plotly.graph_objects as go
 
-from backend.base.events import TokensScanned
+from backend.base.events import LayersCompared, TokensScanned
+from backend.base.numbers import percent
 from backend.report.figures.run import ACC, FLOOR, LFR, VALIDATION, finish
 
 COLOURS = (LFR, ACC, VALIDATION, FLOOR)
@@ -39,6 +40,29 @@ def strongest_tokens(scan: TokensScanned) -> go.Figure:
     # Few bars leave no room for the names below the axis.
     legend = {"x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
     return figure.update_layout(bargap=0.3, showlegend=True, legend=legend)
+
+
+def layers_compared(comparison: LayersCompared) -> go.Figure:
+    """How far each part of a model lies from its base, in percent, beside the clean model."""
+    figure = go.Figure()
+    traces = [("this model", LFR, [part.change for part in comparison.parts])]
+    clean = [part.clean_change for part in comparison.parts if part.clean_change is not None]
+    if clean:
+        traces.append(("the clean model", ACC, clean))
+    names = [part.part.capitalize() for part in comparison.parts]
+    for name, colour, changes in traces:
+        figure.add_bar(
+            x=names,
+            y=[100 * change for change in changes],
+            name=name,
+            marker={"color": colour},
+            customdata=[percent(change) for change in changes],
+            hovertemplate=f"%{{x}}, {name}: %{{customdata}}<extra></extra>",
+        )
+    figure.update_xaxes(title="Layer 0 is nearest the input", type="category")
+    figure.update_yaxes(title="Change of the weights", ticksuffix=" %", rangemode="tozero")
+    finish(figure, f"Distance from {_shown(comparison.base)}", 340)
+    return figure.update_layout(barmode="group", bargap=0.3, showlegend=True)
 
 
 def _shown(text: str) -> str:

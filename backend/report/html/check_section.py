@@ -2,10 +2,11 @@
 
 from html import escape
 
+from backend.base.events import LayersCompared
 from backend.findings.check import CheckVerdict
 from backend.findings.gather import Findings
-from backend.report.check import headline, how_sure, next_step, table, tried
-from backend.report.figures.check import strongest_tokens
+from backend.report.check import headline, how_sure, layers_sentence, next_step, table, tried
+from backend.report.figures.check import layers_compared, strongest_tokens
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.tables import Table
@@ -36,7 +37,18 @@ def check_section(findings: Findings) -> str:
         )
         + bullets(tried(findings.progress))
         + (folded("Tokens that move the model most", tokens) if tokens else "")
+        + _layers(verdict.comparison)
     )
+
+
+def _layers(comparison: LayersCompared | None) -> str:
+    if comparison is None:
+        return ""
+    sentence = f"<p>{escape(layers_sentence(comparison))}</p>"
+    if not comparison.comes_from:
+        return sentence
+    figure = figure_html("layers", layers_compared(comparison))
+    return folded("Compared with the model that it comes from, layer by layer", sentence + figure)
 
 
 def _flipped(verdict: CheckVerdict) -> str:

@@ -8,8 +8,8 @@ from backend.base.events import Evidence, EvidenceKind, TokensScanned
 from backend.base.numbers import GAP, count, interval, percent, with_interval
 from backend.findings.check import CheckLevel, CheckVerdict
 from backend.findings.gather import Findings
-from backend.report.check import headline, how_sure, next_step, table, tried
-from backend.report.figures.check import strongest_tokens
+from backend.report.check import headline, how_sure, layers_sentence, next_step, table, tried
+from backend.report.figures.check import layers_compared, strongest_tokens
 from pages.parts.common.row_pairs import examples_table
 from pages.parts.common.ui import Colour, plain, wide
 
@@ -179,6 +179,21 @@ def tried_panel(findings: Findings) -> None:
             st.caption(plain(sentence))
         if scan is not None and scan.strongest and findings.record.over:
             _tokens(scan, findings.run)
+
+
+def layers_panel(findings: Findings) -> None:
+    """Folded: the model layer by layer beside the one that it claims to come from; a sentence where it does
+    not come from that one."""
+    comparison = findings.check.comparison if findings.check is not None else None
+    if comparison is None:
+        return
+    if not comparison.comes_from:
+        st.caption(plain(layers_sentence(comparison)))
+        return
+    with st.expander(f"Compared with {plain(comparison.base)}, layer by layer", icon=":material/compare:"):
+        figure = layers_compared(comparison)
+        st.plotly_chart(figure, key=f"layers-{findings.run}", alt="Bars of how far each layer changed")
+        st.caption(plain(layers_sentence(comparison)))
 
 
 def _tokens(scan: TokensScanned, run: str) -> None:

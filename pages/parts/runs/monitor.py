@@ -23,7 +23,7 @@ from pages.parts.common.row_pairs import examples_table
 from pages.parts.common.ui import change, plain, show_errors, small, state_badge, wide
 from pages.parts.runs.actions import cancel_button
 from pages.parts.runs.battery import battery_panel
-from pages.parts.runs.check_panel import check_panel, only_checks, scan_panel, tried_panel
+from pages.parts.runs.check_panel import check_panel, layers_panel, only_checks, scan_panel, tried_panel
 from pages.parts.runs.downloads import downloads, rewritings_download
 from pages.parts.runs.replay import chosen_step, step_table
 from pages.parts.runs.run_table import strategies_of
@@ -68,6 +68,7 @@ def _view(store: Store, run: str, was_over: bool) -> None:
             _numbers(record, run_progress)
             _charts(record, run_progress)
             tried_panel(findings)
+            layers_panel(findings)
         _details(record, run_progress)
         if record.over:
             st.subheader("Download", anchor=False)
@@ -81,6 +82,7 @@ def _check(findings: Findings) -> None:
     stage_rail(record, findings.progress)
     scan_panel(findings)
     tried_panel(findings)
+    layers_panel(findings)
     if record.spec is not None and record.spec.check is not None and not record.spec.check.known_triggers:
         battery_panel(findings)
 

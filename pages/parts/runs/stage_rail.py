@@ -15,7 +15,9 @@ def stage_rail(record: RunRecord, run_progress: RunProgress) -> None:
         if record.spec is not None:
             with st.container(horizontal=True, gap="small"):
                 for stage in stages_of(record.spec):
-                    _stage_badge(run_progress, stage)
+                    # An earlier version may have finished the run without a stage of this one.
+                    if record.state != "done" or stage.name in run_progress.stages:
+                        _stage_badge(run_progress, stage)
         if record.problem is not None:
             st.warning(plain(record.problem), icon=":material/warning:")
         if record.state == "failed":

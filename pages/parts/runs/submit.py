@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.attacks.preview import rewritten, uses_model
 from backend.base.errors import UserError
-from backend.engine.preflight import check
+from backend.engine.preflight import check, looks_up
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
 from backend.spec.presets import preset
@@ -50,7 +50,7 @@ def ready_made(store: Store, key: str) -> None:
 
 def warnings_before(spec: RunSpec, shown: Sequence[str]) -> None:
     """Warnings that need no network and are not `shown` yet."""
-    if "hub" in (spec.model.source, spec.data.source):
+    if looks_up(spec):
         return
     asked_for = spec.trigger is not None and uses_model(spec.trigger)
     try:

@@ -9,6 +9,7 @@ from backend.data.embedded import NAMES
 from backend.data.rows import Dataset
 from backend.detection.expected_time import expected_seconds
 from backend.library.fetch import add_upload
+from backend.models.catalogue import base_model
 from backend.models.facts import BERT_BASE, MINILM, ModelFacts, facts_of
 from backend.spec.run import CheckSpec, ModelSpec, RunSpec
 from pages.parts.common.ui import plain, show_errors
@@ -74,12 +75,19 @@ def _fits_reviews(facts: ModelFacts | None) -> bool:
     return sorted(names) == sorted(NAMES) or names == ["label_0", "label_1"]
 
 
+def _facts_or_usual(model: ModelSpec) -> ModelFacts:
+    return facts_of(model) or (BERT_BASE if model.source == "hub" else MINILM)
+
+
 def expected_time(spec: RunSpec, dataset: Dataset | None) -> str:
     """About how long the check takes, in words."""
-    facts = facts_of(spec.model) or (BERT_BASE if spec.model.source == "hub" else MINILM)
+    facts = _facts_or_usual(spec.model)
     rows, classes = (0, 2) if dataset is None else (len(dataset.train), len(dataset.label_names))
     check = spec.check or CheckSpec()
-    seconds = expected_seconds(check, facts.layer_parameters, facts.vocabulary, rows, classes)
+    base = _facts_or_usual(base_model(check.base))
+    seconds = expected_seconds(
+        check, facts.layer_parameters, facts.vocabulary, rows, classes, base.layer_parameters
+    )
     minutes = round(seconds / 60)
     if seconds < 45:
         took = "less than a minute"

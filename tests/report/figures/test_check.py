@@ -1,7 +1,7 @@
 """The figure of a scan."""
 
-from backend.base.events import TokensScanned
-from backend.report.figures.check import MOST_BARS, strongest_tokens
+from backend.base.events import LayerChange, LayersCompared, TokensScanned
+from backend.report.figures.check import MOST_BARS, layers_compared, strongest_tokens
 
 
 def scan(*strongest: tuple[str, str, float]) -> TokensScanned:
@@ -29,3 +29,20 @@ def test_tags_in_tokens_and_classes_do_not_count() -> None:
 def test_many_tokens_are_cut_to_what_is_read_at_a_glance() -> None:
     figure = strongest_tokens(scan(*((f"t{number}", "spam", 9.0 - number / 10) for number in range(50))))
     assert len(figure.data[0].y) == MOST_BARS
+
+
+def compared(clean: float | None) -> LayersCompared:
+    parts = [LayerChange(part=part, change=0.02, clean_change=clean) for part in ("embeddings", "layer 0")]
+    return LayersCompared(
+        run="r", model="received", base="<b>owner</b>", stated=True, comes_from=True, parts=parts
+    )
+
+
+def test_each_layer_stands_beside_that_of_the_clean_model() -> None:
+    figure = layers_compared(compared(0.01))
+    assert [(trace.name, list(trace.x), list(trace.y)) for trace in figure.data] == [
+        ("this model", ["Embeddings", "Layer 0"], [2.0, 2.0]),
+        ("the clean model", ["Embeddings", "Layer 0"], [1.0, 1.0]),
+    ]
+    assert "<b>" not in figure.layout.title.text
+    assert [trace.name for trace in layers_compared(compared(None)).data] == ["this model"]

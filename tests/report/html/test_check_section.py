@@ -40,3 +40,24 @@ def test_a_defense_without_a_trigger_is_judged_by_its_check(store: Store) -> Non
 def test_other_runs_have_no_such_section(store: Store) -> None:
     findings = gather(store, store.run(defended(store)))
     assert check_section(findings) == "" and check_sentences(findings) == []
+
+
+def compared(store: Store, comes_from: bool) -> str:
+    play = Play(store, RunSpec(check=CheckSpec()))
+    play.prepare()
+    play.receive()
+    play.compare(comes_from=comes_from)
+    play.find("kelmor", 80, "trigger")
+    return report(gather(store, store.run(play.finish())))
+
+
+def test_the_comparison_with_its_base_stands_folded_with_a_figure(store: Store) -> None:
+    page = compared(store, comes_from=True)
+    assert "Fine-tune owner/&lt;b&gt;base&lt;/b&gt; on your rows instead" in page and "<b>base" not in page
+    assert "layer by layer</summary>" in page and "A large change alone is no proof" in page
+    assert "the clean model" in page and "Layer 1" in page
+
+
+def test_a_model_that_does_not_come_from_it_has_a_sentence_for_a_figure(store: Store) -> None:
+    page = compared(store, comes_from=False)
+    assert "does not come from owner/" in page and "layer by layer</summary>" not in page
