@@ -9,26 +9,13 @@ import pytest
 from backend.base.errors import UserError
 from backend.base.files import file_hash
 from backend.cli.check import model_named
-from backend.cli.main import main
 from backend.runs.store import open_store
+from tests.cli.conftest import Result
 from tests.tiny import tiny_rows, tiny_settings
 from tests.tiny_runs import collect
 
-Result = tuple[int, str, str]
 SETTINGS = ("check.clean_model=false", "check.scan=false", "data.max_length=32", "model.head=keep")
 FAST = [word for setting in SETTINGS for word in ("--set", setting)]
-
-
-@pytest.fixture
-def excise(excise_home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    def call(*args: object) -> Result:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(arg) for arg in args])
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")
