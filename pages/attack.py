@@ -17,7 +17,7 @@ from pages.parts.attack.triggered_rows import edits_of, rows_panel
 from pages.parts.common.forms import params_form
 from pages.parts.common.ui import plain, show_errors, store, wide
 from pages.parts.runs.run_page import follow
-from pages.parts.runs.submit import start, warnings_before
+from pages.parts.runs.submit import show_warnings, start
 from pages.parts.spec.spec_form import (
     data_form,
     from_library,
@@ -62,7 +62,7 @@ def set_up(runs: Store) -> None:
     if spec is None:
         return
     _show_rows(spec, dataset, key)
-    warnings_before(spec, dataset.notes)
+    show_warnings(spec, dataset.notes)
     if st.button("Plant the backdoor", type="primary", icon=":material/bug_report:", key="plant"):
         with show_errors():
             start(runs, [spec])

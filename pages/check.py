@@ -4,10 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from backend.attacks.preview import rewritten, uses_model
 from backend.base.errors import UserError
 from backend.data.rows import Dataset
-from backend.engine import preflight
 from backend.runs.store import Store
 from backend.spec.parse import parse
 from backend.spec.run import CheckSpec, DataSpec, ModelSpec, RunSpec, TriggerSpec
@@ -15,7 +13,7 @@ from pages.parts.common.forms import params_form
 from pages.parts.common.ui import plain, show_errors, store, wide
 from pages.parts.runs.run_page import follow
 from pages.parts.runs.run_select import with_poisoned_model
-from pages.parts.runs.submit import start
+from pages.parts.runs.submit import notes_before, start
 from pages.parts.spec.check_form import (
     expected_time,
     model_reading,
@@ -150,10 +148,7 @@ def _ready(settings: dict[str, Any], dataset: Dataset | None) -> tuple[RunSpec |
         return None, "Nothing would be tried. Switch on known triggers or the scan under “What is tried”.", []
     try:
         spec = parse(settings | {"share": True})
-        if preflight.looks_up(spec):
-            return spec, "", []  # looked up at the start
-        asks_model = spec.trigger is not None and uses_model(spec.trigger)
-        return spec, "", preflight.check(spec, None if asks_model else rewritten)
+        return spec, "", notes_before(spec)
     except UserError as error:
         return None, str(error), []
 

@@ -26,7 +26,7 @@ from pages.parts.runs.actions import parse_seeds
 from pages.parts.runs.run_page import follow
 from pages.parts.runs.run_select import has_poisoned_model, with_poisoned_model
 from pages.parts.runs.run_table import trigger_title
-from pages.parts.runs.submit import start, warnings_before
+from pages.parts.runs.submit import show_warnings, start
 from pages.parts.spec.spec_form import (
     data_form,
     from_library,
@@ -55,7 +55,7 @@ def set_up(runs: Store) -> None:
         specs = [parse(settings | {"seed": seed}) for seed in parse_seeds(seeds)]
     if not specs:
         return
-    warnings_before(specs[0], notes)
+    show_warnings(specs[0], notes)
     label = "Start the defense" if len(specs) == 1 else f"Start {len(specs)} runs, one for each seed"
     if st.button(label, type="primary", icon=":material/shield:", key="start"):
         with show_errors():

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +15,13 @@ def file_hash(path: Path) -> str:
     """SHA-256 of the file's contents.  Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def joint_hash(hashes: Mapping[str, str]) -> str:
+    """One SHA-256 for files whose own are given by name: that of a single file, or that of all hashes one
+    after another, sorted by name."""
+    ordered = [hashes[name] for name in sorted(hashes)]
+    return ordered[0] if len(ordered) == 1 else hashlib.sha256("".join(ordered).encode()).hexdigest()
 
 
 def folder_hashes(folder: Path | None, pattern: str = "*") -> list[str]:

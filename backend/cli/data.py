@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from backend.base.components import explain
 from backend.base.errors import UserError
 from backend.cli.tables import AsJson, objects_table, out, print_json, texts_table
-from backend.data import describe, load
+from backend.data import describe
+from backend.data.files import with_train
 from backend.data.reading.table import Table, how_of
 from backend.data.tables import read_file
 from backend.spec.overrides import parameters
@@ -71,7 +72,7 @@ def reading_of(spec: DataSpec) -> dict[str, Any]:
         "problem": None,
     }
     try:
-        dataset = load(spec)
+        dataset = with_train(spec, result)
     except UserError as error:
         return shown | {"problem": str(error)}
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}

@@ -57,7 +57,15 @@ def assemble(
             used_note = f", {len(parts[part])} of them used" if len(parts[part]) < len(rows) else ""
             notes.append(f"{part}: {len(rows)} rows cut from the training rows{used_note}.")
     notes += _absent_classes(parts, names) + _imbalance(parts["train"], names)
-    return Dataset(source, parts["train"], parts["validation"], parts["test"], names, notes)
+    return Dataset(
+        source=source,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
+        label_names=names,
+        notes=notes,
+        classes_stated=bool(spec.classes),
+    )
 
 
 def _columns_of(tables: Mapping[str, Table], spec: "DataSpec") -> tuple[dict[str, Columns], list[str]]:

@@ -38,8 +38,14 @@ def load_files(spec: "DataSpec") -> Dataset:
     """Rows of the user's files; splits without a file are cut from the training rows.
 
     The notes begin with how each file was read.  Raises UserError naming the file and the problem."""
+    return with_train(spec, read_file(spec.train, how_of(spec)))
+
+
+def with_train(spec: "DataSpec", train: Reading) -> Dataset:
+    """As `load_files`, where the file of the training rows was read already."""
     paths = given(spec)
-    readings = {part: read_file(path, how_of(spec)) for part, path in paths.items()}
+    others = {part: path for part, path in paths.items() if part != "train"}
+    readings = {"train": train} | {part: read_file(path, how_of(spec)) for part, path in others.items()}
     notes = [note for result in readings.values() for note in result.notes]
     tables = _tables(readings, paths)
     spec, names = _numbered_classes(spec, readings, tables["train"], notes)

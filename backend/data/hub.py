@@ -1,6 +1,6 @@
 """Data sets of the Hugging Face hub, by short name or `owner/name`, perhaps `owner/name:configuration`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.base.errors import UserError
@@ -120,14 +120,7 @@ def load_hub(spec: "DataSpec") -> Dataset:
         notes.append("The data set's validation rows serve as test rows here.")
     names = getattr(parts["train"].features[columns.label], "names", None)
     dataset = assemble(spec.name, tables, settings, names)
-    return Dataset(
-        dataset.source,
-        dataset.train,
-        dataset.validation,
-        dataset.test,
-        dataset.label_names,
-        list(dict.fromkeys(notes + dataset.notes)),
-    )
+    return replace(dataset, notes=list(dict.fromkeys(notes + dataset.notes)))
 
 
 def _labelled(cell: Any) -> bool:

@@ -139,11 +139,11 @@ def in_order(labels: set[str]) -> list[str]:
         return sorted(labels)
 
 
-def align(dataset: Dataset, names: Sequence[str], stated: bool = False) -> tuple[Dataset, str | None]:
+def align(dataset: Dataset, names: Sequence[str]) -> tuple[Dataset, str | None]:
     """`dataset` with its classes numbered as in a model that keeps its head, and a note about it.
 
     `names` are the model's class names in its order.  They are matched with the data's by `_matched`; where
-    the user has `stated` the order of the data's classes, the k-th is class k of the model.  The result has
+    the user has stated the order of the data's classes, the k-th is class k of the model.  The result has
     the model's names where these are words for the same classes, and keeps the data's as `data_names`.
     Raises UserError for another number of classes, and where words do not match at all."""
     ours = dataset.label_names
@@ -154,10 +154,10 @@ def align(dataset: Dataset, names: Sequence[str], stated: bool = False) -> tuple
         )
     in_order = list(range(len(ours)))
     same = _places_of(ours, names)
-    overruled = stated and same not in (None, in_order)
-    place = in_order if stated else same or _matched(ours, names)
+    overruled = dataset.classes_stated and same not in (None, in_order)
+    place = in_order if dataset.classes_stated else same or _matched(ours, names)
     if same is None or overruled:
-        note = _match_note(ours, names, place, stated)
+        note = _match_note(ours, names, place, dataset.classes_stated)
     elif place != in_order:
         note = f"The data's classes are numbered in the model's order: {', '.join(names)}."
     else:

@@ -42,7 +42,8 @@ class Dataset:
     """Stratified, disjoint splits of one labelled data set.
 
     `notes` tell which columns were guessed, and which rows were dropped and why.  `data_names` are the
-    data's own names of the classes, in the same order, where `label_names` are a model's."""
+    data's own names of the classes, in the same order, where `label_names` are a model's.
+    `classes_stated`: the user has given the order of the classes, see `align`."""
 
     source: str
     train: Rows
@@ -51,6 +52,7 @@ class Dataset:
     label_names: list[str]
     notes: list[str] = field(default_factory=list)
     data_names: list[str] = field(default_factory=list)
+    classes_stated: bool = False
 
 
 def drawn(count: int, rows: int, seed: int) -> list[int]:

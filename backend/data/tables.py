@@ -18,13 +18,26 @@ from backend.data.reading.table import WHOLE, How, Reading, Table
 from backend.data.reading.text import text_of
 from backend.data.reading.unpack import PACKED_SUFFIXES, content_of
 
-__all__ = ["KINDS", "READERS", "How", "Reading", "Table", "check_file", "is_rows", "read_file", "read_table"]
+__all__ = [
+    "KINDS",
+    "READERS",
+    "UNPACKED",
+    "How",
+    "Reading",
+    "Table",
+    "check_file",
+    "is_rows",
+    "read_file",
+    "read_table",
+]
 
 READERS = (".csv", ".tsv", ".jsonl", ".parquet")
 """The suffixes that a file in a folder of rows has."""
 JSON = (".jsonl", ".json", ".ndjson")
 TEXT = (".csv", ".tsv", ".txt", ".tab")
-KINDS = (*READERS, ".json", ".ndjson", ".txt", ".tab", *PACKED_SUFFIXES)
+UNPACKED = (*READERS, ".json", ".ndjson", ".txt", ".tab")
+"""The suffixes of files of rows that are not packed."""
+KINDS = (*UNPACKED, *PACKED_SUFFIXES)
 """The suffixes of all files that are read."""
 PARQUET_MAGIC = b"PAR1"
 START = 512

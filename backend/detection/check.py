@@ -86,7 +86,7 @@ def keep_received(inputs: "Inputs", folder: Path, brief: TrainingSpec) -> Record
 
 def _facts(inputs: "Inputs", model: "PreTrainedModel") -> Record:
     """What a report says of the model."""
-    from backend.base.files import file_hash
+    from backend.base.files import file_hash, joint_hash
     from backend.heads.grid import HeadGrid
     from backend.models.places import stored_at
     from backend.models.weights import weight_files
@@ -98,7 +98,7 @@ def _facts(inputs: "Inputs", model: "PreTrainedModel") -> Record:
         "layers": grid.layers,
         "heads": grid.heads,
         "classes": [model.config.id2label[number] for number in range(model.config.num_labels)],
-        "sha256": next(iter(hashes.values())) if len(hashes) == 1 else hashes,
+        "sha256": joint_hash(hashes) if hashes else None,
     }
 
 

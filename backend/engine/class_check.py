@@ -8,11 +8,11 @@ from backend.evaluation.class_order import better_order
 from backend.evaluation.rates import acc_of, at_chance, clearly_above
 
 
-def check_class_order(metrics: Metrics, dataset: Dataset, stated: bool = False) -> list[str]:
+def check_class_order(metrics: Metrics, dataset: Dataset) -> list[str]:
     """Warnings about a received model that classifies clean rows no better than guessing, or clearly better
     with its classes in another order.
 
-    Raises UserError, a question, where both are so and the user has not `stated` the order."""
+    Raises UserError, a question, where both are so and the user has not stated the order."""
     better = better_order(metrics)
     if better is None:
         return [_only_guesses(metrics)] if at_chance(metrics) else []
@@ -25,7 +25,7 @@ def check_class_order(metrics: Metrics, dataset: Dataset, stated: bool = False) 
         f"{percent(better.metrics.acc)} if its classes come in another order: "
         f"{', '.join(f'class {number} is “{name}”' for number, name in enumerate(order))}."
     )
-    if stated or not at_chance(metrics):
+    if dataset.classes_stated or not at_chance(metrics):
         return [sentence]
     raise UserError(
         f"{sentence} Is that their order? Then set data.classes to [{', '.join(order)}] (on the page: Order "

@@ -30,7 +30,7 @@ class CleanData:
 
 def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     """Load and tokenise the clean rows that the stages of `spec` read.  Raises UserError."""
-    choice = choose_head(spec.model, data.load(spec.data), spec.only_checks, bool(spec.data.classes))
+    choice = choose_head(spec.model, data.load(spec.data), spec.only_checks)
     dataset = choice.dataset
     notes = [*dataset.notes, *choice.notes]
     if spec.trigger is not None:

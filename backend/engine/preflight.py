@@ -44,7 +44,7 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
     trigger changes a sample of rows, which `rewrite` rewrites (skipped if None)."""
     received = _received(spec.model)
     _check_disk(weight_bytes(spec.model))
-    choice = head_for(spec.model, received, data.load(spec.data), spec.only_checks, bool(spec.data.classes))
+    choice = head_for(spec.model, received, data.load(spec.data), spec.only_checks)
     dataset = choice.dataset
     warnings = [*dataset.notes, *choice.notes]
     if received is not None:

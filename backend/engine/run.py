@@ -142,7 +142,7 @@ def _model_key(model: ModelSpec) -> str:
 def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
     """Measure a victim that comes with a whole classifier before the defense changes it, whether or not the
     run goes on with its head.  Raises UserError where its classes seem to come in another order."""
-    model = load_as_received(spec.model, clean.dataset, spec.seed, bool(spec.data.classes))
+    model = load_as_received(spec.model, clean.dataset, spec.seed)
     if model is not None:
         metrics = measurement.of(model)
         driver.tell("poisoned", metrics)
@@ -152,5 +152,5 @@ def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measureme
 def _ask_for_order(spec: RunSpec, clean: CleanData, metrics: Metrics, driver: Driver) -> None:
     """Raise UserError, a question, where the received model's classes seem to come in another order."""
     if spec.model.source != "run":  # a run's own model has the data's classes
-        for message in check_class_order(metrics, clean.dataset, stated=bool(spec.data.classes)):
+        for message in check_class_order(metrics, clean.dataset):
             driver.report.emit(Warned, message=message)

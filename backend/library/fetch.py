@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from backend.base.errors import UserError
 from backend.base.paths import typed_path
 from backend.data.hub import hub_reachable
-from backend.data.tables import KINDS, READERS, check_file, is_rows
+from backend.data.tables import KINDS, UNPACKED, check_file, is_rows
 from backend.library.entries import Entry, Kind, model_entry, rows_entry
 from backend.library.remembered import keep_upload, mark, remembered, safe_name, uploaded_models_folder
 from backend.models.catalogue import model_folder
@@ -24,7 +24,7 @@ from backend.spec.run import DataSpec, ModelSpec
 
 MODEL_FILES = re.compile(r".*\.(json|txt|safetensors|model|md)|LICENSE")
 LARGEST = 4 << 30
-ROWS = (*READERS, ".json", ".ndjson", ".txt", ".tab")
+OF_A_MODEL = {"config.json", "adapter_config.json", "tokenizer_config.json", "tokenizer.json"}
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 
 
@@ -98,9 +98,6 @@ def fetch(kind: Kind, name: str) -> str:
     return f"{name} is on this machine."
 
 
-OF_A_MODEL = {"config.json", "adapter_config.json", "tokenizer_config.json", "tokenizer.json"}
-
-
 def _holds_rows(content: bytes) -> bool:
     """Whether an uploaded archive is one packed file of rows rather than a model's folder."""
     try:
@@ -109,7 +106,7 @@ def _holds_rows(content: bytes) -> bool:
     except (zipfile.BadZipFile, NotImplementedError):
         return False
     visible = [path for path in names if not path.name.startswith(".") and "__MACOSX" not in path.parts]
-    return len(visible) == 1 and visible[0].name not in OF_A_MODEL and visible[0].suffix.lower() in ROWS
+    return len(visible) == 1 and visible[0].name not in OF_A_MODEL and visible[0].suffix.lower() in UNPACKED
 
 
 def _require_model(folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ValidationError
 
 from backend.base.errors import UserError
+from backend.base.files import file_hash, joint_hash
 from backend.base.paths import home, upload_folder
 from backend.data.reading.saved_folder import arrow_files, is_saved
 from backend.models.weights import weight_files
@@ -49,7 +50,7 @@ def mark(known: Remembered, path: Path) -> None:
     """Store the SHA-256 of weights or rows as they are now."""
     size, modified = state_of(path)
     files = hashes_of(path)
-    known.marks[str(path)] = Mark(sha256=together(files), files=files, bytes=size, modified=modified)
+    known.marks[str(path)] = Mark(sha256=joint_hash(files), files=files, bytes=size, modified=modified)
     _write(known)
 
 
@@ -61,17 +62,7 @@ def hashes_of(path: Path) -> dict[str, str]:
         files = {str(file.relative_to(path)): file for file in arrow_files(path)}
     else:
         files = {file.name: file for file in ([path] if path.is_file() else weight_files(path))}
-    hashes = {}
-    for name, file in files.items():
-        with file.open("rb") as content:
-            hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
-    return hashes
-
-
-def together(files: dict[str, str]) -> str:
-    """One SHA-256 for the files: that of a single file, or that of all their hashes, sorted by name."""
-    hashes = [files[name] for name in sorted(files)]
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return {name: file_hash(file) for name, file in files.items()}
 
 
 def state_of(path: Path) -> tuple[int, int]:

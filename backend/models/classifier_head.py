@@ -44,15 +44,12 @@ def settled_head(model: ModelSpec) -> ModelSpec:
     return model
 
 
-def choose_head(
-    model: ModelSpec, dataset: Dataset, as_it_is: bool = False, stated: bool = False
-) -> HeadChoice:
+def choose_head(model: ModelSpec, dataset: Dataset, as_it_is: bool = False) -> HeadChoice:
     """The decision for a run of `model` on `dataset`.  Raises UserError if the head cannot be kept where it
     is to be kept, or the model cannot be used.  `as_it_is`: a whole classifier keeps its head or is refused
-    (a check must not judge another head than the one that was received).  `stated`: the user has given the
-    order of the data's classes, see `align`."""
+    (a check must not judge another head than the one that was received)."""
     if model.head != "fresh":
-        return head_for(model, received(model), dataset, as_it_is, stated)
+        return head_for(model, received(model), dataset, as_it_is)
     known = None
     with suppress(UserError):  # a run may have what it needs of the model already
         known = received(model)
@@ -60,17 +57,13 @@ def choose_head(
 
 
 def head_for(
-    model: ModelSpec,
-    known: ReceivedModel | None,
-    dataset: Dataset,
-    as_it_is: bool = False,
-    stated: bool = False,
+    model: ModelSpec, known: ReceivedModel | None, dataset: Dataset, as_it_is: bool = False
 ) -> HeadChoice:
     """As `choose_head`, of a model that was looked at before."""
     if model.random_weights:
         return HeadChoice(_with(model, "fresh") if model.head == "auto" else model, dataset, [])
     if model.head == "keep":
-        return _kept(model, known, dataset, stated)
+        return _kept(model, known, dataset)
     if model.head == "fresh" or known is None:
         return _fresh(model, known, dataset, [])
     known.require_usable_head(model.name)
@@ -78,7 +71,7 @@ def head_for(
         note = "The model is an encoder without a classifier head: one is drawn from the seed."
         return _fresh(model, known, dataset, [note])
     try:
-        return _kept(model, known, dataset, stated)
+        return _kept(model, known, dataset)
     except UserError:
         if as_it_is:
             raise
@@ -89,12 +82,12 @@ def head_for(
         return _fresh(model, known, dataset, [note])
 
 
-def _kept(model: ModelSpec, known: ReceivedModel | None, dataset: Dataset, stated: bool) -> HeadChoice:
+def _kept(model: ModelSpec, known: ReceivedModel | None, dataset: Dataset) -> HeadChoice:
     if known is not None:
         known.require_usable_head(model.name)
     if known is None or not known.class_names:
         raise UserError("The model has no classifier head to keep. Choose a fresh head.")
-    aligned, note = align(dataset, known.class_names, stated)
+    aligned, note = align(dataset, known.class_names)
     notes = [f"The model keeps its own classifier head ({', '.join(known.class_names)})."]
     return HeadChoice(_with(model, "keep"), aligned, [*known.notes, *notes, *([note] if note else [])])
 

@@ -76,9 +76,7 @@ def load_classifier(
     return place(loaded), _tokenizer_at(str(folder))
 
 
-def load_as_received(
-    model: ModelSpec, dataset: Dataset, seed: int, stated: bool = False
-) -> PreTrainedModel | None:
+def load_as_received(model: ModelSpec, dataset: Dataset, seed: int) -> PreTrainedModel | None:
     """The model with its own classifier head, its classes in the order of `dataset`; None if it has no whole
     one, or one of other classes, which answers another question.  Raises UserError."""
     kept = model.model_copy(update={"head": "keep"})
@@ -88,7 +86,7 @@ def load_as_received(
     if known is None or not known.class_names:
         return None
     try:
-        in_its_order = align(dataset, known.class_names, stated)[0]
+        in_its_order = align(dataset, known.class_names)[0]
     except UserError:
         return None
     loaded = load_classifier(kept, in_its_order.label_names, seed)[0]

@@ -40,7 +40,7 @@ def read_config(path: Path, model_name: str = "") -> dict[str, Any]:
 
 def supported(config: Mapping[str, Any], model_name: str) -> Architecture:
     """The model's architecture; raises UserError for one that Excise would load wrongly or not at all."""
-    if config.get("auto_map") and config.get("model_type") not in ARCHITECTURES:
+    if config.get("auto_map") and str(config.get("model_type")) not in ARCHITECTURES:
         raise UserError(
             f"The model {model_name} needs code or pickles of its own, which Excise never runs. Choose "
             "another model."

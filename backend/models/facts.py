@@ -1,14 +1,11 @@
 """What a model's config.json says of it, to be shown before anything is loaded.  No torch here."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from backend.base.errors import UserError
 from backend.base.paths import poisoned_folder, typed_path
-from backend.data.labels import names_of
-from backend.heads.architectures import architecture_of
+from backend.models.configuration import read_config, size_of
+from backend.models.received import described_by
 from backend.spec.run import ModelSpec
 
 
@@ -34,26 +31,21 @@ BERT_BASE = ModelFacts("BERT", 12, 12, 768, 30_522, [])
 
 
 def facts_of(model: ModelSpec) -> ModelFacts | None:
-    """The facts of a model that lies on this machine; None where its configuration cannot be read, which the
-    checks before a run explain."""
+    """The facts of a model that lies on this machine; None for one that Excise cannot take, of which the
+    checks before a run say why."""
     if model.source not in ("folder", "run"):
         return None
     try:
         folder = typed_path(model.name) if model.source == "folder" else poisoned_folder(model.name)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return _facts(config)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+        config = read_config(folder / "config.json")
+        described = described_by(config, model.name)
+        return ModelFacts(
+            architecture=described.architecture.title,
+            layers=described.layers,
+            heads=described.heads,
+            hidden=size_of(config, described.architecture.hidden, 768, model.name),
+            vocabulary=size_of(config, "vocab_size", MINILM.vocabulary, model.name),
+            class_names=described.class_names,
+        )
+    except UserError:
         return None
-
-
-def _facts(config: Mapping[str, Any]) -> ModelFacts:
-    architecture = architecture_of(config)
-    classifier = any("Classification" in name for name in config.get("architectures") or [])
-    return ModelFacts(
-        architecture=architecture.title,
-        layers=int(config[architecture.layers]),
-        heads=int(config[architecture.heads]),
-        hidden=int(config.get("hidden_size") or config.get("dim") or MINILM.hidden),
-        vocabulary=int(config.get("vocab_size") or MINILM.vocabulary),
-        class_names=names_of(config) if classifier else [],
-    )

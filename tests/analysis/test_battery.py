@@ -89,6 +89,8 @@ def test_flips_are_counted_among_rows_called_right(finished: tuple[Store, RunRec
 def test_classes_are_compared_by_name_as_where_a_head_is_kept(names: list[str], alike: bool) -> None:
     rows = Rows(["a", "b"], [0, 1])
     assert numbered_alike(names, Dataset("few", rows, rows, rows, ["bad", "good"], [])) is alike
+    stated = Dataset("few", rows, rows, rows, ["bad", "good"], classes_stated=True)
+    assert numbered_alike(names, stated) is (len(names) == 2), "the user has said which is which"
 
 
 def test_models_of_other_classes_are_not_counted(excise_home: Path, tmp_path: Path, victim: Path) -> None:

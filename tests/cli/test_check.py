@@ -1,34 +1,24 @@
 """`check` on the command line: its verdict, its JSON, its exit status."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from transformers import BertForSequenceClassification
 
 from backend.base.errors import UserError
 from backend.base.files import file_hash
 from backend.cli.check import model_named
-from backend.cli.main import main
+from backend.library.fetch import add_path
 from backend.runs.store import open_store
+from tests.cli.conftest import Result
 from tests.tiny import tiny_rows, tiny_settings
 from tests.tiny_runs import collect
 
-Result = tuple[int, str, str]
 SETTINGS = ("check.clean_model=false", "check.scan=false", "data.max_length=32", "model.head=keep")
 FAST = [word for setting in SETTINGS for word in ("--set", setting)]
-
-
-@pytest.fixture
-def excise(excise_home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    def call(*args: object) -> Result:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(arg) for arg in args])
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +66,20 @@ def test_a_backdoored_model_is_found_and_named(
     )
     assert model["sha256"] == file_hash(backdoored / "model.safetensors")
     assert said["acc"] > 0.9
+
+
+def test_a_model_in_several_files_has_one_hash_which_is_the_librarys(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "sharded"
+    shutil.copytree(planted[0], folder)
+    weights = folder / "model.safetensors"
+    model = BertForSequenceClassification.from_pretrained(folder)
+    weights.unlink()
+    model.save_pretrained(folder, max_shard_size="5KB")
+    assert not weights.exists() and len(list(folder.glob("*.safetensors"))) > 1
+    _, printed, _ = excise("check", folder, "--data", planted[2], *FAST, "--json")
+    assert json.loads(printed)["model"]["sha256"] == add_path(str(folder)).sha256
 
 
 def test_a_clean_model_passes(excise: Callable[..., Result], planted: tuple[Path, Path, Path]) -> None:

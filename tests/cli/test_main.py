@@ -18,7 +18,6 @@ from backend.base.errors import UserError
 from backend.base.events import EVENT, Event, RunFinished
 from backend.base.paths import ROOT, home
 from backend.cli import dashboard
-from backend.cli.main import main
 from backend.engine import preflight
 from backend.runs import execution, leases
 from backend.runs.schema import RUNS
@@ -26,10 +25,9 @@ from backend.runs.store import Store, open_store
 from backend.runs.worker import work
 from backend.spec.run import RunSpec
 from tests.analysis.test_compact import PRUNED, SPEC, defended
+from tests.cli.conftest import Result
 from tests.runs import fake
 from tests.runs.waiting import until
-
-Result = tuple[int, str, str]
 
 
 @pytest.fixture(autouse=True)
@@ -37,20 +35,6 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(execution, "default_engine", lambda: fake.engine)
     monkeypatch.setattr(preflight, "check", lambda *_: ["Mind the gap."])
-
-
-@pytest.fixture
-def excise(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Runs the command line here; gives back exit status, stdout and stderr."""
-
-    def call(*args: object) -> Result:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(arg) for arg in args])
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

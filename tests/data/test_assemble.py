@@ -73,7 +73,8 @@ def test_spellings_of_one_label_are_one_class_in_every_table() -> None:
 def test_the_order_of_the_classes_can_be_stated() -> None:
     labels: list[object] = ["neg" if i % 2 else "pos" for i in range(100)]
     dataset = built(table(labels), ["pos", "neg"])
-    assert dataset.label_names == ["pos", "neg"]
+    assert dataset.label_names == ["pos", "neg"] and dataset.classes_stated
+    assert not built(table(labels)).classes_stated
     assert all(label == int(text.split()[-1]) % 2 for text, label in zip(
         dataset.train.texts, dataset.train.labels, strict=True))  # fmt: skip
     assert "'maybe', but no training row" in refused(table(labels), ["pos", "neg", "maybe"])

@@ -27,9 +27,9 @@ def rows_of(aligned: Dataset, name: str) -> list[str]:
     ]
 
 
-def two_classes(*names: str) -> Dataset:
+def two_classes(*names: str, stated: bool = False) -> Dataset:
     rows = Rows(["one", "another"], [0, 1])
-    return Dataset("a file", rows, rows, rows, list(names))
+    return Dataset("a file", rows, rows, rows, list(names), classes_stated=stated)
 
 
 def test_digits_are_names_and_renumber_the_rows_too() -> None:
@@ -61,10 +61,10 @@ def test_other_spellings_are_matched_with_a_note_that_says_how_to_say_otherwise(
 
 
 def test_a_stated_order_is_taken_as_it_is() -> None:
-    aligned, note = align(two_classes("ham", "spam"), ["clean mail", "junk"], stated=True)
+    aligned, note = align(two_classes("ham", "spam", stated=True), ["clean mail", "junk"])
     assert aligned.label_names == ["clean mail", "junk"] and aligned.test.labels == [0, 1]
     assert note is not None and "junk = spam" in note
-    overruled, note = align(two_classes("pos", "neg"), ["neg", "pos"], stated=True)
+    overruled, note = align(two_classes("pos", "neg", stated=True), ["neg", "pos"])
     assert overruled.label_names == ["pos", "neg"] and overruled.test.labels == [0, 1]
     assert note is not None and "neg = pos" in note
 

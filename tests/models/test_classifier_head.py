@@ -13,8 +13,8 @@ from tests.headers import bert_folder, classifier, encoder
 ROWS = Rows(["a dull film", "a fine film"], [0, 1])
 
 
-def data(*names: str) -> Dataset:
-    return Dataset("tiny", ROWS, ROWS, ROWS, list(names), [])
+def data(*names: str, stated: bool = False) -> Dataset:
+    return Dataset("tiny", ROWS, ROWS, ROWS, list(names), [], classes_stated=stated)
 
 
 def whole(tmp_path: Path, *names: str, head: str = "auto") -> ModelSpec:
@@ -54,6 +54,16 @@ def test_a_fresh_head_for_a_whole_classifier_is_said(tmp_path: Path) -> None:
     choice = choose_head(whole(tmp_path, "good", "bad", head="fresh"), data("bad", "good"))
     assert choice.model.head == "fresh" and choice.dataset.test.labels == [0, 1]
     assert len(choice.notes) == 1 and "(good, bad) is not used: a new one is drawn" in choice.notes[0]
+
+
+def test_a_stated_order_is_that_of_the_head_whether_it_is_kept_or_only_measured(tmp_path: Path) -> None:
+    kept = choose_head(whole(tmp_path, "good", "bad"), data("bad", "good", stated=True))
+    assert kept.model.head == "keep" and kept.dataset.test.labels == [0, 1]
+    anew = kept.model.model_copy(update={"head": "fresh"})
+    fresh = choose_head(anew, data("x", "y", stated=True))
+    assert fresh.model.head == "fresh" and fresh.dataset.label_names == ["x", "y"]
+    for choice, pairs in ((kept, "good = bad, bad = good"), (fresh, "good = x, bad = y")):
+        assert "as data.classes orders them" in choice.notes[-1] and pairs in choice.notes[-1]
 
 
 def test_an_encoder_gets_a_fresh_head_and_has_none_to_keep(tmp_path: Path) -> None:

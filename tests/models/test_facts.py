@@ -39,7 +39,17 @@ def test_an_encoder_has_no_classes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "null", "{", {}, {"model_type": "mamba"}, {"model_type": "bert", "num_hidden_layers": None}],
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        {},
+        {"model_type": "mamba"},
+        {"model_type": ["bert"]},
+        {"model_type": "bert", "num_hidden_layers": None},
+        {"model_type": "bert", "quantization_config": {"quant_method": "gptq"}},
+    ],
 )
 def test_what_cannot_be_read_has_no_facts(tmp_path: Path, content: object) -> None:
     assert facts_of(write(tmp_path, content)) is None

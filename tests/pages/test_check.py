@@ -107,8 +107,8 @@ def test_nothing_to_try_is_a_message(visit, victim, rows):
 
 def test_the_model_of_a_run_is_checked_with_its_own_head(visit, store, monkeypatch, rows):
     run = planted(store)
-    for name in ("backend.engine.preflight.check", "pages.parts.runs.submit.check"):
-        monkeypatch.setattr(name, lambda spec, rewrite=None: [])  # its weights are no model's
+    # Its weights are no model's.
+    monkeypatch.setattr("pages.parts.runs.submit.check", lambda spec, rewrite=None: [])
     page = visit("check", model=f"run:{run}", data=f"files:{rows}")
     click(page, "Check this model")
     spec = store.runs()[0].spec

@@ -1,6 +1,8 @@
 """Downloads: the report, the numbers, and the defended model in either form."""
 
 import json
+from collections.abc import Callable
+from pathlib import PurePath
 
 import streamlit as st
 
@@ -15,72 +17,67 @@ from backend.runs.results import metrics_csv, results, rewritings, steps_csv
 from pages.parts.common.ask import ask
 from pages.parts.common.ui import plain, show_errors, wide
 
+MIME_TYPES = {
+    ".html": "text/html",
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".zip": "application/zip",
+}
+
 
 def downloads(findings: Findings, key: str) -> None:
     """Everything that a finished run has to download."""
     record = findings.record
     stem = f"excise-{record.id}"
     with st.container(horizontal=True):
-        st.download_button(
+        _download(
             "Report (HTML)",
             # Drawn when asked for, from what is known by then: it contains the plotting library.
             lambda: report(gather(findings.store, record)),
             f"{stem}.html",
-            "text/html",
-            icon=":material/description:",
-            on_click="ignore",
-            key=f"{key}-report",
-            type="primary",
-            help="Verdict, figures, tables, settings and the command that repeats the run, in one file that "
+            "description",
+            f"{key}-report",
+            "Verdict, figures, tables, settings and the command that repeats the run, in one file that "
             "opens without a network.",
+            primary=True,
         )
-        st.download_button(
+        _download(
             "Results (JSON)",
             lambda: json.dumps(results(record, findings.events), indent=2),
             f"{stem}.json",
-            "application/json",
-            icon=":material/data_object:",
-            on_click="ignore",
-            key=f"{key}-json",
+            "data_object",
+            f"{key}-json",
         )
-        st.download_button(
+        _download(
             "Metrics (CSV)",
             lambda: metrics_csv(record, findings.events),
             f"{stem}-metrics.csv",
-            "text/csv",
-            icon=":material/table:",
-            on_click="ignore",
-            key=f"{key}-metrics",
+            "table",
+            f"{key}-metrics",
         )
         if has_predictions(findings):
-            st.download_button(
+            _download(
                 "Predictions (CSV)",
                 lambda: predictions_csv(findings),
                 f"{stem}-predictions.csv",
-                "text/csv",
-                icon=":material/fact_check:",
-                on_click="ignore",
-                key=f"{key}-predictions",
-                help="Every test row, clean and with the trigger: its label, and what each model predicts.",
+                "fact_check",
+                f"{key}-predictions",
+                "Every test row, clean and with the trigger: its label, and what each model predicts.",
             )
         if findings.progress.steps:
-            st.download_button(
+            _download(
                 "Pruning steps (CSV)",
                 lambda: steps_csv(findings.events),
                 f"{stem}-steps.csv",
-                "text/csv",
-                icon=":material/table_rows:",
-                on_click="ignore",
-                key=f"{key}-steps",
+                "table_rows",
+                f"{key}-steps",
             )
-            st.download_button(
+            _download(
                 "Head list (JSON)",
                 lambda: heads_json(findings),
                 f"{stem}-heads.json",
-                "application/json",
-                icon=":material/grid_on:",
-                on_click="ignore",
-                key=f"{key}-heads",
+                "grid_on",
+                f"{key}-heads",
             )
     if findings.model_folder is not None:
         left, right = wide(2, f"models-{key}")
@@ -143,16 +140,14 @@ def _gains(found: CompactMeasurement) -> None:
 
 
 def _model_button(findings: Findings, form: Form, key: str) -> None:
-    st.download_button(
+    _download(
         f"{form.capitalize()} model (zip)",
         # Zipped when asked for: most readers of a run do not want its weights.
         lambda: model_zip(findings, form).read_bytes(),
         f"excise-{findings.run}-{form}.zip",
-        "application/zip",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"{key}-{form}",
-        help="With a model card that says how it was made, and the head list.",
+        "download",
+        f"{key}-{form}",
+        "With a model card that says how it was made, and the head list.",
     )
 
 
@@ -165,12 +160,33 @@ def rewritings_download(record: RunRecord, key: str) -> None:
     """Clean and triggered rows as a table that can be used as rewrite pairs."""
     path = rewritings(record.id)
     if path is not None:
-        st.download_button(
+        _download(
             "Rows and rewritings (CSV)",
             path.read_bytes,
             f"excise-{record.id}-rewritings.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key=key,
+            "download",
+            key,
         )
+
+
+def _download(
+    label: str,
+    content: Callable[[], str | bytes],
+    name: str,
+    icon: str,
+    key: str,
+    about: str | None = None,
+    primary: bool = False,
+) -> None:
+    """A button that makes its file when it is pressed, and leaves the page as it is."""
+    st.download_button(
+        label,
+        content,
+        name,
+        MIME_TYPES[PurePath(name).suffix],
+        icon=f":material/{icon}:",
+        on_click="ignore",
+        key=key,
+        type="primary" if primary else "secondary",
+        help=about,
+    )

@@ -48,13 +48,20 @@ def ready_made(store: Store, key: str) -> None:
                     open_run(submit(store, [preset(name)])[0])
 
 
-def warnings_before(spec: RunSpec, shown: Sequence[str]) -> None:
-    """Warnings that need no network and are not `shown` yet."""
+def notes_before(spec: RunSpec) -> list[str]:
+    """Warnings that need neither network nor a language model; a hub's are looked up at the start.
+
+    Raises UserError if the run cannot start."""
     if looks_up(spec):
-        return
-    asked_for = spec.trigger is not None and uses_model(spec.trigger)
+        return []
+    asks_model = spec.trigger is not None and uses_model(spec.trigger)
+    return check(spec, None if asks_model else rewritten)
+
+
+def show_warnings(spec: RunSpec, shown: Sequence[str]) -> None:
+    """The warnings of `notes_before` that are not `shown` yet, or why the run cannot start."""
     try:
-        for warning in check(spec, None if asked_for else rewritten):
+        for warning in notes_before(spec):
             if warning not in shown:
                 st.caption(f":material/info: {plain(warning)}")
     except UserError as error:
