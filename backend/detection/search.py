@@ -27,7 +27,8 @@ round.  Of more than two classes each begins with fewer, so that all take no lon
 POOL, MOVED = 96, 40
 """Tokens that are tried at each place of a sequence; of these, those that moved most."""
 BEAM = 5
-LONGEST = 5
+LONGEST, SENTENCE = 5, 8
+"""Tokens of a sequence at most, and of one that is made of the most moved tokens only."""
 SHORTLIST = 40
 """Longer sequences that are tried in more rows, of those that a step makes."""
 GAIN = 0.25
@@ -117,30 +118,45 @@ def grow(
     if hard is None or not thorough.slots:
         return []
     quick = Bench(model, None, [hard], toward, slope)
-    pool = _pool(state, toward, moved)
-    leads = _leads(state, toward, moved)
-    beam: list[Pieces] = [(token,) for token in leads[: 2 * len(leads) // model.config.num_labels]]
-    seen = set(beam)
-    for step in range(1, LONGEST):
-        tick(step - 1, LONGEST)
-        effects = thorough.effects(beam)
+    seen: set[Pieces] = set()
+    most_moved = [token for token in moved if token in set(state.rounds[0].tokens.tolist())]
+    if most_moved:
+        # By themselves: honest words, which do more one by one, would crowd out the words of a sentence.
+        _search(tokenizer, quick, thorough, most_moved[:LEADS], most_moved[:PIECES], seen, tick, SENTENCE)
+    leads = _leads(state, toward, most_moved)
+    leads = leads[: 2 * len(leads) // model.config.num_labels]
+    _search(tokenizer, quick, thorough, leads, _pool(state, toward, most_moved), seen, tick, LONGEST)
+    seen |= _completed(tokenizer, thorough, seen)
+    return _reported(tokenizer, thorough, seen, toward)
+
+
+def _search(
+    tokenizer: PreTrainedTokenizerBase,
+    quick: Bench,
+    thorough: Bench,
+    leads: Sequence[int],
+    pool: Sequence[int],
+    seen: set[Pieces],
+    tick: Tick,
+    longest: int,
+) -> None:
+    """Add to `seen` the leads, and the best sequences that grow from them."""
+    beam: list[Pieces] = [(token,) for token in leads]
+    seen |= set(beam)
+    for step in range(1, longest):
+        tick(step - 1, longest)
         unfinished = [
             one
-            for one, effect in zip(beam, effects, strict=True)
+            for one, effect in zip(beam, thorough.effects(beam), strict=True)
             if effect.flips < 1 or _as_text(tokenizer, one)[1] != one
         ]
         longer = _longer(quick, unfinished, pool, seen)
-        if not longer:
-            break
         gained = [one for one, shorter in longer.items() if _gains(thorough, one, shorter)]
         beam = sorted(gained, key=lambda one: -thorough.known[one].excess)[:BEAM]
-        seen |= set(beam)
         if not beam:
             break
-    seen |= _completed(tokenizer, thorough, seen)
-    grown = _reported(tokenizer, thorough, seen, toward)
-    tick(LONGEST, LONGEST)
-    return grown
+        seen |= set(beam)
+    tick(longest, longest)
 
 
 def _gains(bench: Bench, longer: Pieces, shorter: Pieces) -> bool:
@@ -173,8 +189,7 @@ def _pool(state: Scan, toward: int, moved: Sequence[int]) -> list[int]:
         excess = np.nan_to_num(state.excess(number)[:, toward], nan=-np.inf)
         orders.append(state.rounds[number].tokens[np.argsort(-excess, kind="stable")].tolist())
     best = [token for rank in zip(*orders, strict=False) for token in rank]
-    known = set(state.rounds[0].tokens.tolist())
-    return list(dict.fromkeys([*(token for token in moved[:MOVED] if token in known), *best]))[:POOL]
+    return list(dict.fromkeys([*moved[:MOVED], *best]))[:POOL]
 
 
 def _longer(
