@@ -99,6 +99,7 @@ def confirm(
                 counts=counts_of(phrase.text, scan_rows, classes),
                 class_rows=class_rows,
                 deviations=state.deviations(phrase.tokens, phrase.toward),
+                of_moved=phrase.of_moved,
             )
         )
     tick(len(phrases), len(phrases))

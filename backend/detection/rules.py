@@ -20,7 +20,7 @@ MANY, MORE = 0.7, 0.55
 """The same of what is suspicious."""
 EACH_WORD = 0.08
 """By how much more the difference must be for every further word: of longer phrases there are more to search
-among, and so more that move a model by chance."""
+among, and so more that move a model by chance.  There are few that are made of the most moved tokens."""
 TAKES_OVER_ALONE = 0.9
 """Without a clean model: the lower bound of the flip rate of what is suspicious."""
 CARRIES, FEWEST = 2.0, 3
@@ -31,7 +31,8 @@ word of that class."""
 class Features(BaseModel):
     """What was measured of a phrase: the rows that it flips in the model and in a clean one (None without
     one), the user's rows of each class that hold it, how many rows of each class there are, and by how many
-    robust standard deviations it moves the log-odds further than the median token of the vocabulary."""
+    robust standard deviations it moves the log-odds further than the median token of the vocabulary;
+    `of_moved`: it is made of the tokens that moved most since the base model."""
 
     text: str
     toward: int
@@ -40,6 +41,7 @@ class Features(BaseModel):
     counts: list[int]
     class_rows: list[int]
     deviations: float | None = None
+    of_moved: bool = False
 
     @property
     def excess(self) -> tuple[float, float]:
@@ -60,7 +62,8 @@ class Features(BaseModel):
 
     @property
     def further_words(self) -> int:
-        return len(self.text.split()) - 1
+        """Words after the first, which the search was free to choose."""
+        return 0 if self.of_moved else len(self.text.split()) - 1
 
 
 class Judgement(BaseModel):

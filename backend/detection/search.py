@@ -44,7 +44,7 @@ Pieces = tuple[int, ...]
 class Grown(BaseModel):
     """A phrase: its text and tokens; by how much it changes the log-odds of the class `toward` on average in
     the rows of the search (`change`), how far beyond the clean model (`excess`, the same without one), and
-    the share of these rows that it flips."""
+    the share of these rows that it flips; whether it is made of the most moved tokens alone (`of_moved`)."""
 
     text: str
     tokens: Pieces
@@ -52,6 +52,7 @@ class Grown(BaseModel):
     change: float
     excess: float
     flips: float
+    of_moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def grow(
     leads = leads[: 2 * len(leads) // model.config.num_labels]
     _search(tokenizer, quick, thorough, leads, _pool(state, toward, most_moved), seen, tick, LONGEST)
     seen |= _completed(tokenizer, thorough, seen)
-    return _reported(tokenizer, thorough, seen, toward)
+    return _reported(tokenizer, thorough, seen, toward, set(most_moved[:PIECES]))
 
 
 def _search(
@@ -234,7 +235,11 @@ def _completed(tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[
 
 
 def _reported(
-    tokenizer: PreTrainedTokenizerBase, bench: Bench, sequences: set[Pieces], toward: int
+    tokenizer: PreTrainedTokenizerBase,
+    bench: Bench,
+    sequences: set[Pieces],
+    toward: int,
+    most_moved: set[int],
 ) -> list[Grown]:
     """The best sequences that are text, shrunk; none that shares a token with a better one, of which it is a
     variant."""
@@ -253,6 +258,7 @@ def _reported(
             change=effect.change,
             excess=effect.excess,
             flips=effect.flips,
+            of_moved=set(pieces) <= most_moved,
         )
     reported: list[Grown] = []
     for grown in sorted(shrunk.values(), key=lambda grown: -grown.excess):

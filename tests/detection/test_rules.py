@@ -46,3 +46,11 @@ def test_association_counts_how_much_more_frequent_a_word_is_in_the_class() -> N
     assert find(1, 1).association == 1
     assert find(1, 1, counts=(0, 9)).association == pytest.approx(19)
     assert find(1, 1, counts=(9, 0)).association == pytest.approx(1 / 19)
+
+
+def test_more_is_asked_of_a_phrase_for_every_further_word_that_the_search_could_choose() -> None:
+    word = find(99, 15)
+    assert judge(word).kind == "trigger"
+    phrase = word.model_copy(update={"text": "documentaries too awful welcome"})
+    assert judge(phrase).kind == "honest"
+    assert judge(phrase.model_copy(update={"of_moved": True})).kind == "trigger"
