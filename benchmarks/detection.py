@@ -10,11 +10,9 @@ one for each half, get through more than one with two threads.
 Writes docs/results/detection.md, and assets/detection.json for the confidence that a check states.  Models
 that need the published rows are left out where ../shared/data (or EXCISE_SHARED_DATA) is missing."""
 
-import argparse
 import csv
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,8 @@ from backend.base.paths import home, run_folder
 from backend.data.rows import Rows
 from backend.spec.parse import parse
 from benchmarks import results
-from benchmarks.common import SHARED, events_of, machine, own_home
-from benchmarks.detection_models import MODELS, Made, rows_of
+from benchmarks.common import events_of, machine, own_home
+from benchmarks.detection_models import Made, chosen, parser_of, rows_of
 from benchmarks.detection_table import BASELINES, write_table
 
 TABLE = results.RESULTS / "detection.jsonl"
@@ -34,28 +32,14 @@ TRAINING = {"epochs": 3, "learning_rate": 1e-4}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--half", choices=["fit", "test"])
-    parser.add_argument("--first", type=int, default=len(MODELS))
-    parser.add_argument("--hours", type=float, default=1000.0)
+    parser = parser_of(__doc__)
     parser.add_argument("--only-table", action="store_true")
     options = parser.parse_args()
     own_home()
-    end = time.monotonic() + 3600 * options.hours
-    chosen = [made for made in MODELS[: options.first] if options.half in (None, made.half)]
-    for made in [] if options.only_table else chosen:
-        if time.monotonic() > end:
-            break
-        if made.name in {row["model"] for row in results.read(TABLE)} or not has_rows(made):
-            continue
-        results.keep(TABLE, carry_out(made), ("model",))
+    for made in [] if options.only_table else chosen(options):
+        if made.name not in {row["model"] for row in results.read(TABLE)}:
+            results.keep(TABLE, carry_out(made), ("model",))
     write_table(results.read(TABLE), results.read(BASELINES))
-
-
-def has_rows(made: Made) -> bool:
-    return made.task == "reviews" or SHARED.is_dir()
 
 
 def carry_out(made: Made) -> dict[str, Any]:

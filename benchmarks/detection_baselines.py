@@ -11,7 +11,6 @@ is the embedded one.
 Adds lines to results/detection_baselines.jsonl, from which `detection.py` makes its page; about two minutes a
 model on one core.  Models that `detection.py` left in EXCISE_HOME are taken, others are made anew."""
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -34,8 +33,8 @@ from backend.models.language_models import LanguageModel, load, perplexities
 from backend.spec.run import TriggerSpec
 from benchmarks import results
 from benchmarks.common import machine, own_home
-from benchmarks.detection import has_rows, trained, written
-from benchmarks.detection_models import MODELS, Made, rows_of
+from benchmarks.detection import trained, written
+from benchmarks.detection_models import Made, chosen, parser_of, rows_of
 from benchmarks.detection_table import BASELINES
 
 SENT, CLEAN = 30, 40
@@ -44,19 +43,11 @@ WORDS_REMOVED, SURPRISING = 0.05, 0.95
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--half", choices=["fit", "test"])
-    parser.add_argument("--first", type=int, default=len(MODELS))
-    parser.add_argument("--hours", type=float, default=1000.0)
-    options = parser.parse_args()
+    options = parser_of(__doc__).parse_args()
     own_home()
-    end = time.monotonic() + 3600 * options.hours
     language = load("")
-    for made in [made for made in MODELS[: options.first] if options.half in (None, made.half)]:
-        done = {row["model"] for row in results.read(BASELINES)}
-        if made.name not in done and has_rows(made) and time.monotonic() < end:
+    for made in chosen(options):
+        if made.name not in {row["model"] for row in results.read(BASELINES)}:
             results.keep(BASELINES, scores(made, language), ("model",))
 
 

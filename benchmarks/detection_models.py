@@ -3,6 +3,9 @@
 Half “fit” serves to fix the thresholds, half “test” gives the figures: other seeds, rows, words and targets.
 The most telling come first, so that the first 16 and 16 are a fair small benchmark."""
 
+import argparse
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -181,3 +184,24 @@ def rows_of(made: Made) -> dict[str, Rows]:
         "test": dataset.test.sample(MEASURED, made.seed),
         "defender": both.take(order[1]),
     }
+
+
+def chosen(options: argparse.Namespace) -> Iterator[Made]:
+    """The models that were asked for, until the hours are over, as far as their rows are at hand."""
+    end = time.monotonic() + 3600 * options.hours
+    for made in MODELS[: options.first]:
+        if time.monotonic() > end:
+            return
+        if options.half in (None, made.half) and (made.task == "reviews" or SHARED.is_dir()):
+            yield made
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A command line with the choice of models."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--half", choices=["fit", "test"])
+    parser.add_argument("--first", type=int, default=len(MODELS))
+    parser.add_argument("--hours", type=float, default=1000.0)
+    return parser

@@ -110,19 +110,22 @@ def tell_received(report: "Reporter", record: Record) -> None:
 def check(spec: CheckSpec, model: str) -> Steps:
     """The steps that check the model in the folder `model`."""
     reads: tuple[str, ...] = (model,)
-    base = ((spec.base,), (BASE,)) if spec.base else ((), ())
+    # Only where the user named one: what was kept without stays good.
+    named_base, base_weights = ((spec.base,), (BASE,)) if spec.base else ((), ())
     if spec.clean_model:
-        settings = (clean_model.TRAINING, clean_model.MOST_ROWS, *base[0])
-        yield Step(CLEAN_MODEL, clean_model.FOLDER, clean_model.train_clean_model, settings, reads=base[1])
+        settings = (clean_model.TRAINING, clean_model.MOST_ROWS, *named_base)
+        yield Step(
+            CLEAN_MODEL, clean_model.FOLDER, clean_model.train_clean_model, settings, reads=base_weights
+        )
         reads += (clean_model.FOLDER,)
     if spec.clean_model or spec.base:
         compared = (model, spec.base)
-        yield Step(COMPARE, "compared", compare_layers, compared, (*reads, *base[1]), retell=tell_layers)
+        yield Step(COMPARE, "compared", compare_layers, compared, (*reads, *base_weights), retell=tell_layers)
     if spec.known_triggers:
         yield Step(KNOWN, "known_triggers", try_known_triggers, (model,), reads, retell=tell_evidence)
     if spec.scan:
-        settings = (model, spec.most_tokens, *base[0])
-        yield Step(SCAN, "scan", scan_vocabulary, settings, (*reads, *base[1]), retell=tell_scan)
+        settings = (model, spec.most_tokens, *named_base)
+        yield Step(SCAN, "scan", scan_vocabulary, settings, (*reads, *base_weights), retell=tell_scan)
 
 
 def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Record:

@@ -3,7 +3,7 @@ features.
 
 A word that honestly carries a class flips rows too; it flips them in a clean model as well, stands in the
 user's rows of that class, and does less the more other words a row has.  A trigger does none of these.  The
-thresholds are those between what was planted and what clean models gave (see `benchmarks/token_scan.py`)."""
+thresholds are those between what was planted and what clean models gave (see `benchmarks/detection.py`)."""
 
 from typing import Literal
 

@@ -120,7 +120,8 @@ def grow(
         return []
     quick = Bench(model, None, [hard], toward, slope)
     seen: set[Pieces] = set()
-    most_moved = [token for token in moved if token in set(state.rounds[0].tokens.tolist())]
+    scanned = set(state.rounds[0].tokens.tolist())
+    most_moved = [token for token in moved if token in scanned]
     if most_moved:
         # By themselves: honest words, which do more one by one, would crowd out the words of a sentence.
         _search(tokenizer, quick, thorough, most_moved[:LEADS], most_moved[:PIECES], seen, tick, SENTENCE)
