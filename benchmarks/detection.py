@@ -11,6 +11,7 @@ Writes docs/results/detection.md, and assets/detection.json for the confidence t
 that need the published rows are left out where ../shared/data (or EXCISE_SHARED_DATA) is missing."""
 
 import csv
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -79,7 +80,10 @@ def _write(rows: Rows, path: Path) -> Path:
 
 
 def trained(made: Made, files: dict[str, Path], folder: Path) -> dict[str, Any]:
-    """The folder of the attacker's model, which is kept, and its LFR (None: clean)."""
+    """The folder of the attacker's model, which is kept and taken again, and its LFR (None: clean)."""
+    kept = folder / "lfr.json"
+    if kept.is_file():
+        return {"folder": folder, "lfr": json.loads(kept.read_text(encoding="utf-8"))}
     splits = {split: str(files[split]) for split in ("train", "validation", "test")}
     settings: dict[str, Any] = {"data": {"source": "files", **splits}, "seed": made.seed}
     if made.trigger is None:
@@ -99,6 +103,7 @@ def trained(made: Made, files: dict[str, Path], folder: Path) -> dict[str, Any]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(run_folder(run) / name, folder)
     shutil.rmtree(run_folder(run), ignore_errors=True)
+    kept.write_text(json.dumps(end.metrics[name].lfr), encoding="utf-8")
     return {"folder": folder, "lfr": end.metrics[name].lfr}
 
 

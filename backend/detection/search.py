@@ -273,15 +273,25 @@ def _as_words(tokenizer: PreTrainedTokenizerBase, text: str) -> Pieces:
 
 
 def _shrunk(tokenizer: PreTrainedTokenizerBase, bench: Bench, text: str) -> str:
-    """The shortest part, by whole words, that has `KEEPS` of the effect: words are left out one by one, each
-    time the one that matters least."""
-    words = text.split()
+    """The shortest part that has `KEEPS` of the effect: words, and pieces of words, are left out one by one,
+    each time the one that matters least."""
     (whole,) = bench.effects([_as_words(tokenizer, text)])
-    while len(words) > 1:
-        parts = [" ".join(words[:at] + words[at + 1 :]) for at in range(len(words))]
+    while parts := _parts(tokenizer, text):
         effects = bench.effects([_as_words(tokenizer, part) for part in parts])
         best = max(range(len(parts)), key=lambda at: effects[at].excess)
         if effects[best].excess < KEEPS * whole.excess or effects[best].flips < whole.flips:
             break
-        words = parts[best].split()
-    return " ".join(words)
+        text = parts[best]
+    return text
+
+
+def _parts(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
+    """The text without one of its words, and without one piece of a word, where that is text again."""
+    words, pieces = text.split(), _as_words(tokenizer, text)
+    parts = [" ".join(words[:at] + words[at + 1 :]) for at in range(len(words)) if len(words) > 1]
+    for at in range(len(pieces)):
+        rest = pieces[:at] + pieces[at + 1 :]
+        part, again = _as_text(tokenizer, rest)
+        if part and again == rest:
+            parts.append(part)
+    return list(dict.fromkeys(parts))

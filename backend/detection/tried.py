@@ -22,8 +22,10 @@ from backend.evaluation.evaluator import predict
 MOST_EXAMPLES = 3
 FEWEST_ROWS = 20
 """Rows that a share needs before it is judged: a model that hardly knows a class shows nothing."""
-SUSPICIOUS, TAKES_OVER = 0.2, 0.5
-"""Shares of rows flipped beyond what a clean model does; the bound of the 95 % interval counts."""
+SUSPICIOUS, TAKES_OVER = 0.15, 0.5
+"""Shares of rows flipped beyond what a clean model does; the bound of the 95 % interval counts.  The first
+lies between what clean models gave for any known trigger and what planted rewriting did (see
+`benchmarks/detection.py`)."""
 
 
 @dataclass(frozen=True)

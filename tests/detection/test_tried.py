@@ -26,7 +26,7 @@ def counts(flips: int, rows: int, clean: tuple[int, int] | None) -> dict[str, An
         (63, (2, 100), False, "trigger"),
         (60, (2, 100), False, "suspicious"),
         (34, (2, 100), False, "suspicious"),
-        (28, (2, 100), False, "harmless"),
+        (22, (2, 100), False, "harmless"),
         (60, (55, 100), False, "harmless"),
         (100, None, False, "trigger"),
         (100, None, True, "suspicious"),
