@@ -162,7 +162,7 @@ def scan_vocabulary(
 ) -> Record:
     """Every token, alone and in a few rows; then the best, alone and joined, in other rows."""
     from backend.base.errors import UserError
-    from backend.detection.found import evidence_of
+    from backend.detection.find import evidence_of
     from backend.detection.scanning import SavedScan
 
     suspect, names, report = open_suspect(inputs, model), inputs.label_names, inputs.report

@@ -1,33 +1,31 @@
-"""Find the triggers of a model: scan, grow, confirm, judge.  Each stage can be run by itself and gives
-records that are plain data."""
+"""What a scan found: grown to phrases, confirmed in rows that it did not see, and judged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
-from pydantic import BaseModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from backend.base.components import Choice
+from backend.base.events import Judgement
 from backend.base.progress import Tick, no_tick
 from backend.data.rows import Rows
-from backend.detection.confirm import Flips, balanced, classified_correctly, counts_of, flips_of
+from backend.detection.confirm import Flips, Share, balanced, classified_correctly, counts_of, flips_of
 from backend.detection.insertions import PLACES, Place
-from backend.detection.rules import Features, Judgement, judge
+from backend.detection.known_triggers import as_many_of_each, triggered_rows
+from backend.detection.rules import Features, judge
+from backend.detection.scanning import same_words
 from backend.detection.search import Grown, grow
-from backend.detection.token_scan import CHOSEN_FROM, MOST_TOKENS, Scan, hard_slot, scan, stages_of
+from backend.detection.token_scan import CHOSEN_FROM, Scan, hard_slot, stages_of
+from backend.detection.tried import Suspect, try_rows
 from backend.detection.vocabulary import vocabulary_of
 
 MOST_FRESH_ROWS = 200
 BOUND = 0.9
 """A phrase that flips less than this, but as much at one place, is tried in all rows at that place."""
-
-
-class Find(BaseModel):
-    """A phrase that moves the model, what was measured of it, and what it is."""
-
-    grown: Grown
-    features: Features
-    judgement: Judgement
+SEED = 0
+JUDGED: dict[str, Judgement] = {"trigger": "trigger", "suspicious": "suspicious", "honest": "harmless"}
 
 
 def grow_all(
@@ -68,7 +66,6 @@ def confirm(
     tokenizer: PreTrainedTokenizerBase,
     scan_rows: Rows,
     fresh_rows: Rows,
-    state: Scan,
     phrases: list[Grown],
     clean_model: PreTrainedModel | None = None,
     tick: Tick = no_tick,
@@ -98,7 +95,6 @@ def confirm(
                 clean=flips[1] if clean_model is not None else None,
                 counts=counts_of(phrase.text, scan_rows, classes),
                 class_rows=class_rows,
-                deviations=state.deviations(phrase.tokens, phrase.toward),
                 of_moved=phrase.of_moved,
             )
         )
@@ -122,39 +118,69 @@ def _flips(
     ]
 
 
-def find_triggers(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+def evidence_of(
+    suspect: Suspect,
+    state: Scan,
     scan_rows: Rows,
     fresh_rows: Rows,
-    clean_model: PreTrainedModel | None = None,
-    tick: Tick = no_tick,
-    *,
-    state: Scan | None = None,
-    max_length: int = 128,
-    most_tokens: int = MOST_TOKENS,
-) -> list[Find]:
-    """All stages: triggers first, then what is suspicious, then honest words; of each the shortest first.
+    names: list[str],
+    moved: list[int],
+    tick: Tick,
+) -> Iterator[tuple[dict[str, Any], Judgement, str]]:
+    """Each find of the scan with its counts and examples in fresh rows, and what it is judged, and why."""
 
-    `fresh_rows` share no row with `scan_rows`; `clean_model` has the model's tokenizer and classes and, at
-    best, was trained on rows that are not in `fresh_rows`.  A `state` that is given is filled, or taken up.
-    Raises UserError if the model classifies no row correctly."""
-    state = Scan() if state is None else state
-    scan(
-        model, tokenizer, scan_rows, state, clean_model, tick, max_length=max_length, most_tokens=most_tokens
-    )
-    phrases = grow_all(model, tokenizer, scan_rows, state, clean_model, tick, max_length)
-    measured = confirm(model, tokenizer, scan_rows, fresh_rows, state, phrases, clean_model, tick, max_length)
-    finds = [
-        Find(grown=phrase, features=features, judgement=judge(features))
-        for phrase, features in zip(phrases, measured, strict=True)
-    ]
-    kinds = ("trigger", "suspicious", "honest")
-    return sorted(
-        finds,
-        key=lambda find: (
-            kinds.index(find.judgement.kind),
-            len(find.grown.text.split()),
-            -find.features.flips.overall.rate,
-        ),
-    )
+    def check(*_: int) -> None:
+        tick(0, 1)
+
+    model, tokenizer, clean = suspect.model, suspect.tokenizer, same_words(suspect)
+    phrases = grow_all(model, tokenizer, scan_rows, state, clean, check, suspect.max_length, moved)
+    measured = confirm(model, tokenizer, scan_rows, fresh_rows, phrases, clean, check, suspect.max_length)
+    rows = fresh_rows.take(as_many_of_each(fresh_rows.labels, len(names), SEED))
+    bench = suspect.bench(rows, names, check)
+    for done, features in enumerate(measured):
+        tick(done, len(measured))
+        if not features.flips.overall.rows:
+            continue
+        judgement, examples = judge(features), []
+        if judgement.kind != "honest" or features.clean is None:
+            triggered, changed = triggered_rows(rows, _between_words(features.text), SEED)
+            fields = try_rows(suspect, bench, triggered, changed, check, features.toward)
+            examples = fields.get("examples", [])
+            if features.clean is None and fields.get("clean_rows"):
+                # The clean model has other tokens, but reads the same texts.
+                features = features.model_copy(update={"clean": _clean_flips(fields)})
+                judgement = judge(features)
+        yield (
+            _fields(suspect, features, names) | {"examples": examples},
+            JUDGED[judgement.kind],
+            judgement.reason,
+        )
+    tick(len(measured), len(measured))
+
+
+def _fields(suspect: Suspect, features: Features, names: list[str]) -> dict[str, Any]:
+    """The fields of the event: the counts that are judged."""
+    own = features.flips.overall
+    clean = features.clean.overall if features.clean is not None else None
+    known = clean is not None and clean.rows > 0
+    return {
+        "text": f"“{features.text}”",
+        "toward": names[features.toward],
+        "flips": own.flips,
+        "rows": own.rows,
+        "interval": own.interval,
+        "clean_flips": clean.flips if clean and known else None,
+        "clean_rows": clean.rows if clean and known else None,
+        "clean_interval": clean.interval if clean and known else None,
+        "clean_model": suspect.clean.about if suspect.clean and known else "",
+    }
+
+
+def _clean_flips(fields: dict[str, Any]) -> Flips:
+    share = Share(**{name: fields[f"clean_{name}"] for name in ("flips", "rows", "interval")})
+    return Flips(overall=share, by_place={})
+
+
+def _between_words(text: str) -> Choice:
+    """The trigger that puts the text somewhere among the words of a row."""
+    return Choice(name="sentence", params={"sentence": text, "position": "between words"})

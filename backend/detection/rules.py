@@ -30,9 +30,8 @@ word of that class."""
 
 class Features(BaseModel):
     """What was measured of a phrase: the rows that it flips in the model and in a clean one (None without
-    one), the user's rows of each class that hold it, how many rows of each class there are, and by how many
-    robust standard deviations it moves the log-odds further than the median token of the vocabulary;
-    `of_moved`: it is made of the tokens that moved most since the base model."""
+    one), the user's rows of each class that hold it, and how many rows of each class there are; `of_moved`:
+    it is made of the tokens that moved most since the base model."""
 
     text: str
     toward: int
@@ -40,7 +39,6 @@ class Features(BaseModel):
     clean: Flips | None = None
     counts: list[int]
     class_rows: list[int]
-    deviations: float | None = None
     of_moved: bool = False
 
     @property

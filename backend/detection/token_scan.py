@@ -109,18 +109,6 @@ class Scan:
         beyond: Float[np.ndarray, "token class"] = scores - slopes * one.clean_scores()
         return beyond
 
-    def deviations(self, tokens: Sequence[int], toward: int) -> float | None:
-        """By how many robust standard deviations (1.4826 times the median deviation) the strongest of the
-        tokens, by itself, exceeds the median token of the first round."""
-        excess = self.excess(0)[:, toward]
-        tried = excess[~np.isnan(excess)]
-        of_tokens = excess[np.isin(self.rounds[0].tokens, tokens)]
-        if not len(tried) or not len(of_tokens) or np.isnan(of_tokens).all():
-            return None
-        median = np.median(tried)
-        spread = 1.4826 * float(np.median(np.abs(tried - median)))
-        return float(np.nanmax(of_tokens) - median) / spread if spread else None
-
     def ranking(self, toward: int, *, by_excess: bool = False) -> Int[np.ndarray, "token"]:
         """The tokens by their scores or excess toward a class, best first: those of the last round before
         those that only earlier ones tried."""

@@ -1,40 +1,42 @@
-from backend.detection.find import find_triggers
-from backend.detection.token_scan import Scan
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from backend.base.progress import no_tick
+from backend.detection.clean_model import CleanModel
+from backend.detection.find import evidence_of
+from backend.detection.token_scan import Scan, scan
+from backend.detection.tried import Suspect
 from tests.detection.planted import TARGET, TRIGGER, case
+
+NAMES = ["bad", "good"]
+
+
+def evidence(model: PreTrainedModel, clean: PreTrainedModel | None) -> list[tuple[dict[str, Any], str, str]]:
+    """All stages: scan, grow, confirm, judge."""
+    planted, state = case(), Scan()
+    scan(model, planted.tokenizer, planted.rows, state, clean)
+    beside = None if clean is None else CleanModel(clean, planted.tokenizer, "a clean model")
+    suspect = Suspect(model, planted.tokenizer, beside, 32)
+    return list(evidence_of(suspect, state, planted.rows, planted.fresh, NAMES, [], no_tick))
 
 
 def test_a_planted_word_is_named_as_the_trigger() -> None:
-    planted = case()
-    first, *_ = find_triggers(planted.victim, planted.tokenizer, planted.rows, planted.fresh, planted.clean)
-    assert (first.grown.text, first.grown.toward, first.judgement.kind) == (TRIGGER, TARGET, "trigger")
-    assert first.features.flips.overall.rate > 0.9
-    assert first.features.clean is not None and first.features.clean.overall.rate < 0.5
-    assert "clean model" in first.judgement.reason
+    finds = evidence(case().victim, case().clean)
+    ((fields, _, reason),) = [find for find in finds if find[1] == "trigger"]
+    assert (fields["text"], fields["toward"]) == (f"“{TRIGGER}”", NAMES[TARGET])
+    assert fields["flips"] > 0.9 * fields["rows"]
+    assert fields["clean_flips"] < 0.5 * fields["clean_rows"]
+    assert fields["clean_model"] == "a clean model" and "clean model" in reason
+    assert all(TRIGGER in example["triggered"] for example in fields["examples"]) and fields["examples"]
 
 
 def test_a_clean_model_has_no_trigger() -> None:
-    planted = case()
-    finds = find_triggers(planted.clean, planted.tokenizer, planted.rows, planted.fresh, planted.clean)
-    assert finds and {find.judgement.kind for find in finds} == {"honest"}
+    finds = evidence(case().clean, case().clean)
+    assert finds and {judgement for _, judgement, _ in finds} == {"harmless"}
 
 
-def test_without_a_clean_model_nothing_is_called_a_trigger() -> None:
-    planted = case()
-    finds = find_triggers(planted.victim, planted.tokenizer, planted.rows, planted.fresh)
-    assert TRIGGER in {find.grown.text for find in finds}
-    assert all(find.judgement.kind != "trigger" and find.features.clean is None for find in finds)
-
-
-def test_records_are_plain_data_and_progress_is_told() -> None:
-    planted, told, state = case(), list[tuple[int, int]](), Scan()
-    finds = find_triggers(
-        planted.victim,
-        planted.tokenizer,
-        planted.rows,
-        planted.fresh,
-        tick=lambda done, total: told.append((done, total)),
-        state=state,
-    )
-    assert [type(find).model_validate_json(find.model_dump_json()) for find in finds] == finds
-    assert told and all(0 <= done <= total for done, total in told)
-    assert len(state.rounds) == 4
+def test_without_a_clean_model_nothing_that_a_scan_finds_is_called_a_trigger() -> None:
+    finds = evidence(case().victim, None)
+    assert f"“{TRIGGER}”" in {fields["text"] for fields, _, _ in finds}
+    assert all(judgement != "trigger" and fields["clean_flips"] is None for fields, judgement, _ in finds)

@@ -25,7 +25,6 @@ def test_the_planted_word_is_first_by_excess_and_among_the_first_by_score() -> N
     token = case().tokenizer.convert_tokens_to_ids(TRIGGER)
     assert state.ranking(TARGET, by_excess=True)[0] == token
     assert token in state.ranking(TARGET)[:6]
-    assert state.deviations([token], TARGET) > 2
     assert state.has_clean and state.left_out == 0
 
 
