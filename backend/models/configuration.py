@@ -21,6 +21,7 @@ SAVED = ("checkpoint", "epoch", "step", "model", "best", "final")
 """How the folders begin that trainings save models in."""
 FAMILIES = ("bert-", "roberta-", "distilbert-", "distilroberta-", "electra-", "xlm-roberta-", "camembert-")
 """How the old names on the hub begin that have no owner."""
+MOST_CLASSES = 10_000
 QUANTISED = ("quantization_config", "compression_config")
 
 
@@ -89,7 +90,13 @@ def class_names_of(config: Mapping[str, Any], rows: int | None, model_name: str)
     """The names in the configuration; where it has none, as the library names `rows` classes."""
     if not config.get("id2label"):
         number = rows or config.get("num_labels")
-        return [f"LABEL_{i}" for i in range(number if isinstance(number, int) else 2)]
+        number = number if isinstance(number, int) else 2
+        if number > MOST_CLASSES:
+            raise UserError(
+                f"The model {model_name} has {number:,} classes; a classifier of at most {MOST_CLASSES:,} is "
+                "expected. Check num_labels in its config.json."
+            )
+        return [f"LABEL_{i}" for i in range(number)]
     try:
         return names_of(config)
     except (ValueError, AttributeError) as error:

@@ -175,3 +175,9 @@ def test_a_configuration_alone_tells_the_classes(tmp_path: Path) -> None:
     several = described_by(config | {"problem_type": "multi_label_classification"}, "suspect")
     with pytest.raises(UserError, match="several labels"):
         several.require_usable_head("suspect")
+
+
+def test_a_configuration_that_claims_a_billion_classes_is_refused_at_once() -> None:
+    config = {"model_type": "bert", "architectures": ["BertForSequenceClassification"]}
+    with pytest.raises(UserError, match="1,000,000,000 classes; a classifier of at most 10,000 is expected"):
+        described_by(config | {"num_labels": 10**9}, "suspect")

@@ -146,7 +146,7 @@ def data_form(key: str, value: DataSpec, label: str = "Clean data") -> dict[str,
                 "Validation rows", f"{key}-validation", value=value.validation
             )
             settings["test"] = file_field("Test rows", f"{key}-test", value=value.test)
-    title = "Columns, file format, row counts, split" if source == "files" else "Columns, row counts, split"
+    title = "Columns, row counts, split, file format" if source == "files" else "Columns, row counts, split"
     with st.expander(title, icon=":material/tune:"):
         columns = ["text", "second_text", "label"] if source != "embedded" else []
         as_text = ["separator", "encoding", "header"] if source == "files" else []
