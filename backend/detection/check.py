@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from backend.base.reporter import Reporter
     from backend.detection.inputs import CheckInputs
+    from backend.detection.moved import Moved
     from backend.detection.tried import Suspect
     from backend.training.inputs import Inputs
 
@@ -191,17 +192,18 @@ def scan_vocabulary(
     return record
 
 
-def _moved(inputs: "CheckInputs", suspect: "Suspect") -> list[int]:
-    """The tokens that moved most since the base model; none where that is not at hand."""
+def _moved(inputs: "CheckInputs", suspect: "Suspect") -> "Moved":
+    """Which tokens moved since the base model; none where that is not at hand."""
     from backend.base.errors import UserError
-    from backend.detection.moved import most_moved
+    from backend.detection.moved import Moved, most_moved
+    from backend.detection.scanning import same_words
     from backend.models.classifiers import load_classifier
 
     try:
         base, _ = load_classifier(inputs.base, inputs.label_names, inputs.seed)
     except UserError:
-        return []
-    return most_moved(suspect.model, base)
+        return Moved()
+    return most_moved(suspect.model, base, same_words(suspect))
 
 
 def tell_scan(report: "Reporter", record: Record) -> None:

@@ -14,9 +14,10 @@ from backend.data.rows import Rows
 from backend.detection.confirm import Flips, Share, balanced, classified_correctly, counts_of, flips_of
 from backend.detection.insertions import PLACES, Place
 from backend.detection.known_triggers import as_many_of_each, triggered_rows
+from backend.detection.moved import Moved
 from backend.detection.rules import Features, judge
 from backend.detection.scanning import same_words
-from backend.detection.search import Grown, grow
+from backend.detection.search import NOT_KNOWN, Grown, grow
 from backend.detection.token_scan import CHOSEN_FROM, Scan, hard_slot, stages_of
 from backend.detection.tried import Suspect, try_rows
 from backend.detection.vocabulary import vocabulary_of
@@ -36,10 +37,10 @@ def grow_all(
     clean_model: PreTrainedModel | None = None,
     tick: Tick = no_tick,
     max_length: int = 128,
-    moved: Sequence[int] = (),
+    moved: Moved = NOT_KNOWN,
 ) -> list[Grown]:
-    """The strongest phrases toward each class.  `state` is the whole scan of these rows; `moved` are the
-    tokens that moved most since the base model, if that is known."""
+    """The strongest phrases toward each class.  `state` is the whole scan of these rows; `moved` says
+    which tokens moved since the base model, if that is known."""
     filler, rows = vocabulary_of(tokenizer, model).filler, scan_rows.sample(CHOSEN_FROM, seed=0)
     stages = stages_of(model, tokenizer, rows, filler, max_length)
     phrases = []
@@ -124,7 +125,7 @@ def evidence_of(
     scan_rows: Rows,
     fresh_rows: Rows,
     names: list[str],
-    moved: list[int],
+    moved: Moved,
     tick: Tick,
 ) -> Iterator[tuple[dict[str, Any], Judgement, str]]:
     """Each find of the scan with its counts and examples in fresh rows, and what it is judged, and why."""

@@ -18,7 +18,7 @@ TAKES_OVER, EXCESS = 0.8, 0.65
 """Of a trigger: the lower bounds of its flip rate, and of the difference from the clean model's."""
 MANY, MORE = 0.7, 0.55
 """The same of what is suspicious."""
-EACH_WORD = 0.08
+EACH_WORD = 0.1
 """By how much more the difference must be for every further word: of longer phrases there are more to search
 among, and so more that move a model by chance.  There are few that are made of the most moved tokens."""
 TAKES_OVER_ALONE = 0.9
@@ -31,7 +31,8 @@ word of that class."""
 class Features(BaseModel):
     """What was measured of a phrase: the rows that it flips in the model and in a clean one (None without
     one), the user's rows of each class that hold it, and how many rows of each class there are; `of_moved`:
-    it is made of the tokens that moved most since the base model."""
+    it is made of the tokens that moved most since the base model, half of them further than the task
+    explains."""
 
     text: str
     toward: int

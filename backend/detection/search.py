@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.base.progress import Tick, no_tick
 from backend.detection.insertions import Slot, log_odds, logits, plain
+from backend.detection.moved import Moved
 from backend.detection.token_scan import Scan
 
 LEADS, PIECES, HONEST = 8, 16, 4
@@ -38,13 +39,15 @@ KEEPS = 0.9
 """The shortest part that has this share of the whole's effect stands for it."""
 REPORTED = 6
 
+NOT_KNOWN = Moved()
 Pieces = tuple[int, ...]
 
 
 class Grown(BaseModel):
     """A phrase: its text and tokens; by how much it changes the log-odds of the class `toward` on average in
     the rows of the search (`change`), how far beyond the clean model (`excess`, the same without one), and
-    the share of these rows that it flips; whether it is made of the most moved tokens alone (`of_moved`)."""
+    the share of these rows that it flips; whether it is made of the most moved tokens alone, half of which
+    moved further than the task explains (`of_moved`)."""
 
     text: str
     tokens: Pieces
@@ -108,12 +111,12 @@ def grow(
     toward: int,
     clean_model: PreTrainedModel | None = None,
     tick: Tick = no_tick,
-    moved: Sequence[int] = (),
+    moved: Moved = NOT_KNOWN,
 ) -> list[Grown]:
     """The phrases that most move the model toward a class, the best first, none longer than it needs to be.
 
-    `state` is a whole scan, `stages` its slots, and `hard` the slot that sieves; `moved` are the tokens that
-    moved most since the base model, if that is known.  `tick(step, steps)` may raise."""
+    `state` is a whole scan, `stages` its slots, and `hard` the slot that sieves; `moved` says which tokens
+    moved since the base model, if that is known.  `tick(step, steps)` may raise."""
     slope = state.slope(toward)
     thorough = Bench(model, clean_model, stages[2], toward, slope)
     if hard is None or not thorough.slots:
@@ -121,7 +124,7 @@ def grow(
     quick = Bench(model, None, [hard], toward, slope)
     seen: set[Pieces] = set()
     scanned = set(state.rounds[0].tokens.tolist())
-    most_moved = [token for token in moved if token in scanned]
+    most_moved = [token for token in moved.order if token in scanned]
     if most_moved:
         # By themselves: honest words, which do more one by one, would crowd out the words of a sentence.
         _search(tokenizer, quick, thorough, most_moved[:LEADS], most_moved[:PIECES], seen, tick, SENTENCE)
@@ -129,7 +132,8 @@ def grow(
     leads = leads[: 2 * len(leads) // model.config.num_labels]
     _search(tokenizer, quick, thorough, leads, _pool(state, toward, most_moved), seen, tick, LONGEST)
     seen |= _completed(tokenizer, thorough, seen)
-    return _reported(tokenizer, thorough, seen, toward, set(most_moved[:PIECES]))
+    first_moved = Moved(tuple(most_moved[:PIECES]), moved.beyond)
+    return _reported(tokenizer, thorough, seen, toward, first_moved)
 
 
 def _search(
@@ -240,7 +244,7 @@ def _reported(
     bench: Bench,
     sequences: set[Pieces],
     toward: int,
-    most_moved: set[int],
+    most_moved: Moved,
 ) -> list[Grown]:
     """The best sequences that are text, shrunk; none that shares a token with a better one, of which it is a
     variant."""
@@ -259,7 +263,8 @@ def _reported(
             change=effect.change,
             excess=effect.excess,
             flips=effect.flips,
-            of_moved=set(pieces) <= most_moved,
+            of_moved=set(pieces) <= set(most_moved.order)
+            and 2 * len(most_moved.beyond.intersection(pieces)) >= len(pieces),
         )
     reported: list[Grown] = []
     for grown in sorted(shrunk.values(), key=lambda grown: -grown.excess):

@@ -5,6 +5,7 @@ from transformers import PreTrainedModel
 from backend.base.progress import no_tick
 from backend.detection.clean_model import CleanModel
 from backend.detection.find import evidence_of
+from backend.detection.moved import Moved
 from backend.detection.token_scan import Scan, scan
 from backend.detection.tried import Suspect
 from tests.detection.planted import TARGET, TRIGGER, case
@@ -18,7 +19,7 @@ def evidence(model: PreTrainedModel, clean: PreTrainedModel | None) -> list[tupl
     scan(model, planted.tokenizer, planted.rows, state, clean)
     beside = None if clean is None else CleanModel(clean, planted.tokenizer, "a clean model")
     suspect = Suspect(model, planted.tokenizer, beside, 32)
-    return list(evidence_of(suspect, state, planted.rows, planted.fresh, NAMES, [], no_tick))
+    return list(evidence_of(suspect, state, planted.rows, planted.fresh, NAMES, Moved(), no_tick))
 
 
 def test_a_planted_word_is_named_as_the_trigger() -> None:
