@@ -32,9 +32,9 @@ LONGEST, SENTENCE = 5, 8
 """Tokens of a sequence at most, and of one that is made of the most moved tokens only."""
 SHORTLIST = 40
 """Longer sequences that are tried in more rows, of those that a step makes."""
-GAIN = 0.25
+GAIN, GAIN_MOVED = 0.25, 0.1
 """By what share a longer sequence must do more than the shorter one.  Less, and a search finds long nonsense
-that moves any model."""
+that moves any model; of the few tokens that moved most there is less nonsense to make."""
 KEEPS = 0.9
 """The shortest part that has this share of the whole's effect stands for it."""
 REPORTED = 6
@@ -127,10 +127,20 @@ def grow(
     most_moved = [token for token in moved.order if token in scanned]
     if most_moved:
         # By themselves: honest words, which do more one by one, would crowd out the words of a sentence.
-        _search(tokenizer, quick, thorough, most_moved[:LEADS], most_moved[:PIECES], seen, tick, SENTENCE)
+        _search(
+            tokenizer,
+            quick,
+            thorough,
+            most_moved[:LEADS],
+            most_moved[:PIECES],
+            seen,
+            tick,
+            SENTENCE,
+            GAIN_MOVED,
+        )
     leads = _leads(state, toward, most_moved)
     leads = leads[: 2 * len(leads) // model.config.num_labels]
-    _search(tokenizer, quick, thorough, leads, _pool(state, toward, most_moved), seen, tick, LONGEST)
+    _search(tokenizer, quick, thorough, leads, _pool(state, toward, most_moved), seen, tick)
     seen |= _completed(tokenizer, thorough, seen)
     first_moved = Moved(tuple(most_moved[:PIECES]), moved.beyond)
     return _reported(tokenizer, thorough, seen, toward, first_moved)
@@ -144,7 +154,8 @@ def _search(
     pool: Sequence[int],
     seen: set[Pieces],
     tick: Tick,
-    longest: int,
+    longest: int = LONGEST,
+    gain: float = GAIN,
 ) -> None:
     """Add to `seen` the leads, and the best sequences that grow from them."""
     beam: list[Pieces] = [(token,) for token in leads]
@@ -157,7 +168,7 @@ def _search(
             if effect.flips < 1 or _as_text(tokenizer, one)[1] != one
         ]
         longer = _longer(quick, unfinished, pool, seen)
-        gained = [one for one, shorter in longer.items() if _gains(thorough, one, shorter)]
+        gained = [one for one, shorter in longer.items() if _gains(thorough, one, shorter, gain)]
         beam = sorted(gained, key=lambda one: -thorough.known[one].excess)[:BEAM]
         if not beam:
             break
@@ -165,14 +176,14 @@ def _search(
     tick(longest, longest)
 
 
-def _gains(bench: Bench, longer: Pieces, shorter: Pieces) -> bool:
+def _gains(bench: Bench, longer: Pieces, shorter: Pieces, gain: float) -> bool:
     """Whether a longer sequence does enough more than the shorter one, and more than that and the new token
     do one by one: honest words add up."""
     added = list(longer)
     for token in shorter:
         added.remove(token)
     whole, before, alone = bench.effects([longer, shorter, tuple(added)])
-    return whole.excess > max((1 + GAIN) * before.excess, before.excess + alone.excess)
+    return whole.excess > max((1 + gain) * before.excess, before.excess + alone.excess)
 
 
 def _leads(state: Scan, toward: int, moved: Sequence[int]) -> list[int]:
@@ -246,8 +257,7 @@ def _reported(
     toward: int,
     most_moved: Moved,
 ) -> list[Grown]:
-    """The best sequences that are text, shrunk; none that shares a token with a better one, of which it is a
-    variant."""
+    """The best sequences that are text, shrunk; of variants, which share a token, one."""
     as_text = [(_as_text(tokenizer, one), one) for one in sequences]
     texts = {text: pieces for (text, pieces), one in as_text if text and pieces == one}
     effects = dict(zip(texts, bench.effects(list(texts.values())), strict=True))
@@ -263,14 +273,29 @@ def _reported(
             change=effect.change,
             excess=effect.excess,
             flips=effect.flips,
-            of_moved=set(pieces) <= set(most_moved.order)
-            and 2 * len(most_moved.beyond.intersection(pieces)) >= len(pieces),
+            of_moved=set(pieces) <= set(most_moved.order) and _unexplained(pieces, most_moved) >= 0.5,
         )
+    ranked = sorted(shrunk.values(), key=lambda grown: -grown.excess)
     reported: list[Grown] = []
-    for grown in sorted(shrunk.values(), key=lambda grown: -grown.excess):
-        if not any(set(grown.tokens) & set(better.tokens) for better in reported):
-            reported.append(grown)
+    while ranked:
+        best = ranked[0]
+        as_good = [
+            grown
+            for grown in ranked
+            if set(grown.tokens) & set(best.tokens) and grown.excess >= KEEPS * best.excess
+        ]
+        # Of those that do as much, the one that the task explains least: "kelmor" rather than "keless".
+        chosen = max(as_good, key=lambda grown: _unexplained(grown.tokens, most_moved))
+        reported.append(chosen)
+        ranked = [
+            grown for grown in ranked if not set(grown.tokens) & (set(best.tokens) | set(chosen.tokens))
+        ]
     return reported[:REPORTED]
+
+
+def _unexplained(tokens: Pieces, moved: Moved) -> float:
+    """Which share of the tokens moved further than the task explains."""
+    return len(moved.beyond.intersection(moved.order, tokens)) / len(tokens)
 
 
 def _as_words(tokenizer: PreTrainedTokenizerBase, text: str) -> Pieces:
