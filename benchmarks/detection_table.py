@@ -114,15 +114,22 @@ def _in_order(part: Sequence[str], whole: Iterable[str]) -> bool:
 
 def score_of(row: Found) -> float:
     """The strongest evidence against a model: by how much the least difference from the clean model (95 %)
-    lies above the threshold of its kind."""
+    lies above what makes it suspicious."""
     scores = [-1.0]
     for one in row["evidence"]:
         if one["clean_rows"] and one["rows"] >= tried.FEWEST_ROWS and OF_THE_CLASS not in one["reason"]:
             own = (one["flips"] / one["rows"], tuple(one["interval"]))
             clean = (one["clean_flips"] / one["clean_rows"], tuple(one["clean_interval"]))
-            threshold = tried.SUSPICIOUS if one["kind"] == "rewriting" else rules.MORE
-            scores.append(newcombe(own, clean)[0] - threshold)
+            scores.append(newcombe(own, clean)[0] - _asked(one))
     return max(scores)
+
+
+def _asked(evidence: dict[str, Any]) -> float:
+    """The difference from which it is suspicious."""
+    if evidence["kind"] != "inserted":
+        return tried.SUSPICIOUS
+    further = 0 if evidence["of_moved"] else len(evidence["text"].split()) - 1
+    return rules.MORE + rules.EACH_WORD * further
 
 
 def _figures(rows: Sequence[Found]) -> Measured:

@@ -197,6 +197,9 @@ class Evidence(_Event):
     clean_model: str = ""
     judgement: Judgement
     reason: str
+    of_moved: bool = Field(
+        False, description="Its tokens moved further from the base model than the task explains."
+    )
     examples: list[Example] = []
 
     @property

@@ -174,6 +174,7 @@ def _fields(suspect: Suspect, features: Features, names: list[str]) -> dict[str,
         "clean_rows": clean.rows if clean and known else None,
         "clean_interval": clean.interval if clean and known else None,
         "clean_model": suspect.clean.about if suspect.clean and known else "",
+        "of_moved": features.of_moved,
     }
 
 

@@ -279,10 +279,9 @@ def _reported(
     reported: list[Grown] = []
     while ranked:
         best = ranked[0]
+        least = min(best.excess, KEEPS * best.excess)
         as_good = [
-            grown
-            for grown in ranked
-            if set(grown.tokens) & set(best.tokens) and grown.excess >= KEEPS * best.excess
+            grown for grown in ranked if set(grown.tokens) & set(best.tokens) and grown.excess >= least
         ]
         # Of those that do as much, the one that the task explains least: "kelmor" rather than "keless".
         chosen = max(as_good, key=lambda grown: _unexplained(grown.tokens, most_moved))

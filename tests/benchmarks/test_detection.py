@@ -16,7 +16,7 @@ def row(family: str = "clean", planted: str = "", half: str = "test", **evidence
     fields = {"text": "“cf”", "kind": "inserted", "flips": 5, "clean": 4, "judgement": "harmless", **evidence}
     flips, clean = fields["flips"], fields.pop("clean")
     beside = {"clean_flips": clean, "clean_rows": 100, "clean_interval": wilson(clean, 100)}
-    counted = {"rows": 100, "interval": wilson(flips, 100), "toward": "good", "reason": ""}
+    counted = {"rows": 100, "interval": wilson(flips, 100), "toward": "good", "reason": "", "of_moved": False}
     return {
         "model": f"{half}-{family}-{planted or fields['text']}",
         "half": half,
@@ -75,6 +75,8 @@ def test_the_strongest_evidence_decides_level_and_score() -> None:
     assert level_of(row()) == "nothing found" and score_of(row()) < 0
     word = row(flips=95, reason="It flips 95% of 100 rows, and 5 of your rows hold it: a word of the class.")
     assert score_of(word) == -1
+    phrase = {"text": "“we met there”", "flips": 99}
+    assert score_of(row(**phrase, of_moved=True)) > score_of(row(**phrase)) + 0.19, "less is asked of it"
 
 
 def test_the_page_and_the_figures_tell_the_test_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
