@@ -30,6 +30,8 @@ def counts(flips: int, rows: int, clean: tuple[int, int] | None) -> dict[str, An
         (60, (55, 100), False, "harmless"),
         (100, None, False, "trigger"),
         (100, None, True, "suspicious"),
+        (40, None, True, "harmless"),
+        (40, None, False, "suspicious"),
         (100, (20, 100), True, "trigger"),
         (60, (40, 100), True, "harmless"),
         (75, (40, 100), True, "suspicious"),
