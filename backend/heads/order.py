@@ -1,6 +1,6 @@
 """Heads in pruning order, as a strategy returns them, and grids of pruned heads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,14 @@ from backend.base.events import Guardrail, Head
 @dataclass(frozen=True)
 class HeadOrder:
     """`scores`: importance, higher is kept longer.  `order`: heads to prune, least important first;
-    a head that is absent from it is never a candidate.  `note`: a remark of the strategy for readers of the
-    scores."""
+    a head that is absent from it is never a candidate.  `step_sizes`: how many heads of the order each
+    step tries, where that is not the run's s.  `note`: a remark of the strategy for readers of the scores."""
 
     scores: Float[np.ndarray, "layer head"]
     order: list[Head]
     guardrail: Guardrail = "backtrack"
     note: str = ""
+    step_sizes: Sequence[int] = ()
 
 
 def ascending(scores: Float[np.ndarray, "layer head"]) -> HeadOrder:

@@ -104,6 +104,7 @@ class Defender:
             self.prune_step,
             order.guardrail,
             decide=partial(self.accuracy, stop_below=self.threshold),
+            step_sizes=order.step_sizes,
         )
 
     def key_gradient_norms(self) -> Float[np.ndarray, "layer head"]:

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from backend.base.events import Guardrail, Head
 
 Accuracy = Callable[[Bool[np.ndarray, "layer head"]], float]
+GIVING_BACK: tuple[Guardrail, ...] = ("backtrack", "give back", "go on")
 
 
 @dataclass(frozen=True)
@@ -36,31 +37,36 @@ def prune(
     prune_step: int,
     guardrail: Guardrail = "backtrack",
     decide: Accuracy | None = None,
+    step_sizes: Sequence[int] = (),
 ) -> Iterator[Step]:
     """Prune along `order` (least important first) while `accuracy(pruned)` is at least `threshold`.
 
-    Each step takes the next `prune_step` heads, never a layer's last head (which, the order being
-    ascending, is the layer's highest-scoring one).  A step that ends below the threshold restores
-    its heads one at a time, most important first, until accuracy is back or the step is empty; then
-    the search stops.  Step 0 is the model with nothing pruned.  Heads absent from `order` are
-    never candidates.  The published scripts' other two ways (see `Guardrail`) also prune last heads:
-    `stop` keeps the step that falls below the threshold and ends there, `none` prunes all of `order` in
-    one step.  `decide` is called instead of `accuracy` while heads are restored: below the threshold it
-    may return any value below it.  Raises ValueError if `order` repeats a head or leaves the grid."""
+    Each step takes the next `prune_step` heads, or as many as `step_sizes` says, never a layer's last head
+    (which, the order being ascending, is the layer's highest-scoring one).  A step that ends below the
+    threshold restores its heads one at a time, most important first, until accuracy is back or the step is
+    empty; then the search stops.  Step 0 is the model with nothing pruned.  Heads absent from `order` are
+    never candidates.  The published scripts go on and end in other ways (see `Guardrail`).  `decide` is called instead of `accuracy` while heads are
+    restored: below the threshold it may return any value below it.  Raises ValueError if `order` repeats a
+    head or leaves the grid."""
     _check(order, shape)
     pruned = np.zeros(shape, dtype=bool)
     val_acc = accuracy(pruned)
     yield Step(0, [], [], pruned.copy(), val_acc, val_acc)
-    waiting = list(order)
+    waiting, sizes = list(order), iter(step_sizes)
     number = 0
-    step_size = len(order) if guardrail == "none" else prune_step
-    while tried := _next_heads(waiting, pruned, step_size, spare_last=guardrail == "backtrack"):
+    while waiting:
+        if guardrail == "none":
+            tried, waiting = waiting, []
+        else:
+            tried = _next_heads(waiting, pruned, next(sizes, prune_step), refill=guardrail == "backtrack")
+        if not tried:
+            continue
         number += 1
         for head in tried:
             pruned[head] = True
         tried_val_acc = current = accuracy(pruned)
         restored: list[Head] = []
-        while guardrail == "backtrack" and current < threshold and len(restored) < len(tried):
+        while guardrail in GIVING_BACK and current < threshold and len(restored) < len(tried):
             head = tried[-1 - len(restored)]
             pruned[head] = False
             restored.append(head)
@@ -68,21 +74,26 @@ def prune(
             current = val_acc if len(restored) == len(tried) else (decide or accuracy)(pruned)
         val_acc = current
         yield Step(number, tried, restored, pruned.copy(), tried_val_acc, val_acc)
-        if restored or (guardrail == "stop" and val_acc < threshold):
+        fell = val_acc < threshold and guardrail != "none"
+        if fell or (restored and guardrail != "go on"):
             return
 
 
 def _next_heads(
-    waiting: list[Head], pruned: Bool[np.ndarray, "layer head"], count: int, spare_last: bool
+    waiting: list[Head], pruned: Bool[np.ndarray, "layer head"], count: int, refill: bool
 ) -> list[Head]:
-    """Remove up to `count` heads from `waiting`; skip a layer's last head if `spare_last`."""
+    """Remove heads from `waiting`, of which `count` can be pruned, or, without `refill`, `count` in all; a
+    layer's last head is spared."""
     remaining = (~pruned).sum(axis=1)
     taken: list[Head] = []
-    while waiting and len(taken) < count:
+    places = count
+    while waiting and places:
         layer, head = waiting.pop(0)
-        if remaining[layer] > 1 or not spare_last:
+        can_go = remaining[layer] > 1
+        if can_go:
             remaining[layer] -= 1
             taken.append((layer, head))
+        places -= can_go or not refill
     return taken
 
 

@@ -9,8 +9,9 @@ says that the highest goes first.
 Source: arXiv 2508.20032, section 3, Bayesian uncertainty; defaults by evidence, see docs/demo.md.
 
 `published`: an `eval()` inside the script's loop switches dropout off again, so its passes are identical
-and their mean is the plain variance score."""
+and their mean is the plain variance score; after a step that was given back it goes on with the next."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -39,7 +40,7 @@ class BayesianParams(StrategyParams):
 
 def bayesian(defender: "Defender", params: BayesianParams, variant: str = "paper") -> HeadOrder:
     if variant == "published":
-        return ascending(defender.cls_variance())
+        return replace(ascending(defender.cls_variance()), guardrail="go on")
     largest = 0.0
     means = []  # of a pass over the rows
     mean = squares = np.zeros(())  # of a row over the passes so far: its mean, and squared distances from it
@@ -72,7 +73,7 @@ COMPONENT = Strategy(
     variant_notes={
         "published": (
             "In the authors' script dropout is off while the passes are made: their mean is the plain "
-            "variance score."
+            "variance score. After a step that was given back it goes on with the next heads."
         )
     },
 )

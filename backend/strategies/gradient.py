@@ -9,6 +9,7 @@ Source: arXiv 2508.20032, section 3, gradient-based pruning.
 of its heads and divides by the layer's sum.  Every head scores 1/H up to float32 rounding, so the key
 gradients play no part: whole layers go, head 0 first, in an order that rounding decides."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,7 @@ class GradientParams(StrategyParams):
 
 def gradient(defender: "Defender", params: GradientParams, variant: str = "paper") -> HeadOrder:
     if variant == "published":
-        return ascending(published_scores(defender))
+        return replace(ascending(published_scores(defender)), guardrail="give back")
     return ascending(defender.key_gradient_norms())
 
 

@@ -17,7 +17,8 @@ first, that is, importance = −value.
 Source: arXiv 2508.20032, section 3, reinforcement-learning-guided pruning.
 
 `published`: ε = 0.1, otherwise lowest variance, and nothing is learned; at most 100 steps of s, of which
-the first that falls below τ is kept and is the last."""
+the first that falls below τ is kept and is the last.  A layer that a step would empty keeps its head of highest
+variance."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -80,19 +81,26 @@ def reinforcement(defender: "Defender", params: ReinforcementParams, variant: st
 
 
 def unlearned(defender: "Defender") -> HeadOrder:
-    """Steps of random or of lowest-variance heads: no reward is used before τ ends it."""
+    """Steps of random or of lowest-variance heads: no reward is used before τ ends it.  A layer that a step
+    would empty keeps its head of highest variance, which may be drawn again."""
     scores = defender.cls_variance()
     rng = np.random.default_rng(defender.seed)
     waiting = ascending(scores).order
     order: list[Head] = []
+    step_sizes = []
     for _ in range(PUBLISHED_STEPS):
-        chosen = list(waiting)
+        drawn = list(waiting)
         if rng.random() < PUBLISHED_EPSILON:
-            rng.shuffle(chosen)
-        chosen = chosen[: defender.prune_step]
-        order += chosen
-        waiting = [head for head in waiting if head not in chosen]
-    return HeadOrder(scores, order, "stop")
+            rng.shuffle(drawn)
+        drawn = drawn[: defender.prune_step]
+        emptied = {layer for layer, _ in drawn} - {head[0] for head in waiting if head not in drawn}
+        kept = {max((head for head in drawn if head[0] == layer), key=scores.__getitem__) for layer in emptied}
+        pruned = [head for head in drawn if head not in kept]
+        waiting = [head for head in waiting if head not in pruned]
+        if pruned:
+            order += pruned
+            step_sizes.append(len(pruned))
+    return HeadOrder(scores, order, "stop", step_sizes=step_sizes)
 
 
 def learn(

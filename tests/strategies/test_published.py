@@ -44,7 +44,7 @@ def test_the_published_gradient_tells_no_head_of_a_layer_from_another(name: str)
     for block in blocks:
         assert len({layer for layer, _ in block}) == 1, "whole layers go"
         assert [head for _, head in block] == list(range(heads)), "head 0 first"
-    assert found.guardrail == "backtrack"
+    assert found.guardrail == "give back"
     assert not defender.model.training
 
 
@@ -72,7 +72,11 @@ def test_published_draws_are_checked_one_by_one_and_their_union_is_not() -> None
     found = published("ensemble", defender, draws=4)
     assert found.guardrail == "none"
     assert found.scores.sum() == -4 * 2 * defender.shape[0], "two heads of every layer in each draw"
-    assert {tuple(head) for head in np.argwhere(found.scores < 0)} == set(found.order)
+    drawn = found.scores < 0
+    for layer, heads in enumerate(drawn):
+        gone = {head for of, head in found.order if of == layer}
+        assert gone <= set(np.flatnonzero(heads)), "what was never drawn stays"
+        assert len(gone) == min(heads.sum(), len(heads) - 1), "and one head of each layer"
     assert published("ensemble", make(threshold=1.1)).order == [], "no draw passed"
 
 
@@ -83,7 +87,7 @@ def test_a_published_draw_that_fails_alone_gives_no_head_and_one_at_the_threshol
         asked.append(draw.copy())
         return 0.4 if len(asked) == 2 else 0.5
 
-    found = published("ensemble", given(accuracy=accuracy, threshold=0.5), draws=3)
+    found = published("ensemble", given((3, 8), accuracy=accuracy, threshold=0.5), draws=3)
     assert [draw.sum(axis=1).tolist() for draw in asked] == [[2, 2, 2]] * 3, "each is asked by itself"
     times = asked[0].astype(int) + asked[2]
     assert (found.scores == -times).all() and set(times.flat) == {0, 1, 2}
@@ -98,7 +102,8 @@ def test_the_published_agent_learns_nothing_and_keeps_the_step_that_fell() -> No
     defender.accuracy = lambda *args: (asked.append(args), accuracy(*args))[1]  # type: ignore[method-assign]
     found = published("reinforcement", defender)
     assert not asked, "no reward is looked at"
-    assert sorted(found.order) == sorted(np.ndindex(defender.shape))
+    layers, heads = defender.shape
+    assert len(set(found.order)) == len(found.order) == layers * (heads - 1), "all but one head of each layer"
     accuracies = iter([0.9, 0.8, 0.2])
     steps = list(prune(found.order, defender.shape, lambda pruned: next(accuracies), 0.5, 3, found.guardrail))
     assert [step.pruned.sum() for step in steps] == [0, 3, 6]
@@ -114,7 +119,9 @@ def test_a_published_agent_that_never_explores_takes_the_lowest_variance(
     monkeypatch.setattr(EPSILON, 0.0)
     defender = given(prune_step=5)
     found = published("reinforcement", defender)
-    assert found.order == ascending(defender.variance).order
+    highest = {(layer, int(row.argmax())) for layer, row in enumerate(defender.variance)}
+    assert found.order == [head for head in ascending(defender.variance).order if head not in highest]
+    assert sum(found.step_sizes) == len(found.order) and max(found.step_sizes) == 5
     assert (found.scores == defender.variance).all()
 
 
@@ -137,7 +144,8 @@ def explorations(defender: Given) -> int:
 
 def test_one_step_in_ten_of_the_published_agent_explores_and_a_hundred_are_all() -> None:
     agents = [given((12, 12), prune_step=1, seed=seed) for seed in range(20)]
-    assert {len(published("reinforcement", agent).order) for agent in agents} == {100}, "of 144 heads"
+    sizes = {len(published("reinforcement", agent).order) for agent in agents}
+    assert max(sizes) == 100, "of 144 heads; fewer where a layer's last head was drawn again and again"
     assert 0.07 < sum(explorations(agent) for agent in agents) / 2000 < 0.13
     assert len(published("reinforcement", given((20, 20), prune_step=3)).order) == 300
 
