@@ -203,6 +203,7 @@ def score(
         "scores": [[float(score) for score in row] for row in result.scores],
         "order": result.order,
         "guardrail": result.guardrail,
+        "step_sizes": list(result.step_sizes),
         "note": result.note,
     }
     tell_scores(inputs.report, record)
@@ -243,7 +244,12 @@ def prune(
     from backend.pruning.defender import Defender
 
     scored = read_record(inputs.folders["scored"])
-    order = HeadOrder(np.array(scored["scores"]), _heads(scored["order"]), scored["guardrail"])
+    order = HeadOrder(
+        np.array(scored["scores"]),
+        _heads(scored["order"]),
+        scored["guardrail"],
+        step_sizes=scored.get("step_sizes", ()),
+    )
     defender = Defender.over(inputs, inputs.load("fine_tuned"), rows, threshold, prune_step, balanced)
     curve = inputs.curve(defender.grid, curve_rows)
     tick = inputs.report.ticker("pruning steps", "steps")

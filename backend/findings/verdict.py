@@ -36,7 +36,7 @@ SignName = Literal[
     "class lost",
 ]
 
-SHARP_FALL = 0.10
+SHARP_FALL = 0.05
 """A loss of accuracy that no defender would accept, as a share of rows."""
 WIDE_SPREAD = 0.15
 """A standard deviation of LFR over seeds above which nothing is settled."""
