@@ -94,7 +94,9 @@ def unlearned(defender: "Defender") -> HeadOrder:
             rng.shuffle(drawn)
         drawn = drawn[: defender.prune_step]
         emptied = {layer for layer, _ in drawn} - {head[0] for head in waiting if head not in drawn}
-        kept = {max((head for head in drawn if head[0] == layer), key=scores.__getitem__) for layer in emptied}
+        kept = {
+            max((head for head in drawn if head[0] == layer), key=scores.__getitem__) for layer in emptied
+        }
         pruned = [head for head in drawn if head not in kept]
         waiting = [head for head in waiting if head not in pruned]
         if pruned:
