@@ -15,9 +15,9 @@ ModelName = str
 that a step of a defense gives it."""
 Interval = tuple[float, float]
 Guardrail = Literal["backtrack", "give back", "go on", "stop", "none"]
-"""`backtrack`: the paper's.  Of the published scripts: `give back`, the same, but a layer's last head, which is
-spared, uses up its place in its step; `go on`, which after a step that was given back also tries the next;
-`stop`, which ends below τ and keeps that step.  `none` prunes all heads of the order at once, last ones too."""
+"""`backtrack`: the paper's.  Of the published scripts: `give back`, the same, but a layer's last head, which
+is spared, uses up its place in its step; `go on`, which after a step that was given back also tries the next;
+`stop`, which ends below τ and keeps that step.  `none`: all heads of the order go at once, last ones too."""
 
 
 def title_of(name: str) -> str:

@@ -45,9 +45,9 @@ def prune(
     (which, the order being ascending, is the layer's highest-scoring one).  A step that ends below the
     threshold restores its heads one at a time, most important first, until accuracy is back or the step is
     empty; then the search stops.  Step 0 is the model with nothing pruned.  Heads absent from `order` are
-    never candidates.  The published scripts go on and end in other ways (see `Guardrail`).  `decide` is called instead of `accuracy` while heads are
-    restored: below the threshold it may return any value below it.  Raises ValueError if `order` repeats a
-    head or leaves the grid."""
+    never candidates.  The published scripts go on and end in other ways (see `Guardrail`).  `decide` is
+    called instead of `accuracy` while heads are restored: below the threshold it may return any value below
+    it.  Raises ValueError if `order` repeats a head or leaves the grid."""
     _check(order, shape)
     pruned = np.zeros(shape, dtype=bool)
     val_acc = accuracy(pruned)

@@ -49,8 +49,9 @@ def kept_draws(defender: "Defender", draws: int, by_layer: int = 2) -> HeadOrder
         if defender.accuracy(draw) >= defender.threshold:
             kept += draw
         defender.tick(done + 1, draws)
-    last = {layer: head for layer, head in ascending(-kept).order}
-    union = [head for head in ascending(-kept).order if kept[head] and last[head[0]] != head[1]]
+    order = ascending(-kept).order
+    spared = dict(order)  # the last head of each layer
+    union = [head for head in order if kept[head] and spared[head[0]] != head[1]]
     return HeadOrder(-kept, union, "none")
 
 

@@ -17,8 +17,8 @@ first, that is, importance = −value.
 Source: arXiv 2508.20032, section 3, reinforcement-learning-guided pruning.
 
 `published`: ε = 0.1, otherwise lowest variance, and nothing is learned; at most 100 steps of s, of which
-the first that falls below τ is kept and is the last.  A layer that a step would empty keeps its head of highest
-variance."""
+the first that falls below τ is kept and is the last.  A layer that a step would empty keeps its head of
+highest variance."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
