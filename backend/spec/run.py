@@ -170,6 +170,13 @@ class TrainingSpec(_Part):
         0.0, ge=0, lt=1, title="Warm-up", description="Share of the steps in which the rate rises from zero."
     )
     weight_decay: float = Field(0.0, ge=0, le=1, title="Weight decay")
+    variant: Literal["paper", "published"] = Field(
+        "paper",
+        title="Way of training",
+        description="As the paper describes it, or as its authors' scripts do: weight decay 0.01, rows in the"
+        " data set's order, and a linear layer on the raw [CLS] state.",
+        exclude_if=lambda value: value == "paper",
+    )
 
 
 class AttackSpec(_Part):

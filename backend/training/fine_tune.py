@@ -26,7 +26,11 @@ from backend.heads.grid import HeadGrid
 from backend.heads.packed_forward import pack, run
 from backend.heads.statistics import attention_norm
 from backend.spec.run import TrainingSpec
+from backend.training.raw_head import keep_raw_head, raw_head
 from backend.training.regularisers import NO_REGULARISER, Regulariser, named_penalty, projection_penalty
+
+PUBLISHED_DECAY = 0.01
+"""Weight decay of torch's AdamW, which the published scripts use as it is."""
 
 
 def train(
@@ -41,12 +45,15 @@ def train(
 ) -> None:
     """Fine-tune `model` in place on `rows`; heads gated before stay gated throughout.
 
-    Batches group rows of similar length.  With more than one epoch a checkpoint after each goes to `scratch`
-    (none in layer-wise training); training resumes from the last complete one there, and clears `scratch`
-    when it is done.  `tick(step, steps)` is called after every batch and may raise to stop.  Raises
-    UserError if training diverged."""
+    Batches group rows of similar length; the variant `published` takes them in the data set's order and
+    trains a linear layer on the raw [CLS] state, with weight decay, as the authors' scripts do.  With more
+    than one epoch a checkpoint after each goes to `scratch` (none in layer-wise and published training);
+    training resumes from the last complete one there, and clears `scratch` when it is done.
+    `tick(step, steps)` is called after every batch and may raise to stop.  Raises UserError if training
+    diverged."""
     rows.check_tokens(model)
-    device = probe()
+    device, published = probe(), spec.variant == "published"
+    weight_decay = PUBLISHED_DECAY if published else spec.weight_decay
     arguments = TrainingArguments(
         output_dir=str(scratch),
         num_train_epochs=spec.epochs,
@@ -55,11 +62,11 @@ def train(
         max_grad_norm=spec.max_grad_norm,
         lr_scheduler_type="linear",
         warmup_steps=spec.warmup,  # below 1 it is a share of all steps
-        weight_decay=spec.weight_decay,
-        train_sampling_strategy="group_by_length",
+        weight_decay=weight_decay,
+        train_sampling_strategy="sequential" if published else "group_by_length",
         seed=seed,
-        # A checkpoint lacks the classifier of layer-wise training, which would then resume with another.
-        save_strategy="epoch" if spec.epochs > 1 and not regulariser.layer_wise else "no",
+        # A checkpoint lacks classifiers beside the model's own, and would resume with others.
+        save_strategy="epoch" if spec.epochs > 1 and not (regulariser.layer_wise or published) else "no",
         save_total_limit=1,
         logging_strategy="no",
         report_to=[],
@@ -71,7 +78,7 @@ def train(
     # One device: data parallelism would change the batch, and its replicas have no gates.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     # Weight decay moves every embedding, also those of tokens that the rows do not use.
-    vocabulary = nullcontext(rows) if spec.weight_decay else _used_vocabulary(model, rows)
+    vocabulary = nullcontext(rows) if weight_decay else _used_vocabulary(model, rows)
     with vocabulary as renumbered:
         trainer = _Trainer(
             model=model,
@@ -90,7 +97,10 @@ def train(
             torch.manual_seed(seed)
             trainer.layer_classifier = nn.Linear(model.config.hidden_size, model.config.num_labels)
             trainer.layer_classifier.to(device.torch_device)
+        trainer.raw_head = raw_head(model, seed) if published else None
         trainer.train(resume_from_checkpoint=_last_checkpoint(scratch))
+    if trainer.raw_head is not None:
+        keep_raw_head(model, trainer.raw_head)
     model.eval()
     shutil.rmtree(scratch, ignore_errors=True)
     if not all(weight.isfinite().all() for weight in model.parameters()):
@@ -132,12 +142,19 @@ class _Trainer(Trainer):
     regulariser: Regulariser
     remaining: Float[Tensor, "layer head"]
     layer_classifier: nn.Linear | None = None
+    raw_head: nn.Linear | None = None
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
-        if self.layer_classifier is not None:
-            optimizer.add_param_group({"params": list(self.layer_classifier.parameters())})
+        for classifier in (self.layer_classifier, self.raw_head):
+            if classifier is not None:
+                optimizer.add_param_group({"params": list(classifier.parameters())})
         return optimizer
+
+    def get_decay_parameter_names(self, model: Any) -> list[str]:
+        if self.raw_head is None:
+            return list(super().get_decay_parameter_names(model))
+        return [name for name, _ in model.named_parameters()]  # torch's AdamW decays all of them
 
     def compute_loss(
         self,
@@ -150,9 +167,10 @@ class _Trainer(Trainer):
         labels = torch.tensor([self.rows.labels[i] for i in packed.rows], device=inputs["row"].device)
         with autocast():  # the Trainer's own lies around a forward that is not called
             outputs = run(self.grid, packed, cls_rows=bool(self.regulariser.attention))
-        loss = functional.cross_entropy(outputs.classes.float(), labels)
+        logits = outputs.classes if self.raw_head is None else self.raw_head(outputs.first[-1].float())
+        loss = functional.cross_entropy(logits.float(), labels)
         if self.regulariser.entropy:
-            loss = -torch.distributions.Categorical(logits=outputs.classes.float()).entropy().mean()
+            loss = -torch.distributions.Categorical(logits=logits.float()).entropy().mean()
         if self.regulariser.l1 or self.regulariser.l2:
             penalty = named_penalty if self.regulariser.by_name else projection_penalty
             loss = loss + penalty(self.grid, self.regulariser.l1, self.regulariser.l2)
@@ -162,8 +180,8 @@ class _Trainer(Trainer):
             norm = attention_norm(outputs.cls_rows, weights.to(loss.device), self.remaining)
             loss = loss + self.regulariser.attention * norm
         if self.layer_classifier is not None:
-            logits = [self.layer_classifier(first.float()) for first in outputs.first]
-            loss = loss + torch.stack([functional.cross_entropy(each, labels) for each in logits]).mean()
+            by_layer = [self.layer_classifier(first.float()) for first in outputs.first]
+            loss = loss + torch.stack([functional.cross_entropy(each, labels) for each in by_layer]).mean()
         return (loss, outputs) if return_outputs else loss
 
 
