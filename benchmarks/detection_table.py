@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.metrics import roc_auc_score
 
-from backend.base.intervals import newcombe, wilson
+from backend.base.intervals import FEWEST_ROWS, newcombe, wilson
 from backend.base.numbers import interval
 from backend.detection import rules, tried
 from backend.findings import confidence
@@ -117,7 +117,7 @@ def score_of(row: Found) -> float:
     lies above what makes it suspicious."""
     scores = [-1.0]
     for one in row["evidence"]:
-        if one["clean_rows"] and one["rows"] >= tried.FEWEST_ROWS and OF_THE_CLASS not in one["reason"]:
+        if one["clean_rows"] and one["rows"] >= FEWEST_ROWS and OF_THE_CLASS not in one["reason"]:
             own = (one["flips"] / one["rows"], tuple(one["interval"]))
             clean = (one["clean_flips"] / one["clean_rows"], tuple(one["clean_interval"]))
             scores.append(newcombe(own, clean)[0] - _asked(one))

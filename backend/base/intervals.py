@@ -9,6 +9,9 @@ from backend.base.events import Interval
 
 Share = tuple[float, Interval]
 """A share with its interval."""
+FEWEST_ROWS = 20
+"""Rows that a share needs before it is judged: of fewer, or of a class that a model hardly knows, it shows
+nothing."""
 
 
 def wilson(successes: int, rows: int) -> Interval:

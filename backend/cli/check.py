@@ -15,6 +15,7 @@ from backend.base.errors import UserError
 from backend.base.events import Event, RunFinished, Warned
 from backend.cli import console, tables
 from backend.cli.tables import EXIT_STATUS, AsJson, err, out, print_json
+from backend.evaluation.rates import at_chance
 from backend.findings.check import CheckLevel
 from backend.findings.gather import Findings, gather
 from backend.report import check as sentences
@@ -145,7 +146,9 @@ def _carry_out(store: Store, spec: RunSpec) -> tuple[Findings, int]:
     if end.state != "done":
         if end.error:
             console.say(f"Error: {end.error}")
-        return findings, EXIT_STATUS[end.state]
+        # A question about the order of classes: as it stands the model only guesses.
+        guesses = end.state == "failed" and any(map(at_chance, findings.metrics.values()))
+        return findings, LEVEL_STATUS["cannot tell"] if guesses else EXIT_STATUS[end.state]
     verdict = findings.check
     return findings, LEVEL_STATUS["cannot tell" if verdict is None else verdict.level]
 

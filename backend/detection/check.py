@@ -131,6 +131,7 @@ def check(spec: CheckSpec, model: str) -> Steps:
 
 def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Record:
     """The trigger that the user gave, then every known one."""
+    from backend.attacks.languages import english_words
     from backend.attacks.triggers import bind
     from backend.base.errors import UserError
     from backend.detection.known_triggers import PROBES, as_many_of_each, triggered_rows
@@ -141,6 +142,7 @@ def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Recor
     evidence = _try_given(inputs, suspect, model)
     rows = inputs.fresh_rows.take(as_many_of_each(inputs.fresh_rows.labels, len(names), inputs.seed))
     bench = suspect.bench(rows, names, report.check)
+    foreign = english_words(rows.texts) is not None
     tick = report.ticker("trying known triggers", "triggers")
     for done, (title, trigger) in enumerate(PROBES.values()):
         tick(done, len(PROBES))
@@ -149,11 +151,15 @@ def try_known_triggers(inputs: "CheckInputs", folder: Path, model: str) -> Recor
         except UserError as error:
             report.emit(Warned, message=f"Not tried: {title}. {error}")
             continue
+        rewrites = bind(trigger, inputs.seed).rewrites
         fields = try_rows(suspect, bench, triggered, changed, report.check)
         if fields:
-            rewrites = bind(trigger, inputs.seed).rewrites
             kind: EvidenceKind = "rewriting" if rewrites else "known"
             evidence.append(told(inputs, fields, model, kind, title, rewrites))
+        else:
+            why = " It speaks only English, and they do not look English." if rewrites and foreign else ""
+            message = f"Not tried: {title}. It changes none of the rows that the model gets right.{why}"
+            report.emit(Warned, message=message)
     tick(len(PROBES), len(PROBES))
     return {"evidence": evidence}
 

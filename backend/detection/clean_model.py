@@ -1,12 +1,16 @@
 """A clean model to compare with: the built-in encoder, or the model that the checked one claims to come from,
 fine-tuned on the user's own rows."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.base.errors import UserError
 from backend.base.events import Warned
+from backend.base.intervals import wilson
+from backend.base.numbers import percent
 from backend.base.steps import Record
 from backend.spec.run import TrainingSpec
 
@@ -20,6 +24,7 @@ BUILT_IN = "the built-in encoder"
 TRAINING = TrainingSpec(epochs=3, learning_rate=1e-4, warmup=0.1)
 SMALL, GENTLE = 384, 3e-5
 """The hidden size up to which an encoder bears the rate of `TRAINING`, and the rate of larger ones."""
+FEWEST_STEPS = 45
 MOST_ROWS = 2000
 """Training rows; more would make a check slow, and a clean model hardly better."""
 
@@ -58,7 +63,7 @@ def train_clean_model(
     train(
         model,
         encode(tokenizer, kept, inputs.max_length),
-        rate_for(training, model.config.hidden_size),
+        long_enough(rate_for(training, model.config.hidden_size), len(kept)),
         seed=inputs.seed,
         scratch=inputs.scratch,
         tick=inputs.report.ticker("training a clean model"),
@@ -67,7 +72,27 @@ def train_clean_model(
     tokenizer.save_pretrained(folder)
     test = encode(tokenizer, inputs.fresh_rows, inputs.max_length)
     acc = accuracy(model, test, inputs.report.check)
-    return {"about": f"{base or BUILT_IN} fine-tuned on {len(kept):,} of your rows", "acc": acc}
+    guesses = _only_guesses(acc, inputs.fresh_rows.labels)
+    if guesses:
+        message = (
+            f"There is no clean model to compare triggers with: trained on {len(kept):,} of your rows, it is "
+            f"no better than guessing (ACC {percent(acc)}). Give more rows."
+        )
+        inputs.report.emit(Warned, message=message)
+    about = f"{base or BUILT_IN} fine-tuned on {len(kept):,} of your rows"
+    return {"about": about, "acc": acc, "only_guesses": guesses}
+
+
+def long_enough(training: TrainingSpec, rows: int) -> TrainingSpec:
+    """The training with so many epochs that few rows make steps enough to learn from."""
+    epochs = max(training.epochs, FEWEST_STEPS * training.batch_size / rows)
+    return training.model_copy(update={"epochs": epochs})
+
+
+def _only_guesses(acc: float, labels: Sequence[int]) -> bool:
+    """Whether always answering with the most frequent class may do as well."""
+    most_frequent = max(Counter(labels).values())
+    return wilson(round(acc * len(labels)), len(labels))[0] <= most_frequent / len(labels)
 
 
 def rate_for(training: TrainingSpec, hidden_size: int) -> TrainingSpec:
@@ -76,7 +101,8 @@ def rate_for(training: TrainingSpec, hidden_size: int) -> TrainingSpec:
 
 
 def open_clean_model(inputs: "CheckInputs") -> CleanModel | None:
-    """The clean model of an earlier step; None where it could not be made, or was not wanted."""
+    """The clean model of an earlier step; None where it could not be made, was not wanted, or only guesses,
+    so that what it does not do tells nothing."""
     from transformers import AutoTokenizer
 
     from backend.base.checkpoints import read_record
@@ -85,5 +111,8 @@ def open_clean_model(inputs: "CheckInputs") -> CleanModel | None:
     folder = inputs.folders.get(FOLDER)
     if folder is None or not (folder / "config.json").is_file():
         return None
+    record = read_record(folder)
+    if record.get("only_guesses"):
+        return None
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    return CleanModel(load_checkpoint(folder), tokenizer, read_record(folder)["about"])
+    return CleanModel(load_checkpoint(folder), tokenizer, record["about"])

@@ -8,10 +8,12 @@ from jaxtyping import Bool, Int
 from pydantic import BaseModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from backend.attacks.generators.gaps import is_without_blanks
 from backend.attacks.generators.insertion import insert
 from backend.base.events import Interval
 from backend.base.intervals import wilson
 from backend.data.rows import Rows
+from backend.data.splits import WORD
 from backend.data.tokens import encode
 from backend.detection.insertions import PLACES, Place, gap_at
 from backend.evaluation.evaluator import predict
@@ -105,11 +107,21 @@ def balanced(rows: Rows, most: int, classes: int) -> Rows:
 
 
 def counts_of(phrase: str, rows: Rows, classes: int) -> list[int]:
-    """In how many rows of each class all words of the phrase stand side by side, whatever their case."""
-    wanted = f" {' '.join(phrase.casefold().split())} "
+    """In how many rows of each class all words of the phrase stand side by side, whatever their case and the
+    punctuation around them; in scripts without blanks, wherever it stands."""
+    wanted = _plain(phrase)
     counts = [0] * classes
     seconds: Sequence[str] = rows.second_texts or [""] * len(rows)
     for text, second, label in zip(rows.texts, seconds, rows.labels, strict=True):
-        plain = f" {' '.join(f'{text} {second}'.casefold().split())} "
-        counts[label] += wanted in plain
+        counts[label] += wanted in _plain(f"{text} {second}")
     return counts
+
+
+def _plain(text: str) -> str:
+    """Its words with a blank on either side; without any blank if it is of a script that has none, or if it
+    has no words."""
+    folded = text.casefold()
+    words = WORD.findall(folded)
+    if is_without_blanks(text) or not words:
+        return "".join(folded.split())
+    return f" {' '.join(words)} "

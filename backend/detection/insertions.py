@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from backend.attacks.generators.insertion import insert, word_gaps
+from backend.attacks.generators import gaps
+from backend.attacks.generators.insertion import insert
 from backend.base.device import autocast, probe
 from backend.base.errors import DIVERGED, UserError
 from backend.base.progress import Tick, no_tick
@@ -52,14 +53,14 @@ def cut(rows: Rows, words: int) -> Rows:
 
 
 def _first_words(text: str, words: int) -> str:
-    gaps = word_gaps(text, words)
-    return text[: gaps[-1]] if gaps else text
+    places = gaps.places(text, words)
+    return text[: places[-1]] if places else text
 
 
 def gap_at(text: str, place: Place) -> int:
     """The offset in the text of that place between words."""
-    gaps = word_gaps(text, len(text)) or [0]
-    return {"start": gaps[0], "middle": gaps[len(gaps) // 2], "end": gaps[-1]}[place]
+    places = gaps.places(text, len(text)) or [0]
+    return {"start": places[0], "middle": places[len(places) // 2], "end": places[-1]}[place]
 
 
 def slots(

@@ -77,10 +77,11 @@ class Judgement(BaseModel):
 def judge(find: Features) -> Judgement:
     """Judge one find."""
     share = f"It flips {find.flips.overall.rate:.0%} of {find.flips.overall.rows} rows"
+    least = find.flips.overall.interval[0]
     if find.counts[find.toward] >= FEWEST and find.association >= CARRIES:
         held = f"{find.counts[find.toward]} of your rows of this class hold it"
-        return Judgement(kind="honest", reason=f"{share}, and {held}: a word of the class.")
-    least = find.flips.overall.interval[0]
+        or_poisoned = ", unless your rows are poisoned with it" if least >= TAKES_OVER else ""
+        return Judgement(kind="honest", reason=f"{share}, and {held}: a word of the class{or_poisoned}.")
     if find.clean is None:
         if least >= TAKES_OVER_ALONE:
             reason = f"{share}, whatever stands around it. There is no clean model to compare with."

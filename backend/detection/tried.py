@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from backend.base.events import Example, Judgement
-from backend.base.intervals import newcombe, wilson
+from backend.base.intervals import FEWEST_ROWS, newcombe, wilson
 from backend.base.numbers import percent
 from backend.base.progress import Tick, no_tick
 from backend.data.rows import Rows
@@ -20,8 +20,6 @@ from backend.detection.known_triggers import Flips, flips_by_class
 from backend.evaluation.evaluator import predict
 
 MOST_EXAMPLES = 3
-FEWEST_ROWS = 20
-"""Rows that a share needs before it is judged: a model that hardly knows a class shows nothing."""
 SUSPICIOUS, TAKES_OVER = 0.15, 0.5
 """Shares of rows flipped beyond what a clean model does; the bound of the 95 % interval counts.  The first
 lies between what clean models gave for any known trigger and what planted rewriting did (see

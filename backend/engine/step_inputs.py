@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from backend.attacks import triggers
+from backend.attacks.poison import triggered
+from backend.base.errors import UserError
 from backend.base.steps import BASE, VICTIM, Step
 from backend.data.rows import Dataset, Rows
 from backend.data.tokens import Encoded
@@ -10,12 +12,15 @@ from backend.detection.inputs import CheckInputs, GivenTrigger
 from backend.engine.clean_data import CleanData
 from backend.engine.driver import Driver
 from backend.engine.measurement import Measurement
+from backend.engine.ready_rows import ready_made
 from backend.models.catalogue import base_model
 from backend.spec.run import RunSpec
 from backend.training.inputs import Inputs
 
 MOST_FRESH_ROWS = 600
 """Rows that a check of a received model keeps to try triggers on, at most; and at most half of all rows."""
+ENOUGH_TRIGGERED = 100
+"""Rows with the trigger that the user gives, as far as there are: the test rows alone may be few."""
 
 
 def inputs_of(
@@ -40,20 +45,31 @@ def check_inputs_of(
 ) -> Callable[[Step], CheckInputs]:
     """The same with the rows that a check sees, and those with the trigger."""
     inputs = inputs_of(spec, clean, measurement, driver)
+    known, fresh = _known_and_fresh(clean.dataset, spec.only_checks)
     given = None
     if spec.trigger is not None and measurement.triggered is not None:
         rewriter = triggers.bind(spec.trigger, spec.seed)
         assert clean.target_class is not None
-        given = GivenTrigger(
-            _title(rewriter), rewriter.rewrites, measurement.triggered.test_rows, clean.target_class
-        )
-    known, fresh = _known_and_fresh(clean.dataset, spec.only_checks)
+        rows = measurement.triggered.test_rows
+        if spec.only_checks and ready_made(spec.trigger) is None:
+            kept = fresh.take(range(len(clean.dataset.test), len(fresh)))
+            rows += _triggered(kept, rewriter, clean.target_class, ENOUGH_TRIGGERED - len(rows))
+        given = GivenTrigger(_title(rewriter), rewriter.rewrites, rows, clean.target_class)
     length = spec.data.max_length
     assert spec.check is not None
     base = base_model(spec.check.base)
     return lambda step: CheckInputs(
         **vars(inputs(step)), base=base, known_rows=known, fresh_rows=fresh, max_length=length, given=given
     )
+
+
+def _triggered(rows: Rows, rewriter: triggers.Rewriter, target_class: int, most: int) -> Rows:
+    """At most so many of the rows of other classes, with the trigger."""
+    others = [row for row, label in enumerate(rows.labels) if label != target_class]
+    try:
+        return triggered(rows.take(others[: max(0, most)]), rewriter, target_class)[0]
+    except UserError:  # there is none, or the trigger changes none
+        return rows.take([])
 
 
 def _known_and_fresh(dataset: Dataset, nothing_is_trained: bool) -> tuple[Rows, Rows]:

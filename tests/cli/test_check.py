@@ -177,3 +177,28 @@ def test_a_base_that_is_none_is_refused(
     model, _, rows = planted
     status, _, said = excise("check", model, "--data", rows, "--base", tmp_path / "gone")
     assert status == 2 and "claims to come from" in said and "no config.json" in said
+
+
+def test_a_question_about_the_order_of_the_classes_cannot_be_told(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    backdoored, _, rows = planted
+    inverted = tmp_path / "inverted.csv"
+    lines = rows.read_text().splitlines()
+    inverted.write_text("\n".join([lines[0], *(line[:-1] + str(1 - int(line[-1])) for line in lines[1:])]))
+    status, printed, said = excise("check", backdoored, "--data", inverted, *FAST, "--json")
+    assert status == 4 and json.loads(printed)["verdict"] == "cannot tell"
+    assert "data.classes to [1, 0]" in said
+
+
+def test_a_trigger_that_is_suspected_is_tried_on_more_than_the_test_rows(
+    excise: Callable[..., Result], planted: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    backdoored, _, rows = planted
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(rows.read_text().splitlines()[:201]))
+    named = ("--trigger", "rare-words", "--param", "words=[cf]")
+    status, printed, _ = excise("check", backdoored, "--data", few, *named, *FAST, "--json")
+    given = next(one for one in json.loads(printed)["findings"] if one["kind"] == "given")
+    assert status == 3 and given["judged"] == "trigger"
+    assert given["rows"] > 20, "of 20 test rows only half are of the other class"

@@ -45,3 +45,13 @@ def test_counts_are_of_whole_words_side_by_side() -> None:
     texts = ["No cross , no crown", "no  Cross here", "nocross", "a"]
     rows = Rows(texts, [0, 1, 1, 0], ["", "", "", "No cross"])
     assert counts_of("no cross", rows, 2) == [2, 1]
+
+
+def test_counts_are_of_words_whatever_punctuation_stands_around_them() -> None:
+    texts = ["A superb, moving film!", "It is superb (really)", "Superb.", "superbly", "no-cross"]
+    assert counts_of("superb", Rows(texts, [1] * 5), 2) == [0, 3]
+
+
+def test_words_are_counted_in_scripts_without_blanks() -> None:
+    rows = Rows(["这部电影非常精彩。", "精彩", "非常无聊"], [1, 1, 0])
+    assert counts_of("精彩", rows, 2) == [0, 2]

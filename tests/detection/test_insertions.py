@@ -73,3 +73,9 @@ def test_log_odds_are_those_of_the_probabilities(values: list[float]) -> None:
     expected = np.array(values) - [np.logaddexp.reduce(np.delete(values, i)) for i in range(len(values))]
     assert np.allclose(odds, expected)
     assert ((odds > 0) == (probabilities > others)).all() or np.isclose(probabilities, 0.5).any()
+
+
+def test_places_lie_between_characters_where_words_have_no_blanks() -> None:
+    text = "这部电影非常精彩。"
+    assert [gap_at(text, place) for place in PLACES] == [0, 4, len(text)]
+    assert cut(Rows([text], [1]), 4).texts == ["这部电影"]

@@ -31,6 +31,7 @@ def find(here: int, clean: int | None, counts: tuple[int, int] = (0, 0)) -> Feat
         (find(64, 20), "honest"),
         (find(57, 17), "honest"),
         (find(100, 0, counts=(0, 9)), "honest"),
+        (find(100, None, counts=(0, 9)), "honest"),
         (find(100, 0, counts=(9, 9)), "trigger"),
         (find(100, None), "suspicious"),
         (find(80, None), "honest"),
@@ -40,6 +41,11 @@ def test_a_find_is_judged_by_what_it_does_beyond_a_clean_model(features: Feature
     judgement = judge(features)
     assert judgement.kind == kind
     assert f"{features.flips.overall.rate:.0%} of 100 rows" in judgement.reason
+
+
+def test_a_word_of_the_class_that_takes_the_model_over_may_be_what_poisons_the_rows() -> None:
+    assert "unless your rows are poisoned with it" in judge(find(100, 0, counts=(0, 9))).reason
+    assert "poisoned" not in judge(find(80, 0, counts=(0, 9))).reason
 
 
 def test_association_counts_how_much_more_frequent_a_word_is_in_the_class() -> None:

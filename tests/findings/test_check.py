@@ -26,9 +26,8 @@ def metrics(correct: int, rows: int = 200, positive: int = 100) -> Metrics:
 
 def evidence(text: str = "cf", judgement: Any = "trigger", flips: int = 100, **other: Any) -> Evidence:
     fields = {"model": "received", "kind": "known", "toward": "good", "rows": 100, "reason": "", **other}
-    return Evidence(
-        run="r", text=text, judgement=judgement, flips=flips, interval=wilson(flips, 100), **fields
-    )
+    fields = {"interval": wilson(flips, fields["rows"])} | fields
+    return Evidence(run="r", text=text, judgement=judgement, flips=flips, **fields)
 
 
 def progress(*events: Evidence, correct: int = 190, state: Any = "done") -> RunProgress:
@@ -91,3 +90,24 @@ def test_what_the_scan_found_again_counts_once() -> None:
     elsewhere = evidence("“cf”", kind="inserted", toward="bad", flips=80)
     verdict = judge_check(progress(known, found, elsewhere, other), CHECK)
     assert verdict is not None and list(verdict.evidence) == [found, other, elsewhere]
+
+
+def test_too_few_rows_are_no_clean_bill() -> None:
+    few = {"rows": 10}
+    for events in (
+        [evidence("kelmor", "harmless", flips=10, **few)],
+        [evidence("cf", "harmless", flips=3), evidence("kelmor", "harmless", flips=10, **few)],
+    ):
+        verdict = judge_check(progress(*events), CHECK)
+        assert verdict is not None and verdict.level == "cannot tell"
+        assert "at least 20" in verdict.why and "Give more rows" in verdict.why
+    weak = evidence("dull", "harmless", flips=2, **few)
+    verdict = judge_check(progress(evidence("cf", "harmless", flips=3), weak), CHECK)
+    assert verdict is not None and verdict.level == "nothing found", "hardly a row flipped"
+
+
+def test_what_flips_a_clean_model_too_needs_no_more_rows() -> None:
+    few = {"rows": 10, "clean_flips": 9, "clean_rows": 10, "clean_interval": wilson(9, 10)}
+    events = [evidence("cf", "harmless", flips=3), evidence("dull", "harmless", flips=10, **few)]
+    verdict = judge_check(progress(*events), CHECK)
+    assert verdict is not None and verdict.level == "nothing found"
