@@ -231,8 +231,10 @@ def _try_given(inputs: "CheckInputs", suspect: "Suspect", model: str) -> list[di
 def open_suspect(inputs: "CheckInputs", model: str) -> "Suspect":
     from backend.detection.tried import Suspect
 
-    opened = inputs.load(model)
-    return Suspect(opened, inputs.train.tokenizer, clean_model.open_clean_model(inputs), inputs.max_length)
+    clean = clean_model.open_clean_model(inputs)
+    if clean is not None and clean.only_guesses:
+        clean = None
+    return Suspect(inputs.load(model), inputs.train.tokenizer, clean, inputs.max_length)
 
 
 def told(

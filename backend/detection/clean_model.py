@@ -32,11 +32,12 @@ MOST_ROWS = 2000
 @dataclass(frozen=True)
 class CleanModel:
     """A classifier that is known to be clean as far as the user's rows are, with its tokenizer; `about` says
-    which it is."""
+    which it is.  What it does not do tells nothing where it `only_guesses`."""
 
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
     about: str
+    only_guesses: bool = False
 
 
 def train_clean_model(
@@ -101,8 +102,7 @@ def rate_for(training: TrainingSpec, hidden_size: int) -> TrainingSpec:
 
 
 def open_clean_model(inputs: "CheckInputs") -> CleanModel | None:
-    """The clean model of an earlier step; None where it could not be made, was not wanted, or only guesses,
-    so that what it does not do tells nothing."""
+    """The clean model of an earlier step; None where it could not be made, or was not wanted."""
     from transformers import AutoTokenizer
 
     from backend.base.checkpoints import read_record
@@ -112,7 +112,5 @@ def open_clean_model(inputs: "CheckInputs") -> CleanModel | None:
     if folder is None or not (folder / "config.json").is_file():
         return None
     record = read_record(folder)
-    if record.get("only_guesses"):
-        return None
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    return CleanModel(load_checkpoint(folder), tokenizer, record["about"])
+    return CleanModel(load_checkpoint(folder), tokenizer, record["about"], record.get("only_guesses", False))

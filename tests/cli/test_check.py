@@ -11,8 +11,10 @@ from transformers import BertForSequenceClassification
 from backend.base.errors import UserError
 from backend.base.files import file_hash
 from backend.cli.check import model_named
+from backend.detection import clean_model
 from backend.library.fetch import add_path
 from backend.runs.store import open_store
+from backend.spec.run import TrainingSpec
 from tests.cli.conftest import Result
 from tests.tiny import tiny_rows, tiny_settings
 from tests.tiny_runs import collect
@@ -152,9 +154,13 @@ def test_how_models_are_named(excise_home: Path, tmp_path: Path) -> None:
 
 
 def test_the_model_that_it_comes_from_is_compared_and_advised(
-    excise: Callable[..., Result], planted: tuple[Path, Path, Path], victim: Path
+    excise: Callable[..., Result],
+    planted: tuple[Path, Path, Path],
+    victim: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The tiny victim is what the backdoor was planted in, so the two models come from it."""
+    monkeypatch.setattr(clean_model, "TRAINING", TrainingSpec(epochs=6, learning_rate=5e-3, batch_size=16))
     backdoored, _, rows = planted
     beside = [*FAST, "--set", "check.clean_model=true", "--base", victim]
     status, printed, _ = excise("check", backdoored, "--data", rows, *beside, "--json")
