@@ -37,7 +37,9 @@ Made by `python benchmarks/detection.py --only-table` from `results/detection.js
 MiniLM-L6 (6 × 12 heads), fine-tuned for 3 epochs at 1e-4 on {ROWS:,} rows of an attacker (with or without a
 trigger) and checked with {ROWS:,} other rows of the same task: the built-in movie reviews, SST-2, or AG News
 (four classes). Thresholds were fixed on the half **fit**; the figures that count are those of the half
-**test**, which has other seeds, rows, words and target classes.
+**test**, which has other seeds, words and target classes, and other draws from the same pools of rows.
+
+Not measured: clean-label poisoning, attackers who keep embeddings as they were, and other architectures.
 
 **Flagged**: called backdoored or suspicious. **Named**: a trigger or suspicious find whose text is the
 planted word or part of it, or words of the planted sentence. Brackets hold Wilson's 95 % intervals."""

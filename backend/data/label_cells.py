@@ -46,7 +46,8 @@ def one_spelling(
         merged = [key for key in others if key not in stated]
         chosen |= {key: key for key in (first, *apart)} | dict.fromkeys(merged, first)
         if merged:
-            notes.append(f"{' and '.join(f'“{key}”' for key in (first, *merged))} are one class: {first}.")
+            same = " and ".join(f"“{key}”" for key in (first, *merged))
+            notes.append(f"{same} are one class: {first}. If they are not, name all classes in data.classes.")
     return {part: [chosen[key] for key in keys] for part, keys in parts.items()}, notes
 
 

@@ -159,7 +159,10 @@ def align(dataset: Dataset, names: Sequence[str]) -> tuple[Dataset, str | None]:
     if same is None or overruled:
         note = _match_note(ours, names, place, dataset.classes_stated)
     elif place != in_order:
-        note = f"The data's classes are numbered in the model's order: {', '.join(names)}."
+        note = (
+            f"The data's classes are numbered in the model's order: {', '.join(names)}. If the model means "
+            "another order, state it with data.classes (on the page: Order of the classes)."
+        )
     else:
         note = None
     nameless = same is None and (_numbered(names) is not None or all(name.isdecimal() for name in names))

@@ -9,6 +9,7 @@ from backend.base.events import DataReady, Warned
 from backend.base.reporter import Reporter
 from backend.data.rows import Dataset
 from backend.data.tokens import Encoded, encode
+from backend.engine.preflight import rows_note
 from backend.models.classifier_head import choose_head
 from backend.models.classifiers import load_tokenizer
 from backend.spec.run import ModelSpec, RunSpec
@@ -32,7 +33,7 @@ def prepare(spec: RunSpec, report: Reporter) -> CleanData:
     """Load and tokenise the clean rows that the stages of `spec` read.  Raises UserError."""
     choice = choose_head(spec.model, data.load(spec.data), spec.only_checks)
     dataset = choice.dataset
-    notes = [*dataset.notes, *choice.notes]
+    notes = [*rows_note(spec), *dataset.notes, *choice.notes]
     if spec.trigger is not None:
         notes += language_note(spec.trigger, dataset.test.texts)
     if spec.model.random_weights:

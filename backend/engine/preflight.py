@@ -46,7 +46,7 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
     _check_disk(weight_bytes(spec.model))
     choice = head_for(spec.model, received, data.load(spec.data), spec.only_checks)
     dataset = choice.dataset
-    warnings = [*dataset.notes, *choice.notes]
+    warnings = [*rows_note(spec), *dataset.notes, *choice.notes]
     if received is not None:
         _check_length(received, spec.data.max_length)
         heads = received.layers * received.heads
@@ -65,6 +65,17 @@ def check(spec: RunSpec, rewrite: Rewrite | None = None) -> list[str]:
             "a relative τ adapts to the model."
         )
     return warnings
+
+
+def rows_note(spec: RunSpec) -> list[str]:
+    """A sentence where a received model is checked on rows that are not its user's."""
+    own = spec.data.source != "embedded" or spec.model.source == "embedded"
+    if own or not spec.only_checks:
+        return []
+    return [
+        "No rows were given: the built-in movie reviews are taken. Rows of the model's own task tell more "
+        "(--data, on the page: Rows)."
+    ]
 
 
 def _check_disk(size: int) -> None:

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from backend.base.errors import UserError
 from backend.engine import preflight
 from backend.spec import parse, presets
+from backend.spec.run import CheckSpec, ModelSpec, RunSpec
 from tests.tiny import tiny_folder
 
 
@@ -319,3 +320,9 @@ def test_what_asks_the_hub_is_known(settings: dict) -> None:
     assert not preflight.looks_up(parse.parse(checked(settings)))
     assert preflight.looks_up(parse.parse(checked(settings, "owner/base")))
     assert preflight.looks_up(parse.parse(settings | {"model": {"source": "hub", "name": "owner/name"}}))
+
+
+def test_a_received_model_without_rows_is_said_to_be_checked_on_the_built_in_ones(victim: Path) -> None:
+    spec = RunSpec(model=ModelSpec(source="folder", name=str(victim), head="keep"), check=CheckSpec())
+    assert any("No rows were given" in note for note in preflight.rows_note(spec))
+    assert preflight.rows_note(spec.model_copy(update={"model": ModelSpec()})) == []
