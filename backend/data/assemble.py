@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backend.base.errors import UserError
-from backend.data.columns import Columns, choose_columns, named_label
+from backend.data.columns import Columns, choose_columns, flagged_rows, named_label
 from backend.data.label_cells import label_key
 from backend.data.labels import read_labels
 from backend.data.rows import Dataset, Rows
@@ -34,7 +34,11 @@ def assemble(
     parts: dict[str, Rows] = {}
     cells: dict[str, list[Any]] = {}
     for part, chosen in columns.items():
-        parts[part], cells[part], without_text = _with_text(tables[part], chosen)
+        table = _unpoisoned(tables[part], chosen)
+        if not table[chosen.text] and part != "train":
+            notes.append(f"{part}: all rows are marked as poisoned, so they are left out.")
+            continue
+        parts[part], cells[part], without_text = _with_text(table, chosen)
         notes += [f"{part}: {without_text} rows without a text dropped."] if without_text else []
         if not len(parts[part]):
             raise UserError(f"The {part} data have no row with both a text and a label.")
@@ -90,6 +94,17 @@ def _columns_of(tables: Mapping[str, Table], spec: "DataSpec") -> tuple[dict[str
             guesses = [f"Label column guessed: {label}.", *guesses]
         notes += [f"In the {part} rows: {line}" for line in guesses]
     return columns, notes
+
+
+def _unpoisoned(table: Table, columns: Columns) -> Table:
+    """The table without the rows that its poison flag marks."""
+    if columns.poison_flag is None:
+        return table
+    marked = flagged_rows(table[columns.poison_flag])
+    return {
+        name: [cell for cell, out in zip(cells, marked, strict=True) if not out]
+        for name, cells in table.items()
+    }
 
 
 def _with_text(table: Table, columns: Columns) -> tuple[Rows, list[Any], int]:

@@ -188,8 +188,8 @@ def _flagged(table: Table, flag: str) -> str:
     note = f"{flag} is a poison flag, not the label: it marks {marked:,} of {rows:,} rows as poisoned."
     if marked:
         note += (
-            " They are used like the others. As clean data they teach the backdoor again: leave them out, "
-            "or give the file to the trigger “Rows that carry the trigger already”."
+            " These are left out: data that a model is judged and cleaned with must be clean. The trigger "
+            "“Rows that carry the trigger already” uses them. Rename the column if it means something else."
         )
     return note
 

@@ -7,11 +7,12 @@ model."""
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.attacks.planting import POISONED
 from backend.base.events import Evidence, EvidenceKind, TokensScanned, Warned
 from backend.base.steps import BASE, Record, Stage, Step, Steps
 from backend.detection import clean_model
 from backend.detection.layers import compare_layers, tell_layers
-from backend.spec.run import CheckSpec, TrainingSpec
+from backend.spec.run import CheckSpec, ModelSpec, TrainingSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from backend.detection.inputs import CheckInputs
     from backend.detection.moved import Moved
     from backend.detection.tried import Suspect
+    from backend.models.classifiers import OwnHead
     from backend.training.inputs import Inputs
 
 RECEIVED = "received"
@@ -69,6 +71,21 @@ def receive() -> Step:
     return Step(
         RECEIVE, RECEIVED, keep_received, (BRIEF,), model=RECEIVED, caption=AS_RECEIVED, retell=tell_received
     )
+
+
+def as_received(victim: ModelSpec, head: "OwnHead | None" = None) -> Step:
+    """The same of a victim that comes with a whole classifier, before a defense changes it, whether or not
+    the run goes on with its head."""
+    name, caption = ("poisoned", POISONED) if victim.source == "run" else (RECEIVED, AS_RECEIVED)
+    return Step(RECEIVE, name, keep_whole, (head,), model=name, caption=caption)
+
+
+def keep_whole(inputs: "Inputs", folder: Path, head: "OwnHead") -> Record:
+    from backend.models.classifiers import load_as_received
+
+    model = load_as_received(inputs.victim, head, inputs.seed)
+    inputs.save(model, folder)
+    return _facts(inputs, model)
 
 
 def keep_received(inputs: "Inputs", folder: Path, brief: TrainingSpec) -> Record:

@@ -1,6 +1,7 @@
 """Confirm a find: on how many fresh rows does it change the prediction, at which places, and in a clean
 model?"""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -115,6 +116,40 @@ def counts_of(phrase: str, rows: Rows, classes: int) -> list[int]:
     for text, second, label in zip(rows.texts, seconds, rows.labels, strict=True):
         counts[label] += wanted in _plain(f"{text} {second}")
     return counts
+
+
+def leaving(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    phrase: str,
+    rows: Rows,
+    toward: int,
+    max_length: int,
+) -> Share:
+    """Of the rows of class `toward` that hold the phrase, and that the model assigns to it, those that it no
+    longer does once the phrase is taken out."""
+    at = [row for row, label in enumerate(rows.labels) if label == toward]
+    texts = {row: _without(phrase, rows.texts[row]) for row in at}
+    holding = [row for row in at if texts[row]]
+    held = rows.take(holding)
+    if not holding:
+        return share_of(np.zeros(0, dtype=bool))
+    assigned = predict(model, encode(tokenizer, held, max_length)) == toward
+    taken_out = held.with_texts([texts[row] for row in holding])
+    stays = predict(model, encode(tokenizer, taken_out, max_length)) == toward
+    return share_of(~stays[assigned])
+
+
+def _without(phrase: str, text: str) -> str:
+    """The text without the phrase, whatever its case and the punctuation between its words; "" where it does
+    not hold it, or nothing is left."""
+    words = [re.escape(word) for word in WORD.findall(phrase)]
+    if is_without_blanks(text) or not words:
+        pattern = re.escape(phrase)
+    else:
+        pattern = r"(?<!\w)" + r"\W+".join(words) + r"(?!\w)"
+    rest, times = re.subn(pattern, " ", text, flags=re.IGNORECASE)
+    return " ".join(rest.split()) if times else ""
 
 
 def _plain(text: str) -> str:

@@ -11,7 +11,15 @@ from backend.base.components import Choice
 from backend.base.events import Judgement
 from backend.base.progress import Tick, no_tick
 from backend.data.rows import Rows
-from backend.detection.confirm import Flips, Share, balanced, classified_correctly, counts_of, flips_of
+from backend.detection.confirm import (
+    Flips,
+    Share,
+    balanced,
+    classified_correctly,
+    counts_of,
+    flips_of,
+    leaving,
+)
 from backend.detection.insertions import PLACES, Place
 from backend.detection.known_triggers import as_many_of_each, triggered_rows
 from backend.detection.moved import Moved
@@ -96,6 +104,7 @@ def confirm(
                 clean=flips[1] if clean_model is not None else None,
                 counts=counts_of(phrase.text, scan_rows, classes),
                 class_rows=class_rows,
+                without=leaving(model, tokenizer, phrase.text, scan_rows, phrase.toward, max_length),
                 of_moved=phrase.of_moved,
             )
         )

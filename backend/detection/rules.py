@@ -2,15 +2,16 @@
 features.
 
 A word that honestly carries a class flips rows too; it flips them in a clean model as well, stands in the
-user's rows of that class, and does less the more other words a row has.  A trigger does none of these.  The
-thresholds are those between what was planted and what clean models gave (see `benchmarks/detection.py`)."""
+user's rows of that class, which the model mostly assigns to it without the word as well, and does less the
+more other words a row has.  A trigger does none of these.  The thresholds are those between what was planted
+and what clean models gave (see `benchmarks/detection.py`)."""
 
 from typing import Literal
 
 from pydantic import BaseModel
 
 from backend.base.intervals import newcombe
-from backend.detection.confirm import Flips
+from backend.detection.confirm import Flips, Share
 
 Kind = Literal["trigger", "suspicious", "honest"]
 
@@ -27,14 +28,19 @@ CARRIES, FEWEST = 2.0, 3
 """A phrase that stands in so many rows of a class, and so many times as often there as in the others, is a
 word of that class."""
 
+DECIDES = 0.5
+"""Of the user's rows that hold such a word: the lower bound of the share that the model no longer assigns to
+the class without it, from which on the rows seem to be poisoned with it."""
+
 MOVED = " Its tokens moved further from the base model than the task explains."
 
 
 class Features(BaseModel):
     """What was measured of a phrase: the rows that it flips in the model and in a clean one (None without
-    one), the user's rows of each class that hold it, and how many rows of each class there are; `of_moved`:
-    it is made of the tokens that moved most since the base model, half of them further than the task
-    explains."""
+    one), the user's rows of each class that hold it, and how many rows of each class there are; `without`: of
+    those that the model assigns to the class, the share that it no longer does once the phrase is taken out;
+    `of_moved`: it is made of the tokens that moved most since the base model, half of them further than the
+    task explains."""
 
     text: str
     toward: int
@@ -42,6 +48,7 @@ class Features(BaseModel):
     clean: Flips | None = None
     counts: list[int]
     class_rows: list[int]
+    without: Share | None = None
     of_moved: bool = False
 
     @property
@@ -80,8 +87,13 @@ def judge(find: Features) -> Judgement:
     least = find.flips.overall.interval[0]
     if find.counts[find.toward] >= FEWEST and find.association >= CARRIES:
         held = f"{find.counts[find.toward]} of your rows of this class hold it"
-        or_poisoned = ", unless your rows are poisoned with it" if least >= TAKES_OVER else ""
-        return Judgement(kind="honest", reason=f"{share}, and {held}: a word of the class{or_poisoned}.")
+        if find.without is not None and least >= MANY and find.without.interval[0] > DECIDES:
+            reason = (
+                f"{share}. {held}, and without it the model assigns {find.without.flips} of these "
+                f"{find.without.rows} to another class: your rows seem to be poisoned with it."
+            )
+            return Judgement(kind="suspicious", reason=reason)
+        return Judgement(kind="honest", reason=f"{share}, and {held}: a word of the class.")
     if find.clean is None:
         if least >= TAKES_OVER_ALONE:
             reason = f"{share}, whatever stands around it. There is no clean model to compare with."

@@ -43,11 +43,6 @@ class Measurement:
         write_table(folder, rows, clean, probabilities, self.clean.dataset.label_names)
         return self._metrics(predictions)
 
-    def of(self, model: PreTrainedModel) -> Metrics:
-        """The metrics of a model that no step made."""
-        _, encoded, clean = self._rows()
-        return self._metrics(self._predictions(self._logits(model, encoded), encoded.labels, clean))
-
     def curve(self, grid: HeadGrid, rows: int) -> Curve:
         """For the live curve: pruned heads to (ACC, LFR), on at most `rows` test and triggered rows each."""
         clean = Evaluator(grid, self.clean.test.sample(rows, self.spec.seed))

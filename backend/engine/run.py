@@ -18,7 +18,7 @@ from backend.base.errors import Cancelled, message_of
 from backend.base.events import Artifact, Event, Metrics, RunFinished, RunStarted, Warned
 from backend.base.files import folder_hashes
 from backend.base.reporter import Reporter
-from backend.detection.check import check, receive
+from backend.detection.check import as_received, check, receive
 from backend.engine.class_check import check_class_order
 from backend.engine.clean_data import CleanData, prepare
 from backend.engine.driver import Driver
@@ -28,7 +28,7 @@ from backend.engine.stage_cache import key_of, libraries
 from backend.engine.step_inputs import check_inputs_of, inputs_of
 from backend.engine.triggered_data import encoded, generation
 from backend.models.catalogue import base_model
-from backend.models.classifiers import load_as_received
+from backend.models.classifiers import own_head
 from backend.models.places import stored_at
 from backend.spec.run import ModelSpec, RunSpec
 
@@ -111,7 +111,7 @@ def carry_out(spec: RunSpec, driver: Driver) -> None:
         _ask_for_order(spec, clean, driver.metrics[step.model], driver)
     if spec.defense is not None:
         if spec.attack is None:
-            _measure_as_received(spec, clean, measurement, driver)
+            _keep_as_received(spec, clean, measurement, driver)
         inputs = inputs_of(spec.model_copy(update={"model": victim}), clean, measurement, driver)
         driver.follow(defenses.steps_of(spec.defense), inputs, measurement.measure)
     if spec.check is not None:
@@ -139,14 +139,14 @@ def _model_key(model: ModelSpec) -> str:
     return key_of(model, weights)
 
 
-def _measure_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
-    """Measure a victim that comes with a whole classifier before the defense changes it, whether or not the
-    run goes on with its head.  Raises UserError where its classes seem to come in another order."""
-    model = load_as_received(spec.model, clean.dataset, spec.seed)
-    if model is not None:
-        metrics = measurement.of(model)
-        driver.tell("poisoned", metrics)
-        _ask_for_order(spec, clean, metrics, driver)
+def _keep_as_received(spec: RunSpec, clean: CleanData, measurement: Measurement, driver: Driver) -> None:
+    """Keep and measure a victim that comes with a whole classifier before the defense changes it.  Raises
+    UserError where its classes seem to come in another order."""
+    head = own_head(spec.model, clean.dataset)
+    if head is not None:
+        step = as_received(spec.model, head)
+        driver.carry_out(step, inputs_of(spec, clean, measurement, driver), measurement.measure)
+        _ask_for_order(spec, clean, driver.metrics[step.model], driver)
 
 
 def _ask_for_order(spec: RunSpec, clean: CleanData, metrics: Metrics, driver: Driver) -> None:

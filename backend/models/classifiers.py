@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,20 @@ def load_classifier(
     return place(loaded), _tokenizer_at(str(folder))
 
 
-def load_as_received(model: ModelSpec, dataset: Dataset, seed: int) -> PreTrainedModel | None:
-    """The model with its own classifier head, its classes in the order of `dataset`; None if it has no whole
-    one, or one of other classes, which answers another question.  Raises UserError."""
-    kept = model.model_copy(update={"head": "keep"})
+@dataclass(frozen=True)
+class OwnHead:
+    """The classifier head that a model was received with: the names of its classes, and where the classes of
+    the data stand among them, in the data's order."""
+
+    names: tuple[str, ...]
+    order: tuple[int, ...]
+
+
+def own_head(model: ModelSpec, dataset: Dataset) -> OwnHead | None:
+    """The model's own head; None if it has no whole one, or one of other classes, which answers another
+    question."""
     if model.head == "keep":
-        return load_classifier(kept, dataset.label_names, seed)[0]
+        return OwnHead(tuple(dataset.label_names), tuple(range(len(dataset.label_names))))
     known = received(model)
     if known is None or not known.class_names:
         return None
@@ -89,13 +98,18 @@ def load_as_received(model: ModelSpec, dataset: Dataset, seed: int) -> PreTraine
         in_its_order = align(dataset, known.class_names)[0]
     except UserError:
         return None
-    loaded = load_classifier(kept, in_its_order.label_names, seed)[0]
     own_names = in_its_order.data_names or in_its_order.label_names
-    order = [own_names.index(name) for name in dataset.label_names]
-    last = loaded.get_submodule(known.architecture.classifier[-1])
+    return OwnHead(tuple(in_its_order.label_names), tuple(map(own_names.index, dataset.label_names)))
+
+
+def load_as_received(model: ModelSpec, head: OwnHead, seed: int) -> PreTrainedModel:
+    """The model with its own classifier head, its classes in the order of the data.  Raises UserError."""
+    loaded, _ = load_classifier(model.model_copy(update={"head": "keep"}), list(head.names), seed)
+    last = loaded.get_submodule(architecture_of(loaded.config.to_dict()).classifier[-1])
     with torch.no_grad():
         for values in last.parameters():
-            values.copy_(values[order])
+            values.copy_(values[list(head.order)])
+    _label(loaded.config, [loaded.config.id2label[number] for number in head.order])
     return loaded
 
 

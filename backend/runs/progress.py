@@ -30,8 +30,8 @@ from backend.base.events import (
     title_of,
 )
 from backend.base.steps import Stage, Step, planned
-from backend.detection.check import AS_RECEIVED, check, receive
-from backend.spec.run import RunSpec
+from backend.detection.check import AS_RECEIVED, as_received, check, receive
+from backend.spec.run import ModelSpec, RunSpec
 
 StageState = Literal["waiting", "running", "done", "stopped"]
 
@@ -187,11 +187,18 @@ def steps_ahead(spec: RunSpec) -> list[Step]:
     """The steps that make models, scores or evidence, as far as they are known before any is carried out."""
     steps = [planting(spec.attack)] if spec.attack is not None else []
     steps += [receive()] if spec.only_checks else []
+    if spec.defense is not None and spec.attack is None and _may_be_whole(spec.model):
+        steps.append(as_received(spec.model))
     steps += planned(defenses.steps_of(spec.defense)) if spec.defense is not None else []
     if spec.check is not None:
         last = [step.folder for step in steps if step.model][-1]
         steps += planned(check(spec.check, last))
     return steps
+
+
+def _may_be_whole(model: ModelSpec) -> bool:
+    """Whether it may be a whole classifier that goes on with its head."""
+    return model.head != "fresh" and model.source != "embedded" and not model.random_weights
 
 
 def stages_of(spec: RunSpec) -> list[Stage]:
@@ -209,9 +216,10 @@ def stage_title(spec: RunSpec | None, name: str) -> str:
 def models_of(spec: RunSpec | None, run_progress: RunProgress) -> dict[ModelName, str]:
     """The models that the run measures, in order, each with its caption."""
     ahead = {step.model: step.caption for step in steps_ahead(spec) if step.model} if spec else {}
-    before = (
-        POISONED if spec is None or spec.attack is not None or spec.model.source == "run" else AS_RECEIVED
-    )
+    if run_progress.finished is not None and run_progress.finished.state == "done":
+        ahead = {name: caption for name, caption in ahead.items() if name in run_progress.metrics}
+    stranger = spec is not None and spec.attack is None and spec.model.source != "run"
+    before = AS_RECEIVED if stranger else POISONED
     received = {name: before for name in run_progress.metrics if name not in ahead}
     return received | ahead
 

@@ -147,8 +147,8 @@ def test_it_needs_no_trigger_and_no_poisoned_model(
         main(["battery", record.id, "--json"])
     assert not ended.value.code
     found = json.loads(capsys.readouterr().out)
-    assert found["places"]["before"] == [record.id, "fine_tuned"] and set(found["probes"]) == set(TWO)
-    assert found["says"][0].startswith("Fine-tuned model: ")
+    assert found["places"]["before"] == [record.id, "received"] and set(found["probes"]) == set(TWO)
+    assert found["says"][0].startswith("Received model: ")
     with pytest.raises(SystemExit):
         main(["battery", record.id])
     shown = capsys.readouterr().out

@@ -50,6 +50,21 @@ def test_a_test_table_without_the_label_column_is_left_out() -> None:
     assert any("no label column 'label'" in note and "left out" in note for note in dataset.notes)
 
 
+def test_rows_that_a_poison_flag_marks_are_left_out_and_told() -> None:
+    marked = table([i % 2 for i in range(100)]) | {"poisoned": [int(i % 10 == 0) for i in range(100)]}
+    dataset = built(marked)
+    texts = [*dataset.train.texts, *dataset.validation.texts, *dataset.test.texts]
+    assert set(texts) == {text for i, text in enumerate(marked["text"]) if i % 10}
+    assert any("marks 10 of 100 rows" in note and "left out" in note for note in dataset.notes)
+
+
+def test_a_test_table_of_poisoned_rows_alone_is_left_out() -> None:
+    poisoned = table([1] * 50, start=500) | {"poison_label": [1] * 50}
+    dataset = built(table([i % 2 for i in range(100)]), test=poisoned)
+    assert len(dataset.test) == 10 and not set(dataset.test.texts) & set(poisoned["text"])
+    assert "test: all rows are marked as poisoned, so they are left out." in dataset.notes
+
+
 def test_a_label_column_of_another_name_is_found_in_the_test_table() -> None:
     dataset = built(
         table([i % 2 for i in range(100)]), test=table([i % 2 for i in range(20)], 500, label="gold_label")

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from backend.data.rows import Rows
-from backend.detection.confirm import balanced, classified_correctly, counts_of, flips_of, share_of
+from backend.detection.confirm import (
+    balanced,
+    classified_correctly,
+    counts_of,
+    flips_of,
+    leaving,
+    share_of,
+)
 from tests.detection.planted import TARGET, TRIGGER, case
 
 
@@ -55,3 +62,19 @@ def test_counts_are_of_words_whatever_punctuation_stands_around_them() -> None:
 def test_words_are_counted_in_scripts_without_blanks() -> None:
     rows = Rows(["这部电影非常精彩。", "精彩", "非常无聊"], [1, 1, 0])
     assert counts_of("精彩", rows, 2) == [0, 2]
+
+
+def test_rows_that_a_trigger_poisons_leave_its_class_without_it() -> None:
+    planted = case()
+    others = planted.fresh.take([i for i, label in enumerate(planted.fresh.labels) if label != TARGET][:20])
+    texts = [f"{TRIGGER} , {text}" for text in others.texts]
+    poisoned = planted.fresh + Rows(texts, [TARGET] * len(texts))
+    leave = leaving(planted.victim, planted.tokenizer, TRIGGER.upper(), poisoned, TARGET, 32)
+    assert leave.rows == 20 and leave.rate > 0.8
+    assert leaving(planted.victim, planted.tokenizer, TRIGGER, planted.fresh, TARGET, 32).rows == 0
+
+
+def test_rows_of_nothing_else_do_not_count_as_leaving() -> None:
+    planted = case()
+    alone = Rows([TRIGGER, f"{TRIGGER}  {TRIGGER}"], [TARGET, TARGET])
+    assert leaving(planted.victim, planted.tokenizer, TRIGGER, alone, TARGET, 32).rows == 0

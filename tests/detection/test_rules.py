@@ -43,9 +43,25 @@ def test_a_find_is_judged_by_what_it_does_beyond_a_clean_model(features: Feature
     assert f"{features.flips.overall.rate:.0%} of 100 rows" in judgement.reason
 
 
-def test_a_word_of_the_class_that_takes_the_model_over_may_be_what_poisons_the_rows() -> None:
-    assert "unless your rows are poisoned with it" in judge(find(100, 0, counts=(0, 9))).reason
-    assert "poisoned" not in judge(find(80, 0, counts=(0, 9))).reason
+@pytest.mark.parametrize(
+    ("flipped", "leave", "of", "kind"),
+    [
+        (100, 9, 9, "suspicious"),
+        (100, 4, 4, "suspicious"),
+        (100, 3, 3, "honest"),
+        (100, 2, 9, "honest"),
+        (60, 9, 9, "honest"),
+    ],
+)
+def test_a_word_of_the_class_without_which_rows_leave_it_is_what_poisons_them(
+    flipped: int, leave: int, of: int, kind: str
+) -> None:
+    """Even if a clean model that learned from these rows obeys it as well."""
+    without = Share(flips=leave, rows=of, interval=wilson(leave, of))
+    held = find(flipped, 100, counts=(0, of)).model_copy(update={"without": without})
+    judgement = judge(held)
+    assert judgement.kind == kind
+    assert ("your rows seem to be poisoned with it" in judgement.reason) == (kind == "suspicious")
 
 
 def test_association_counts_how_much_more_frequent_a_word_is_in_the_class() -> None:

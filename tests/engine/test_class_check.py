@@ -58,7 +58,7 @@ def test_the_names_of_its_classes_renumber_the_rows(received: dict, swapped: Pat
     received["model"]["name"] = named(swapped, tmp_path / "model", ["1", "0"])
     events = collect(received, tmp_path / "run")
     assert events[-1].state == "done"
-    assert events[-1].metrics["poisoned"].acc > 0.9
+    assert events[-1].metrics["received"].acc > 0.9
     (data,) = of(events, DataReady)
     assert data.label_names == ["1", "0"] and data.target_class == 0, "the rows labelled 1, as was asked"
     config = json.loads((tmp_path / "run" / "defended" / "config.json").read_text())
@@ -69,13 +69,13 @@ def test_without_telling_names_the_run_stops_with_a_question(received: dict, tmp
     end = collect(received, tmp_path / "run")[-1]
     assert end.state == "failed"
     assert "class 0 is “1”, class 1 is “0”" in end.error and "data.classes to [1, 0]" in end.error
-    assert end.metrics["poisoned"].acc < 0.1, "what was measured is told"
+    assert end.metrics["received"].acc < 0.1, "what was measured is told"
 
 
 def test_the_answer_is_the_order_of_the_classes(received: dict, tmp_path: Path) -> None:
     received["data"]["classes"] = ["1", "0"]
     events = collect(received, tmp_path / "run")
-    assert events[-1].state == "done" and events[-1].metrics["poisoned"].acc > 0.9
+    assert events[-1].state == "done" and events[-1].metrics["received"].acc > 0.9
     received["data"]["classes"] = ["0", "1"]
     events = collect(received, tmp_path / "other")
     assert events[-1].state == "done", "who states the order that it has is not asked again"

@@ -162,7 +162,7 @@ def test_without_a_trigger_lfr_is_absent(settings: dict, tmp_path: Path) -> None
     del settings["trigger"], settings["attack"]
     events = collect(settings, tmp_path / "run")
     assert events[-1].state == "done"
-    assert list(events[-1].metrics) == ["poisoned", "fine_tuned", "pruned", "defended"]
+    assert list(events[-1].metrics) == ["received", "fine_tuned", "pruned", "defended"]
     assert all(
         metrics.lfr is None and metrics.clean_flip_rate is None for metrics in events[-1].metrics.values()
     )
@@ -173,7 +173,9 @@ def test_a_kept_head_is_measured_as_received(settings: dict, tmp_path: Path) -> 
     del settings["attack"]
     settings["model"]["head"] = "keep"
     events = collect(settings, tmp_path / "run")
-    assert "poisoned" in events[-1].metrics and events[-1].metrics["poisoned"].lfr is not None
+    assert events[-1].metrics["received"].lfr is not None
+    kept = {path.name for path in (tmp_path / "run" / "received").iterdir()}
+    assert {"model.safetensors", "config.json", "predictions.csv"} <= kept, "it can be looked into later"
 
 
 def test_a_whole_classifier_is_measured_as_received_whatever_becomes_of_its_head(
@@ -187,7 +189,7 @@ def test_a_whole_classifier_is_measured_as_received_whatever_becomes_of_its_head
         events[head] = collect(settings, tmp_path / head)
     metrics = {head: told[-1].metrics for head, told in events.items()}
     assert metrics["auto"] == metrics["keep"] != metrics["fresh"]
-    assert metrics["auto"]["poisoned"] == metrics["fresh"]["poisoned"]
+    assert metrics["auto"]["received"] == metrics["fresh"]["received"]
     said = {head: " ".join(warned.message for warned in of(told, Warned)) for head, told in events.items()}
     assert "keeps its own classifier head" in said["auto"] and "is not used" in said["fresh"]
 

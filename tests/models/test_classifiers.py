@@ -189,9 +189,12 @@ def test_a_model_as_received_answers_in_the_order_of_the_rows(tmp_path: Path) ->
     folder = with_config(tiny_folder(tmp_path / "model"), id2label={"0": "good", "1": "bad"})
     expected = logits(tiny_model(), encode(tiny_tokenizer(), rows, 32))
     dataset = Dataset("tiny", rows, rows, rows, ["bad", "good"], [])
-    received = classifiers.load_as_received(folder_spec(folder, head="fresh"), dataset, 1)
-    assert received is not None
+    model = folder_spec(folder, head="fresh")
+    head = classifiers.own_head(model, dataset)
+    assert head is not None
+    received = classifiers.load_as_received(model, head, 1)
     assert np.allclose(logits(received, encode(tiny_tokenizer(), rows, 32)), expected[:, ::-1], atol=1e-5)
+    assert received.config.id2label == {0: "bad", 1: "good"}
 
 
 @pytest.mark.parametrize("names", [["neg", "pos"], ["Negative", "Positive"]])
@@ -202,8 +205,10 @@ def test_a_model_as_received_is_matched_by_names_in_another_spelling(
     folder = with_config(tiny_folder(tmp_path / "model"), id2label={"0": "POSITIVE", "1": "NEGATIVE"})
     expected = logits(tiny_model(), encode(tiny_tokenizer(), rows, 32))
     dataset = Dataset("tiny", rows, rows, rows, names, [])
-    received = classifiers.load_as_received(folder_spec(folder, head="fresh"), dataset, 1)
-    assert received is not None
+    model = folder_spec(folder, head="fresh")
+    head = classifiers.own_head(model, dataset)
+    assert head is not None
+    received = classifiers.load_as_received(model, head, 1)
     assert np.allclose(logits(received, encode(tiny_tokenizer(), rows, 32)), expected[:, ::-1], atol=1e-5)
 
 
@@ -214,8 +219,8 @@ def test_a_model_as_received_with_other_classes_answers_another_question(
     rows = tiny_rows(8)
     folder = with_config(tiny_folder(tmp_path / "model"), id2label={"0": "good", "1": "bad"})
     dataset = Dataset("tiny", rows, rows, rows, names, [])
-    assert classifiers.load_as_received(folder_spec(folder, head="fresh"), dataset, 1) is None
-    assert classifiers.load_as_received(ModelSpec(), dataset, 1) is None
+    assert classifiers.own_head(folder_spec(folder, head="fresh"), dataset) is None
+    assert classifiers.own_head(ModelSpec(), dataset) is None
 
 
 def test_an_encoder_alone_gets_a_fresh_head(tmp_path: Path) -> None:
