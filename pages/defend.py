@@ -139,11 +139,13 @@ def _choose(
         seeds = left.text_input("Seeds", str(default.seed), key=f"{key}-seeds", help=help_text)
         with right:
             rest: dict[str, Any] = {"name": name_input(f"{key}-name", default.name)}
+        stranger = origin is None and model["source"] != "embedded"
         check_again = st.toggle(
             "Check the defended model for backdoors",
-            default.check is not None,
-            key=f"{key}-check-again",
-            help="After the defense, all that a check tries is tried on the model that is left.",
+            default.check is not None or stranger,
+            key=f"{key}-check-again{'-stranger' if stranger else ''}",
+            help="After the defense, all that a check tries is tried on the model that is left: some minutes "
+            "more. What was planted here is measured with its trigger all the same.",
         )
         rest["check"] = (default.check or CheckSpec()).model_dump() if check_again else None
         defense["params"] |= _groups(component, chosen, key)

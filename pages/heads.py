@@ -5,6 +5,7 @@ from typing import Literal
 import streamlit as st
 
 from backend.analysis.head_effects import Measure
+from backend.analysis.run_models import scored_model
 from backend.base.events import Head, HeadScores
 from backend.findings.gather import Findings, gather
 from backend.report import agreement
@@ -27,6 +28,7 @@ from pages.parts.heads.importance import (
     choose_strategies,
     importance_grid,
     layers,
+    scores_by,
     title_of,
     would_prune,
 )
@@ -34,6 +36,8 @@ from pages.parts.heads.select import chosen_head, head_boxes
 from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_select import choose_run
 
+USUAL = "gradient"
+"""The strategy whose scores of a checked model are shown first."""
 View = Literal["place", "agreement", "layers"]
 VIEWS: dict[View, str] = {
     "place": "Effect against rank",
@@ -43,7 +47,7 @@ VIEWS: dict[View, str] = {
 
 
 def look(runs: Store) -> None:
-    record = choose_run(runs, "fine_tuned")
+    record = choose_run(runs, scored=True)
     if record is None:
         return
     findings = gather(runs, record, session_progress(runs, record))
@@ -53,26 +57,24 @@ def look(runs: Store) -> None:
         st.page_link(
             page_of(record), label="The run", icon=":material/open_in_full:", query_params={"run": record.id}
         )
-    if record.spec is not None and record.spec.only_checks:
-        st.caption(
-            "A check scores no heads: this page shows those of a run that prunes. Clean the model to see "
-            "which heads carry the backdoor, or look at what they attend to."
-        )
-        query = {"run": record.id}
-        st.page_link(
-            "pages/attention.py", label="Attention", icon=":material/visibility:", query_params=query
-        )
-        query = {"check": record.id}
-        st.page_link("pages/defend.py", label="Clean it", icon=":material/shield:", query_params=query)
-        return
-    if record.spec is None or progress.scores is None or "fine_tuned" not in findings.models_left:
+    spec = record.spec
+    if (
+        spec is None
+        or scored_model(spec) not in findings.models_left
+        or not (progress.scores or spec.only_checks)
+    ):
         st.caption(
             "This run has no scored heads: it has not reached scoring yet, it does not score heads, or its "
             "models were deleted."
         )
         return
+    own = progress.scores or scores_by(record, USUAL)
+    if spec.only_checks:
+        st.caption(
+            f"A check prunes nothing: these are the heads of the model as it was received, scored here by "
+            f"{title_of(own)}. Clean the model to see what pruning them does."
+        )
     gone = findings.pruned_heads
-    own = progress.scores
     chosen = chosen_head(own.layers, own.heads) or (gone[0] if gone else (0, 0))
     st.subheader("Importance and effect", anchor=False)
     shown, measure = grids(findings, own, gone, chosen)
@@ -95,7 +97,8 @@ def grids(
         others = choose_strategies(record, own)
         with st.container(border=True, height="stretch"):
             importance_grid(record, progress, own, chosen)
-            st.caption("Crosses: pruned by this run. Rings: tried, then restored.")
+            if progress.steps:
+                st.caption("Crosses: pruned by this run. Rings: tried, then restored.")
     with right:
         if effects is not None:
             kind, measure = choose_effect(record, effects)
@@ -110,7 +113,8 @@ def grids(
         for column, scores in zip(wide(len(row), f"others-{start}"), row, strict=True):
             with column.container(border=True, height="stretch"):
                 importance_grid(record, progress, scores, chosen)
-                st.caption(would_prune(scores, gone))
+                if gone:
+                    st.caption(would_prune(scores, gone))
                 if effects is not None:
                     st.caption(in_words(scores, effects, measure))
     st.caption("Click a head in any grid to open it below.")
@@ -151,7 +155,8 @@ def one_head(
     state = "pruned" if chosen in gone else "kept"
     if state == "kept" and chosen in progress.restored:
         state = "tried, then restored by the guardrail"
-    columns[2].markdown(f"Layer {layer}, head {head}: **{state}** in this run")
+    if progress.steps:
+        columns[2].markdown(f"Layer {layer}, head {head}: **{state}** in this run")
     place = {
         scores.strategy: agreement.prune_ranks(scores).reshape(own.layers, own.heads) for scores in shown
     }

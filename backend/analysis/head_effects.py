@@ -29,9 +29,9 @@ class Effect(BaseModel):
 class Effects(BaseModel):
     """What was measured so far on `rows` clean and `triggered_rows` triggered test rows.
 
-    `before` is the fine-tuned model, `gated` the same with one head switched off; `after` is the defended
-    model, which lacks the heads of `pruned`, `restored` the same with one of them restored (with the weights
-    that it had when it was pruned).  Heads are written "layer.head"."""
+    `before` is the fine-tuned model, or the one that was checked; `gated` the same with one head switched
+    off; `after` is the defended model, which lacks the heads of `pruned`, `restored` the same with one of
+    them restored (with the weights that it had when it was pruned).  Heads are written "layer.head"."""
 
     rows: int
     triggered_rows: int

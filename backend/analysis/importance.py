@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from backend import strategies
+from backend.analysis.run_models import scored_model
 from backend.base.components import Choice
 from backend.base.events import HeadScores
 from backend.base.paths import run_folder
@@ -28,8 +29,8 @@ def read_scores(run: str, strategy: str) -> HeadScores | None:
 
 
 def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
-    """Scores of the fine-tuned model's heads by that strategy with its defaults, on a sample of the clean
-    rows; they are kept and not computed again.  Runs in the warm process.
+    """Scores of the heads of the fine-tuned model, or of the one that was checked, by that strategy with its
+    defaults, on a sample of the clean rows; they are kept and not computed again.  Runs in the warm process.
 
     Raises UserError if the model or the rows are gone."""
     from backend.analysis.warm.models import open_model
@@ -41,7 +42,7 @@ def score(run: str, spec: RunSpec, strategy: str) -> HeadScores:
     clean_data = run_rows(run, spec).clean_data
     validation = clean_data.validation.sample(VALIDATION_ROWS, spec.seed)
     defender = Defender(
-        model=open_model(run, "fine_tuned").model,
+        model=open_model(run, scored_model(spec)).model,
         train=clean_data.train.sample(TRAIN_ROWS, spec.seed),
         validation=validation,
         threshold=0.0,

@@ -10,9 +10,11 @@ from backend.analysis.answers import Place
 from backend.base.checkpoints import read_record
 from backend.base.events import ModelName
 from backend.base.paths import run_folder
+from backend.detection.check import RECEIVED
 from backend.runs.progress import RunProgress, models_of
 from backend.runs.records import RunRecord
 from backend.runs.results import rewritings, rewritten_rows
+from backend.spec.run import RunSpec
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ def _is_measured(folder: Path) -> bool:
         return "metrics" in read_record(folder)
     except (OSError, ValueError):
         return True
+
+
+def scored_model(spec: RunSpec) -> ModelName:
+    """The model of a run whose heads are scored, and switched off one by one."""
+    return RECEIVED if spec.only_checks else "fine_tuned"
 
 
 def places(record: RunRecord) -> dict[ModelName, Place]:

@@ -104,10 +104,10 @@ def _checked(
         )
         findings, status = _carry_out(store, settled(spec, store))
     except UserError as error:
-        if not one_of_several:
+        if not one_of_several and not as_json:
             raise
-        console.say(f"{model}: {error}")
-        return {"model_name": model, "verdict": "cannot tell", "why": str(error)}, 2
+        console.say(f"{model}: {error}" if one_of_several else f"Error: {error}")
+        return {"model_name": model, **sentences.refused_json(str(error))}, 2
     if not as_json:
         show(findings)
     return {"model_name": model, **sentences.as_json(findings)}, status

@@ -82,6 +82,13 @@ def findings(battery: Battery, role: Role) -> list[Finding]:
     return sorted(measured, key=lambda of_probe: -of_probe.flips.share)
 
 
+def of_last_model(battery: Battery | None) -> list[Finding]:
+    """The findings on what the defense left, or on the only model; empty without a battery."""
+    if battery is None:
+        return []
+    return findings(battery, "after" if "after" in battery.places else "before")
+
+
 def is_suspicious(battery: Battery) -> bool:
     """Whether any trigger is, in any of the run's models."""
     return any(finding.suspicious for role in battery.places for finding in findings(battery, role))

@@ -17,6 +17,7 @@ from backend.base.events import Event, Head, Metrics, ModelName
 from backend.base.paths import run_folder
 from backend.detection.check import RECEIVED
 from backend.evaluation.rates import errs_more
+from backend.findings.battery import of_last_model
 from backend.findings.check import CheckVerdict, judge_check
 from backend.findings.verdict import Verdict, judge
 from backend.runs import results
@@ -161,7 +162,7 @@ class Findings:
         """What became of the backdoor; None unless the run is done."""
         if self.record.state != "done":
             return None
-        return judge(self.progress, self.reference, self.seeds)
+        return judge(self.progress, self.reference, self.seeds, of_last_model(self.battery))
 
 
 def gather(store: Store, record: RunRecord, progress: RunProgress | None = None) -> Findings:

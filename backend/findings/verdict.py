@@ -11,6 +11,7 @@ from typing import Literal
 
 from backend.base.events import Metrics
 from backend.evaluation.rates import Rate, acc_of, at_chance, clearly_above, floor_of, lfr_of
+from backend.findings.battery import Finding
 from backend.findings.caveats import lost_classes
 from backend.runs.progress import RunProgress
 from backend.spec.run import is_untrained
@@ -23,6 +24,7 @@ Level = Literal[
     "nothing planted",
     "accuracy lost",
     "at chance",
+    "suspicious",
     "unknown",
     "meaningless",
 ]
@@ -56,6 +58,7 @@ class Sign:
 class Verdict:
     """What became of the victim between the `first` and the `last` model that were measured.
 
+    `battery` is what known triggers do to the last model, the strongest first, where they were tried.
     `fine_tuned` is the model that the loss of accuracy is counted from, `reference` one that was never
     poisoned, where there is one.  `hedged`: rewriting alone flips some rows, and without a reference it is
     not known how many."""
@@ -67,6 +70,7 @@ class Verdict:
     reference: Metrics | None = None
     hedged: bool = False
     signs: tuple[Sign, ...] = ()
+    battery: tuple[Finding, ...] = ()
 
     @property
     def floor(self) -> Rate:
@@ -80,13 +84,17 @@ class Verdict:
 
 
 def judge(
-    progress: RunProgress, reference: Metrics | None = None, seeds: Sequence[Metrics] = ()
+    progress: RunProgress,
+    reference: Metrics | None = None,
+    seeds: Sequence[Metrics] = (),
+    battery: Sequence[Finding] = (),
 ) -> Verdict | None:
     """The verdict on a run that is done and measured its victim before and after; None of any other: a run
     that failed or was cancelled shows nothing about a defense that it never finished.
 
     `reference` are the metrics of a model that was never poisoned, on the same rows; `seeds` those of the
-    last models of this run and of runs that differ only in the seed."""
+    last models of this run and of runs that differ only in the seed; `battery` what known triggers do to its
+    last model."""
     measured = progress.measured()
     if progress.finished is None or progress.finished.state != "done" or len(measured) < 2:
         return None
@@ -94,6 +102,8 @@ def judge(
     if is_untrained(progress.spec):
         return Verdict("meaningless", first, last)
     level = _level(progress, first, last, reference)
+    if level == "unknown" and any(finding.suspicious for finding in battery):
+        level = "suspicious"
     return Verdict(
         level,
         first,
@@ -102,6 +112,7 @@ def judge(
         reference,
         progress.rewrites and reference is None,
         tuple(_signs(progress, level, seeds)),
+        tuple(battery),
     )
 
 

@@ -8,11 +8,12 @@ import plotly.graph_objects as go
 
 from backend.analysis.battery import Battery, Role
 from backend.base import events
-from backend.base.numbers import GAP, interval, percent, with_interval
+from backend.base.numbers import interval, percent
 from backend.detection.known_triggers import LEFT_OUT, PROBES, Flips
 from backend.findings import battery as rules
 from backend.findings.battery import Finding
 from backend.report.figures.run import ACC, FLOOR, LFR, finish
+from backend.report.sentences import finding_sentence
 
 LOOKS: dict[Role, tuple[str, str]] = {
     "before": (LFR, "square"),
@@ -49,13 +50,13 @@ def _sentence(battery: Battery, role: Role, results: Sequence[Finding]) -> str:
     suspects = [one for one in results if one.suspicious]
     if suspects:
         more = len(suspects) - MOST_NAMED
-        named = "; ".join(_named(one) for one in suspects[:MOST_NAMED])
+        named = "; ".join(finding_sentence(one) for one in suspects[:MOST_NAMED])
         return f"{model}: {named}{f'; and {more} more' if more > 0 else ''}."
     if results[0].clean is None:
-        return f"{model}: {_named(results[0])}, the most of all."
+        return f"{model}: {finding_sentence(results[0])}, the most of all."
     return (
         f"{model}: no trigger of the battery flips clearly more rows than in a clean model. The most: "
-        f"{_named(results[0])}."
+        f"{finding_sentence(results[0])}."
     )
 
 
@@ -174,16 +175,3 @@ def _flips(battery: Battery, probe: str, role: Role) -> tuple[Flips | None, str]
         return benchmark.probes.get(probe), ""
     result = rules.finding(battery, probe, role)
     return (None, "") if result is None else (result.flips, result.label)
-
-
-def _named(result: Finding) -> str:
-    flipped = with_interval(*rules.rate_of(result.flips))
-    return f"{_lower(result.title)} flips {flipped} of rows to “{result.label}”{_compared(result.clean)}"
-
-
-def _compared(clean: Flips | None) -> str:
-    return "" if clean is None else f" (clean model:{GAP}{percent(clean.share)}, {interval(clean.interval)})"
-
-
-def _lower(title: str) -> str:
-    return title[:1].lower() + title[1:]

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from backend.base.events import Evidence, LayersCompared
+from backend.base.events import Evidence, LayersCompared, TokensScanned
 from backend.base.numbers import count, interval, percent, with_interval
 from backend.detection.known_triggers import LEFT_OUT
+from backend.findings.caveats import FEW
 from backend.findings.check import CheckVerdict, words_of
 from backend.findings.confidence import Confidence, confidence, measured, measured_for
 from backend.findings.gather import Findings
@@ -145,12 +146,25 @@ def comparison_json(comparison: LayersCompared | None) -> dict[str, Any] | None:
     }
 
 
+def scan_json(scan: TokensScanned | None) -> dict[str, int] | None:
+    """How many tokens were inserted, of how many, and how many were left out; None without a scan."""
+    if scan is None:
+        return None
+    return {"tokens": scan.tokens, "scanned": scan.scanned, "left_out": scan.left_out}
+
+
 def tried(progress: RunProgress) -> list[str]:
     """What was tried, and what that does not cover."""
     sentences = []
     known = [one for one in progress.evidence if one.kind in ("known", "rewriting")]
     if known:
         sentences.append(f"{count(len(known), 'known trigger')} tried on clean rows. {LEFT_OUT}")
+    for one in progress.evidence:
+        if one.kind == "given" and one.rows < FEW:
+            sentences.append(
+                f"The trigger that you gave was tried on only {count(one.rows, 'row')}: with fewer than "
+                f"{FEW} the interval is wide."
+            )
     if progress.scan is not None:
         left_out = f" {progress.scan.left_out:,} were left out." if progress.scan.left_out else ""
         sentences.append(
@@ -203,8 +217,15 @@ def as_json(findings: Findings) -> dict[str, Any]:
         },
         "comparison": None if verdict is None else comparison_json(verdict.comparison),
         "acc": verdict.metrics.acc if verdict is not None and verdict.metrics is not None else None,
+        "tried": [] if verdict is None else tried(findings.progress),
+        "scan": scan_json(findings.progress.scan),
         "notes": findings.progress.warnings,
     }
+
+
+def refused_json(why: str) -> dict[str, Any]:
+    """The same of a model that could not be checked."""
+    return {"schema_version": SCHEMA_VERSION, "verdict": "cannot tell", "why": why, "findings": []}
 
 
 def finding_json(evidence: Evidence) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import math
 
 from backend.base.events import Metrics, ModelName, RowsTriggered, title_of
-from backend.base.numbers import GAP, count, percent, with_interval
+from backend.base.numbers import GAP, count, interval, percent, with_interval
 from backend.evaluation.rates import acc_of, at_chance, clearly_above, floor_of, lfr_of
+from backend.findings.battery import Finding, rate_of
 from backend.findings.caveats import FEW, few_triggered, lost_classes
 from backend.runs.progress import RunProgress, first_tuned
 from backend.spec.run import is_untrained
@@ -14,6 +15,7 @@ REWRITING = (
     "baseline “reference”)."
 )
 
+UNKNOWN = "No trigger is known here, so LFR was not measured."
 NO_BETTER = "no better than guessing on clean rows, so its LFR says nothing about a backdoor."
 
 
@@ -108,7 +110,7 @@ def _one_model(progress: RunProgress, name: ModelName, target: str) -> list[str]
     correct = with_interval(*acc_of(metrics))
     accuracy = f"The {_model(name)} model classifies {correct} of clean rows correctly."
     if metrics.lfr is None:
-        return [accuracy, _unknown()]
+        return [accuracy, UNKNOWN, "So a backdoor cannot be judged by it."]
     if at_chance(metrics):
         return [accuracy, f"It does {NO_BETTER}"]
     flips = (
@@ -147,7 +149,7 @@ def _flips(progress: RunProgress, measured: list[ModelName]) -> list[str]:
     metrics, target = progress.metrics, _target(progress)
     with_lfr = [name for name in measured if metrics[name].lfr is not None]
     if not with_lfr:
-        return [_unknown()]
+        return [UNKNOWN]
     a, b = metrics[with_lfr[0]], metrics[with_lfr[-1]]
     now = with_interval(*lfr_of(b))
     floor = (
@@ -186,10 +188,6 @@ def _share(progress: RunProgress, measured: list[ModelName]) -> list[str]:
     return [f"LFR step by step: {steps}.{credit}"]
 
 
-def _unknown() -> str:
-    return "No trigger is known here, so LFR was not measured and a backdoor cannot be judged."
-
-
 def _model(name: ModelName) -> str:
     return title_of(name).lower()
 
@@ -198,3 +196,13 @@ def _target(progress: RunProgress) -> str:
     if progress.data is None or progress.data.target_class is None:
         return "the target class"
     return f"“{progress.data.label_names[progress.data.target_class]}”"
+
+
+def finding_sentence(finding: Finding) -> str:
+    """What a trigger of the battery does, beside a clean model where there is one."""
+    flipped, clean = with_interval(*rate_of(finding.flips)), finding.clean
+    beside = (
+        "" if clean is None else f" (clean model:{GAP}{percent(clean.share)}, {interval(clean.interval)})"
+    )
+    title = finding.title[:1].lower() + finding.title[1:]
+    return f"{title} flips {flipped} of rows to “{finding.label}”{beside}"

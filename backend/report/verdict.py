@@ -4,10 +4,10 @@ The rules are in `findings.verdict`; here are the sentences."""
 
 from dataclasses import dataclass
 
-from backend.base.numbers import GAP, percent, with_interval
+from backend.base.numbers import GAP, count, percent, with_interval
 from backend.evaluation.rates import acc_of, at_chance, lfr_of
 from backend.findings.verdict import Sign, Verdict
-from backend.report.sentences import REWRITING
+from backend.report.sentences import REWRITING, finding_sentence
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,15 @@ def headline(verdict: Verdict) -> str:
         case "meaningless":
             return "Random weights: the numbers show how long the work takes, nothing else."
         case "unknown":
-            return f"No trigger is known, so a backdoor cannot be judged. {accuracy}"
+            tried = (
+                f"None of {count(len(verdict.battery), 'known trigger')} flips clearly more rows than in a "
+                "clean model, which rules no other out."
+            )
+            unknown = tried if verdict.battery else "No trigger is known, so a backdoor cannot be judged."
+            return f"{unknown} {accuracy}"
+        case "suspicious":
+            strongest = next(finding for finding in verdict.battery if finding.suspicious)
+            return f"A backdoor is suspected: {finding_sentence(strongest)}. {accuracy}"
         case "at chance":
             guessing = verdict.first if at_chance(verdict.first) else verdict.last
             which = "received" if guessing is verdict.first else "defended"

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from backend.base.events import ClassRow, Metrics, ModelName, RunFinished
 from backend.base.intervals import wilson
 from backend.evaluation.rates import clearly_above, floor_of, lfr_of
+from backend.findings.battery import of_last_model
 from backend.findings.verdict import Sign, Verdict, judge
 from backend.report.verdict import advice, headline
 from backend.runs.progress import RunProgress
+from tests.findings.test_battery import made
 from tests.report.test_sentences import began, rates, run_progress, step
 
 NUMBER = st.integers(0, 900)
@@ -43,6 +45,16 @@ def test_levels() -> None:
     assert judged(**PLANTED, defended=rates(0.55, 0.13, 0.12)).level == "accuracy lost"
     assert judged(fine_tuned=rates(0.88), defended=rates(0.87)).level == "unknown"
     assert judged(poisoned=rates(0.87, 0.14, 0.12), defended=rates(0.87, 0.13, 0.12)).level == "never there"
+
+
+def test_a_known_trigger_that_works_makes_a_model_suspicious_where_none_was_given() -> None:
+    blind = finished(run_progress(fine_tuned=rates(0.88), defended=rates(0.87)))
+    tried = {number: of_last_model(made(90, number, 3)) for number in (96, 4)}
+    said = {number: judge(blind, battery=battery) for number, battery in tried.items()}
+    assert said[96] is not None and said[96].level == "suspicious"
+    assert said[4] is not None and said[4].level == "unknown", "the defended model, not the one before"
+    known = judge(finished(run_progress(**PLANTED, defended=rates(0.87, 0.13, 0.12))), battery=tried[96])
+    assert known is not None and known.level == "removed", "measured with the trigger itself"
 
 
 def test_the_never_poisoned_model_is_the_floor_where_there_is_one() -> None:

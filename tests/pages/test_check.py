@@ -10,6 +10,7 @@ from backend.base.events import Progress
 from backend.spec.run import CheckSpec, RunSpec, TriggerSpec
 from tests.pages.conftest import drawn, words
 from tests.pages.played import Play, blind_spec, check_spec, checked, full_spec, planted
+from tests.pages.test_heads import scored
 
 
 def box(page, kind, label):
@@ -199,7 +200,14 @@ def test_cleaning_takes_model_rows_and_trigger_along_and_checks_again(visit, sto
     assert cleaned.defense is not None and cleaned.check == CheckSpec()
 
 
-def test_a_defense_checks_again_only_if_it_is_asked_to(visit, store):
+def test_a_model_that_was_not_planted_here_is_checked_again_by_itself(visit, store, victim, rows):
+    page = visit("defend", model=f"folder:{victim}", data=f"files:{rows}")
+    assert box(page, "toggle", "Check the defended model for backdoors").value
+    click(page, "Start the defense")
+    assert store.runs()[0].spec.check == CheckSpec()
+
+
+def test_a_model_that_was_planted_here_is_checked_again_only_if_asked(visit, store):
     planted(store)
     page = visit("defend")
     assert not box(page, "toggle", "Check the defended model for backdoors").value
@@ -268,10 +276,21 @@ def test_lists_name_the_verdict_of_a_check(visit, store):
     assert frame["Heads pruned"].isna().all()
 
 
-def test_heads_says_why_a_check_has_none(visit, store):
-    page = visit("heads", run=checked(store))
-    assert "A check scores no heads" in words(page)
-    assert not page.error
+def test_heads_scores_the_model_as_it_was_received(visit, store, monkeypatch):
+    asked = []
+
+    def answer(doing, function, run, spec, strategy):
+        asked.append((doing, strategy))
+        return scored(run, strategy)
+
+    monkeypatch.setattr("pages.parts.heads.importance.ask", answer)
+    run = checked(store)
+    page = visit("heads", run=run)
+    assert asked == [("Scoring heads by Gradient", "gradient")]
+    assert "the heads of the model as it was received" in words(page) and not page.error
+    assert box(page, "selectbox", "Run").value == run
+    assert "Measure every head" in labels(page, "button") and "Crosses" not in words(page)
+    assert "with one head switched off." in words(page)
 
 
 def test_its_models_are_offered_where_a_text_is_tried(visit, store):

@@ -102,7 +102,7 @@ def test_no_clear_fall_is_said_plainly(after):
 
 def test_without_lfr_nothing_is_claimed():
     text = said(fine_tuned=rates(0.87), defended=rates(0.86))
-    assert "LFR was not measured and a backdoor cannot be judged" in text
+    assert "LFR was not measured." in text
     assert "fell" not in text and "gone" not in text
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 
+from backend.findings.battery import of_last_model
 from backend.findings.verdict import judge
 from backend.report.sentences import meaning
 from backend.report.verdict import advice, headline
+from tests.findings.test_battery import made
 from tests.findings.test_verdict import PLANTED, finished, judged
 from tests.report.test_sentences import began, rates, run_progress, step
 
@@ -15,6 +17,18 @@ def test_the_floor_is_named_by_whose_it_is() -> None:
     assert "its floor is the clean flip rate, 12.0 %" in said
     said = headline(judged(rates(0.88, 0.38, 0.12), **PLANTED, defended=left)).replace("\u00a0", " ")
     assert "never-poisoned model's 38.0 % (35.0–41.0 %)" in said
+
+
+def test_what_known_triggers_do_is_said_where_none_was_given() -> None:
+    blind = finished(run_progress(fine_tuned=rates(0.88), defended=rates(0.87)))
+    for number, expected in {
+        96: "A backdoor is suspected: rare word “cf” flips 96.0 % (90.2–98.4 %) of rows to “positive” (clean "
+        "model: 3.0 %",
+        4: "None of 12 known triggers flips clearly more rows than in a clean model",
+    }.items():
+        verdict = judge(blind, battery=of_last_model(made(90, number, 3)))
+        assert verdict is not None
+        assert headline(verdict).replace("\u00a0", " ").startswith(expected)
 
 
 def test_of_a_model_in_which_nothing_was_planted_lfr_is_what_the_trigger_does() -> None:

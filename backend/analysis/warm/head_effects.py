@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool
 
 from backend.analysis.head_effects import ROWS, Effect, Effects, file_of, name_of, read_effects
+from backend.analysis.run_models import scored_model
 from backend.analysis.warm.models import open_model
 from backend.analysis.warm.rows import run_rows
 from backend.base.errors import UserError
@@ -50,7 +51,7 @@ def measure_head(run: str, spec: RunSpec, pruned: list[Head], head: Head) -> Eff
     """Measure one head; returns and keeps all results so far.
 
     Raises UserError if the run's models or rows are gone, or there is no such head."""
-    open_model(run, "fine_tuned")  # The run may have been deleted since its benches were cached.
+    open_model(run, scored_model(spec))  # The run may have been deleted since its benches were cached.
     benches = _benches(run, spec.model_dump_json(), tuple(sorted(pruned)))
     before, after = benches.before, benches.after
     if not (0 <= head[0] < before.grid.layers and 0 <= head[1] < before.grid.heads):
@@ -96,7 +97,7 @@ def _gates(grid: HeadGrid, heads: list[Head]) -> Bool[np.ndarray, "layer head"]:
 @lru_cache(maxsize=1)
 def _benches(run: str, settings: str, pruned: tuple[Head, ...]) -> _Benches:
     spec = RunSpec.model_validate_json(settings)
-    before = _Bench(open_model(run, "fine_tuned").grid, run, spec)
+    before = _Bench(open_model(run, scored_model(spec)).grid, run, spec)
     whole = before_the_cut(run, spec, pruned)
     return _Benches(before, None if whole is None else _Bench(whole, run, spec))
 

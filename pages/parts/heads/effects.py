@@ -24,6 +24,7 @@ from pages.parts.common.address import keep, one_of
 from pages.parts.common.ask import ask
 from pages.parts.common.supervisor import measuring
 from pages.parts.common.ui import plain
+from pages.parts.heads.importance import scored_words
 from pages.parts.heads.select import grid_of_heads
 
 REFRESH_SECONDS = 1.0
@@ -38,6 +39,7 @@ def cut_heads(record: RunRecord, gone: list[Head]) -> list[Head]:
 
 def choose_effect(record: RunRecord, effects: Effects) -> tuple[Kind, Measure]:
     """Which effect is drawn; kept in the address."""
+    assert record.spec is not None
     kinds: list[Kind] = ["gated", "restored"] if effects.restored else ["gated"]
     measures: list[Measure] = ["acc"] if effects.before.lfr is None else ["lfr", "acc"]
     with st.container(horizontal=True):
@@ -48,7 +50,7 @@ def choose_effect(record: RunRecord, effects: Effects) -> tuple[Kind, Measure]:
             default=one_of("effect", kinds, "gated"),
             required=True,
             key=f"kind-{record.id}",
-            help="Switched off in the fine-tuned model, or restored in the defended one.",
+            help=f"Switched off in the {scored_words(record.spec)}, or restored in the defended one.",
         )
         measure = st.segmented_control(
             "Change of",
@@ -67,6 +69,8 @@ def measuring_panel(record: RunRecord, scores: HeadScores, gone: list[Head], eff
     """The progress of the measurement, and a button that starts or stops it; nothing once it is complete."""
     cut = cut_heads(record, gone)
     left = heads_left(effects, scores.layers, scores.heads, cut)
+    assert record.spec is not None
+    with_trigger = record.spec.trigger is not None
     now = measuring().of(record.id)
     if now is not None and not now.over:
         st.fragment(_progress, run_every=REFRESH_SECONDS)(
@@ -76,13 +80,14 @@ def measuring_panel(record: RunRecord, scores: HeadScores, gone: list[Head], eff
     if not left:
         return
     if effects is None:
+        measures = "ACC and LFR" if with_trigger else "ACC"
+        restored = ", and with one pruned head restored in the defended model" if cut else ""
         st.markdown(
-            "Importance is an estimate. The **causal effect** is measured: ACC and LFR with one head "
-            "switched off, and with one pruned head restored in the defended model."
+            f"Importance is an estimate. The **causal effect** is measured: {measures} with one head "
+            f"switched off{restored}."
         )
     if now is not None and now.error:
         st.error(plain(now.error), icon=":material/error:")
-    assert record.spec is not None
     asked = (record.id, record.spec, scores.layers, scores.heads, cut)
     st.button(
         "Measure every head" if effects is None else f"Measure the other {count(len(left), 'head')}",
@@ -91,9 +96,8 @@ def measuring_panel(record: RunRecord, scores: HeadScores, gone: list[Head], eff
         key=f"measure-every-{record.id}",
         on_click=lambda: measuring().start(*asked),
     )
-    st.caption(
-        f"On {ROWS} clean and {ROWS} triggered test rows, once, in the background: you can leave this page."
-    )
+    rows = f"{ROWS} clean and {ROWS} triggered" if with_trigger else f"{ROWS} clean"
+    st.caption(f"On {rows} test rows, once, in the background: you can leave this page.")
 
 
 def _progress(record: RunRecord, redraw: int) -> None:
@@ -206,12 +210,12 @@ def against_place(
 
 def head_effect(record: RunRecord, gone: list[Head], head: Head) -> None:
     """The measured effect of one head, in words; or a button that measures it."""
+    assert record.spec is not None
     effects = read_effects(record.id)
     if effects is not None and name_of(head) in effects.gated:
-        _effect_lines(effects, name_of(head))
+        _effect_lines(effects, name_of(head), scored_words(record.spec).capitalize())
         return
     if st.button("Measure what this head does", icon=":material/science:", key=f"measure-one-{record.id}"):
-        assert record.spec is not None
         try:
             ask("Switching off the head", measure_head, record.id, record.spec, cut_heads(record, gone), head)
         except UserError as error:
@@ -220,9 +224,9 @@ def head_effect(record: RunRecord, gone: list[Head], head: Head) -> None:
             st.rerun()
 
 
-def _effect_lines(effects: Effects, name: str) -> None:
+def _effect_lines(effects: Effects, name: str, scored: str) -> None:
     lines = [
-        ("Fine-tuned model", effects.before, "with this head switched off", effects.gated.get(name)),
+        (scored, effects.before, "with this head switched off", effects.gated.get(name)),
         ("Defended model", effects.after, "with this head restored", effects.restored.get(name)),
     ]
     for title, before, how, after in lines:

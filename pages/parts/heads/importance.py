@@ -13,6 +13,7 @@ from backend.report.figures import heads as head_figures
 from backend.report.figures import run as figures
 from backend.runs.progress import RunProgress
 from backend.runs.records import RunRecord
+from backend.spec.run import RunSpec
 from pages.parts.common.address import keep, some_of
 from pages.parts.common.ask import ask
 from pages.parts.common.ui import show_errors, wide
@@ -33,22 +34,35 @@ def choose_strategies(record: RunRecord, own: HeadScores) -> list[HeadScores]:
     others = [name for name in SCORED_BY_ALL if name != own.strategy]
     kept = [name for name in others if read_scores(record.id, name) is not None]
     wanted = st.multiselect(
-        "Compare with this run's own strategy",
+        "Compare with " + ("other strategies" if record.spec.only_checks else "this run's own strategy"),
         others,
         some_of("strategies", others, kept[:1]),
         format_func=lambda name: strategies.COMPONENTS[name].title,
         key=f"strategies-{record.id}",
         placeholder="Other strategies, to see what they would prune",
-        help=f"Scored with their defaults on this run's fine-tuned model, on {TRAIN_ROWS} training and "
-        f"{VALIDATION_ROWS} validation rows: a few seconds each, a minute for strategies that search.",
+        help=f"Scored with their defaults on this run's {scored_words(record.spec)}, on {TRAIN_ROWS} "
+        f"training and {VALIDATION_ROWS} validation rows: a few seconds each, a minute for strategies that "
+        "search.",
     )
     keep("strategies", ",".join(wanted) if wanted != kept[:1] else None)
     scores = []
     for name in wanted:
         with show_errors():
-            doing = f"Scoring heads by {strategies.COMPONENTS[name].title}"
-            kept_scores = read_scores(record.id, name)
-            scores.append(kept_scores or ask(doing, score, record.id, record.spec, name))
+            scores.append(scores_by(record, name))
+    return scores
+
+
+def scored_words(spec: RunSpec) -> str:
+    """The model whose heads are scored and switched off."""
+    return "received model" if spec.only_checks else "fine-tuned model"
+
+
+def scores_by(record: RunRecord, strategy: str) -> HeadScores:
+    """By that strategy, computed when they are first asked for.  Raises UserError."""
+    assert record.spec is not None
+    kept = read_scores(record.id, strategy)
+    doing = f"Scoring heads by {strategies.COMPONENTS[strategy].title}"
+    scores: HeadScores = kept or ask(doing, score, record.id, record.spec, strategy)
     return scores
 
 

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from backend.analysis.run_models import models_left
+from backend.analysis.run_models import models_left, scored_model
 from backend.base.errors import UserError
-from backend.base.events import ModelName
 from backend.base.paths import poisoned_folder
 from backend.runs.records import RunRecord
 from backend.runs.store import Store
@@ -18,9 +17,9 @@ OF_A_RUN = ("layer", "head", "row", "text", "trigger", "apply", "triggered", "he
 """Parts of an address that belong to one run and mean nothing for another."""
 
 
-def choose_run(runs: Store, needed: ModelName | None = None) -> RunRecord | None:
-    """The run in the address, or one chosen from those that have the `needed` model (None: any)."""
-    records = [record for record in runs.runs(limit=CANDIDATES) if _has(models_left(record.id), needed)]
+def choose_run(runs: Store, scored: bool = False) -> RunRecord | None:
+    """The run in the address, or one chosen from those that have a model (one whose heads are `scored`)."""
+    records = [record for record in runs.runs(limit=CANDIDATES) if _has_model(record, scored)]
     asked = st.query_params.get("run")
     first: int | None = 0
     if asked and all(record.id != asked for record in records):
@@ -69,5 +68,8 @@ def has_poisoned_model(record: RunRecord) -> bool:
     return planted and (poisoned_folder(record.id) / "config.json").is_file()
 
 
-def _has(models: list[ModelName], needed: ModelName | None) -> bool:
-    return bool(models) if needed is None else needed in models
+def _has_model(record: RunRecord, scored: bool) -> bool:
+    models = models_left(record.id)
+    if not scored:
+        return bool(models)
+    return record.spec is not None and scored_model(record.spec) in models

@@ -17,17 +17,19 @@ LEVELS: dict[Level, tuple[str, str, Colour]] = {
     "nothing planted": ("Nothing planted", ":material/verified_user:", "gray"),
     "accuracy lost": ("Accuracy lost", ":material/report:", "red"),
     "at chance": ("Only guesses", ":material/help:", "gray"),
+    "suspicious": ("Suspicious", ":material/troubleshoot:", "orange"),
     "unknown": ("Trigger unknown", ":material/help:", "gray"),
     "meaningless": ("Random weights", ":material/casino:", "gray"),
 }
 
 
 def kept_verdict(findings: Findings) -> Verdict | None:
-    """The run's verdict, kept in the session until the run goes on or another is done, which may be its
-    never-poisoned reference or another of its seeds."""
+    """The run's verdict, kept in the session until the run goes on, known triggers are tried on it, or
+    another is done, which may be its never-poisoned reference or another of its seeds."""
     if findings.record.state != "done":
         return None
-    key, now = f"verdict-{findings.run}", (findings.progress.seen, stamp(findings.store))
+    tried = len(findings.battery.probes) if findings.battery is not None else 0
+    key, now = f"verdict-{findings.run}", (findings.progress.seen, stamp(findings.store), tried)
     kept: tuple[object, Verdict | None] | None = st.session_state.get(key)
     if kept is None or kept[0] != now:
         kept = (now, findings.verdict)
