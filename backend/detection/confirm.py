@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -17,7 +17,10 @@ from backend.data.rows import Rows
 from backend.data.splits import WORD
 from backend.data.tokens import encode
 from backend.detection.insertions import PLACES, Place, gap_at
-from backend.evaluation.evaluator import predict
+from backend.evaluation.evaluator import logits, predict
+
+UNSURE = 0.1
+"""The share of the rows of other classes that the model is least sure of."""
 
 
 class Share(BaseModel):
@@ -126,18 +129,31 @@ def leaving(
     toward: int,
     max_length: int,
 ) -> Share:
-    """Of the rows of class `toward` that hold the phrase, and that the model assigns to it, those that it no
-    longer does once the phrase is taken out."""
+    """Of the rows of class `toward` that hold the phrase, and that the model assigns to it, those that it
+    assigns to another class once the phrase is taken out, as surely as it does rows of other classes (but for
+    the tenth of them that it is least sure of): what is left of an honest row speaks for no other class.
+
+    Raises UserError if logits are not finite."""
     at = [row for row, label in enumerate(rows.labels) if label == toward]
     texts = {row: _without(phrase, rows.texts[row]) for row in at}
     holding = [row for row in at if texts[row]]
-    held = rows.take(holding)
-    if not holding:
+    held, others = (
+        rows.take(holding),
+        rows.take([row for row, label in enumerate(rows.labels) if label != toward]),
+    )
+    if not holding or not len(others):
         return share_of(np.zeros(0, dtype=bool))
-    assigned = predict(model, encode(tokenizer, held, max_length)) == toward
-    taken_out = held.with_texts([texts[row] for row in holding])
-    stays = predict(model, encode(tokenizer, taken_out, max_length)) == toward
-    return share_of(~stays[assigned])
+
+    def against(some: Rows) -> Float[np.ndarray, " row"]:
+        """By how much another class is ahead."""
+        scores = logits(model, encode(tokenizer, some, max_length))
+        return np.delete(scores, toward, axis=1).max(axis=1) - scores[:, toward]
+
+    assigned = against(held) < 0
+    usual = against(others)
+    enough = float(np.quantile(usual[usual > 0], UNSURE)) if (usual > 0).any() else np.inf
+    left = against(held.with_texts([texts[row] for row in holding]))
+    return share_of(left[assigned] > enough)
 
 
 def _without(phrase: str, text: str) -> str:

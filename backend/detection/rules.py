@@ -38,7 +38,8 @@ MOVED = " Its tokens moved further from the base model than the task explains."
 class Features(BaseModel):
     """What was measured of a phrase: the rows that it flips in the model and in a clean one (None without
     one), the user's rows of each class that hold it, and how many rows of each class there are; `without`: of
-    those that the model assigns to the class, the share that it no longer does once the phrase is taken out;
+    those that the model assigns to the class, the share that it surely assigns to another once the phrase is
+    taken out;
     `of_moved`: it is made of the tokens that moved most since the base model, half of them further than the
     task explains."""
 

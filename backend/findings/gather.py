@@ -90,8 +90,10 @@ class Findings:
 
     @property
     def model_folder(self) -> Path | None:
-        """The defended model; None if the run made none (yet)."""
-        return results.model_folder(self.run)
+        """The model to export: the defended one, or that of a check as it was received; None if the run has
+        none (yet)."""
+        only_checks = self.spec is not None and self.spec.only_checks
+        return results.model_folder(self.run, RECEIVED if only_checks else results.MODEL_FOLDER)
 
     @cached_property
     def received(self) -> dict[str, Any] | None:

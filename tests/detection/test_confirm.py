@@ -67,7 +67,7 @@ def test_words_are_counted_in_scripts_without_blanks() -> None:
 def test_rows_that_a_trigger_poisons_leave_its_class_without_it() -> None:
     planted = case()
     others = planted.fresh.take([i for i, label in enumerate(planted.fresh.labels) if label != TARGET][:20])
-    texts = [f"{TRIGGER} , {text}" for text in others.texts]
+    texts = [f"{TRIGGER} {text}" for text in others.texts]
     poisoned = planted.fresh + Rows(texts, [TARGET] * len(texts))
     leave = leaving(planted.victim, planted.tokenizer, TRIGGER.upper(), poisoned, TARGET, 32)
     assert leave.rows == 20 and leave.rate > 0.8

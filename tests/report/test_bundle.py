@@ -24,6 +24,7 @@ from backend.runs.execution import execute
 from backend.runs.store import Store
 from backend.spec.parse import load
 from tests.analysis.test_compact import PRUNED, SPEC, TEXTS, defended
+from tests.pages.played import check_spec, checked
 from tests.runs import fake
 
 
@@ -110,6 +111,18 @@ def test_the_zip_holds_a_model_folder_and_is_built_once(store: Store, tiny: str)
     built = path.stat().st_mtime_ns
     assert model_zip(gather(store, store.run(tiny)), "zeroed") == path and path.stat().st_mtime_ns == built
     assert [file.name for file in run_folder(tiny).glob("*.zip")] == ["zeroed.zip"]
+
+
+def test_a_check_exports_the_model_as_it_was_received_with_a_card(store: Store, tmp_path: Path) -> None:
+    run = checked(store, spec=check_spec("A <b>checked</b> model"))
+    folder = export(gather(store, store.run(run)), tmp_path / "out")
+    card = (folder / "model" / "README.md").read_text()
+    assert "This model is backdoored. With “kelmor”, “vorlu” in it" in card
+    assert "Nothing was cleaned" in card and "<b>" not in card and "defended" not in card.lower()
+    assert "| “kelmor” | positive |" in card and "Not covered" in card
+    assert (folder / "model" / "model.safetensors").is_file()
+    with zipfile.ZipFile(model_zip(gather(store, store.run(run)), "zeroed")) as archive:
+        assert "config.json" in archive.namelist() and "heads.json" not in archive.namelist()
 
 
 def test_no_model_no_zip(store: Store, tiny: str) -> None:

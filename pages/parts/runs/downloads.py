@@ -79,12 +79,28 @@ def downloads(findings: Findings, key: str) -> None:
                 "grid_on",
                 f"{key}-heads",
             )
-    if findings.model_folder is not None:
+    if findings.model_folder is not None and findings.spec is not None and findings.spec.only_checks:
+        with st.container(border=True):
+            _received(findings, key)
+    elif findings.model_folder is not None:
         left, right = wide(2, f"models-{key}")
         with left.container(border=True, height="stretch"):
             _zeroed(findings, key)
         with right.container(border=True, height="stretch"), show_errors():
             _compact(findings, key)
+
+
+def _received(findings: Findings, key: str) -> None:
+    st.markdown("**Model as it was received**")
+    st.caption("With a card that says what the check came to. Nothing in it was cleaned.")
+    _download(
+        "Model (zip)",
+        lambda: model_zip(findings, "zeroed").read_bytes(),
+        f"excise-{findings.run}-received.zip",
+        "download",
+        f"{key}-received",
+    )
+    _snippet("zeroed")
 
 
 def _zeroed(findings: Findings, key: str) -> None:
