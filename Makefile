@@ -13,7 +13,7 @@ run: $(INSTALLED)
 	$(BIN)/python -m backend dashboard --address $(ADDRESS) --port $(PORT)
 
 test: $(INSTALLED) browser
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(PYTEST)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
