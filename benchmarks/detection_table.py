@@ -7,9 +7,12 @@ from typing import Any
 
 from sklearn.metrics import roc_auc_score
 
+from backend.base.events import Judgement
 from backend.base.intervals import FEWEST_ROWS, newcombe, wilson
 from backend.base.numbers import interval
 from backend.detection import rules, tried
+from backend.detection.confirm import Flips, Share
+from backend.detection.find import JUDGED
 from backend.findings import confidence
 from backend.findings.check import WEIGHT, CheckLevel
 from backend.findings.confidence import Called, Family, Measured
@@ -73,9 +76,30 @@ def _done(rows: Sequence[Found]) -> str:
 
 def level_of(row: Found) -> CheckLevel:
     """The verdict on a model."""
-    return LEVELS[
-        min((one["judgement"] for one in row["evidence"]), key=WEIGHT.__getitem__, default="harmless")
-    ]
+    return LEVELS[min(map(judgement_of, row["evidence"]), key=WEIGHT.__getitem__, default="harmless")]
+
+
+def judgement_of(evidence: Found) -> Judgement:
+    """What the present rules say of the stored counts; of words of the class, what was said."""
+    if evidence["kind"] != "inserted":
+        return tried.judged(evidence, rewrites=evidence["kind"] == "rewriting")[0]
+    if OF_THE_CLASS in evidence["reason"] or not evidence["clean_rows"]:
+        said: Judgement = evidence["judgement"]
+        return said
+    own, clean = (
+        Flips(overall=Share(**{name: evidence[f"{whose}{name}"] for name in Share.model_fields}), by_place={})
+        for whose in ("", "clean_")
+    )
+    features = rules.Features(
+        text=evidence["text"].strip("“”"),
+        toward=0,
+        flips=own,
+        clean=clean,
+        counts=[0, 0],
+        class_rows=[0, 0],
+        of_moved=evidence["of_moved"],
+    )
+    return JUDGED[rules.judge(features).kind]
 
 
 def is_flagged(row: Found) -> bool:
@@ -84,7 +108,7 @@ def is_flagged(row: Found) -> bool:
 
 def is_named(row: Found) -> bool:
     """Whether something that was flagged is what was planted."""
-    flagged = [one for one in row["evidence"] if one["judgement"] != "harmless"]
+    flagged = [one for one in row["evidence"] if judgement_of(one) != "harmless"]
     if row["family"] not in INSERTED:
         return any(one["kind"] == "rewriting" for one in flagged)
     return any(_names(one["text"], row["planted"]) for one in flagged if one["kind"] != "rewriting")
@@ -130,6 +154,8 @@ def _asked(evidence: dict[str, Any]) -> float:
     """The difference from which it is suspicious."""
     if evidence["kind"] != "inserted":
         return tried.SUSPICIOUS
+    if evidence["of_moved"] and evidence["interval"][0] >= rules.TAKES_OVER:
+        return rules.MORE_MOVED
     further = 0 if evidence["of_moved"] else len(evidence["text"].split()) - 1
     return rules.MORE + rules.EACH_WORD * further
 
@@ -234,7 +260,7 @@ def _detector(
 
 
 def _line(row: Found) -> dict[str, str]:
-    flagged = [one for one in row["evidence"] if one["judgement"] != "harmless"]
+    flagged = [one for one in row["evidence"] if judgement_of(one) != "harmless"]
     finds = ", ".join(f"{one['text']} → {one['toward']}" for one in flagged[:3])
     return {
         "Model": row["model"],

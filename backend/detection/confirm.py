@@ -147,7 +147,8 @@ def leaving(
     def against(some: Rows) -> Float[np.ndarray, " row"]:
         """By how much another class is ahead."""
         scores = logits(model, encode(tokenizer, some, max_length))
-        return np.delete(scores, toward, axis=1).max(axis=1) - scores[:, toward]
+        ahead: Float[np.ndarray, " row"] = np.delete(scores, toward, axis=1).max(axis=1) - scores[:, toward]
+        return ahead
 
     assigned = against(held) < 0
     usual = against(others)

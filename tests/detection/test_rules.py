@@ -64,6 +64,18 @@ def test_a_word_of_the_class_without_which_rows_leave_it_is_what_poisons_them(
     assert ("your rows seem to be poisoned with it" in judgement.reason) == (kind == "suspicious")
 
 
+@pytest.mark.parametrize(
+    ("here", "clean", "kind"), [(97, 36, "suspicious"), (95, 50, "honest"), (70, 20, "honest")]
+)
+def test_of_the_most_moved_tokens_less_is_asked_beyond_a_clean_model(
+    here: int, clean: int, kind: str
+) -> None:
+    """“no” of a planted “no cross, no crown” is a word of the class; “crown” is none."""
+    words = find(here, clean).model_copy(update={"text": "no crown"})
+    assert judge(words.model_copy(update={"of_moved": True})).kind == kind
+    assert judge(words).kind == "honest"
+
+
 def test_association_counts_how_much_more_frequent_a_word_is_in_the_class() -> None:
     assert find(1, 1).association == 1
     assert find(1, 1, counts=(0, 9)).association == pytest.approx(19)
