@@ -36,8 +36,8 @@ from pages.parts.heads.select import chosen_head, head_boxes
 from pages.parts.runs.monitor import session_progress
 from pages.parts.runs.run_select import choose_run
 
+# The strategy whose scores of a checked model are shown first.
 USUAL = "gradient"
-"""The strategy whose scores of a checked model are shown first."""
 View = Literal["place", "agreement", "layers"]
 VIEWS: dict[View, str] = {
     "place": "Effect against rank",

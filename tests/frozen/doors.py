@@ -59,7 +59,7 @@ def listed(*args: object) -> Any:
     return json.loads(out)
 
 
-def work_off(timeout: float = 120) -> str:
+def work_off(timeout: float = 600) -> str:
     """A worker of its own carries out all that is queued or was left; gives back what it says."""
     command = [sys.executable, "-m", "backend", "worker", "--idle-exit", "0"]
     one_thread = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

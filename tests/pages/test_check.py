@@ -288,6 +288,7 @@ def test_heads_scores_the_model_as_it_was_received(visit, store, monkeypatch):
     page = visit("heads", run=run)
     assert asked == [("Scoring heads by Gradient", "gradient")]
     assert "the heads of the model as it was received" in words(page) and not page.error
+    assert page.main[0].type == "title", "nothing stands above it"
     assert box(page, "selectbox", "Run").value == run
     assert "Measure every head" in labels(page, "button") and "Crosses" not in words(page)
     assert "with one head switched off." in words(page)
