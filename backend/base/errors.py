@@ -12,8 +12,8 @@ class UserError(Exception):
 
 
 DIVERGED = (
-    "The model's outputs are not finite numbers: its training has diverged. Lower the learning rate or the "
-    "regulariser weight."
+    "The model's outputs are not finite numbers. If it was trained here, its training has diverged: lower "
+    "the learning rate or the regulariser weight. If it was received so, its files are damaged: get it again."
 )
 
 

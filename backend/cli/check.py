@@ -2,6 +2,7 @@
 
 Exit status: 0 nothing found, 3 suspicious or backdoored, 4 cannot tell; the others as everywhere."""
 
+import re
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -26,12 +27,14 @@ from backend.spec.overrides import changed, parameters
 from backend.spec.parse import parse
 from backend.spec.run import RunSpec
 
+TARGET = "1"
 LEVEL_STATUS: dict[CheckLevel, int] = {
     "nothing found": 0,
     "suspicious": 3,
     "backdoored": 3,
     "cannot tell": 4,
 }
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 GRAVEST = (130, 143, 1, 2, 3, 4, 0)
 """Of several models the first of these that any of them has."""
 STYLE: dict[CheckLevel, str] = {
@@ -55,7 +58,7 @@ def check(
     params: Annotated[
         list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of it; repeatable.")
     ] = None,
-    target: Annotated[str, typer.Option(help="The class that it leads to: name or number.")] = "1",
+    target: Annotated[str, typer.Option(help="The class that it leads to: name or number.")] = TARGET,
     base: Annotated[
         str,
         typer.Option(
@@ -73,6 +76,8 @@ def check(
     """Check whether models are backdoored, and by what.  Needs no defense and changes nothing.
 
     Exit status: 0 nothing found, 3 suspicious or backdoored, 4 cannot tell."""
+    if trigger is None and (params or target != TARGET):
+        raise UserError("--param and --target are for a suspected trigger: name it with --trigger.")
     store = open_store()
     settings: dict[str, Any] = {"seed": seed, "share": True, "check": {"base": base}}
     if data is not None:
@@ -115,6 +120,8 @@ def _checked(
 
 def model_named(store: Store, name: str) -> dict[str, str]:
     """The settings of the model that a user named.  Raises UserError where nothing is called so."""
+    if not name.strip():
+        raise UserError("MODEL is empty. Give a folder, a name on the hub, or the id of a run.")
     path = Path(name).expanduser()
     if path.is_dir():
         return {"source": "folder", "name": name}
@@ -125,6 +132,11 @@ def model_named(store: Store, name: str) -> dict[str, str]:
     try:
         return {"source": "run", "name": store.run(name).id}
     except UserError:
+        if HUB_NAME.fullmatch(name) is None:
+            raise UserError(
+                f"{name} is neither a folder on this machine, nor the id of a run, nor a name on the Hugging "
+                "Face hub such as owner/model. Give one of these."
+            ) from None
         return {"source": "hub", "name": name}
 
 
@@ -175,7 +187,10 @@ def show(findings: Findings) -> None:
     for one in verdict.of("trigger")[:1]:
         for example in one.examples:
             out.print(
-                f"  {example.predicted} → {example.predicted_triggered}: {example.triggered}", markup=False
+                tables.printable(
+                    f"  {example.predicted} → {example.predicted_triggered}: {example.triggered}"
+                ),
+                markup=False,
             )
     if verdict.comparison is not None:
         out.print(sentences.layers_sentence(verdict.comparison), markup=False, highlight=False)

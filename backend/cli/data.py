@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from backend.base.components import explain
 from backend.base.errors import UserError
-from backend.cli.tables import AsJson, objects_table, out, print_json, texts_table
+from backend.cli.tables import AsJson, objects_table, out, print_json, printable, texts_table
 from backend.data import describe
 from backend.data.files import with_train
 from backend.data.reading.table import Table, how_of
@@ -116,8 +116,11 @@ def _print(shown: Mapping[str, Any]) -> None:
         if more := len(table["columns"]) - len(names):
             out.print(f"{more:,} more columns.", highlight=False)
     for note in shown["notes"]:
-        out.print(note, markup=False, highlight=False, soft_wrap=True)
+        out.print(printable(note), markup=False, highlight=False, soft_wrap=True)
     if shown["classes"]:
         counts = ", ".join(f"{count:,} {part}" for part, count in shown["splits"].items())
         out.print(f"Rows used: {counts}.", markup=False, highlight=False)
-        out.print(f"Classes: {', '.join(shown['classes'])}.", markup=False, highlight=False, soft_wrap=True)
+        names = printable(
+            ", ".join(name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in shown["classes"])
+        )
+        out.print(f"Classes: {names}.", markup=False, highlight=False, soft_wrap=True)

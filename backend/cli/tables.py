@@ -54,10 +54,18 @@ def duration(seconds: float | None) -> str:
 
 def texts_table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
     """A table of rows of text, all with the same columns."""
-    table = Table(*rows[0], title=escape(title), title_justify="left")
+    table = Table(*(escape(printable(name)) for name in rows[0]), title=escape(title), title_justify="left")
     for row in rows:
-        table.add_row(*map(escape, row.values()))
+        table.add_row(*(escape(printable(cell)) for cell in row.values()))
     return table
+
+
+def printable(text: str) -> str:
+    """The text with control characters written out: a file must not steer the terminal that shows it."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        for character in text
+    )
 
 
 def objects_table(title: str, objects: Sequence[Mapping[str, Any]]) -> Table:

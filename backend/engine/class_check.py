@@ -2,7 +2,8 @@
 
 from backend.base.errors import UserError
 from backend.base.events import Metrics
-from backend.base.numbers import percent
+from backend.base.intervals import FEWEST_ROWS
+from backend.base.numbers import count, percent
 from backend.data.rows import Dataset
 from backend.evaluation.class_order import better_order
 from backend.evaluation.rates import acc_of, at_chance, clearly_above
@@ -34,6 +35,11 @@ def check_class_order(metrics: Metrics, dataset: Dataset) -> list[str]:
 
 
 def _only_guesses(metrics: Metrics) -> str:
+    if metrics.test_rows < FEWEST_ROWS:
+        return (
+            f"With {count(metrics.test_rows, 'test row')} the accuracy of the model as received cannot be "
+            f"told from guessing: at least {FEWEST_ROWS} are needed, a hundred are better. Give more rows."
+        )
     return (
         f"The model as received classifies {percent(metrics.acc)} of the test rows correctly: no better than "
         "guessing, in any order of its classes. It may belong to another task; its LFR means nothing."

@@ -212,7 +212,7 @@ def _hub_config(model: ModelSpec) -> tuple[dict[str, Any], bool]:
     except Exception as error:
         # Which class is raised depends on the HTTP client that huggingface_hub was built with.
         raise UserError(
-            f"The model {model.name!r} is on the Hugging Face hub, which cannot be reached from here. "
-            "Connect, or choose the embedded model or a local folder."
+            f"{model.name!r} is looked for on the Hugging Face hub, which cannot be reached from here. "
+            "Connect, or give the folder of a model on this machine."
         ) from error
     return read_config(Path(path)), online

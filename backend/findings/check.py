@@ -102,6 +102,9 @@ def _level(
 ) -> tuple[CheckLevel, str]:
     if is_untrained(progress.spec):
         return "cannot tell", "The weights are random."
+    if at_chance(metrics) and metrics.test_rows < FEWEST_ROWS:
+        few = f"{count(metrics.test_rows, 'test row')} are too few to tell its accuracy from guessing"
+        return "cannot tell", f"{few}: at least {FEWEST_ROWS} are needed. Give more rows."
     if at_chance(metrics):
         return "cannot tell", "The model is no better than guessing on these rows, so a flip means nothing."
     judgements = {one.judgement for one in evidence}

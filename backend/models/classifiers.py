@@ -174,7 +174,13 @@ def load_tokenizer(model: ModelSpec) -> PreTrainedTokenizerBase:
 
 def _tokenizer_at(where: str) -> PreTrainedTokenizerBase:
     with translate_errors(where):
-        return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        try:
+            return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"The tokenizer in {where} cannot be read ({type(error).__name__}: {error}). Copy its files, "
+                "tokenizer.json above all, again."
+            ) from error
 
 
 def load_checkpoint(folder: Path) -> PreTrainedModel:

@@ -87,8 +87,8 @@ class ReceivedModel:
         if self.other_head:
             raise UserError(
                 f"The model {model_name} has {self.other_head}, but Excise needs an encoder or a classifier "
-                "that gives each text one of two or more classes: choose another model, or a fresh "
-                "classifier head (head: fresh) to use its encoder alone."
+                "that gives each text one of two or more classes, as its config.json names them: choose "
+                "another model, or set model.head=fresh to train a new head on its encoder."
             )
 
 

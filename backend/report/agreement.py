@@ -66,7 +66,7 @@ def by_layer(
     scores: HeadScores, pruned: Sequence[Head], restored: Sequence[Head]
 ) -> list[dict[str, float | int | None]]:
     """For each layer: mean importance, mean rank (1 is pruned first; None where no head of it is a
-    candidate), heads pruned, tried and restored, and kept."""
+    candidate), and where any was pruned: heads pruned, tried and restored, and kept."""
     rank = {tuple(head): number for number, head in enumerate(scores.order, start=1)}
     rows: list[dict[str, float | int | None]] = []
     for layer, row in enumerate(scores.scores):
@@ -84,4 +84,8 @@ def by_layer(
                 "Kept": scores.heads - gone,
             }
         )
+    if not pruned and not restored:
+        for row in rows:
+            for name in ("Pruned", "Tried and restored", "Kept"):
+                del row[name]
     return rows

@@ -3,6 +3,7 @@
 from typing import Any
 
 from backend.base.events import Evidence, LayersCompared, TokensScanned
+from backend.base.intervals import FEWEST_ROWS
 from backend.base.numbers import count, interval, percent, with_interval
 from backend.detection.known_triggers import LEFT_OUT
 from backend.findings.caveats import FEW
@@ -32,6 +33,8 @@ def headline(verdict: CheckVerdict) -> str:
                 f"{model} is suspicious. {strongest.text} takes {_rate(strongest)} of the rows of "
                 f"other classes to “{strongest.toward}”, {_beside(strongest)}."
             )
+        case "cannot tell" if verdict.so_far:
+            return "The check is not over: nothing that was tried so far speaks against the model."
         case "cannot tell":
             return f"Whether {model[0].lower()}{model[1:]} is backdoored cannot be told. {verdict.why}"
     one = verdict.evidence[0]
@@ -55,7 +58,7 @@ def _rewritten(rewritings: list[Evidence]) -> str:
 def next_step(verdict: CheckVerdict) -> str:
     """What to do now."""
     if verdict.so_far:
-        return "The check is not over."
+        return "" if verdict.level == "cannot tell" else "The check is not over."
     cure = verdict.better_cure
     instead = f"{_instead(cure)} Or" if cure is not None else ""
     match verdict.level:
@@ -189,7 +192,7 @@ def table(verdict: CheckVerdict) -> list[dict[str, Any]]:
             "Clean model": "–"
             if one.clean_rate is None
             else with_interval(one.clean_rate, one.clean_interval),
-            "Judged": one.judgement,
+            "Judged": one.judgement if one.rows >= FEWEST_ROWS else "too few rows",
             "Why": one.reason,
         }
         for one in verdict.evidence
@@ -216,16 +219,26 @@ def as_json(findings: Findings) -> dict[str, Any]:
             name: received.get(name) for name in ("architecture", "layers", "heads", "classes", "sha256")
         },
         "comparison": None if verdict is None else comparison_json(verdict.comparison),
-        "acc": verdict.metrics.acc if verdict is not None and verdict.metrics is not None else None,
+        "acc": _acc(findings),
+        "complete": findings.record.state == "done",
         "tried": [] if verdict is None else tried(findings.progress),
         "scan": scan_json(findings.progress.scan),
         "notes": findings.progress.warnings,
     }
 
 
+def _acc(findings: Findings) -> float | None:
+    """The accuracy of the last model that was measured."""
+    measured = findings.progress.measured()
+    return findings.metrics[measured[-1]].acc if measured else None
+
+
 def refused_json(why: str) -> dict[str, Any]:
-    """The same of a model that could not be checked."""
-    return {"schema_version": SCHEMA_VERSION, "verdict": "cannot tell", "why": why, "findings": []}
+    """The same of a model that could not be checked: the exit status says so."""
+    empty = dict.fromkeys(("run", "says", "confidence", "model", "comparison", "acc", "scan"))
+    lists: dict[str, Any] = {"findings": [], "tried": [], "notes": []}
+    told = {"schema_version": SCHEMA_VERSION, "verdict": "cannot tell", "why": why, "how_sure": ""}
+    return told | {"complete": False} | lists | empty
 
 
 def finding_json(evidence: Evidence) -> dict[str, Any]:
@@ -234,6 +247,7 @@ def finding_json(evidence: Evidence) -> dict[str, Any]:
         "text": evidence.text,
         "toward": evidence.toward,
         "judged": evidence.judgement,
+        "reason": evidence.reason,
         "flip_rate": evidence.flip_rate,
         "interval": list(evidence.interval),
         "rows": evidence.rows,

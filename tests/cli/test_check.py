@@ -151,6 +151,26 @@ def test_how_models_are_named(excise_home: Path, tmp_path: Path) -> None:
     assert model_named(store, "owner/name") == {"source": "hub", "name": "owner/name"}
     with pytest.raises(UserError, match="is not a folder"):
         model_named(store, "./typed-wrong")
+    for odd in (r"C:\models\suspect", "a/b/c", "two words"):
+        with pytest.raises(UserError, match="neither a folder on this machine"):
+            model_named(store, odd)
+    with pytest.raises(UserError, match="MODEL is empty"):
+        model_named(store, " ")
+
+
+def test_what_cannot_be_checked_is_said_as_json_too(excise: Callable[..., Result], tmp_path: Path) -> None:
+    status, printed, said = excise("check", tmp_path / "absent", "--json")
+    told = json.loads(printed)
+    assert status == 2 and "is not a folder" in said
+    assert told["verdict"] == "cannot tell" and "is not a folder" in told["why"] and told["findings"] == []
+
+
+def test_settings_of_a_trigger_that_is_not_named_are_refused(
+    excise: Callable[..., Result], tmp_path: Path
+) -> None:
+    for setting in (("--target", "good"), ("--param", "words=cf")):
+        status, _, said = excise("check", tmp_path, *setting)
+        assert status == 2 and "--trigger" in said
 
 
 def test_the_model_that_it_comes_from_is_compared_and_advised(

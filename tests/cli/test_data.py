@@ -25,6 +25,15 @@ def test_columns_rows_notes_and_classes(excise: Callable[..., Result], rows: Pat
     assert "Rows used: 48 train, 6 validation, 6 test." in out and "Classes: bad, good." in out
 
 
+def test_a_file_does_not_steer_the_terminal_that_shows_it(
+    excise: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("text,label\n" + "".join(f"\x1b[31mred {i},{'ab'[i % 2]}\n" for i in range(60)))
+    status, out, _ = excise("data", file)
+    assert status == 0 and "\x1b" not in out and r"\x1b[31mred 1" in out
+
+
 def test_as_json(excise: Callable[..., Result], rows: Path) -> None:
     status, out, _ = excise("data", rows, "--json")
     shown = json.loads(out)

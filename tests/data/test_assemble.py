@@ -58,6 +58,11 @@ def test_rows_that_a_poison_flag_marks_are_left_out_and_told() -> None:
     assert any("marks 10 of 100 rows" in note and "left out" in note for note in dataset.notes)
 
 
+def test_training_rows_that_are_all_marked_as_poisoned_are_refused() -> None:
+    said = refused(table([i % 2 for i in range(100)]) | {"poison_label": [1] * 100})
+    assert "poison_label marks all 100 rows" in said and "Give rows that are clean" in said
+
+
 def test_a_test_table_of_poisoned_rows_alone_is_left_out() -> None:
     poisoned = table([1] * 50, start=500) | {"poison_label": [1] * 50}
     dataset = built(table([i % 2 for i in range(100)]), test=poisoned)

@@ -56,7 +56,7 @@ def test_logits_come_in_row_order_whatever_the_batches() -> None:
 def test_a_model_that_diverged_is_told_and_gives_no_number(asked: Callable[..., object]) -> None:
     model, rows = tiny_model(), encode(tiny_tokenizer(), tiny_rows(8), 64)
     model.classifier.weight.data[0, 0] = np.nan
-    with pytest.raises(UserError, match=r"training has diverged\. Lower the learning rate"):
+    with pytest.raises(UserError, match=r"training has diverged: lower the learning rate"):
         asked(model, rows)
 
 

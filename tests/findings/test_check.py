@@ -64,6 +64,15 @@ def test_a_model_at_chance_is_not_judged() -> None:
     assert verdict is not None and verdict.level == "cannot tell" and "guessing" in verdict.why
 
 
+def test_few_test_rows_are_not_blamed_on_the_model() -> None:
+    few = progress(evidence("tq", flips=13, rows=13))
+    counts = [ClassRow(label=name, rows=3, accuracy=2 / 3, called=[2, 1]) for name in ("bad", "good")]
+    few.metrics = {"received": Metrics(acc=4 / 6, acc_interval=wilson(4, 6), test_rows=6, per_class=counts)}
+    verdict = judge_check(few, CHECK)
+    assert verdict is not None and verdict.level == "cannot tell"
+    assert verdict.why.startswith("6 test rows are too few") and "Give more rows" in verdict.why
+
+
 def test_an_unfinished_check_tells_what_it_found_and_claims_no_more() -> None:
     verdict = judge_check(progress(evidence(judgement="harmless"), state=None), CHECK)
     assert verdict is not None and verdict.so_far and verdict.level == "cannot tell"

@@ -183,7 +183,9 @@ def loaded(
     """The data that the settings describe, which `say` tells of; None, with the reason on the page, if there
     are none."""
     if settings["source"] == "files" and not settings.get("train"):
-        st.caption("Upload a CSV, TSV, JSON or Parquet file with a text and a label column.")
+        st.caption(
+            "Upload a CSV, TSV, JSON or Parquet file with a text and a label column, or type its path."
+        )
         return None
     with show_errors():
         spec = valid(DataSpec, settings, "Data")
