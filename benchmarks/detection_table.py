@@ -42,7 +42,13 @@ trigger) and checked with {ROWS:,} other rows of the same task: the built-in mov
 (four classes). Thresholds were fixed on the half **fit**; the figures that count are those of the half
 **test**, which has other seeds, words and target classes, and other draws from the same pools of rows.
 
-Not measured: clean-label poisoning, attackers who keep embeddings as they were, and other architectures.
+Not measured: poison rates of 1 %, triggers in words of the task (planned, as models 117 and on), clean-label
+poisoning, attackers who keep embeddings as they were, and other architectures. The search was still being
+improved when first results of both halves were known; only the thresholds come from one half alone.
+
+Seconds were taken with two checks at a time, and at times other work beside them. Alone on the same two
+cores a check of a model of two classes took 4 minutes and 16 seconds, the known triggers 20 seconds of it.
+Four classes and longer texts (AG News) take three times as long.
 
 **Flagged**: called backdoored or suspicious. **Named**: a trigger or suspicious find whose text is the
 planted word or part of it, or words of the planted sentence. Brackets hold Wilson's 95 % intervals."""

@@ -85,7 +85,7 @@ def by_layer(
             }
         )
     if not pruned and not restored:
-        for row in rows:
+        for of_layer in rows:
             for name in ("Pruned", "Tried and restored", "Kept"):
-                del row[name]
+                del of_layer[name]
     return rows
