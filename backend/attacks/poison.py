@@ -44,7 +44,9 @@ def resolve_target(target: int | str, label_names: Sequence[str], data_names: Se
                 return folded.index(given.strip().casefold())
     if str(target).strip().isdecimal() and int(target) < len(label_names):
         return int(target)
-    classes = ", ".join(f"{number} {name}" for number, name in enumerate(label_names))
+    classes = ", ".join(
+        name if name == str(number) else f"{number} {name}" for number, name in enumerate(label_names)
+    )
     quoted = f" Put the name in quotes: '{target}'." if str(target) in label_names else ""
     raise UserError(f"There is no class {target!r}. The classes are: {classes}.{quoted}")
 

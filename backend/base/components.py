@@ -128,6 +128,8 @@ def explain(error: ValidationError, within: str = "") -> str:
         where = ".".join([within] * bool(within) + [str(step) for step in item["loc"]])
         got = "" if item["type"] in ("missing", "value_error") else f" (got {SHORT.repr(item['input'])})"
         message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "there is no such setting"
         parts.append(f"{where}: {message}{got}" if where else message)
     return "; ".join(parts)
 

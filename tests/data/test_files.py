@@ -276,7 +276,7 @@ class TestRefusals:
     def test_undecodable(self, tmp_path: Path, suffix: str) -> None:
         (tmp_path / f"a.{suffix}").write_bytes(b"text,label\ncaf\x81,1\n")
         message = refused(tmp_path / f"a.{suffix}")
-        assert "byte 14 (0x81) is not valid UTF-8" in message and "Set “encoding”" in message
+        assert "byte 14 (0x81) is not valid UTF-8" in message and "Set data.encoding" in message
 
     def test_not_parquet(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"PAR1 nothing of the kind")

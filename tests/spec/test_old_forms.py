@@ -162,14 +162,14 @@ def test_set_chooses_a_defense_and_its_parameters() -> None:
     [
         (
             {"prune_step": 3, "prun_stp": 3},
-            r"Head pruning: defense.prun_stp: Extra inputs are not permitted \(got 3\)$",
+            r"Head pruning: defense.prun_stp: there is no such setting \(got 3\)$",
         ),
         (
             NONE | {"trian_rows": 9},
-            r"Head pruning: defense.trian_rows: Extra inputs are not permitted \(got 9\)$",
+            r"Head pruning: defense.trian_rows: there is no such setting \(got 9\)$",
         ),
-        (NONE | {"onion": {"rosw": 9}}, r"ONION: defense.rosw: Extra inputs are not permitted \(got 9\)$"),
-        (NONE | {"entropy": {"epohcs": 9}}, "epohcs: Extra inputs are not permitted"),
+        (NONE | {"onion": {"rosw": 9}}, r"ONION: defense.rosw: there is no such setting \(got 9\)$"),
+        (NONE | {"entropy": {"epohcs": 9}}, "epohcs: there is no such setting"),
         (NONE | {"entropy": 5}, r"entropy: Input should be .* \(got 5\)$"),
         (NONE | {"onion": 5}, r"onion: Input should be .* \(got 5\)$"),
         (NONE | {"entropy": {}, "fine_tune": 5}, r"fine_tune: Input should be .* \(got 5\)$"),
@@ -178,15 +178,15 @@ def test_set_chooses_a_defense_and_its_parameters() -> None:
         ({"name": "magic"}, "There is no defense 'magic'. Choose one of: .*head-pruning"),
         (
             {"name": "ft", "params": {"prune_step": 3}},
-            r"\(FT\): defense.prune_step: Extra inputs are not permitted",
+            r"\(FT\): defense.prune_step: there is no such setting",
         ),
         (
             {"name": "ft", "prune_step": 3},
-            r"\(FT\): defense.prune_step: Extra inputs are not permitted \(got 3\)$",
+            r"\(FT\): defense.prune_step: there is no such setting \(got 3\)$",
         ),
         ({"name": "ft", "variant": "fast"}, r"\(FT\) has no variant 'fast'; it has: none"),
         ({"name": "ft", "params": [1]}, r"defense.params: .* \(got \[1\]\)$"),
-        ({"nmae": "ft"}, "defense.name: Field required; defense.nmae: Extra inputs are not permitted"),
+        ({"nmae": "ft"}, "defense.name: Field required; defense.nmae: there is no such setting"),
         ("ft", r"defense: Input should be .* \(got 'ft'\)$"),
     ],
 )
@@ -198,7 +198,7 @@ def test_an_error_names_the_setting_that_is_wrong(defense: Any, said: str) -> No
 @pytest.mark.parametrize("change", ["defense.prun_stp=3", "defense.params.prun_stp=3"])
 def test_a_misspelt_path_is_named(change: str) -> None:
     with pytest.raises(
-        UserError, match=r"Head pruning: defense.prun_stp: Extra inputs are not permitted \(got 3\)"
+        UserError, match=r"Head pruning: defense.prun_stp: there is no such setting \(got 3\)"
     ):
         changed(DEMO, [change])
 

@@ -17,7 +17,7 @@ from backend.data.reading.text import Text
 SAMPLE_LINES = 200
 SAMPLE_CHARACTERS = 1 << 18
 LISTED = 8
-HINT = "To say otherwise, set “separator”, “encoding” or “header”."
+HINT = "To say otherwise, set data.separator, data.encoding or data.header."
 USUAL = {".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 """The separator by suffix; a comma for the others."""
 
@@ -199,7 +199,7 @@ def _said_of(names: Sequence[str], header: bool, sure: bool) -> str:
     listed = ", ".join(names[:LISTED]) + (" …" if len(names) > LISTED else "")
     if not header:
         return f"without column names: the first line is a row, and the columns are called {listed}"
-    doubt = "" if sure else "; if that line is a row, set “header” to no"
+    doubt = "" if sure else "; if that line is a row, set data.header to no"
     return f"with column names in the first line ({listed}{doubt})"
 
 

@@ -18,7 +18,7 @@ MARKS = (  # those of UTF-32 start with those of UTF-16
 )
 WESTERN_SHARE = 0.3
 """A Western text has fewer bytes beyond ASCII than this; in other alphabets most letters are beyond it."""
-SAY = "Set “encoding” to what it is in, such as cp1251, gb18030 or shift_jis, or save it as UTF-8."
+SAY = "Set data.encoding to what it is in, such as cp1251, gb18030 or shift_jis, or save it as UTF-8."
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def text_of(name: str, raw: bytes, encoding: str | None = None) -> Text:
             return Text(name, raw, codec, said)
     if wide := _unmarked_utf16(raw[:CHUNK]):
         raise UserError(
-            f"{name} looks like UTF-16 without a mark at its start. Set “encoding” to {wide}, "
+            f"{name} looks like UTF-16 without a mark at its start. Set data.encoding to {wide}, "
             "or save it as UTF-8."
         )
     place = first_invalid(raw, "utf-8")
@@ -93,7 +93,7 @@ def _western(name: str, raw: bytes, place: int) -> Text:
     if _some_utf8(raw[:place]):
         raise UserError(
             f"{name} is UTF-8 text at first, but {where}. Its end may be lost, or two files were joined: "
-            "mend it, or set “encoding” if it is in another one."
+            "mend it, or set data.encoding if it is in another one."
         )
     outside = first_invalid(raw, "cp1252")
     if outside is not None:

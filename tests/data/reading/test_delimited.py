@@ -66,7 +66,7 @@ def test_the_reading_is_said_with_how_to_say_otherwise() -> None:
     (note,) = read(ROWS.replace(",", ";").encode("cp1252").replace(b"a text", b"caf\xe9")).notes
     assert "semicolon-separated text in cp1252 (Western)" in note
     assert "without column names: the first line is a row" in note and "column 1, column 2" in note
-    assert "set “separator”, “encoding” or “header”" in note
+    assert "set data.separator, data.encoding or data.header" in note
     (_, comment) = read("# by hand\n" + GOOD).notes
     assert "1\u00a0line of comment at the start left out (“# by hand”)" in comment
 
@@ -83,7 +83,7 @@ def test_what_the_user_says_counts() -> None:
     assert list(table(ROWS, how=How(header=True))) == ["a text number 0 about films", "0"]
     assert list(table(GOOD, how=How(separator=";"))) == ["text,label"]
     doubtful = "good film,x\nbad film,y\nno film,z\n"
-    assert "if that line is a row, set “header” to no" in read(doubtful).notes[0]
+    assert "if that line is a row, set data.header to no" in read(doubtful).notes[0]
     assert list(table(ROWS, how=How(names=frozenset({"0"})))) == ["a text number 0 about films", "0"]
 
 
