@@ -36,7 +36,7 @@ def test_an_encoding_that_is_given_counts() -> None:
     [
         (b"text,label\ncaf\x81,1\n", None, r"byte 14 \(0x81\) is not cp1252"),
         ("очень хороший фильм\n".encode("cp1251"), None, "does not look Western"),
-        ("好看的电影\n".encode("gb18030"), None, "Set “encoding”"),
+        ("好看的电影\n".encode("gb18030"), None, "Set data.encoding"),
         ("caf\u00e9\n".encode() + b"caf\xe9\n", None, r"UTF-8 text at first, but byte 9 \(0xE9\)"),
         ("text,label\nsome text,1\n".encode("utf-16-le"), None, "Set data.encoding to utf-16-le"),
         ("text,label\nsome text,1\n".encode("utf-16-be"), None, "Set data.encoding to utf-16-be"),
