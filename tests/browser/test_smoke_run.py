@@ -23,7 +23,7 @@ def test_a_run_is_started_watched_reloaded_and_taken_home(
 ):
     page = browser.new_page()
     page.goto(dashboard)
-    page.get_by_role("button", name="Start quick check").click(timeout=60_000)
+    page.get_by_role("button", name="Start test run").click(timeout=60_000)
     page.wait_for_url(re.compile(r"/defend\?run=\w+"), timeout=60_000)
     address = page.url
     expect(page.get_by_text("Plant the backdoor").first).to_be_visible(timeout=60_000)

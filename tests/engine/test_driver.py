@@ -91,7 +91,7 @@ def test_its_steps_are_resumed_and_shared_like_any_other(noted: dict, tmp_path: 
         assert events[-1].state == "done", events[-1].error
         return [one.stage for one in of(events, StageFinished) if not one.reused and one.stage != "prepare"]
 
-    assert anew("first") == ["generate", "note", "again", "alone"]
+    assert anew("first") == ["generate", "receive", "note", "again", "alone"]
     assert anew("first") == anew("second") == []
     assert anew("third", word="mn") == ["note", "again", "alone"]
     (tmp_path / "third" / "again" / "said.txt").write_text("3")

@@ -134,8 +134,8 @@ def test_training_that_diverges_is_a_failure_with_a_remedy(settings: dict, tmp_p
     del settings["attack"], settings["trigger"]
     settings["defense"] |= {"regulariser": "l2", "regulariser_weight": 1e39}  # infinite as a float32
     last = collect(settings, tmp_path / "run")[-1]
-    assert last.state == "failed" and "Lower the learning rate or the regulariser weight" in last.error
-    assert list(last.metrics) == ["poisoned", "fine_tuned", "pruned"], "no number is made of NaN"
+    assert last.state == "failed" and "lower the learning rate or the regulariser weight" in last.error
+    assert list(last.metrics) == ["received", "fine_tuned", "pruned"], "no number is made of NaN"
     assert not (tmp_path / "run" / "refined").exists(), "nobody goes on with that model"
 
 

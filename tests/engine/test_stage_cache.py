@@ -104,8 +104,7 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for module, name, record in WORK:
         monkeypatch.setattr(module, name, stands_for(getattr(module, name), record))
     measured = Metrics(acc=0.8, acc_interval=(0.7, 0.9), test_rows=10)
-    for name in ("measure", "of"):
-        monkeypatch.setattr(Measurement, name, lambda *_: measured)
+    monkeypatch.setattr(Measurement, "measure", lambda *_: measured)
     rows: Any = None
     monkeypatch.setattr(triggered_data, "generate", lambda *_: [])
     monkeypatch.setattr(pipeline, "encoded", lambda *_: Triggered(rows, rows, rows, left_out=0))
@@ -306,7 +305,7 @@ def test_defenses_share_what_they_have_in_common(asked: dict, tmp_path: Path, no
     assert anew("head-pruning") == [*SEARCH, *AGAIN]
     assert anew("pure") == SEARCH, "the same heads went, and the second fine-tuning is the same"
     assert anew("fth") == anew("meft") == TUNED
-    assert anew("reference") == ["generate", *TUNED], "no row is poisoned, and no model"
+    assert anew("reference") == ["generate", "receive", *TUNED], "no row is poisoned, and no model"
 
 
 @pytest.mark.parametrize("changed", CHANGES, ids=str)

@@ -13,7 +13,7 @@ def click(page, label):
 def test_with_no_runs_the_overview_offers_the_demo(visit, store):
     page = visit("overview")
     assert "Nothing has run yet" in words(page)
-    click(page, "Start quick check")
+    click(page, "Start test run")
     (run,) = store.runs()
     assert run.state == "queued" and run.spec.attack is not None
     assert page.title[0].value == "Defend"

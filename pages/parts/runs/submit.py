@@ -21,7 +21,7 @@ READY_MADE = {
         "A few minutes on two CPU cores.",
     ),
     "smoke": (
-        "Try the engine",
+        "Test run",
         "Every stage on a few hundred rows, in under a minute. It shows that everything works; its numbers "
         "mean nothing.",
     ),
