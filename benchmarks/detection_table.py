@@ -66,7 +66,7 @@ def write_table(rows: Sequence[Found], baselines: Sequence[Found] = ()) -> None:
         own = [row for row in rows if row["half"] == half]
         if own:
             lines += [f"## {title}", "", markdown_table(_by_family(own)), "", *_sentences(own), ""]
-    if baselines:
+    if any(one["half"] == "fit" and one["family"] == "clean" for one in baselines):
         lines += ["## Beside detectors of triggered rows", "", *_beside(rows, baselines), ""]
     lines += ["## Model by model", "", markdown_table([_line(row) for row in rows])]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
