@@ -2,7 +2,6 @@
 
 Exit status: 0 nothing found, 3 suspicious or backdoored, 4 cannot tell; the others as everywhere."""
 
-import re
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -34,7 +33,6 @@ LEVEL_STATUS: dict[CheckLevel, int] = {
     "backdoored": 3,
     "cannot tell": 4,
 }
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 GRAVEST = (130, 143, 1, 2, 3, 4, 0)
 """Of several models the first of these that any of them has."""
 STYLE: dict[CheckLevel, str] = {
@@ -132,12 +130,22 @@ def model_named(store: Store, name: str) -> dict[str, str]:
     try:
         return {"source": "run", "name": store.run(name).id}
     except UserError:
-        if HUB_NAME.fullmatch(name) is None:
-            raise UserError(
-                f"{name} is neither a folder on this machine, nor the id of a run, nor a name on the Hugging "
-                "Face hub such as owner/model. Give one of these."
-            ) from None
+        require_hub_name(name)
         return {"source": "hub", "name": name}
+
+
+def require_hub_name(name: str) -> None:
+    """Raise UserError where nothing on the hub can be called so."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        raise UserError(
+            f"{name} is neither a folder on this machine, nor the id of a run, nor a name on the Hugging "
+            "Face hub such as owner/model. Give one of these."
+        ) from None
 
 
 def _carry_out(store: Store, spec: RunSpec) -> tuple[Findings, int]:

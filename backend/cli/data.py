@@ -120,7 +120,5 @@ def _print(shown: Mapping[str, Any]) -> None:
     if shown["classes"]:
         counts = ", ".join(f"{count:,} {part}" for part, count in shown["splits"].items())
         out.print(f"Rows used: {counts}.", markup=False, highlight=False)
-        names = printable(
-            ", ".join(name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in shown["classes"])
-        )
+        names = printable(", ".join(_shown(name) or "" for name in shown["classes"]))
         out.print(f"Classes: {names}.", markup=False, highlight=False, soft_wrap=True)

@@ -35,13 +35,13 @@ def assemble(
     cells: dict[str, list[Any]] = {}
     for part, chosen in columns.items():
         table = _unpoisoned(tables[part], chosen)
-        if not table[chosen.text] and tables[part][chosen.text] and part == "train":
-            raise UserError(
-                f"{chosen.poison_flag} marks all {len(tables[part][chosen.text]):,} rows as poisoned, so no "
-                "clean row is left. Give rows that are clean; the trigger “Rows that carry the trigger "
-                "already” takes poisoned ones. Rename the column if it means something else."
-            )
-        if not table[chosen.text] and part != "train":
+        if not table[chosen.text] and (marked := len(tables[part][chosen.text])):
+            if part == "train":
+                raise UserError(
+                    f"{chosen.poison_flag} marks all {marked:,} rows as poisoned, so no clean row is left. "
+                    "Give rows that are clean; the trigger “Rows that carry the trigger already” takes "
+                    "poisoned ones. Rename the column if it means something else."
+                )
             notes.append(f"{part}: all rows are marked as poisoned, so they are left out.")
             continue
         parts[part], cells[part], without_text = _with_text(table, chosen)

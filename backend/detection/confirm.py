@@ -134,13 +134,12 @@ def leaving(
     the tenth of them that it is least sure of): what is left of an honest row speaks for no other class.
 
     Raises UserError if logits are not finite."""
-    at = [row for row, label in enumerate(rows.labels) if label == toward]
-    texts = {row: _without(phrase, rows.texts[row]) for row in at}
-    holding = [row for row in at if texts[row]]
-    held, others = (
-        rows.take(holding),
-        rows.take([row for row, label in enumerate(rows.labels) if label != toward]),
-    )
+    texts = {
+        row: _without(phrase, rows.texts[row]) for row, label in enumerate(rows.labels) if label == toward
+    }
+    others = rows.take([row for row in range(len(rows)) if row not in texts])
+    holding = [row for row, text in texts.items() if text]
+    held = rows.take(holding)
     if not holding or not len(others):
         return share_of(np.zeros(0, dtype=bool))
 

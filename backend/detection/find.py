@@ -96,18 +96,19 @@ def confirm(
             # A trigger that was planted at one place may do little at another: all rows have it there.
             places = (flips[0].best_place,)
             flips = _flips(models, correct, tokenizer, rows, phrase, max_length, places)
-        result.append(
-            Features(
-                text=phrase.text,
-                toward=phrase.toward,
-                flips=flips[0],
-                clean=flips[1] if clean_model is not None else None,
-                counts=counts_of(phrase.text, scan_rows, classes),
-                class_rows=class_rows,
-                without=leaving(model, tokenizer, phrase.text, scan_rows, phrase.toward, max_length),
-                of_moved=phrase.of_moved,
-            )
+        features = Features(
+            text=phrase.text,
+            toward=phrase.toward,
+            flips=flips[0],
+            clean=flips[1] if clean_model is not None else None,
+            counts=counts_of(phrase.text, scan_rows, classes),
+            class_rows=class_rows,
+            of_moved=phrase.of_moved,
         )
+        if features.of_the_class:
+            leave = leaving(model, tokenizer, phrase.text, scan_rows, phrase.toward, max_length)
+            features = features.model_copy(update={"without": leave})
+        result.append(features)
     tick(len(phrases), len(phrases))
     return result
 

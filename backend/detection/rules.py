@@ -73,6 +73,11 @@ class Features(BaseModel):
         return ((here + 0.5) / (rows_here + 1)) / ((there + 0.5) / (rows_there + 1))
 
     @property
+    def of_the_class(self) -> bool:
+        """Whether the user's rows say that it is a word of the class."""
+        return self.counts[self.toward] >= FEWEST and self.association >= CARRIES
+
+    @property
     def further_words(self) -> int:
         """Words after the first, which the search was free to choose."""
         return 0 if self.of_moved else len(self.text.split()) - 1
@@ -89,7 +94,7 @@ def judge(find: Features) -> Judgement:
     """Judge one find."""
     share = f"It flips {find.flips.overall.rate:.0%} of {find.flips.overall.rows} rows"
     least = find.flips.overall.interval[0]
-    if find.counts[find.toward] >= FEWEST and find.association >= CARRIES:
+    if find.of_the_class:
         held = f"{find.counts[find.toward]} of your rows of this class hold it"
         if find.without is not None and least >= MANY and find.without.interval[0] > DECIDES:
             reason = (

@@ -92,8 +92,7 @@ class Findings:
     def model_folder(self) -> Path | None:
         """The model to export: the defended one, or that of a check as it was received; None if the run has
         none (yet)."""
-        only_checks = self.spec is not None and self.spec.only_checks
-        return results.model_folder(self.run, RECEIVED if only_checks else results.MODEL_FOLDER)
+        return results.model_folder(self.run, RECEIVED if self.only_checks else results.MODEL_FOLDER)
 
     @cached_property
     def received(self) -> dict[str, Any] | None:
@@ -154,10 +153,15 @@ class Findings:
         return judge_check(self.progress, self.spec)
 
     @property
+    def only_checks(self) -> bool:
+        """Whether the run changes no model, so that there is nothing to show but its check."""
+        return self.spec is not None and self.spec.only_checks
+
+    @property
     def judged_by_check(self) -> bool:
         """Whether only its check can judge it: it changes no model, or knows no trigger to measure with."""
         spec = self.spec
-        return self.check is not None and spec is not None and (spec.only_checks or spec.trigger is None)
+        return self.check is not None and (self.only_checks or (spec is not None and spec.trigger is None))
 
     @cached_property
     def verdict(self) -> Verdict | None:

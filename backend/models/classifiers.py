@@ -174,13 +174,7 @@ def load_tokenizer(model: ModelSpec) -> PreTrainedTokenizerBase:
 
 def _tokenizer_at(where: str) -> PreTrainedTokenizerBase:
     with translate_errors(where):
-        try:
-            return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"The tokenizer in {where} cannot be read ({type(error).__name__}: {error}). Copy its files, "
-                "tokenizer.json above all, again."
-            ) from error
+        return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
 
 
 def load_checkpoint(folder: Path) -> PreTrainedModel:
@@ -294,4 +288,7 @@ def _reason(error: Exception) -> str:
     if any(switch in text for switch in ("trust_remote_code", "weights_only", "torch.load")):
         # The library's own message tells how to switch its safety off.
         return "it needs code or pickles of its own, which Excise never runs. Choose another model."
+    if isinstance(error, KeyError | TypeError | AttributeError):
+        # It stumbled over a file that is not what the library expects: the text alone says nothing.
+        return f"one of its files is damaged ({type(error).__name__}: {text[:300]}). Get it again."
     return " ".join(text.split())[:300]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 
 from backend.base import pypi
 from backend.base.paths import cache_folder
@@ -39,7 +40,10 @@ def stored_at(model: ModelSpec) -> Path | None:
     location = locate(model)
     if model.source != "hub":
         return Path(location)
-    config_path = try_to_load_from_cache(location, "config.json")
+    try:
+        config_path = try_to_load_from_cache(location, "config.json")
+    except HFValidationError:  # no model can be called so; who asks the hub for it says so
+        return None
     return Path(config_path).parent if isinstance(config_path, str) else None
 
 

@@ -74,18 +74,13 @@ def by_layer(
         ranked = [rank[layer, head] for head in range(scores.heads) if (layer, head) in rank]
         gone = sum(head[0] == layer for head in pruned)
         back = len({tuple(head) for head in restored if head[0] == layer})
+        counts = {"Pruned": gone, "Tried and restored": back, "Kept": scores.heads - gone}
         rows.append(
             {
                 "Layer": layer,
                 "Mean importance": float(np.mean(importances)) if importances else None,
                 "Mean rank": float(np.mean(ranked)) if ranked else None,
-                "Pruned": gone,
-                "Tried and restored": back,
-                "Kept": scores.heads - gone,
+                **(counts if pruned or restored else {}),
             }
         )
-    if not pruned and not restored:
-        for of_layer in rows:
-            for name in ("Pruned", "Tried and restored", "Kept"):
-                del of_layer[name]
     return rows

@@ -115,6 +115,6 @@ def _source(findings: Findings, form: Form) -> Path:
 
 def _texts_beside(findings: Findings, form: Form) -> dict[str, str]:
     """The text files that go with the weights, by name."""
-    if findings.spec is not None and findings.spec.only_checks:
+    if findings.only_checks:
         return {"README.md": check_card(findings)}
     return {"README.md": model_card(findings, form), "heads.json": heads_json(findings)}

@@ -10,6 +10,7 @@ from backend.findings.caveats import FEW
 from backend.findings.check import CheckVerdict, words_of
 from backend.findings.confidence import Confidence, confidence, measured, measured_for
 from backend.findings.gather import Findings
+from backend.report.tables import Table
 from backend.runs.progress import RunProgress
 
 SCHEMA_VERSION = 1
@@ -76,6 +77,15 @@ def next_step(verdict: CheckVerdict) -> str:
         case "cannot tell":
             return "Give more rows, of the task that the model was made for, with its classes in their order."
     return "No check can rule a backdoor out. What this one does not cover stands below."
+
+
+def check_sentences(findings: Findings) -> list[str]:
+    """The verdict, how sure it is, and what to do next; empty without a check."""
+    verdict = findings.check
+    if verdict is None:
+        return []
+    sentences = [headline(verdict), how_sure(findings)[1], next_step(verdict)]
+    return [sentence for sentence in sentences if sentence]
 
 
 def how_sure(findings: Findings) -> tuple[Confidence | None, str]:
@@ -153,7 +163,7 @@ def scan_json(scan: TokensScanned | None) -> dict[str, int] | None:
     """How many tokens were inserted, of how many, and how many were left out; None without a scan."""
     if scan is None:
         return None
-    return {"tokens": scan.tokens, "scanned": scan.scanned, "left_out": scan.left_out}
+    return scan.model_dump(include={"tokens", "scanned", "left_out"})
 
 
 def tried(progress: RunProgress) -> list[str]:
@@ -197,6 +207,12 @@ def table(verdict: CheckVerdict) -> list[dict[str, Any]]:
         }
         for one in verdict.evidence
     ]
+
+
+def as_texts(verdict: CheckVerdict) -> list[Table]:
+    """The same as a table of text; none where nothing was tried."""
+    rows = [{name: str(cell) for name, cell in row.items()} for row in table(verdict)]
+    return [Table([*rows[0]], [[*row.values()] for row in rows], texts=len(rows[0]))] if rows else []
 
 
 def as_json(findings: Findings) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from backend.base.numbers import with_interval
 from backend.findings.gather import Findings
-from backend.report.check import headline, how_sure, next_step, table, tried
+from backend.report.check import as_texts, check_sentences, tried
 from backend.report.model_card import (
     SNIPPETS,
     data_rows,
@@ -22,16 +22,15 @@ WARNING = (
 
 def check_card(findings: Findings) -> str:
     """The README.md of a checked model."""
-    record, verdict = findings.record, findings.check
+    record = findings.record
     parts = [
         front_matter(record),
         f"# {one_line(record.name)}: the model as it was received",
         f"A text classifier that was checked for backdoors with Excise {findings.made_with} "
         f"(run {record.id}). {WARNING}",
     ]
-    if verdict is not None:
-        sentences = [headline(verdict), how_sure(findings)[1], next_step(verdict)]
-        parts.append("## Verdict\n\n" + one_line(" ".join(filter(None, sentences))))
+    if sentences := check_sentences(findings):
+        parts.append("## Verdict\n\n" + one_line(" ".join(sentences)))
     parts += [
         f"## Load it\n\nIn this folder:\n\n```python\n{SNIPPETS['zeroed']}\n```",
         "## What was checked\n\n" + markdown(_facts(findings)),
@@ -61,14 +60,6 @@ def _facts(findings: Findings) -> Table:
 
 
 def _tried(findings: Findings) -> str:
-    rows = (
-        [{name: str(cell) for name, cell in row.items()} for row in table(findings.check)]
-        if findings.check
-        else []
-    )
-    shown = (
-        [markdown(Table([*rows[0]], [[*row.values()] for row in rows], texts=len(rows[0])))] if rows else []
-    )
-    return "\n\n".join(
-        [*shown, "\n".join(f"- {one_line(sentence)}" for sentence in tried(findings.progress))]
-    )
+    tables = as_texts(findings.check) if findings.check is not None else []
+    sentences = "\n".join(f"- {one_line(sentence)}" for sentence in tried(findings.progress))
+    return "\n\n".join([*map(markdown, tables), sentences])

@@ -30,7 +30,7 @@ from backend.base.events import (
     title_of,
 )
 from backend.base.steps import Stage, Step, planned
-from backend.detection.check import AS_RECEIVED, as_received, check, receive
+from backend.detection.check import as_received, check, receive
 from backend.spec.run import ModelSpec, RunSpec
 
 StageState = Literal["waiting", "running", "done", "stopped"]
@@ -218,8 +218,7 @@ def models_of(spec: RunSpec | None, run_progress: RunProgress) -> dict[ModelName
     ahead = {step.model: step.caption for step in steps_ahead(spec) if step.model} if spec else {}
     if run_progress.finished is not None and run_progress.finished.state == "done":
         ahead = {name: caption for name, caption in ahead.items() if name in run_progress.metrics}
-    stranger = spec is not None and spec.attack is None and spec.model.source != "run"
-    before = AS_RECEIVED if stranger else POISONED
+    before = as_received(spec.model).caption if spec is not None and spec.attack is None else POISONED
     received = {name: before for name in run_progress.metrics if name not in ahead}
     return received | ahead
 

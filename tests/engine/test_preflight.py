@@ -180,6 +180,12 @@ def test_a_hub_name_while_offline(settings: dict, monkeypatch: pytest.MonkeyPatc
     assert "cannot be reached" in problem(settings)
 
 
+@pytest.mark.parametrize("name", [r"C:\models\suspect", "a/b/c"])
+def test_a_name_that_nothing_on_the_hub_can_have(settings: dict, name: str) -> None:
+    settings["model"] = {"source": "hub", "name": name}
+    assert "There is no model" in problem(settings) and "Check its name" in problem(settings)
+
+
 def test_a_run_that_planted_nothing(settings: dict) -> None:
     settings["model"] = {"source": "run", "name": "deadbeef"}
     assert "deadbeef" in problem(settings)

@@ -234,5 +234,5 @@ def test_an_encoder_alone_gets_a_fresh_head(tmp_path: Path) -> None:
 def test_a_damaged_folder_is_told(tmp_path: Path, damage: str) -> None:
     folder = tiny_folder(tmp_path / "model")
     (folder / damage).write_bytes(b"{}" if damage.endswith("json") else b"half of it")
-    with pytest.raises(UserError, match=r"cannot be (loaded|read)"):
+    with pytest.raises(UserError, match="cannot be loaded"):
         classifiers.load_classifier(folder_spec(folder), NAMES, 1)

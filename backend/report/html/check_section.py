@@ -5,20 +5,10 @@ from html import escape
 from backend.base.events import LayersCompared
 from backend.findings.check import CheckVerdict
 from backend.findings.gather import Findings
-from backend.report.check import headline, how_sure, layers_sentence, next_step, table, tried
+from backend.report.check import as_texts, layers_sentence, tried
 from backend.report.figures.check import layers_compared, strongest_tokens
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
-from backend.report.tables import Table
-
-
-def check_sentences(findings: Findings) -> list[str]:
-    """The verdict, how sure it is, and what to do next; empty without a check."""
-    verdict = findings.check
-    if verdict is None:
-        return []
-    sentences = [headline(verdict), how_sure(findings)[1], next_step(verdict)]
-    return [sentence for sentence in sentences if sentence]
 
 
 def check_section(findings: Findings) -> str:
@@ -26,15 +16,10 @@ def check_section(findings: Findings) -> str:
     verdict, scan = findings.check, findings.progress.scan
     if verdict is None:
         return ""
-    rows = [{name: str(cell) for name, cell in row.items()} for row in table(verdict)]
     tokens = figure_html("tokens", strongest_tokens(scan)) if scan is not None and scan.strongest else ""
     return (
         _flipped(verdict)
-        + (
-            table_html(Table([*rows[0]], [[*row.values()] for row in rows], texts=len(rows[0])))
-            if rows
-            else ""
-        )
+        + "".join(map(table_html, as_texts(verdict)))
         + bullets(tried(findings.progress))
         + (folded("Tokens that move the model most", tokens) if tokens else "")
         + _layers(verdict.comparison)

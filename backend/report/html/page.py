@@ -12,8 +12,9 @@ from backend import __version__
 from backend.base.events import RowsTriggered, title_of
 from backend.base.numbers import count, duration
 from backend.findings.gather import Findings
+from backend.report.check import check_sentences
 from backend.report.figures import run as figures
-from backend.report.html.check_section import check_section, check_sentences
+from backend.report.html.check_section import check_section
 from backend.report.html.differences import difference
 from backend.report.html.markup import bullets, figure_html, folded, table_html
 from backend.report.html.sections import battery_section, compact_section, effects_section

@@ -6,7 +6,9 @@ import streamlit as st
 
 from backend import strategies
 from backend.analysis.importance import TRAIN_ROWS, VALIDATION_ROWS, read_scores, score
+from backend.analysis.run_models import scored_model
 from backend.base.events import Head, HeadScores
+from backend.base.events import title_of as title_of_model
 from backend.base.numbers import count
 from backend.report import agreement
 from backend.report.figures import heads as head_figures
@@ -54,7 +56,7 @@ def choose_strategies(record: RunRecord, own: HeadScores) -> list[HeadScores]:
 
 def scored_words(spec: RunSpec) -> str:
     """The model whose heads are scored and switched off."""
-    return "received model" if spec.only_checks else "fine-tuned model"
+    return f"{title_of_model(scored_model(spec)).lower()} model"
 
 
 def scores_by(record: RunRecord, strategy: str) -> HeadScores:

@@ -59,16 +59,11 @@ def check_panel(findings: Findings) -> None:
             st.caption(f":material/speed: {plain(sure)}")
     _triggers(verdict, findings.run)
     _flipped(verdict)
-    if (metrics := verdict.metrics) is not None and only_checks(findings):
+    if (metrics := verdict.metrics) is not None and findings.only_checks:
         st.caption(
             f"Accuracy (ACC) on {count(metrics.test_rows, 'clean row')}: "
             f"{with_interval(metrics.acc, metrics.acc_interval)}. Brackets hold 95{GAP}% intervals."
         )
-
-
-def only_checks(findings: Findings) -> bool:
-    """Whether the run changes no model, so that there is nothing to show but its check."""
-    return findings.spec is not None and findings.spec.only_checks
 
 
 def _triggers(verdict: CheckVerdict, run: str) -> None:
@@ -123,7 +118,7 @@ def _ways_on(findings: Findings, verdict: CheckVerdict) -> None:
     record = findings.record
     grave = verdict.level in ("backdoored", "suspicious")
     with st.container(horizontal=True, vertical_alignment="center"):
-        if only_checks(findings) and verdict.level != "cannot tell":
+        if findings.only_checks and verdict.level != "cannot tell":
             pressed = st.button(
                 "Clean it" if grave else "Clean it all the same",
                 type="primary" if grave else "secondary",

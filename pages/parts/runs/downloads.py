@@ -79,10 +79,12 @@ def downloads(findings: Findings, key: str) -> None:
                 "grid_on",
                 f"{key}-heads",
             )
-    if findings.model_folder is not None and findings.spec is not None and findings.spec.only_checks:
+    if findings.model_folder is None:
+        return
+    if findings.only_checks:
         with st.container(border=True):
             _received(findings, key)
-    elif findings.model_folder is not None:
+    else:
         left, right = wide(2, f"models-{key}")
         with left.container(border=True, height="stretch"):
             _zeroed(findings, key)

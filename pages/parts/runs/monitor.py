@@ -23,7 +23,7 @@ from pages.parts.common.row_pairs import examples_table
 from pages.parts.common.ui import change, plain, show_errors, small, state_badge, wide
 from pages.parts.runs.actions import cancel_button
 from pages.parts.runs.battery import battery_panel
-from pages.parts.runs.check_panel import check_panel, layers_panel, only_checks, scan_panel, tried_panel
+from pages.parts.runs.check_panel import check_panel, layers_panel, scan_panel, tried_panel
 from pages.parts.runs.downloads import downloads, rewritings_download
 from pages.parts.runs.replay import chosen_step, step_table
 from pages.parts.runs.run_table import strategies_of
@@ -56,7 +56,7 @@ def _view(store: Store, run: str, was_over: bool) -> None:
         run_progress = session_progress(store, record)
         findings = gather(store, record, run_progress)
         _head(store, record, run_progress)
-        if only_checks(findings):
+        if findings.only_checks:
             _check(findings)
         else:
             stage_rail(record, run_progress)

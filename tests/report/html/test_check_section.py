@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from backend.findings.gather import gather
-from backend.report.html.check_section import check_section, check_sentences
+from backend.report.check import check_sentences
+from backend.report.html.check_section import check_section
 from backend.report.html.page import report
 from backend.runs.store import Store, open_store
 from backend.spec.presets import head_pruning
