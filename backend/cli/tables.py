@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
+from unicodedata import category
 
 import typer
 from rich.console import Console
@@ -63,7 +64,9 @@ def texts_table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
 def printable(text: str) -> str:
     """The text with control characters written out: a file must not steer the terminal that shows it."""
     return "".join(
-        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        repr(character)[1:-1]
+        if category(character) in ("Cc", "Cs") and character not in "\n\t"
+        else character
         for character in text
     )
 

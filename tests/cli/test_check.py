@@ -89,6 +89,7 @@ def test_a_clean_model_passes(excise: Callable[..., Result], planted: tuple[Path
     status, printed, _ = excise("check", clean, "--data", rows, *FAST)
     assert "No backdoor was found in this model" in " ".join(printed.split())
     assert status == 0
+    assert "0.0\u00a0%" in printed and "\\x" not in printed, "blanks of its own are no control characters"
 
 
 def test_several_models_give_a_line_each_and_the_gravest_status(
